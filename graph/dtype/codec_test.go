@@ -68,7 +68,7 @@ func TestQuantizeGolden(t *testing.T) {
 	if err := Dequantize(F32, x, raw); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []DType{F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, MXFP4} {
+	for _, d := range []DType{F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, MXFP4} {
 		t.Run(d.String(), func(t *testing.T) {
 			want := golden(t, "quant_"+d.String()+".bin")
 			got := make([]byte, len(want))

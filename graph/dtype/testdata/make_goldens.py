@@ -4,12 +4,14 @@
 
 dequant_TYPE.bin   uint32 n, then n blocks as stored, then their values as float32
 quant_input.bin    float32 values, 32 to a block
-quant_TYPE.bin     those values encoded as TYPE
+quant_TYPE.bin     those values encoded as TYPE (iq4_nl, which gguf cannot encode, by
+                   ggml's own library where LEDGE_TEST_LLAMA names its folder)
 
 Everything is little-endian. Some blocks carry scales that are zero, subnormal,
 the largest finite, infinite or NaN; the rest moderate or wholly random ones.
 """
 
+import ctypes
 import os
 import struct
 
@@ -73,6 +75,13 @@ def main():
     write("quant_input.bin", x.astype("<f4"))
     for qtype in (T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0, T.BF16, T.F16, T.MXFP4):
         write(f"quant_{qtype.name.lower()}.bin", quantize(x, qtype))
+    if llama := os.environ.get("LEDGE_TEST_LLAMA"):
+        lib = ctypes.CDLL(os.path.join(llama, "bin", "libggml-base.so"))
+        out = np.zeros((len(x), 18), dtype=np.uint8)
+        lib.quantize_row_iq4_nl_ref(
+            x.ctypes.data_as(ctypes.c_void_p), out.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(x.size))
+        out[0] = 0  # the indices of an all-zero block are uninitialised memory there
+        write("quant_iq4_nl.bin", out)
 
 
 if __name__ == "__main__":
