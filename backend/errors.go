@@ -1,0 +1,26 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrDeviceLost is wrapped by the error of a run whose device stopped working:
+// nothing on it can be used any more.
+var ErrDeviceLost = errors.New("device lost")
+
+// ErrOutOfMemory is an allocation that did not fit.
+type ErrOutOfMemory struct {
+	What string // what was to be allocated
+	Need uint64 // bytes
+	Have uint64 // bytes, 0 if unknown
+}
+
+func (e *ErrOutOfMemory) Error() string {
+	if e.Have == 0 {
+		return fmt.Sprintf("out of memory: %s needs %s", e.What, mib(e.Need))
+	}
+	return fmt.Sprintf("out of memory: %s needs %s, %s are free", e.What, mib(e.Need), mib(e.Have))
+}
+
+func mib(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

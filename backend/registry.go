@@ -1,0 +1,174 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+)
+
+// Driver finds and opens the devices of one backend.
+type Driver struct {
+	Name string
+
+	// Probe lists the devices. An error says why there are none: a library
+	// that is missing, a build without the backend.
+	Probe func(ctx context.Context) ([]Info, error)
+
+	// Open opens the device that Probe listed under this name.
+	Open func(ctx context.Context, name string, o Options) (Device, error)
+}
+
+var (
+	mu      sync.Mutex
+	drivers = map[string]Driver{}
+)
+
+// Register makes a driver known; packages call it from init. A name registered
+// twice is a programming error and panics.
+func Register(d Driver) {
+	mu.Lock()
+	defer mu.Unlock()
+	if _, ok := drivers[d.Name]; ok || d.Name == "" {
+		panic(fmt.Sprintf("backend: driver %q registered twice or without a name", d.Name))
+	}
+	drivers[d.Name] = d
+}
+
+// Drivers lists the registered drivers by name.
+func Drivers() []Driver {
+	mu.Lock()
+	defer mu.Unlock()
+	out := make([]Driver, 0, len(drivers))
+	for _, d := range drivers {
+		out = append(out, d)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out
+}
+
+// Candidate is a device, or a driver without devices, and what was decided.
+type Candidate struct {
+	Driver string `json:"driver"`
+	Info   *Info  `json:"info,omitempty"` // nil if the driver has no device
+	Reason string `json:"reason"`         // why there is none, why it was refused, or why it was picked
+	Picked bool   `json:"picked"`
+	Tested bool   `json:"tested"` // the self-test ran
+	Passed bool   `json:"passed"` // and passed
+}
+
+// Choice says what to select.
+type Choice struct {
+	// Device names a device or a driver ("vulkan0", "vulkan"); "" or "auto"
+	// picks the best that works.
+	Device  string
+	Options Options
+
+	// Test proves a device before it is trusted (backend/selftest); nil
+	// skips it.
+	Test func(ctx context.Context, d Device) error
+}
+
+// Select probes every driver, tests devices from the highest score down and
+// opens the first that passes. The candidates tell what was found and why each
+// was taken or not. A device asked for by name that is missing or fails is an
+// error, never silently another device.
+func Select(ctx context.Context, c Choice) (Device, []Candidate, error) {
+	var cands []Candidate
+	for _, d := range Drivers() {
+		infos, err := d.Probe(ctx)
+		if err != nil {
+			cands = append(cands, Candidate{Driver: d.Name, Reason: err.Error()})
+			continue
+		}
+		for i := range infos {
+			cands = append(cands, Candidate{Driver: d.Name, Info: &infos[i]})
+		}
+	}
+	sort.SliceStable(cands, func(i, j int) bool { return score(cands[i]) > score(cands[j]) })
+	want := c.Device
+	if want == "auto" {
+		want = ""
+	}
+	var picked Device
+	var failed []error
+	for i := range cands {
+		k := &cands[i]
+		if k.Info == nil {
+			continue
+		}
+		switch {
+		case picked != nil:
+			k.Reason = "a better device was picked"
+			continue
+		case want != "" && want != k.Info.Name && want != k.Driver:
+			k.Reason = fmt.Sprintf("%q was asked for", want)
+			continue
+		case want == "" && k.Info.Score <= 0:
+			k.Reason = "only used when asked for by name"
+			continue
+		}
+		dev, err := openTested(ctx, k, c)
+		if err != nil {
+			k.Reason = err.Error()
+			failed = append(failed, fmt.Errorf("%s: %w", k.Info.Name, err))
+			continue
+		}
+		picked, k.Picked, k.Reason = dev, true, "best score"
+		if want != "" {
+			k.Reason = "asked for"
+		}
+	}
+	if picked != nil {
+		return picked, cands, nil
+	}
+	return nil, cands, noDevice(want, cands, failed)
+}
+
+func openTested(ctx context.Context, k *Candidate, c Choice) (Device, error) {
+	mu.Lock()
+	drv := drivers[k.Driver]
+	mu.Unlock()
+	dev, err := drv.Open(ctx, k.Info.Name, c.Options)
+	if err != nil {
+		return nil, err
+	}
+	info := dev.Info()
+	k.Info = &info
+	if c.Test == nil {
+		return dev, nil
+	}
+	k.Tested = true
+	if err := c.Test(ctx, dev); err != nil {
+		return nil, errors.Join(fmt.Errorf("self-test failed: %w", err), dev.Close())
+	}
+	k.Passed = true
+	return dev, nil
+}
+
+func score(c Candidate) int {
+	if c.Info == nil {
+		return -1
+	}
+	return c.Info.Score
+}
+
+func noDevice(want string, cands []Candidate, failed []error) error {
+	if len(failed) > 0 {
+		return fmt.Errorf("no device could be used: %w", errors.Join(failed...))
+	}
+	var have []string
+	for _, c := range cands {
+		if c.Info != nil {
+			have = append(have, c.Info.Name)
+		} else if want == c.Driver {
+			return fmt.Errorf("device %q is not here: %s", want, c.Reason)
+		}
+	}
+	if want == "" {
+		return errors.New("no device: no backend in this build found one")
+	}
+	return fmt.Errorf("no device %q; there are: %s", want, strings.Join(have, ", "))
+}
