@@ -1,0 +1,93 @@
+// Package model knows the architectures: from a file's metadata and tensor
+// shapes it emits the graph of a transformer. One small folder for each
+// architecture registers itself here; package all links them in. Nothing in
+// here reads weights or computes.
+package model
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
+)
+
+// Source is what a model is made from: a file's metadata, under GGUF's keys,
+// and its tensors' types and shapes (outermost dimension first).
+type Source interface {
+	Value(key string) (any, bool)
+	TensorType(name string) (d dtype.DType, shape []int, ok bool)
+}
+
+// Options shape the graph that a model emits.
+type Options struct {
+	Max     graph.Limits
+	Cache   dtype.DType // stored type of keys and values: F16, F32
+	Context int         // longest sequence; chooses between short and long rope factors
+	Hidden  bool        // output the normed last hidden rows ("hidden") instead of "logits"
+}
+
+// Info is what a model says about itself.
+type Info struct {
+	Architecture string
+	Layers       int
+	Embedding    int
+	Heads        int
+	KVHeads      int
+	KeyDim       int
+	ValueDim     int
+	FeedForward  int
+	Vocab        int
+	Context      int // tokens it was trained for
+	Window       int // sliding window of its local layers, 0 for none
+}
+
+// Model is one file's network.
+type Model interface {
+	Info() Info
+
+	// Decoder emits the graph that reads tokens and gives the logits of the
+	// rows asked for. Inputs: "tokens" i32[T], "positions" i32[T], "rows"
+	// i32[R]. Output: "logits" f32[R, V], or "hidden" f32[R, D].
+	Decoder(o Options) (*graph.Graph, error)
+}
+
+// Architecture makes models of one kind.
+type Architecture struct {
+	Name string // general.architecture in GGUF
+	New  func(s Source) (Model, error)
+}
+
+var architectures = map[string]Architecture{}
+
+// Register makes an architecture known; its package calls it from init.
+func Register(a Architecture) { architectures[a.Name] = a }
+
+// Names lists the known architectures.
+func Names() []string {
+	var names []string
+	for n := range architectures {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// New makes the model that the source describes.
+func New(s Source) (Model, error) {
+	v, ok := s.Value("general.architecture")
+	name, _ := v.(string)
+	if !ok || name == "" {
+		return nil, fmt.Errorf("model: the file has no general.architecture: is it a language model?")
+	}
+	a, ok := architectures[name]
+	if !ok {
+		return nil, fmt.Errorf("model: architecture %q is not known; known are: %s", name, strings.Join(Names(), ", "))
+	}
+	m, err := a.New(s)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", name, err)
+	}
+	return m, nil
+}
