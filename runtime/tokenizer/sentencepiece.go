@@ -1,0 +1,168 @@
+package tokenizer
+
+import (
+	"math"
+	"strings"
+)
+
+// sentencePiece merges the pair of neighbours whose joined text is the token
+// with the highest score.
+type sentencePiece struct {
+	t        *Tokenizer
+	priority []uint32   // by id: falls as the score rises
+	bytes    [256]int32 // token of each byte; -1: none
+	joined   [256]bool  // bytes that some token has just before a ▁
+	single   [128]int32 // token of each ASCII character
+}
+
+func (t *Tokenizer) initSentencePiece() error {
+	c := &t.cfg
+	if err := t.buildIndex(c.Tokens, nil); err != nil {
+		return err
+	}
+	t.pieces = t.spacedPieces()
+	s := &sentencePiece{t: t, priority: make([]uint32, len(c.Tokens))}
+	t.encode = s
+	for id := range s.priority {
+		var score float32
+		if c.Scores != nil {
+			score = c.Scores[id]
+		}
+		s.priority[id] = descending(score)
+	}
+	for b := range s.bytes {
+		id := t.index.find(byteText(byte(b)))
+		if id < 0 {
+			id = t.index.find(string([]byte{byte(b)}))
+		}
+		if id < 0 {
+			id = c.UNK
+		}
+		s.bytes[b] = id
+	}
+	for _, text := range c.Tokens {
+		for at := 1; at < len(text); at++ {
+			i := strings.Index(text[at:], spaceMark)
+			if i < 0 {
+				break
+			}
+			at += i
+			if !strings.HasSuffix(text[:at], spaceMark) {
+				s.joined[text[at-1]] = true
+			}
+		}
+	}
+	for b := range s.single {
+		s.single[b] = t.index.find(string([]byte{byte(b)}))
+	}
+	return nil
+}
+
+// descending maps a score to a number that is lower for a higher score.
+func descending(score float32) uint32 {
+	if score == 0 || score != score {
+		score = 0 // also -0 and NaN
+	}
+	bits := math.Float32bits(score)
+	if bits>>31 == 0 {
+		return ^(bits | 1<<31) // positive: above all negatives
+	}
+	return bits
+}
+
+// spacedPieces returns the texts of a vocabulary that writes ▁ for a space and
+// <0x0A> for a byte.
+func (t *Tokenizer) spacedPieces() []string {
+	pieces := make([]string, len(t.cfg.Tokens))
+	for id, s := range t.cfg.Tokens {
+		switch t.types[id] {
+		case TypeByte:
+			if b, ok := parseByte(s); ok {
+				s = string([]byte{b})
+			}
+		case TypeNormal:
+			if strings.Contains(s, spaceMark) {
+				s = strings.ReplaceAll(s, spaceMark, " ")
+			}
+		}
+		pieces[id] = s
+	}
+	return pieces
+}
+
+func (s *sentencePiece) encode(w *scratch, text string, start bool) {
+	w.text = w.text[:0]
+	if start && s.t.cfg.AddSpacePrefix {
+		w.text = append(w.text, spaceMark...)
+	}
+	w.text = appendEscaped(w.text, text)
+	// No merge can cross a place that no token has inside, so the text is cut
+	// before a ▁ that follows such a byte, and every part done by itself.
+	rest := string(w.text)
+	for at := 1; ; {
+		i := -1
+		if at < len(rest) {
+			i = strings.Index(rest[at:], spaceMark)
+		}
+		if i < 0 {
+			break
+		}
+		at += i
+		if !s.joined[rest[at-1]] && !strings.HasSuffix(rest[:at], spaceMark) {
+			s.word(w, rest[:at])
+			rest, at = rest[at:], 0
+		}
+		at += len(spaceMark)
+	}
+	if rest != "" {
+		s.word(w, rest)
+	}
+}
+
+// word appends the tokens of a part of the text.
+func (s *sentencePiece) word(w *scratch, word string) {
+	place := w.place(s.t.seed, word)
+	if place.holds(word) {
+		w.out = append(w.out, place.ids[:place.n]...)
+		return
+	}
+	from := len(w.out)
+	s.mergeWord(w, word)
+	place.store(word, w.out[from:])
+}
+
+func (s *sentencePiece) mergeWord(w *scratch, word string) {
+	w.symbols = w.symbols[:0]
+	for i := 0; i < len(word); {
+		n := min(charSize(word[i]), len(word)-i)
+		id := int32(-1)
+		if n > 1 {
+			id = s.t.index.find(word[i : i+n])
+		} else if word[i] < 128 {
+			id = s.single[word[i]]
+		} else {
+			id = s.t.index.find(word[i : i+1])
+		}
+		w.symbols = append(w.symbols, symbol{start: int32(i), size: int32(n), id: id})
+		i += n
+	}
+	w.link()
+	w.merge(func(left, right *symbol) (uint32, int32, bool) {
+		id := s.t.index.find(word[left.start : right.start+right.size])
+		if id < 0 {
+			return 0, 0, false
+		}
+		return s.priority[id], id, true
+	})
+	for i := int32(0); i >= 0; i = w.symbols[i].next {
+		if y := &w.symbols[i]; y.id >= 0 {
+			w.out = append(w.out, y.id)
+		} else {
+			for _, c := range []byte(word[y.start : y.start+y.size]) {
+				if id := s.bytes[c]; id >= 0 {
+					w.out = append(w.out, id)
+				}
+			}
+		}
+	}
+}

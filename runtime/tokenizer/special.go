@@ -1,0 +1,230 @@
+package tokenizer
+
+import (
+	"slices"
+	"strings"
+)
+
+// specials finds the tokens that are taken out of a text before it is
+// tokenized: control and unknown tokens when asked for, user-defined ones
+// always.
+type specials struct {
+	trie   trie
+	texts  []string
+	order  map[int32]int32 // rank of each such token: longer texts first
+	lstrip map[int32]bool  // tokens that swallow the space before them
+	rstrip map[int32]bool  // and after them
+}
+
+// fragment is a part of a text: the token id, or with id -1 plain text.
+type fragment struct {
+	start, end int
+	id         int32
+}
+
+func isSpecial(typ int32) bool {
+	return typ == TypeControl || typ == TypeUserDefined || typ == TypeUnknown
+}
+
+func (s *specials) build(c Config, types []int32) error {
+	s.texts = c.Tokens
+	var ids []int32
+	for id := range c.Tokens {
+		if isSpecial(types[id]) {
+			ids = append(ids, int32(id))
+		}
+	}
+	slices.SortStableFunc(ids, func(a, b int32) int { return len(c.Tokens[b]) - len(c.Tokens[a]) })
+	s.order = make(map[int32]int32, len(ids))
+	for i, id := range ids {
+		s.order[id] = int32(i)
+	}
+	s.trie = newTrie(c.Tokens, ids)
+	s.stripRules(c, ids)
+	return nil
+}
+
+// stripRules sets what GGUF has no field for and llama.cpp knows by name.
+func (s *specials) stripRules(c Config, ids []int32) {
+	s.lstrip, s.rstrip = map[int32]bool{}, map[int32]bool{}
+	has := func(s string, any ...string) bool {
+		return slices.ContainsFunc(any, func(a string) bool { return strings.Contains(s, a) })
+	}
+	name := strings.ToLower(c.Name)
+	switch {
+	case has(c.Pre, "jina-v2-de", "jina-v2-es", "jina-v2-code", "mmbert"),
+		has(c.Arch, "nomic-bert-moe", "jina-bert-v3"):
+		if id := s.find("<mask>"); id >= 0 {
+			s.lstrip[id] = true
+		}
+	case has(name, "phi-3", "phi3"):
+		for _, id := range ids {
+			switch c.Tokens[id] {
+			case "<unk>", "<s>", "<|endoftext|>":
+			default:
+				s.rstrip[id] = true
+			}
+		}
+	case has(name, "modern-bert"):
+		if id := s.find("[MASK]"); id >= 0 {
+			s.lstrip[id] = true
+		}
+	}
+}
+
+// find returns the special token with this text, or -1.
+func (s *specials) find(text string) int32 {
+	found := int32(-1)
+	s.trie.walk(text, 0, func(id int32) {
+		if len(s.texts[id]) == len(text) {
+			found = id
+		}
+	})
+	return found
+}
+
+// partition cuts text at its special tokens. Longer tokens are looked for
+// first, each from left to right in what the ones before it have left: a long
+// token wins over a shorter one that overlaps it, wherever that begins.
+func (s *specials) partition(text string, types []int32, control bool) []fragment {
+	if text == "" {
+		return nil
+	}
+	frags := []fragment{{0, len(text), -1}}
+	ids := s.present(text, types, control)
+	for _, id := range ids {
+		word := s.texts[id]
+		var next []fragment
+		for i, f := range frags {
+			if f.id >= 0 {
+				if next != nil {
+					next = append(next, f)
+				}
+				continue
+			}
+			for {
+				at := strings.Index(text[f.start:f.end], word)
+				if at < 0 {
+					break
+				}
+				if next == nil {
+					next = append(make([]fragment, 0, len(frags)+8), frags[:i]...)
+				}
+				at += f.start
+				left, right := at, at+len(word)
+				for s.lstrip[id] && left > f.start && isSpace(text[left-1]) {
+					left--
+				}
+				for s.rstrip[id] && right < f.end && isSpace(text[right]) {
+					right++
+				}
+				if left > f.start {
+					next = append(next, fragment{f.start, left, -1})
+				}
+				next = append(next, fragment{at, at + len(word), id})
+				f.start = right
+			}
+			if next != nil && f.start < f.end {
+				next = append(next, f)
+			}
+		}
+		if next != nil {
+			frags = next
+		}
+	}
+	return frags
+}
+
+// present returns the special tokens that occur in text, longest first.
+func (s *specials) present(text string, types []int32, control bool) []int32 {
+	if s.trie.empty() {
+		return nil
+	}
+	var ids []int32
+	seen := map[int32]bool{}
+	for i := 0; i < len(text); i++ {
+		if s.trie.first[text[i]] == 0 {
+			continue
+		}
+		s.trie.walk(text, i, func(id int32) {
+			if (control || types[id] == TypeUserDefined) && !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
+		})
+	}
+	slices.SortFunc(ids, func(a, b int32) int { return int(s.order[a] - s.order[b]) })
+	return ids
+}
+
+// isSpace is C's isspace.
+func isSpace(b byte) bool { return b == ' ' || '\t' <= b && b <= '\r' }
+
+// trie holds token texts byte by byte. The children of a node are neighbours.
+type trie struct {
+	first [256]int32 // the root's children; 0: none
+	nodes []trieNode // node 0 is the root
+}
+
+type trieNode struct {
+	label       byte
+	id          int32 // token that ends here, -1: none
+	child, kids int32 // first child and number of children
+}
+
+func (t *trie) empty() bool { return len(t.nodes) <= 1 }
+
+// newTrie builds the trie of texts[id] for the given ids, level by level.
+func newTrie(texts []string, ids []int32) trie {
+	t := trie{nodes: []trieNode{{id: -1}}}
+	sorted := slices.Clone(ids)
+	slices.SortFunc(sorted, func(a, b int32) int { return strings.Compare(texts[a], texts[b]) })
+	type span struct{ lo, hi, depth int } // the texts below a node
+	spans := []span{{0, len(sorted), 0}}
+	for n := 0; n < len(t.nodes); n++ {
+		p := spans[n]
+		for p.lo < p.hi && len(texts[sorted[p.lo]]) == p.depth {
+			t.nodes[n].id = sorted[p.lo]
+			p.lo++
+		}
+		t.nodes[n].child = int32(len(t.nodes))
+		for p.lo < p.hi {
+			b, hi := texts[sorted[p.lo]][p.depth], p.lo+1
+			for hi < p.hi && texts[sorted[hi]][p.depth] == b {
+				hi++
+			}
+			if n == 0 {
+				t.first[b] = int32(len(t.nodes))
+			}
+			t.nodes = append(t.nodes, trieNode{label: b, id: -1})
+			spans = append(spans, span{p.lo, hi, p.depth + 1})
+			t.nodes[n].kids++
+			p.lo = hi
+		}
+	}
+	return t
+}
+
+// walk calls found for every token that text has at position i.
+func (t *trie) walk(text string, i int, found func(id int32)) {
+	if i >= len(text) {
+		return
+	}
+	n := t.first[text[i]]
+	for n != 0 {
+		node := &t.nodes[n]
+		if node.id >= 0 {
+			found(node.id)
+		}
+		if i++; i >= len(text) {
+			return
+		}
+		n = 0
+		for k, b := int32(0), text[i]; k < node.kids; k++ {
+			if t.nodes[node.child+k].label == b {
+				n = node.child + k
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package tokenizer
+
+import (
+	"hash/maphash"
+	"math/bits"
+)
+
+// index finds a token by its text: an open-addressing hash table over strings
+// held elsewhere. It is built much faster than a map and is never changed.
+type index struct {
+	seed  maphash.Seed
+	mask  uint32
+	slots []indexSlot
+	texts []string
+}
+
+type indexSlot struct {
+	hash uint32
+	id   int32 // position in texts plus 1; 0: empty
+}
+
+// newIndex indexes texts[id] for all ids that keep allows (nil: all). When a
+// text occurs twice it returns the ids of the first such pair.
+func newIndex(texts []string, count int, keep func(id int) bool) (x *index, dup [2]int32, ok bool) {
+	size := uint32(1) << bits.Len32(uint32(max(count, 4))*3/2)
+	x = &index{seed: maphash.MakeSeed(), mask: size - 1, slots: make([]indexSlot, size), texts: texts}
+	for id := range texts {
+		if keep != nil && !keep(id) {
+			continue
+		}
+		h := uint32(maphash.String(x.seed, texts[id]))
+		i := h & x.mask
+		for x.slots[i].id != 0 {
+			if x.slots[i].hash == h && texts[x.slots[i].id-1] == texts[id] {
+				return nil, [2]int32{x.slots[i].id - 1, int32(id)}, false
+			}
+			i = (i + 1) & x.mask
+		}
+		x.slots[i] = indexSlot{hash: h, id: int32(id) + 1}
+	}
+	return x, dup, true
+}
+
+// find returns the id of the token whose text is s, or -1.
+func (x *index) find(s string) int32 {
+	h := uint32(maphash.String(x.seed, s))
+	for i := h & x.mask; x.slots[i].id != 0; i = (i + 1) & x.mask {
+		if x.slots[i].hash == h && x.texts[x.slots[i].id-1] == s {
+			return x.slots[i].id - 1
+		}
+	}
+	return -1
+}
+
+// findBytes is find for bytes.
+func (x *index) findBytes(s []byte) int32 {
+	h := uint32(maphash.Bytes(x.seed, s))
+	for i := h & x.mask; x.slots[i].id != 0; i = (i + 1) & x.mask {
+		if x.slots[i].hash == h && x.texts[x.slots[i].id-1] == string(s) {
+			return x.slots[i].id - 1
+		}
+	}
+	return -1
+}
+
+// pairs maps two neighbouring symbols to the merge of the two.
+type pairs struct {
+	mask  uint64
+	slots []pairSlot
+}
+
+type pairSlot struct {
+	key  uint64 // left<<32 | right, plus 1; 0: empty
+	rank int32  // order of the merge: lower first
+	id   int32  // the symbol that results
+}
+
+func newPairs(count int) *pairs {
+	size := 1 << bits.Len(uint(max(count, 4))*3/2)
+	return &pairs{mask: uint64(size - 1), slots: make([]pairSlot, size)}
+}
+
+func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) + 1 }
+
+// pairHash spreads a key over the table (Fibonacci hashing with the high bits
+// folded down).
+func pairHash(key uint64) uint64 {
+	key *= 0x9E3779B97F4A7C15
+	return key ^ key>>32
+}
+
+// add stores a merge unless the pair has one already: the first rank counts.
+func (p *pairs) add(left, right, rank, id int32) {
+	key := pairKey(left, right)
+	i := pairHash(key) & p.mask
+	for ; p.slots[i].key != 0; i = (i + 1) & p.mask {
+		if p.slots[i].key == key {
+			return
+		}
+	}
+	p.slots[i] = pairSlot{key: key, rank: rank, id: id}
+}
+
+// get returns the merge of left and right.
+func (p *pairs) get(left, right int32) (rank, id int32, ok bool) {
+	key := pairKey(left, right)
+	for i := pairHash(key) & p.mask; p.slots[i].key != 0; i = (i + 1) & p.mask {
+		if p.slots[i].key == key {
+			return p.slots[i].rank, p.slots[i].id, true
+		}
+	}
+	return 0, 0, false
+}
+
+// byteRunes is GPT-2's alphabet: how byte-level BPE writes each byte as one
+// printable character. runeBytes is its inverse for code points below 0x144
+// (-1: not in the alphabet).
+var byteRunes, runeBytes = func() (to [256]rune, from [0x144]int16) {
+	for i := range from {
+		from[i] = -1
+	}
+	n := rune(256)
+	for b := range to {
+		r := rune(b)
+		if b < 0x21 || b > 0x7E && b < 0xA1 || b == 0xAD {
+			r, n = n, n+1
+		}
+		to[b], from[r] = r, int16(b)
+	}
+	return to, from
+}()
+
+// appendBytes appends the bytes that s spells in GPT-2's alphabet; ok is false,
+// and dst unchanged, when some character is not in it.
+func appendBytes(dst []byte, s string) (out []byte, ok bool) {
+	n := len(dst)
+	for _, r := range s {
+		if r >= rune(len(runeBytes)) || runeBytes[r] < 0 {
+			return dst[:n], false
+		}
+		dst = append(dst, byte(runeBytes[r]))
+	}
+	return dst, true
+}
+
+// parseByte reads a byte token's text, "<0x0A>".
+func parseByte(s string) (byte, bool) {
+	if len(s) != 6 || s[:3] != "<0x" || s[5] != '>' {
+		return 0, false
+	}
+	v := 0
+	for _, c := range []byte(s[3:5]) {
+		switch {
+		case '0' <= c && c <= '9':
+			v = v<<4 | int(c-'0')
+		case 'A' <= c && c <= 'F':
+			v = v<<4 | int(c-'A'+10)
+		case 'a' <= c && c <= 'f':
+			v = v<<4 | int(c-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return byte(v), true
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+// byteText is the text of the token for byte b, "<0x0A>".
+func byteText(b byte) string {
+	return string([]byte{'<', '0', 'x', hexDigits[b>>4], hexDigits[b&15], '>'})
+}
