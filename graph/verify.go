@@ -120,3 +120,7 @@ func inferNode(n *Node, g *Graph) (Type, error) {
 	}
 	return info.infer(n, g)
 }
+
+// Infer gives the type that n's inputs and attributes make, for passes that
+// put nodes together themselves.
+func Infer(n *Node, g *Graph) (Type, error) { return inferNode(n, g) }
