@@ -1,0 +1,12 @@
+//go:build !linux
+
+package pool
+
+const canPin = false
+
+type binding struct{}
+
+func (*binding) to(int)         {}
+func (*binding) undo()          {}
+func (w *Worker) bindCaller()   {}
+func (w *Worker) unbindCaller() {}

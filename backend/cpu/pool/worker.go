@@ -1,0 +1,280 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Worker is one of the N workers of a Run. It is valid only inside the function
+// it was given to, and only on the goroutine that function runs on.
+type Worker struct {
+	ID int // 0 to N-1; 0 is the goroutine that called Run. Read only.
+	N  int // number of workers of this Run. Read only.
+
+	pool     *Pool
+	peers    []*Worker     // the workers of this Run, by ID
+	wake     chan struct{} // capacity 1: one token per unpark
+	seq      uint64        // the Run this worker works, or last worked, for
+	phase    uint64        // value of arrived after the last finished barrier
+	tick     uint64        // ticks() at the last yield
+	tickTime time.Time     // the same moment by the clock
+	perMs    uint64        // measured ticks per millisecond
+	share    uint64        // Pool.spinShare of this Run
+	bound    binding       // CPU binding of this goroutine's thread
+
+	// Two cache lines apart each: processors fetch lines in pairs.
+	_       [128]byte
+	arrived atomic.Uint64 // progress through barriers: written here, watched by others
+	done    atomic.Uint64 // the last Run this worker came back from
+	_       [128]byte
+	start   atomic.Uint64 // the last Run this worker was told to start: written by the caller
+	parked  atomic.Uint32 // 1: waits, or is about to wait, for a token in wake
+	_       [128]byte
+	counter atomic.Int64 // worker 0: chunks handed out by Next
+	_       [128]byte
+}
+
+func newWorker(p *Pool, id int) *Worker {
+	return &Worker{
+		ID: id, N: 1, pool: p,
+		wake:     make(chan struct{}, 1),
+		tick:     ticks(),
+		tickTime: time.Now(),
+		perMs:    nominalTicksPerMs(),
+	}
+}
+
+// Barrier waits until all N workers have called it, and makes what each wrote
+// before it visible to all after it. All workers of a Run must pass the same
+// barriers: if one returns from fn while another waits for it, the Run panics.
+func (w *Worker) Barrier() {
+	// A dissemination barrier: in round k each worker says that it got there
+	// and waits for the one 2^k before it, so ceil(log2 N) rounds suffice. Each
+	// worker writes one word of its own, which only grows, and nobody needs a
+	// read-modify-write. With two workers it is one store and one load each.
+	phase := w.phase
+	for step := 1; step < w.N; step <<= 1 {
+		phase++
+		w.arrived.Store(phase)
+		if w.pool.sleepers.Load() != 0 {
+			w.wakePeers()
+		}
+		if step == 1 {
+			w.Yield() // here nobody waits for us yet in vain
+		}
+		from := w.ID - step
+		if from < 0 {
+			from += w.N
+		}
+		peer := w.peers[from]
+		if peer.arrived.Load() < phase && !spinUntil(&peer.arrived, phase, w.spinLimit()) {
+			w.sleepUntil(&peer.arrived, phase, peer)
+		}
+	}
+	if w.N == 1 {
+		w.Yield()
+	}
+	w.phase = phase
+}
+
+// Yield lets other goroutines run if this worker has not done so for about a
+// millisecond. It costs about 10 ns otherwise. Call it at least once per
+// millisecond of work without Barrier or Next.
+func (w *Worker) Yield() {
+	if ticks()-w.tick >= w.perMs {
+		w.yield()
+	}
+}
+
+func (w *Worker) yield() {
+	// Measure the cycle counter's rate over the last period on the way.
+	d, t := time.Since(w.tickTime), ticks()-w.tick
+	if d > 100*time.Microsecond && d < time.Second && t < 1<<40 {
+		nominal := nominalTicksPerMs()
+		w.perMs = min(max(t*uint64(time.Millisecond)/uint64(d), nominal/100+1), nominal*100)
+	}
+	runtime.Gosched()
+	w.tick, w.tickTime = ticks(), time.Now()
+}
+
+// Next hands out the numbers 0 to chunks-1, each to one worker, and then -1 to
+// every worker: the loop for parts of uneven cost.
+//
+//	for i := w.Next(chunks); i >= 0; i = w.Next(chunks) {
+//
+// All workers of the Run must call it with the same chunks until they get -1, and
+// two such loops must have a Barrier between them.
+func (w *Worker) Next(chunks int) int {
+	c := w.chunks()
+	i := c.Add(1) - 1
+	if i < int64(chunks) {
+		w.Yield()
+		return int(i)
+	}
+	// Each worker is told -1 once; the last one makes the counter ready for the
+	// next loop, which nobody enters before that worker reaches the barrier.
+	if i == int64(max(chunks, 0)+w.N-1) {
+		c.Store(0)
+	}
+	return -1
+}
+
+// chunks returns the counter that the workers of this Run share.
+func (w *Worker) chunks() *atomic.Int64 { return &w.peers[0].counter }
+
+// spinLimit is how many ticks a wait spins before it parks.
+func (w *Worker) spinLimit() uint64 {
+	if w.share == 0 {
+		return 0
+	}
+	return w.perMs / w.share
+}
+
+// spinUntil waits for flag to reach v and reports whether it did so within
+// limit ticks (and a bit: the clock is looked at now and then).
+func spinUntil(flag *atomic.Uint64, v, limit uint64) bool {
+	for range 32 {
+		if flag.Load() >= v {
+			return true
+		}
+		pause(1)
+	}
+	for t0 := ticks(); ticks()-t0 < limit; {
+		for range 16 {
+			if flag.Load() >= v {
+				return true
+			}
+			pause(1)
+		}
+	}
+	return flag.Load() >= v
+}
+
+// sleepUntil parks until flag reaches v. At a barrier, from is the worker waited
+// for, and sleepUntil panics if it cannot come any more; with from nil (the
+// caller waiting for its workers to come back) it always waits.
+func (w *Worker) sleepUntil(flag *atomic.Uint64, v uint64, from *Worker) {
+	p := w.pool
+	// Who makes progress stores its flag, then looks at sleepers and parked;
+	// who goes to sleep sets these, then looks at the flag: one sees the other.
+	p.sleepers.Add(1)
+	for {
+		w.parked.Store(1)
+		gone := false
+		if from != nil {
+			gone = p.poisoned.Load() || from.done.Load() >= w.seq && flag.Load() < v
+		}
+		if gone || flag.Load() >= v {
+			if !w.parked.CompareAndSwap(1, 0) {
+				<-w.wake // somebody was faster: take the token
+			}
+		} else {
+			<-w.wake
+			w.tick, w.tickTime = ticks(), time.Now() // parking was a yield
+		}
+		if flag.Load() >= v {
+			break
+		}
+		if gone {
+			p.sleepers.Add(-1)
+			if p.poisoned.Load() {
+				panic(aborted{})
+			}
+			panic(fmt.Errorf("%w: worker %d of %d waits at a Barrier, worker %d returned without it", errBarrier, w.ID, w.N, from.ID))
+		}
+	}
+	p.sleepers.Add(-1)
+}
+
+var errBarrier = errors.New("pool: workers disagree about barriers")
+
+// unpark wakes w if it is parked.
+func (w *Worker) unpark() {
+	if w.parked.Load() != 0 && w.parked.CompareAndSwap(1, 0) {
+		w.wake <- struct{}{}
+	}
+}
+
+// wakePeers wakes the parked workers of the Run, to look again at what they
+// wait for.
+func (w *Worker) wakePeers() {
+	for _, peer := range w.peers {
+		if peer != w {
+			peer.unpark()
+		}
+	}
+}
+
+// prepare takes over the settings of Run seq.
+func (w *Worker) prepare(seq uint64) {
+	p := w.pool
+	w.seq = seq
+	w.phase = p.base
+	w.share = p.spinShare
+	w.N = p.n
+	w.peers = p.workers[:p.n]
+}
+
+// leave says that w has come back from fn.
+func (w *Worker) leave() {
+	w.done.Store(w.seq)
+	if w.pool.sleepers.Load() != 0 {
+		w.wakePeers()
+	}
+}
+
+// loop is the life of workers 1 and up.
+func (w *Worker) loop() {
+	working := false
+	defer func() {
+		if working { // runtime.Goexit in fn: a new goroutine takes over
+			w.bound.undo()
+			w.leave()
+			go w.loop()
+		}
+	}()
+	for {
+		seq := w.awaitStart()
+		p := w.pool
+		if p.closed {
+			w.bound.undo()
+			return
+		}
+		w.prepare(seq)
+		if p.pinned {
+			w.bound.to(w.ID)
+		} else {
+			w.bound.undo()
+		}
+		working = true
+		call(w, p.fn)
+		working = false
+		w.leave()
+		runtime.Gosched()
+		w.tick, w.tickTime = ticks(), time.Now()
+	}
+}
+
+// awaitStart waits for the next Run and returns its number.
+func (w *Worker) awaitStart() uint64 {
+	if !spinUntil(&w.start, w.seq+1, w.spinLimit()) {
+		for {
+			w.parked.Store(1)
+			if w.start.Load() > w.seq {
+				if !w.parked.CompareAndSwap(1, 0) {
+					<-w.wake
+				}
+				break
+			}
+			<-w.wake
+			if w.start.Load() > w.seq {
+				break
+			}
+		}
+		w.tick, w.tickTime = ticks(), time.Now()
+	}
+	return w.start.Load()
+}
