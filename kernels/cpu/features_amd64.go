@@ -1,0 +1,36 @@
+package cpu
+
+import (
+	"strings"
+
+	"golang.org/x/sys/cpu"
+)
+
+const architecture = "amd64"
+
+// missingFeatures lists what the processor lacks for the level; empty if nothing.
+func missingFeatures(l Level) string {
+	x := &cpu.X86
+	type feature struct {
+		name string
+		has  bool
+	}
+	var need []feature
+	switch l {
+	case AVX2:
+		need = []feature{{"AVX2", x.HasAVX2}, {"FMA", x.HasFMA}, {"F16C", x.HasF16C}}
+	case AVX512:
+		need = []feature{{"AVX512F", x.HasAVX512F}, {"AVX512BW", x.HasAVX512BW}, {"AVX512VL", x.HasAVX512VL},
+			{"AVX512DQ", x.HasAVX512DQ}, {"AVX512VNNI", x.HasAVX512VNNI}}
+	}
+	var missing []string
+	for _, f := range need {
+		if !f.has {
+			missing = append(missing, f.name)
+		}
+	}
+	return strings.Join(missing, ", ")
+}
+
+// levelTable returns the assembly kernels of a level, nil if there are none.
+func levelTable(Level) *table { return nil }

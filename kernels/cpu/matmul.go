@@ -1,0 +1,160 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/ledge-run/ledge/graph/dtype"
+)
+
+// maxTile is the largest number of activation rows that a kernel takes at once.
+const maxTile = 8
+
+// MatMul computes row groups [group0, group1) of the product of m rows of
+// activations with the matrix's transpose: for each i < m and each row r of those
+// groups,
+//
+//	dst[i*ldd+r] = sum over k of x[i,k] * w[r,k]
+//
+// Nothing else in dst is touched. w.Cols must be x.Cols. Calls on disjoint ranges
+// may run at once.
+func (k *Kernels) MatMul(dst []float32, ldd int, x *Acts, m int, w *Matrix, group0, group1 int) {
+	p, ok := packingOf(w.DType)
+	if !ok || m <= 0 || group0 >= group1 {
+		return
+	}
+	_ = dst[(m-1)*ldd+min(group1*GroupRows, w.Rows)-1] // all that will be written
+	_ = w.Data[group1*p.groupBytes(w.Cols)-min(1, w.Cols)]
+	if w.Cols == 0 {
+		for i := range m {
+			clear(dst[i*ldd+group0*GroupRows : i*ldd+min(group1*GroupRows, w.Rows)])
+		}
+		return
+	}
+	if p.plain > 0 {
+		_ = x.F32[(m-1)*x.LD+w.Cols-1]
+		k.matMulPlain(dst, ldd, x, m, w, &p, group0, group1)
+		return
+	}
+	_ = x.Q8[m*Q8RowBytes(w.Cols)-1]
+	k.matMulInt(dst, ldd, x, m, w, &p, group0, group1)
+}
+
+func (k *Kernels) matMulInt(dst []float32, ldd int, x *Acts, m int, w *Matrix, p *packing, group0, group1 int) {
+	actRow, group := Q8RowBytes(w.Cols), p.groupBytes(w.Cols)
+	if k.asm != nil {
+		k.asm.matMulInt(dst, ldd, x.Q8, actRow, m, w, p, group0, group1)
+		return
+	}
+	f := &formats[p.id]
+	for g := group0; g < group1; g++ {
+		n := min(GroupRows, w.Rows-g*GroupRows)
+		in := w.Data[g*group : (g+1)*group]
+		for i := 0; i < m; i += maxTile {
+			t := min(maxTile, m-i)
+			f.tile(dst[i*ldd+g*GroupRows:], ldd, x.Q8[i*actRow:], actRow, t, in, n, p.curve)
+		}
+	}
+}
+
+// tile is the generic kernel of integer products: t activation rows by the n
+// rows of a group.
+func (f *format) tile(dst []float32, ldd int, x []byte, actRow, t int, group []byte, n int, curve *[16]int8) {
+	var acc [maxTile][GroupRows]float32
+	var q [32]int32
+	pair, pairs := f.pairBytes(), actRow/actBytes
+	for b := range 2 * pairs {
+		in := group[b/2*pair : (b/2+1)*pair]
+		for r := range n {
+			f.integers(&q, in[f.valuesAt()+b%2*f.blockBytes():], r, curve)
+			for i := range t {
+				a := x[i*actRow+b/2*actBytes:][:actBytes]
+				d := loadF32(a[actScale+4*(b%2):])
+				sums := a[actSum32+4*(b%2):]
+				if f.subLen == 16 {
+					sums = a[actSum16+8*(b%2):]
+				}
+				for s := range 32 / f.subLen {
+					var dot int32
+					for j := s * f.subLen; j < (s+1)*f.subLen; j++ {
+						dot += q[j] * int32(int8(a[b%2*32+j]))
+					}
+					at := (b%2*32/f.subLen+s)*GroupRows + r
+					v := float32(f.scale(in, at) * float32(dot))
+					if f.min {
+						v += float32(f.scale(in[f.scaleBytes():], at) * float32(loadI32(sums[4*s:])))
+					}
+					acc[i][r] += float32(d * v)
+				}
+			}
+		}
+	}
+	for i := range t {
+		copy(dst[i*ldd:i*ldd+n], acc[i][:n])
+	}
+}
+
+func (k *Kernels) matMulPlain(dst []float32, ldd int, x *Acts, m int, w *Matrix, p *packing, group0, group1 int) {
+	group := p.groupBytes(w.Cols)
+	for g := group0; g < group1; g++ {
+		n := min(GroupRows, w.Rows-g*GroupRows)
+		panels{
+			dt: w.DType, data: w.Data[g*group : (g+1)*group], step: GroupRows * p.plain, cols: n, steps: w.Cols,
+		}.product(k, dst[g*GroupRows:], ldd, x.F32, x.LD, m, false)
+	}
+}
+
+// panels is a matrix of plain values with cols values side by side, steps times,
+// step bytes apart. Reading it may touch up to the next multiple of 16 values.
+type panels struct {
+	dt    dtype.DType
+	data  []byte
+	step  int
+	cols  int
+	steps int
+}
+
+// product computes dst[i,c] = sum over s of x[i,s] * p[s,c] for m rows, or adds
+// that to dst, s in order.
+func (p panels) product(k *Kernels, dst []float32, ldd int, x []float32, ldx, m int, add bool) {
+	if k.asm != nil {
+		k.asm.panels(&p, dst, ldd, x, ldx, m, add)
+		return
+	}
+	var acc, vals [GroupRows]float32
+	for c := 0; c < p.cols; c += GroupRows {
+		n := min(GroupRows, p.cols-c)
+		for i := range m {
+			out := dst[i*ldd+c : i*ldd+c+n]
+			acc = [GroupRows]float32{}
+			if add {
+				copy(acc[:], out)
+			}
+			for s, v := range x[i*ldx : i*ldx+p.steps] {
+				readPlain(vals[:n], p.dt, p.data[s*p.step:], c)
+				for j := range n {
+					acc[j] += float32(v * vals[j])
+				}
+			}
+			copy(out, acc[:n])
+		}
+	}
+}
+
+// readPlain reads len(dst) elements of a plain type, beginning at element at.
+func readPlain(dst []float32, dt dtype.DType, b []byte, at int) {
+	switch dt {
+	case dtype.F16:
+		for j := range dst {
+			dst[j] = dtype.F16ToF32(binary.LittleEndian.Uint16(b[2*(at+j):]))
+		}
+	case dtype.BF16:
+		for j := range dst {
+			dst[j] = dtype.BF16ToF32(binary.LittleEndian.Uint16(b[2*(at+j):]))
+		}
+	default:
+		for j := range dst {
+			dst[j] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*(at+j):]))
+		}
+	}
+}

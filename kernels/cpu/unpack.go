@@ -1,0 +1,159 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/ledge-run/ledge/graph/dtype"
+)
+
+// The file formats that Pack takes apart block by block; graph/dtype describes
+// them.
+
+func loadF16(b []byte) float32   { return dtype.F16ToF32(binary.LittleEndian.Uint16(b)) }
+func loadF32(b []byte) float32   { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
+func putF32(b []byte, v float32) { binary.LittleEndian.PutUint32(b, math.Float32bits(v)) }
+func loadI32(b []byte) int32     { return int32(binary.LittleEndian.Uint32(b)) }
+func loadHalf(b []byte) uint16   { return binary.LittleEndian.Uint16(b) }
+func loadBF16(b []byte) float32  { return dtype.BF16ToF32(binary.LittleEndian.Uint16(b)) }
+func halfOf(v float32) uint16    { return dtype.F32ToF16(v) }
+func putHalf(b []byte, h uint16) { binary.LittleEndian.PutUint16(b, h) }
+func halfToF32(h uint16) float32 { return dtype.F16ToF32(h) }
+
+// splitNibbles takes values 0-15 from the lower and 16-31 from the upper halves.
+func splitNibbles(q *[32]uint8, src []byte) {
+	for j, b := range src[:16] {
+		q[j], q[16+j] = b&15, b>>4
+	}
+}
+
+// addFifthBits adds bit j of high to value j as its bit 4.
+func addFifthBits(q *[32]uint8, high uint32) {
+	for j := range q {
+		q[j] |= uint8(high>>j&1) << 4
+	}
+}
+
+func packQ5_0(dst []byte, f *format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 22, 1, func(out *[8]block, b []byte) {
+		out[0].scale[0] = loadF16(b)
+		splitNibbles(&out[0].q, b[6:])
+		addFifthBits(&out[0].q, binary.LittleEndian.Uint32(b[2:]))
+	})
+}
+
+func packQ5_1(dst []byte, f *format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 24, 1, func(out *[8]block, b []byte) {
+		out[0].scale[0], out[0].min[0] = loadF16(b), loadF16(b[2:])
+		splitNibbles(&out[0].q, b[8:])
+		addFifthBits(&out[0].q, binary.LittleEndian.Uint32(b[4:]))
+	})
+}
+
+func packMXFP4(dst []byte, f *format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 17, 1, func(out *[8]block, b []byte) {
+		out[0].scale[0] = float32(math.Ldexp(1, int(b[0])-128))
+		splitNibbles(&out[0].q, b[1:])
+	})
+}
+
+func packIQ4_XS(dst []byte, f *format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 136, 8, func(out *[8]block, b []byte) {
+		d, high := loadF16(b), loadHalf(b[2:])
+		for g := range out {
+			s := int(b[4+g/2]>>(4*(g%2))&15) | int(high>>(2*g)&3)<<4
+			out[g].scale[0] = d * float32(s-32)
+			splitNibbles(&out[g].q, b[8+16*g:])
+		}
+	})
+}
+
+// scaleMin returns scale and minimum j of the 12 bytes of q4_k and q5_k: 6 bits
+// each, the last four of either spread over two places.
+func scaleMin(b []byte, j int) (s, m float32) {
+	if j < 4 {
+		return float32(b[j] & 63), float32(b[4+j] & 63)
+	}
+	return float32(b[4+j]&15 | b[j-4]>>6<<4), float32(b[4+j]>>4 | b[j]>>6<<4)
+}
+
+// affineBlocks fills the scales and minimums, and the nibbles of q4_k and q5_k:
+// groups 2i and 2i+1 share 32 bytes.
+func affineBlocks(out *[8]block, b, qs []byte) {
+	d, m := loadF16(b), loadF16(b[2:])
+	for g := range out {
+		s, sm := scaleMin(b[4:16], g)
+		o := &out[g]
+		o.scale[0], o.min[0] = d*s, -(m * sm)
+		for j, v := range qs[g/2*32 : g/2*32+32] {
+			o.q[j] = v >> (4 * (g % 2)) & 15
+		}
+	}
+}
+
+func packQ4_K(dst []byte, f *format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 144, 8, func(out *[8]block, b []byte) {
+		affineBlocks(out, b, b[16:])
+	})
+}
+
+func packQ5_K(dst []byte, f *format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 176, 8, func(out *[8]block, b []byte) {
+		affineBlocks(out, b, b[48:])
+		for g := range out {
+			for j, v := range b[16:48] {
+				out[g].q[j] |= v >> g & 1 << 4
+			}
+		}
+	})
+}
+
+func packQ2_K(dst []byte, f *format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 84, 8, func(out *[8]block, b []byte) {
+		d, m := loadF16(b[80:]), loadF16(b[82:])
+		for g := range out {
+			o := &out[g]
+			for s := range 2 {
+				sm := b[2*g+s]
+				o.scale[s], o.min[s] = d*float32(sm&15), -(m * float32(sm>>4))
+			}
+			for j, v := range b[16+g/4*32 : 16+g/4*32+32] {
+				o.q[j] = v >> (2 * (g % 4)) & 3
+			}
+		}
+	})
+}
+
+func packQ3_K(dst []byte, f *format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 110, 8, func(out *[8]block, b []byte) {
+		d, packed := loadF16(b[108:]), b[96:108]
+		for g := range out {
+			o := &out[g]
+			for s := range 2 {
+				j := 2*g + s
+				low, high := packed[j%8]>>(j/8*4)&15, packed[8+j%4]>>(j/4*2)&3
+				o.scale[s] = d * float32(int(low|high<<4)-32)
+			}
+			for j, v := range b[32+g/4*32 : 32+g/4*32+32] {
+				o.q[j] = v>>(2*(g%4))&3 | b[j]>>g&1<<2
+			}
+		}
+	})
+}
+
+func packQ6_K(dst []byte, f *format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 210, 8, func(out *[8]block, b []byte) {
+		d := loadF16(b[208:])
+		for g := range out {
+			o := &out[g]
+			for s := range 2 {
+				o.scale[s] = d * float32(int8(b[192+2*g+s]))
+			}
+			low := b[64*(g/4)+32*(g%2):]
+			high := b[128+32*(g/4):]
+			for j := range o.q {
+				o.q[j] = low[j]>>(g%4/2*4)&15 | high[j]>>(2*(g%4))&3<<4
+			}
+		}
+	})
+}
