@@ -1,0 +1,35 @@
+//go:build unix && !aix && !solaris
+
+package gguf
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// readFile maps the first size bytes of a file for reading.
+func readFile(path string, size int) (data []byte, mapped bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close() // the mapping outlives the descriptor
+	data, err = unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, false, os.NewSyscallError("mmap", err)
+	}
+	return data, true, nil
+}
+
+func unmap(data []byte) error { return unix.Munmap(data) }
+
+func pageSize() int { return os.Getpagesize() }
+
+func madvise(data []byte, a Advice) error {
+	how := unix.MADV_WILLNEED
+	if a == DontNeed {
+		how = unix.MADV_DONTNEED
+	}
+	return os.NewSyscallError("madvise", unix.Madvise(data, how))
+}
