@@ -31,11 +31,11 @@ func (s *Sampler) run(d draws) error {
 		return err
 	}
 	for _, st := range s.plan {
-		if err := s.apply(st, d); err != nil {
-			return err
-		}
 		if s.cur.row == nil && len(s.cur.items) == 0 {
 			return s.empty(masked)
+		}
+		if err := s.apply(st, d); err != nil {
+			return err
 		}
 	}
 	if err := s.toItems(); err != nil {

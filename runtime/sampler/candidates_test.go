@@ -1,0 +1,236 @@
+package sampler
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// readout does what a device does: the n best, in float32, with a log-sum-exp
+// that is off by up to its tolerance.
+func readout(rng *rand.Rand, row []float32, n int) Candidates {
+	items := selectTop(nil, row, n)
+	c := Candidates{Vocab: len(row)}
+	n = min(n, len(row))
+	for _, it := range items {
+		c.IDs, c.Logits = append(c.IDs, it.id()), append(c.Logits, it.logit())
+	}
+	for id := 0; len(c.IDs) < n; id++ { // -Inf fills up
+		if row[id] == negInf {
+			c.IDs, c.Logits = append(c.IDs, int32(id)), append(c.Logits, negInf)
+		}
+	}
+	lse := math.Inf(-1)
+	if len(items) > 0 {
+		lse, _ = LogSumExp(row)
+	}
+	c.LogSumExp = float32(lse + (2*rng.Float64()-1)*1e-5)
+	return c
+}
+
+func randomParams(rng *rand.Rand, vocab int) Params {
+	pick := func(chance float64) bool { return rng.Float64() < chance }
+	p := off()
+	p.Seed = rng.Uint64()
+	if pick(0.6) {
+		p.TopK = 1 + rng.IntN(100)
+	}
+	if pick(0.6) {
+		p.TopP = rng.Float64()
+	}
+	if pick(0.4) {
+		p.MinP = rng.Float64() * 0.3
+	}
+	if pick(0.15) {
+		p.Typical = rng.Float64()
+	}
+	if pick(0.1) {
+		p.TopNSigma = rng.Float64() * 3
+	}
+	if pick(0.3) {
+		p.XTC = XTC{rng.Float64(), 0.01 + 0.3*rng.Float64()}
+	}
+	if pick(0.8) {
+		p.Temperature = float64(rng.IntN(5)) * 0.4
+	}
+	if pick(0.4) {
+		p.RepeatLastN = rng.IntN(60) - 1
+		p.RepeatPenalty = 0.8 + rng.Float64()
+		p.FrequencyPenalty, p.PresencePenalty = 2*rng.Float64()-0.5, 2*rng.Float64()-0.5
+	}
+	if pick(0.3) {
+		p.DRY = DRY{Multiplier: 2 * rng.Float64(), Base: 1 + rng.Float64(), AllowedLength: rng.IntN(3), PenaltyLastN: -1}
+	}
+	if pick(0.3) {
+		p.LogitBias = map[int32]float32{}
+		for range 1 + rng.IntN(5) {
+			p.LogitBias[int32(rng.IntN(vocab))] = []float32{-100, negInf, -1, 0, 2, 6}[rng.IntN(6)]
+		}
+	}
+	if pick(0.2) {
+		p.Order = DefaultOrder()
+		rng.Shuffle(len(p.Order), func(i, j int) { p.Order[i], p.Order[j] = p.Order[j], p.Order[i] })
+		p.Order = p.Order[:1+rng.IntN(len(p.Order))]
+	}
+	return p
+}
+
+func TestCandidatesEqualSample(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	full, total := 0, 0
+	for n := range 1500 {
+		vocab := []int{60, 128, 300, 2000}[rng.IntN(4)]
+		p := randomParams(rng, vocab)
+		s := mustNew(t, p, vocab)
+		if rng.IntN(5) == 0 {
+			c := &choices{steps: [][]int32{{}}}
+			for id := range vocab {
+				if rng.IntN(1+rng.IntN(40)) == 0 {
+					c.steps[0] = append(c.steps[0], int32(id))
+				}
+			}
+			s.SetConstraint(c)
+		}
+		if s.Readout(128) == ReadoutArgmax && n%2 == 0 {
+			continue
+		}
+		for range rng.IntN(40) { // a history of likely tokens
+			if err := s.AcceptPrompt([]int32{int32(rng.IntN(min(vocab, 40)))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 4 {
+			row := zipf(rng, vocab)
+			slices.SortFunc(row[:vocab/2], func(a, b float32) int { return int(b - a) }) // low ids are likelier
+			switch rng.IntN(6) {
+			case 0:
+				for i := range row { // ties
+					row[i] = float32(math.Round(float64(row[i])))
+				}
+			case 1:
+				for i := range row {
+					if rng.IntN(3) > 0 || i > 90 && n%2 == 0 {
+						row[i] = negInf
+					}
+				}
+			}
+			twin := s.Clone()
+			tok, needFull, err := s.SampleCandidates(readout(rng, row, 128))
+			want, wantErr := twin.Sample(row)
+			total++
+			switch {
+			case needFull:
+				full++
+				if err != nil || tok != (Token{}) || s.drawn == twin.drawn && wantErr == nil {
+					t.Fatalf("case %d: needFull with %v, %v, drawn %d", n, tok, err, s.drawn)
+				}
+				if tok, err = s.Sample(row); tok != want || (err == nil) != (wantErr == nil) {
+					t.Fatalf("case %d: Sample after needFull gives %v, %v, want %v, %v", n, tok, err, want, wantErr)
+				}
+			case (err == nil) != (wantErr == nil), err != nil && errors.Unwrap(err) != errors.Unwrap(wantErr), tok != want:
+				t.Fatalf("case %d, vocabulary %d, %+v, plan %v: candidates give %v, %v; the row %v, %v", n, vocab, p, s.plan, tok, err, want, wantErr)
+			case s.Readout(128) == ReadoutFull && vocab > 128 && s.constraint == nil && !slices.Contains(row, negInf):
+				t.Fatalf("case %d: Readout says full, but candidates suffice: %v", n, s.plan)
+			}
+			if err == nil {
+				if err := s.remembered(tok.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	t.Logf("%d of %d draws needed the full row", full, total)
+}
+
+// remembered accepts a token without asking the constraint.
+func (s *Sampler) remembered(id int32) error { return s.AcceptPrompt([]int32{id}) }
+
+// How often settings in common use need the full row.
+func TestCandidatesSuffice(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(*Params)
+		max  float64 // share of draws that may need the row
+	}{
+		{"default", func(p *Params) {}, 0},
+		{"greedy", func(p *Params) { p.Temperature = 0 }, 0},
+		{"penalties", func(p *Params) { p.RepeatPenalty, p.FrequencyPenalty = 1.2, 0.3 }, 0},
+		{"DRY", func(p *Params) { p.DRY.Multiplier, p.DRY.SequenceBreakers = 0.8, nil }, 0},
+		{"XTC", func(p *Params) { p.XTC.Probability = 0.5 }, 0},
+		{"top-p alone", func(p *Params) { p.TopK, p.MinP, p.TopP = 0, 0, 0.9 }, 0.05},
+		{"min-p alone", func(p *Params) { p.TopK, p.TopP = 0, 1 }, 0},
+		{"positive bias", func(p *Params) { p.LogitBias = map[int32]float32{5: 2} }, 0},
+		{"plain", func(p *Params) { *p = off() }, 1},
+	} {
+		rng := rand.New(rand.NewPCG(21, 22))
+		p := DefaultParams()
+		c.set(&p)
+		s := mustNew(t, p, 5000)
+		full := 0
+		const n = 100
+		for range n {
+			row := zipf(rng, 5000)
+			for i := range row {
+				row[i] *= 1.5
+			}
+			tok, needFull, err := s.SampleCandidates(readout(rng, row, 128))
+			if needFull {
+				full++
+				tok, err = s.Sample(row)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Accept(tok.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if full > int(c.max*n) || c.max == 1 && full < n {
+			t.Errorf("%s: %d of %d draws needed the full row", c.name, full, n)
+		}
+		t.Logf("%-14s %s: %d of %d needed the full row", c.name, s.Readout(128), full, n)
+	}
+}
+
+func TestBadCandidates(t *testing.T) {
+	s := mustNew(t, DefaultParams(), 10)
+	for i, c := range []Candidates{
+		{IDs: []int32{1}, Logits: []float32{1}, Vocab: 9},
+		{Vocab: 10},
+		{IDs: []int32{1, 2}, Logits: []float32{1}, Vocab: 10},
+		{IDs: []int32{10}, Logits: []float32{1}, Vocab: 10},
+		{IDs: []int32{-1}, Logits: []float32{1}, Vocab: 10},
+	} {
+		if tok, needFull, err := s.SampleCandidates(c); err == nil || needFull {
+			t.Errorf("case %d: %v, %v, %v", i, tok, needFull, err)
+		}
+	}
+	nan := float32(math.NaN())
+	for _, l := range []float32{nan, negInf, float32(math.Inf(1))} {
+		_, needFull, err := s.SampleCandidates(Candidates{IDs: []int32{1, 2}, Logits: []float32{l, l}, Vocab: 10, LogSumExp: nan})
+		if !needFull || err != nil {
+			t.Errorf("logits of %v: %v, %v", l, needFull, err)
+		}
+	}
+}
+
+func ExampleSampler_SampleCandidates() {
+	p := DefaultParams()
+	p.Temperature = 0
+	s, err := New(p, 32000)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fullRow := func() []float32 { return make([]float32, 32000) } // from the device
+	c := Candidates{IDs: []int32{42, 7, 1999}, Logits: []float32{9.5, 8, 3}, LogSumExp: 9.9, Vocab: 32000}
+	tok, needFull, err := s.SampleCandidates(c)
+	if needFull {
+		tok, err = s.Sample(fullRow())
+	}
+	fmt.Println(tok.ID, needFull, err)
+	// Output: 42 false <nil>
+}
