@@ -83,7 +83,8 @@ def make(spec: Spec, out: Path) -> dict:
         files = dict(gguf=plain.name, logits=f"{spec.name}.logits.npy")
     lo, hi = min(e["min"] for e in entries), max(e["max"] for e in entries)
     print(f"{spec.name:20} logits {lo:7.2f} .. {hi:6.2f}  std {logits.std():.2f}  "
-          f"gap {min(e['min_gap'] for e in entries):.3f}  different tops {len(set(sum((e['top1'] for e in entries), [])))}  "
+          f"gap {min(e['min_gap'] for e in entries):.3f}  "
+          f"different tops {len({t for e in entries for t in e['top1']})}  "
           + "  ".join(f"{(out / f).stat().st_size:,}" for f in files.values()), flush=True)
 
     note = dict(llama_cpp_note=spec.llama_cpp_note) if spec.llama_cpp_note else {}

@@ -12,6 +12,7 @@ from typing import Any
 from vocab import SIZE as VOCAB
 
 MAX_POSITION = 128  # context length written in every file
+BIG_EPS = 0.03  # in some models: large enough to show whether the file's value is used
 
 
 @dataclass
@@ -69,7 +70,7 @@ LLAMA = [
     Spec("llama-kv3", "odd sizes: hidden 72, 6 heads of 12 over 3 key/value heads, ffn 100",
          "llama", "LlamaForCausalLM",
          _base(hidden_size=72, num_attention_heads=6, num_key_value_heads=3, intermediate_size=100,
-               rms_norm_eps=1e-6, rope_parameters=_rope())),
+               rms_norm_eps=BIG_EPS, rope_parameters=_rope())),
     Spec("mistral-headdim", "Mistral: head size 24, not hidden / heads; no sliding window",
          "llama", "MistralForCausalLM",
          _base(head_dim=24, sliding_window=None, rope_parameters=_rope(theta=1000000.0))),
@@ -96,18 +97,19 @@ LLAMA = [
 QWEN = [
     Spec("qwen2", "biases on q, k, v; untied output",
          "qwen2", "Qwen2ForCausalLM",
-         _base(rms_norm_eps=1e-6, use_sliding_window=False, rope_parameters=_rope(theta=1000000.0))),
-    Spec("qwen2-yarn", "yarn with its own ramp (beta_fast 4, beta_slow 0.5) and attention factor, tied",
+         _base(rms_norm_eps=BIG_EPS, use_sliding_window=False, rope_parameters=_rope(theta=1000000.0))),
+    Spec("qwen2-yarn", "yarn with its own ramp (beta_fast 2, beta_slow 0.25) and attention factor, tied",
          "qwen2", "Qwen2ForCausalLM",
          _base(rms_norm_eps=1e-6, use_sliding_window=False, tie_word_embeddings=True,
                rope_parameters=_rope("yarn", theta=500.0, factor=4.0, original_max_position_embeddings=32,
-                                     beta_fast=4.0, beta_slow=0.5, attention_factor=1.25)),
-         llama_cpp_args=["--yarn-beta-fast", "4", "--yarn-beta-slow", "0.5", "--rope-attn-factor", str(1.25 / (1 + 0.1 * log(4)))],
+                                     beta_fast=2.0, beta_slow=0.25, attention_factor=1.25)),
+         llama_cpp_args=["--yarn-beta-fast", "2", "--yarn-beta-slow", "0.25",
+                         "--rope-attn-factor", str(1.25 / (1 + 0.1 * log(4)))],
          llama_cpp_note="llama.cpp does not read yarn_beta_fast, yarn_beta_slow and yarn_attn_factor from a qwen2 "
                         "or llama file: the check passes them in by hand"),
     Spec("qwen3", "QK-norm, head size 32 of hidden 64 / 4, tied",
          "qwen3", "Qwen3ForCausalLM",
-         _base(rms_norm_eps=1e-6, head_dim=32, tie_word_embeddings=True, use_sliding_window=False,
+         _base(rms_norm_eps=BIG_EPS, head_dim=32, tie_word_embeddings=True, use_sliding_window=False,
                rope_parameters=_rope(theta=1000000.0))),
     Spec("qwen3-mqa", "QK-norm, odd sizes: hidden 80, 5 heads over 1, ffn 98; untied",
          "qwen3", "Qwen3ForCausalLM",
@@ -118,7 +120,7 @@ QWEN = [
 GEMMA = [
     Spec("gemma2", "window 16 in every second layer, both soft caps, post norms, GeGLU, head size 24",
          "gemma2", "Gemma2ForCausalLM",
-         _base(rms_norm_eps=1e-6, head_dim=24, query_pre_attn_scalar=24, num_hidden_layers=4, intermediate_size=80,
+         _base(rms_norm_eps=BIG_EPS, head_dim=24, query_pre_attn_scalar=24, num_hidden_layers=4, intermediate_size=80,
                hidden_size=48, tie_word_embeddings=True, sliding_window=16, attn_logit_softcapping=4.0,
                final_logit_softcapping=15.0, rope_parameters=_rope())),
     Spec("gemma2-27b", "46 layers: the 27B scales queries by (hidden / heads)^-0.5, not by the head size",
@@ -129,7 +131,7 @@ GEMMA = [
                rope_parameters=_rope()), post_norm=0.25),
     Spec("gemma3", "QK-norm, five layers with window 16 and rope base 10000, one global with base 1000000 / factor 4",
          "gemma3", "Gemma3ForCausalLM",
-         _base(rms_norm_eps=1e-6, hidden_size=48, num_attention_heads=3, num_key_value_heads=1, head_dim=20,
+         _base(rms_norm_eps=BIG_EPS, hidden_size=48, num_attention_heads=3, num_key_value_heads=1, head_dim=20,
                query_pre_attn_scalar=20, num_hidden_layers=7, intermediate_size=56, tie_word_embeddings=True,
                sliding_window=16,
                rope_parameters=dict(sliding_attention=_rope(),
@@ -147,7 +149,8 @@ GEMMA = [
 PHI = [
     Spec("phi3", "fused qkv and gate/up, half of each head rotated, multi-head, no sliding window",
          "phi3", "Phi3ForCausalLM",
-         _base(num_key_value_heads=4, sliding_window=None, original_max_position_embeddings=MAX_POSITION,
+         _base(rms_norm_eps=BIG_EPS, num_key_value_heads=4, sliding_window=None,
+               original_max_position_embeddings=MAX_POSITION,
                rope_parameters=_rope(partial_rotary_factor=0.5))),
     Spec("phi3-longrope", "three quarters of each head rotated, long and short factors switched at 32, tied",
          "phi3", "Phi3ForCausalLM",
