@@ -95,7 +95,7 @@ func (p *Plan) lifetimes(g *graph.Graph) {
 			continue
 		}
 		from := -1
-		if n.Op == graph.OpReshape && holdsValue(n.In[0]) {
+		if sameMemory(n) && holdsValue(n.In[0]) && !(n.Op == graph.OpReadout && g.IsOutput(n.In[0])) {
 			from = n.In[0].ID
 		} else if in := inPlace(n); in != nil && holdsValue(in) && p.Slots[in.ID].Size == p.Slots[i].Size && p.lastReader(in.ID) == i && readOnce(n, in) {
 			from = in.ID
@@ -117,6 +117,10 @@ func (p *Plan) root(id int) int {
 
 // lastReader is the last node that reads id's memory under any of its names.
 func (p *Plan) lastReader(id int) int { return p.Slots[p.root(id)].End }
+
+// sameMemory reports whether n's elements are its input's. A readout may be
+// biased and masked where it lies, so its input must not be an output as well.
+func sameMemory(n *graph.Node) bool { return n.Op == graph.OpReshape || n.Op == graph.OpReadout }
 
 // inPlace is the input whose memory n may write its result to, or nil: the
 // operations that read that input's elements only where they write them.

@@ -1,0 +1,278 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/cpu/pool"
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/graph/plan"
+	kernels "github.com/ledge-run/ledge/kernels/cpu"
+)
+
+// executable is a list of steps; every worker runs all of them, each on its
+// own part, and meets the others after each.
+type executable struct {
+	k       *kernels.Kernels
+	pool    *pool.Pool
+	threads int
+	graph   *graph.Graph
+	plan    *plan.Plan
+	weights *weights
+	arena   memory
+	scratch memory
+	steps   []step
+	inputs  []*graph.Node
+	ropes   []*ropeTable
+	workers []*local
+	shared  shared
+
+	// of the current run
+	ctx  context.Context
+	args *backend.Args
+	size dtype.Binding
+	rows []rowRef
+	work func(*pool.Worker) // the function given to the pool, made once
+	stop int                // number of the step after which a cancelled run ends
+	err  error
+}
+
+// step is one node's work. It is called by all workers at once.
+type step struct {
+	node *graph.Node
+	run  func(w *pool.Worker)
+}
+
+// local is what one worker has to itself.
+type local struct {
+	acts   acts      // its own activations, for single rows
+	tile   []float32 // a product's output before its epilogue
+	row    []float32 // a row of any value
+	attend []float32 // attention's scratch
+	parts  []float32 // attention's partial results, for tiles
+	top    []kernels.Candidate
+	spare  []kernels.Candidate
+	sums   []float32
+	_      [64]byte
+}
+
+// shared is scratch that all workers see.
+type shared struct {
+	acts  acts
+	parts []float32 // attention's partial results, for few rows
+	top   [][]kernels.Candidate
+	sums  []kernels.ExpSum
+	task  []attendTask
+}
+
+// rowRef says where a row of the batch belongs.
+type rowRef struct {
+	segment int
+	slot    int // position in its sequence's cache
+}
+
+// Compile makes the steps and allocates everything a run needs.
+func (d *device) Compile(g *graph.Graph, p *plan.Plan, w backend.Weights) (backend.Executable, error) {
+	ws, ok := w.(*weights)
+	if !ok {
+		return nil, fmt.Errorf("cpu: weights of another device (%T)", w)
+	}
+	e := &executable{k: d.k, pool: d.pool, threads: d.threads, graph: g, plan: p, weights: ws, inputs: g.Inputs()}
+	var err error
+	if e.arena, err = allocate("the arena", p.Arena); err != nil {
+		return nil, err
+	}
+	for range d.threads {
+		e.workers = append(e.workers, &local{})
+	}
+	b := &compiler{executable: e}
+	for _, n := range g.Nodes {
+		run, err := b.step(n)
+		if err != nil {
+			return nil, fmt.Errorf("cpu: %s: %w", n, err)
+		}
+		if run != nil {
+			e.steps = append(e.steps, step{n, run})
+		}
+	}
+	b.outputs()
+	b.allocate()
+	e.rows = make([]rowRef, 0, g.Max.T)
+	e.work = e.runSteps
+	return e, nil
+}
+
+func (e *executable) Close() error {
+	a := e.arena
+	e.arena, e.steps = memory{}, nil
+	return a.free()
+}
+
+// compiler gathers, over all steps, how much scratch a worker needs.
+type compiler struct {
+	*executable
+	maxRow    int // elements of the longest row of any value
+	maxRows   int // rows of the largest product
+	maxCols   int // columns of the widest product's input
+	tile      int // elements of a product's output tile
+	attention []*kernels.Attention
+	hasTop    bool
+	maxVocab  int
+}
+
+// step makes the function that computes n, or nil where there is nothing to do.
+func (c *compiler) step(n *graph.Node) (func(*pool.Worker), error) {
+	if s := n.Type.Shape; len(s) > 0 && s[len(s)-1].IsConst() {
+		c.maxRow = max(c.maxRow, s[len(s)-1].N)
+	}
+	switch {
+	case n.Op == graph.OpInput || n.Op == graph.OpWeight:
+		return nil, nil
+	case n.Op.IsUnary():
+		return c.unary(n)
+	case n.Op.IsBinary():
+		return c.binary(n)
+	}
+	switch n.Op {
+	case graph.OpEmbed:
+		return c.embed(n)
+	case graph.OpLinear:
+		return c.linear(n, graph.FusedLinearAttr{Segments: 1}, graph.FusedLinearParts{X: n.In[0], Weights: n.In[1:2]})
+	case graph.OpFusedLinear:
+		return c.linear(n, n.Attr.(graph.FusedLinearAttr), n.FusedLinear())
+	case graph.OpMatMul:
+		return c.matMul(n)
+	case graph.OpRMSNorm, graph.OpLayerNorm:
+		return c.norm(n)
+	case graph.OpNormAdd:
+		return c.normAdd(n)
+	case graph.OpRope:
+		return c.rope(n)
+	case graph.OpCacheWrite:
+		return c.cacheWrite(n)
+	case graph.OpRopeCache:
+		return c.ropeCache(n)
+	case graph.OpAttention:
+		return c.attend(n)
+	case graph.OpSoftmax:
+		return c.softmax(n)
+	case graph.OpReshape:
+		return c.reshape(n)
+	case graph.OpSlice:
+		return c.slice(n)
+	case graph.OpConcat:
+		return c.concat(n)
+	case graph.OpTranspose:
+		return c.transpose(n)
+	case graph.OpGatherRows:
+		return c.gatherRows(n)
+	case graph.OpReadout:
+		return c.reshape(n) // its value is its input's; outputs reads it back
+	}
+	return nil, fmt.Errorf("the cpu backend does not know this operation")
+}
+
+// allocate makes the scratch that the steps asked for.
+func (c *compiler) allocate() {
+	q8 := kernels.Q8RowBytes(c.maxCols)
+	c.shared.acts = acts{f32: make([]float32, c.maxRows*c.maxCols), q8: make([]byte, c.maxRows*q8)}
+	for _, l := range c.workers {
+		l.acts = acts{f32: make([]float32, c.maxCols), q8: make([]byte, q8)}
+		l.tile = make([]float32, c.tile)
+		l.row = make([]float32, c.maxRow)
+		for _, a := range c.attention {
+			m := tileRows(a)
+			l.attend = grow(l.attend, a.AttendScratch(m))
+		}
+	}
+	if c.hasTop {
+		c.shared.top = make([][]kernels.Candidate, c.threads)
+		for i, l := range c.workers {
+			c.shared.top[i] = make([]kernels.Candidate, backend.TopCount)
+			l.top = make([]kernels.Candidate, backend.TopCount)
+			l.spare = make([]kernels.Candidate, backend.TopCount)
+			l.sums = make([]float32, kernels.ExpSumLen)
+		}
+		c.shared.sums = make([]kernels.ExpSum, (c.maxVocab+kernels.ExpSumLen-1)/kernels.ExpSumLen)
+	}
+}
+
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// value gives the elements that n has in the current run.
+func (e *executable) value(n *graph.Node) []float32 {
+	switch n.Op {
+	case graph.OpWeight:
+		return e.weights.byName[n.Name].vector
+	case graph.OpInput:
+		return e.args.Inputs[e.inputIndex(n)].F32
+	}
+	s := e.plan.Slots[n.ID]
+	return floatsOf(e.arena.bytes[s.Off : s.Off+s.Size])[:e.elems(n.Type.Shape)]
+}
+
+func (e *executable) inputIndex(n *graph.Node) int {
+	for i, in := range e.inputs {
+		if in == n {
+			return i
+		}
+	}
+	return -1
+}
+
+// ints gives an int32 input.
+func (e *executable) ints(n *graph.Node) []int32 { return e.args.Inputs[e.inputIndex(n)].I32 }
+
+// dim is a dimension's size in the current run.
+func (e *executable) dim(d dtype.Dim) int {
+	switch d.Sym {
+	case dtype.T:
+		return e.size.T
+	case dtype.S:
+		return e.size.S
+	case dtype.R:
+		return e.size.R
+	case dtype.P:
+		return e.size.P
+	}
+	return d.N
+}
+
+func (e *executable) elems(s dtype.Shape) int {
+	n := 1
+	for _, d := range s {
+		n *= e.dim(d)
+	}
+	return n
+}
+
+// rowsOf is the number of rows of n: all dimensions but the last.
+func (e *executable) rowsOf(n *graph.Node) int {
+	s := n.Type.Shape
+	if len(s) == 0 {
+		return 1
+	}
+	return e.elems(s[:len(s)-1])
+}
+
+// maxElems is the number of elements of a shape at the graph's limits.
+func (e *executable) maxElems(s dtype.Shape) int {
+	n, _ := s.NumElems(e.graph.Max.Binding()) // Verify has checked it
+	return n
+}
+
+// wantInts asks that an integer operand is a run-time input: nothing computes
+// integers here.
+func wantInts(n *graph.Node) error {
+	if n.Op != graph.OpInput {
+		return fmt.Errorf("%s must be an input of the graph", n)
+	}
+	return nil
+}

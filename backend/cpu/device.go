@@ -1,0 +1,125 @@
+// Package cpu is the backend that runs on the processor: kernels/cpu over the
+// shared pool of workers. It is in every build and supports every operation.
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/cpu/pool"
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/graph/pass"
+	kernels "github.com/ledge-run/ledge/kernels/cpu"
+)
+
+// Name of the driver and of its one device.
+const Name = "cpu"
+
+func init() {
+	backend.Register(backend.Driver{
+		Name: Name,
+		Probe: func(ctx context.Context) ([]backend.Info, error) {
+			d, err := open(backend.Options{})
+			if err != nil {
+				return nil, err
+			}
+			return []backend.Info{d.Info()}, nil
+		},
+		Open: func(ctx context.Context, name string, o backend.Options) (backend.Device, error) { return open(o) },
+	})
+}
+
+type device struct {
+	k       *kernels.Kernels
+	pool    *pool.Pool
+	threads int
+}
+
+// Open opens the processor.
+func Open(o backend.Options) (backend.Device, error) { return open(o) }
+
+func open(o backend.Options) (*device, error) {
+	k, err := kernels.Select(o.Level)
+	if err != nil {
+		return nil, err
+	}
+	n, _, err := pool.Threads(o.Threads)
+	if err != nil {
+		return nil, err
+	}
+	return &device{k: k, pool: pool.Shared(), threads: n}, nil
+}
+
+func (d *device) Info() backend.Info {
+	total, free := systemMemory()
+	return backend.Info{
+		Name:        Name,
+		Backend:     Name,
+		Description: fmt.Sprintf("%s, %d threads, %s", processorName(), d.threads, d.k.Level()),
+		Kind:        backend.CPU,
+		Memory:      backend.Memory{Total: total, Free: free, Unified: true},
+		Features:    []string{runtime.GOARCH, d.k.Level().String()},
+		Numerics:    backend.Numerics{Device: "cpu/" + runtime.GOARCH, Level: d.k.Level().String(), Version: d.k.Layout().String()},
+		Score:       10,
+	}
+}
+
+func (d *device) Target() pass.Target {
+	return pass.Target{Name: Name, Supports: d.supports, Lower: lower, Align: align}
+}
+
+func (d *device) Close() error { return nil }
+
+func (d *device) supports(n *graph.Node) error {
+	if n.Op >= graph.OpFusedLinear && n.Op.Stage() != graph.Fused {
+		return fmt.Errorf("unknown operation")
+	}
+	for _, in := range n.In {
+		if in.Op == graph.OpWeight && !in.Type.DType.Computable() {
+			return fmt.Errorf("weight %q has type %s", in.Name, in.Type.DType)
+		}
+	}
+	return nil
+}
+
+// lower names the kernel of a node; products read int8 blocks or floats,
+// depending on their weights.
+func lower(n *graph.Node) (kernel, format string) {
+	kernel = n.Op.String()
+	ws := productWeights(n)
+	if len(ws) == 0 {
+		return kernel, "f32"
+	}
+	formats := map[kernels.ActFormat]bool{}
+	kernel = "matmul"
+	seen := map[dtype.DType]bool{}
+	for _, w := range ws {
+		formats[kernels.ActFormatOf(w.Type.DType)] = true
+		if !seen[w.Type.DType] {
+			kernel += "." + w.Type.DType.String()
+		}
+		seen[w.Type.DType] = true
+	}
+	switch {
+	case !formats[kernels.ActQ8]:
+		format = "f32"
+	case formats[kernels.ActF32]:
+		format = "q8+f32"
+	default:
+		format = "q8"
+	}
+	return kernel, format
+}
+
+func productWeights(n *graph.Node) []*graph.Node {
+	switch n.Op {
+	case graph.OpLinear:
+		return n.In[1:2]
+	case graph.OpFusedLinear:
+		return n.FusedLinear().Weights
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package cpu
+
+import (
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/cpu/pool"
+	"github.com/ledge-run/ledge/graph"
+	kernels "github.com/ledge-run/ledge/kernels/cpu"
+)
+
+// maxPosition bounds positions: beyond it float32 angles mean nothing.
+const maxPosition = 1 << 24
+
+// ropeTable keeps the cosines and sines of one rotary embedding, made in blocks
+// of 64 positions when first needed. Layers with the same embedding share one.
+type ropeTable struct {
+	attr    graph.RopeAttr
+	pos     *graph.Node
+	factors *graph.Node
+	values  []float32 // of factors; nil for none
+	blocks  map[int32][]float32
+}
+
+const ropeBlock = 64
+
+func (c *compiler) ropeTable(a graph.RopeAttr, pos, factors *graph.Node) (*ropeTable, error) {
+	if err := wantInts(pos); err != nil {
+		return nil, err
+	}
+	for _, r := range c.ropes {
+		if r.attr == a && r.pos == pos && r.factors == factors {
+			return r, nil
+		}
+	}
+	r := &ropeTable{attr: a, pos: pos, factors: factors, blocks: map[int32][]float32{}}
+	if factors != nil {
+		r.values = c.weights.byName[factors.Name].vector
+	}
+	c.ropes = append(c.ropes, r)
+	return r, nil
+}
+
+// prepare makes what the run's positions need, before the workers start.
+func (r *ropeTable) prepare(pos []int32) {
+	half := r.attr.Dims / 2
+	for _, p := range pos {
+		b := p / ropeBlock
+		if r.blocks[b] != nil {
+			continue
+		}
+		t := make([]float32, ropeBlock*r.attr.Dims)
+		for i := range ropeBlock {
+			row := t[i*r.attr.Dims:]
+			r.attr.RopeTable(row[:half], row[half:2*half], int(b)*ropeBlock+i, r.values)
+		}
+		r.blocks[b] = t
+	}
+}
+
+// at gives the cosines and sines of a prepared position.
+func (r *ropeTable) at(pos int32) (cos, sin []float32) {
+	half := r.attr.Dims / 2
+	t := r.blocks[pos/ropeBlock][int(pos%ropeBlock)*r.attr.Dims:]
+	return t[:half], t[half : 2*half]
+}
+
+func (r *ropeTable) style() kernels.RopeStyle {
+	if r.attr.Mode == graph.RopePairs {
+		return kernels.RopePairs
+	}
+	return kernels.RopeHalves
+}
+
+func (c *compiler) rope(n *graph.Node) (func(*pool.Worker), error) {
+	var factors *graph.Node
+	if len(n.In) == 3 {
+		factors = n.In[2]
+	}
+	t, err := c.ropeTable(n.Attr.(graph.RopeAttr), n.In[1], factors)
+	if err != nil {
+		return nil, err
+	}
+	e, size := c.executable, lastDim(n)
+	return func(w *pool.Worker) {
+		x, pos, out := e.value(n.In[0]), e.ints(n.In[1]), e.value(n)
+		if len(pos) == 0 {
+			return
+		}
+		row := len(out) / len(pos)
+		eachRow(w, len(pos), func(i int) {
+			y := out[i*row : (i+1)*row]
+			copy(y, x[i*row:(i+1)*row])
+			cos, sin := t.at(pos[i])
+			e.k.RoPE(y, size, cos, sin, t.style())
+		})
+	}, nil
+}
+
+// place finds where row i of the batch lies in a layer's cache.
+func (e *executable) place(l *layerState, i int) (keys, values []byte, slot int) {
+	s := e.args.State.(*state)
+	r := e.rows[i]
+	page := e.args.Segments[r.segment].Pages[r.slot/backend.PageTokens]
+	b := s.memory.bytes[int(page)*s.stride:]
+	return b[l.key:], b[l.value:], r.slot % backend.PageTokens
+}
+
+func (e *executable) layer(name string) layerState { return e.args.State.(*state).layers[name] }
+
+func (c *compiler) cacheWrite(n *graph.Node) (func(*pool.Worker), error) {
+	e, name := c.executable, n.Attr.(graph.StateAttr).State
+	return func(w *pool.Worker) {
+		k, v, l := e.value(n.In[0]), e.value(n.In[1]), e.layer(name)
+		nk, nv := l.kv.Heads*l.kv.KDim, l.kv.Heads*l.kv.VDim
+		eachRow(w, len(e.rows), func(i int) {
+			keys, values, slot := e.place(&l, i)
+			e.k.StoreKV(&l.kv, keys, values, slot, k[i*nk:(i+1)*nk], v[i*nv:(i+1)*nv])
+		})
+	}, nil
+}
+
+// ropeCache norms and rotates q and k of each row and stores k and v.
+func (c *compiler) ropeCache(n *graph.Node) (func(*pool.Worker), error) {
+	a, p := n.Attr.(graph.RopeCacheAttr), n.RopeCache()
+	t, err := c.ropeTable(a.Rope, p.Pos, p.Factors)
+	if err != nil {
+		return nil, err
+	}
+	decl, _ := c.graph.State(a.State)
+	e, wide := c.executable, p.X.Type.Shape[1].N
+	nq, nk, nv := a.Heads*decl.KeyDim, decl.KVHeads*decl.KeyDim, decl.KVHeads*decl.ValueDim
+	c.maxRow = max(c.maxRow, nk)
+	return func(w *pool.Worker) {
+		x, pos, out, l := e.value(p.X), e.ints(p.Pos), e.value(n), e.layer(a.State)
+		var qNorm, kNorm []float32
+		if a.QNorm {
+			qNorm = e.value(p.QNorm)
+		}
+		if a.KNorm {
+			kNorm = e.value(p.KNorm)
+		}
+		head := func(dst, src, norm []float32, cos, sin []float32) {
+			if norm != nil {
+				e.k.RMSNorm(dst, src, norm, decl.KeyDim, a.Eps)
+			} else {
+				copy(dst, src)
+			}
+			e.k.RoPE(dst, decl.KeyDim, cos, sin, t.style())
+		}
+		eachRow(w, len(pos), func(i int) {
+			cos, sin := t.at(pos[i])
+			row := x[i*wide : (i+1)*wide]
+			head(out[i*nq:(i+1)*nq], row[a.QOff:a.QOff+nq], qNorm, cos, sin)
+			key := e.workers[w.ID].row[:nk]
+			head(key, row[a.KOff:a.KOff+nk], kNorm, cos, sin)
+			keys, values, slot := e.place(&l, i)
+			e.k.StoreKV(&l.kv, keys, values, slot, key, row[a.VOff:a.VOff+nv])
+		})
+	}, nil
+}

@@ -1,0 +1,92 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
+	kernels "github.com/ledge-run/ledge/kernels/cpu"
+)
+
+// state holds all layers' pages in one block: page p is at p*stride, and in it
+// each layer's keys and values at their offsets.
+type state struct {
+	memory memory
+	layout string
+	stride int
+	pages  int
+	layers map[string]layerState
+}
+
+type layerState struct {
+	kv    kernels.KV
+	key   int // offsets in a page
+	value int
+	decl  graph.StateDecl
+}
+
+func (d *device) NewState(spec backend.StateSpec) (backend.State, error) {
+	s := &state{pages: spec.Pages, layers: map[string]layerState{}, layout: "cpu-pages-1"}
+	for _, decl := range spec.Decls {
+		if decl.Kind != graph.Paged {
+			return nil, fmt.Errorf("cpu: state %q is %s; only paged states are supported on this device", decl.Name, decl.Kind)
+		}
+		if decl.DType != dtype.F16 && decl.DType != dtype.F32 {
+			return nil, fmt.Errorf("cpu: state %q is stored as %s; this device stores f16 or f32", decl.Name, decl.DType)
+		}
+		l := layerState{kv: kernels.KV{Heads: decl.KVHeads, KDim: decl.KeyDim, VDim: decl.ValueDim, Type: decl.DType}, decl: decl}
+		l.key = s.stride
+		l.value = l.key + roundUp(l.kv.KPageBytes(), align)
+		s.stride = l.value + roundUp(l.kv.VPageBytes(), align)
+		s.layers[decl.Name] = l
+		s.layout += fmt.Sprintf(";%s:%dx%d,%d:%s", decl.Name, decl.KVHeads, decl.KeyDim, decl.ValueDim, decl.DType)
+	}
+	var err error
+	s.memory, err = allocate("the key-value cache", s.stride*s.pages)
+	return s, err
+}
+
+func (s *state) Layout() string { return s.layout }
+func (s *state) PageBytes() int { return s.stride }
+
+func (s *state) page(p int) ([]byte, error) {
+	if p < 0 || p >= s.pages {
+		return nil, fmt.Errorf("cpu: page %d of a cache of %d", p, s.pages)
+	}
+	return s.memory.bytes[p*s.stride : (p+1)*s.stride], nil
+}
+
+func (s *state) CopyPage(dst, src int) error {
+	to, err := s.page(dst)
+	if err != nil {
+		return err
+	}
+	from, err := s.page(src)
+	copy(to, from)
+	return err
+}
+
+func (s *state) ReadPage(page int, dst []byte) error {
+	from, err := s.page(page)
+	if err == nil && len(dst) != len(from) {
+		err = fmt.Errorf("cpu: a page has %d bytes, not %d", len(from), len(dst))
+	}
+	copy(dst, from)
+	return err
+}
+
+func (s *state) WritePage(page int, src []byte) error {
+	to, err := s.page(page)
+	if err == nil && len(src) != len(to) {
+		return fmt.Errorf("cpu: a page has %d bytes, not %d", len(to), len(src))
+	}
+	copy(to, src)
+	return err
+}
+
+func (s *state) Close() error {
+	m := s.memory
+	s.memory = memory{}
+	return m.free()
+}
