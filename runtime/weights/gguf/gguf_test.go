@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -237,7 +238,7 @@ func TestWriterErrors(t *testing.T) {
 		"zero size":        w.Add("b", dtype.F32, []int{0}, nil),
 		"five dimensions":  w.Add("b", dtype.F32, []int{1, 1, 1, 1, 1}, make([]byte, 4)),
 		"not whole blocks": w.Add("b", dtype.Q4_0, []int{33}, make([]byte, 18)),
-		"overflow":         w.AddFunc("b", dtype.F32, []int{1 << 40, 1 << 40}, nil),
+		"overflow":         w.AddFunc("b", dtype.F32, []int{math.MaxInt / 2, 4}, nil),
 		"no such type":     w.Add("b", dtype.Invalid, nil, nil),
 	} {
 		if err == nil {
