@@ -106,7 +106,7 @@ var pretokTable = sync.OnceValue(func() map[string]*pretok {
 	add("deepseek-v3 hunyuan-dense joyai-llm hy_v4",
 		pretok{stages: []stage{digits3, {run(set{any: clsHanKana}, 0)}, deepseek3}})
 	add("spark2_5", pretok{stages: []stage{digits3, {run(set{any: clsHanKana}, 0)}, {punctWord,
-		word(beforeWordP, lettersM, nothing), word(blank, marksSigns, nothing), run(newlines, 1), trailing, spaces}}})
+		word(beforeWordP, lettersM, nothing), word(blank, marksSigns, nothing), run(newlines, 1), trailing, spaces}, digit}})
 	add("afmoe", pretok{stages: []stage{{fromRight(numbers)}, {run(set{any: clsAsian}, 0)}, deepseek3}})
 	add("poro-chat bloom gpt3-finnish", pretok{stages: []stage{poro}})
 	add("viking", pretok{stages: []stage{poro, digit}})

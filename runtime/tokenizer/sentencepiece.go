@@ -12,6 +12,7 @@ type sentencePiece struct {
 	priority []uint32   // by id: falls as the score rises
 	bytes    [256]int32 // token of each byte; -1: none
 	joined   [256]bool  // bytes that some token has just before a ▁
+	longest  int32      // bytes of the longest token
 	single   [128]int32 // token of each ASCII character
 }
 
@@ -41,14 +42,11 @@ func (t *Tokenizer) initSentencePiece() error {
 		s.bytes[b] = id
 	}
 	for _, text := range c.Tokens {
-		for at := 1; at < len(text); at++ {
-			i := strings.Index(text[at:], spaceMark)
-			if i < 0 {
-				break
-			}
-			at += i
-			if !strings.HasSuffix(text[:at], spaceMark) {
-				s.joined[text[at-1]] = true
+		s.longest = max(s.longest, int32(len(text)))
+		// Every ▁ that does not begin the text or follow another one.
+		for i := 1; i+len(spaceMark) <= len(text); i++ {
+			if text[i] == spaceMark[0] && text[i:i+len(spaceMark)] == spaceMark && !strings.HasSuffix(text[:i], spaceMark) {
+				s.joined[text[i-1]] = true
 			}
 		}
 	}
@@ -74,16 +72,34 @@ func descending(score float32) uint32 {
 // <0x0A> for a byte.
 func (t *Tokenizer) spacedPieces() []string {
 	pieces := make([]string, len(t.cfg.Tokens))
+	total := 0
 	for id, s := range t.cfg.Tokens {
-		switch t.types[id] {
-		case TypeByte:
+		if t.types[id] == TypeNormal {
+			total += len(s)
+		}
+	}
+	// The texts that change lie one after another in one buffer, which is full
+	// size from the start: a string.Builder never moves what it has given out.
+	var buf strings.Builder
+	buf.Grow(total)
+	for id, s := range t.cfg.Tokens {
+		switch {
+		case t.types[id] == TypeByte:
 			if b, ok := parseByte(s); ok {
 				s = string([]byte{b})
 			}
-		case TypeNormal:
-			if strings.Contains(s, spaceMark) {
-				s = strings.ReplaceAll(s, spaceMark, " ")
+		case t.types[id] == TypeNormal && strings.Contains(s, spaceMark):
+			from := buf.Len()
+			for {
+				before, after, found := strings.Cut(s, spaceMark)
+				buf.WriteString(before)
+				if !found {
+					break
+				}
+				buf.WriteByte(' ')
+				s = after
 			}
+			s = buf.String()[from:]
 		}
 		pieces[id] = s
 	}
@@ -148,6 +164,9 @@ func (s *sentencePiece) mergeWord(w *scratch, word string) {
 	}
 	w.link()
 	w.merge(func(left, right *symbol) (uint32, int32, bool) {
+		if left.size+right.size > s.longest {
+			return 0, 0, false
+		}
 		id := s.t.index.find(word[left.start : right.start+right.size])
 		if id < 0 {
 			return 0, 0, false
