@@ -112,6 +112,7 @@ func (s *Sampler) adjust(st Stage) {
 	s.applyScale()
 	if t.row != nil {
 		s.ownRow()
+		t.items, t.sorted = nil, 0
 		for i := range s.adj {
 			a := &s.adj[i]
 			if l := t.row[a.id]; l > negInf && l <= math.MaxFloat32 {
@@ -191,6 +192,7 @@ func (s *Sampler) applyScale() {
 		for i, l := range t.row {
 			t.row[i] = scaled(l)
 		}
+		t.items = nil
 	}
 	for i, it := range t.items {
 		t.items[i] = makeItem(it.id(), scaled(it.logit()))

@@ -54,7 +54,8 @@ func TopLogprobs(dst []Token, logits []float32, n int) ([]Token, error) {
 		t.sorted = len(t.items)
 	} else {
 		t.items = selectAbove(nil, logits, math.Inf(-1))
-		t.truncate(min(n, len(t.items)))
+		t.sort(n)
+		t.items = t.items[:min(n, len(t.items))]
 	}
 	for _, it := range t.items {
 		dst = append(dst, Token{it.id(), float32(float64(it.logit()) - lse)})

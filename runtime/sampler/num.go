@@ -8,12 +8,12 @@ import "math"
 // explicit conversion, which forbids fusing.
 
 const (
-	expSteps = 64
+	expSteps = 256
 	stepsLn2 = expSteps / math.Ln2
 	ln2Step  = math.Ln2 / expSteps
 )
 
-// exp2Table[i] is 2^(i/64), built from square roots, which IEEE 754 defines to
+// exp2Table[i] is 2^(i/256), built from square roots, which IEEE 754 defines to
 // the last bit.
 var exp2Table = func() (t [expSteps]float64) {
 	t[0] = 1
@@ -27,7 +27,7 @@ var exp2Table = func() (t [expSteps]float64) {
 	return t
 }()
 
-// exp returns e^x with a relative error below 1e-13; 0 below -700, and the
+// exp returns e^x with a relative error below 1e-12; 0 below -700, and the
 // value at 700 above it.
 func exp(x float64) float64 {
 	if !(x > -700) {
@@ -36,14 +36,18 @@ func exp(x float64) float64 {
 	if x > 700 {
 		x = 700
 	}
-	t := float64(x * stepsLn2)
-	k := int64(math.Floor(float64(t + 0.5)))
-	r := x - float64(float64(k)*ln2Step)
-	p := 1.0/6 + float64(r*(1.0/24))
-	p = 0.5 + float64(r*p)
+	return expInRange(x)
+}
+
+// expInRange is exp for |x| <= 700: e^x = 2^(k/256) e^r with k an integer and
+// |r| <= ln(2)/512, where a cubic is exact to 2e-13.
+func expInRange(x float64) float64 {
+	k := int64(float64(x*stepsLn2) + 1024*expSteps + 0.5) // x > -710: rounds a positive number
+	r := x - float64(float64(k-1024*expSteps)*ln2Step)
+	p := 0.5 + float64(r*(1.0/6))
 	p = 1 + float64(r*p)
 	p = 1 + float64(r*p)
-	scale := math.Float64bits(exp2Table[k&(expSteps-1)]) + uint64(k>>6)<<52
+	scale := math.Float64bits(exp2Table[k&(expSteps-1)]) + uint64(k/expSteps-1024)<<52
 	return float64(math.Float64frombits(scale) * p)
 }
 
@@ -89,7 +93,7 @@ func weight(x float64) uint64 {
 	if !(x > -30.5) { // rounds to 0
 		return 0
 	}
-	return uint64(float64(exp(x)*weightOne) + 0.5)
+	return uint64(int64(float64(expInRange(x)*weightOne) + 0.5))
 }
 
 // finite rounds v to float32, keeping it finite.

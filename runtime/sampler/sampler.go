@@ -121,6 +121,7 @@ func (s *Sampler) Distribution(dst []Token, logits []float32) ([]Token, error) {
 		return dst, err
 	}
 	t := &s.cur
+	s.toItems()
 	t.sort(len(t.items))
 	z := t.total()
 	for _, it := range t.items {
@@ -155,22 +156,22 @@ func (s *Sampler) draw() (Token, error) {
 	}
 	s.drawn++
 	t := &s.cur
-	if len(t.items) == 1 {
+	if len(t.items) == 1 && t.row == nil {
 		return Token{ID: t.items[0].id()}, nil
 	}
-	t.canonical()
 	top := t.best().logit()
 	z := t.total()
 	r, _ := bits.Mul64(d.draw, z)
 	var cum uint64
-	for i := range t.items {
-		t.sort(i + 1)
-		it := t.items[i]
+	for i := 0; ; i++ {
+		it, ok := s.at(i)
+		if !ok {
+			return Token{}, errors.New("sampler: internal error: the weights do not reach their sum")
+		}
 		if cum += weight(t.x(it, top)); cum > r {
 			return Token{it.id(), s.logprob(it, z)}, nil
 		}
 	}
-	return Token{}, errors.New("sampler: internal error: the weights do not reach their sum")
 }
 
 // logprob returns ln(p) of an item of the current set, whose weights sum to z.

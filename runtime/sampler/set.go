@@ -29,12 +29,13 @@ func (it item) logit() float32 {
 	return math.Float32frombits(b)
 }
 
-// tokens is the set of tokens still in the running: as a row indexed by id (when
-// row is not nil) or as items.
+// tokens is the set of tokens still in the running: as a row indexed by id
+// (when row is not nil; its items are then the row's best, sorted, or none), or
+// as items.
 //
-// It is open when it has, beyond its items, tokens that the sampler can't see: each
-// of them has a logit of at most floor, each item one above floor. With weights
-// e^(logit-ref), the unseen ones sum to between tailLo and tailHi.
+// It is open when it has, beyond its items, tokens that the sampler can't see:
+// each of them has a logit of at most floor, each item one above floor. With
+// weights e^(logit-ref), the unseen ones sum to between tailLo and tailHi.
 type tokens struct {
 	row    []float32
 	items  []item
@@ -68,8 +69,8 @@ func (t *tokens) sort(n int) {
 // canonicalSize is the size up to which sums of floats are taken in order.
 const canonicalSize = 1024
 
-// canonical sorts a small set, so that the order of its items does not depend
-// on how it came about.
+// canonical sorts a small set of items, so that the order of its items does
+// not depend on how it came about.
 func (t *tokens) canonical() {
 	if len(t.items) <= canonicalSize {
 		t.sort(len(t.items))
@@ -89,21 +90,25 @@ func (t *tokens) x(it item, top float32) float64 {
 	return float64((float64(it.logit()) - float64(top)) * t.scale)
 }
 
-// total returns the sum of the items' weights.
+// total returns the sum of all weights, relative to the best token.
 func (t *tokens) total() uint64 {
 	top := t.best().logit()
 	var z uint64
-	for _, it := range t.items {
-		z += weight(t.x(it, top))
+	if t.row == nil {
+		for _, it := range t.items {
+			z += weight(t.x(it, top))
+		}
+		return z
+	}
+	for _, v := range t.row {
+		z += weight(float64((float64(v) - float64(top)) * t.scale)) // 0 for NaN
 	}
 	return z
 }
 
-// truncate keeps the n best items and closes the set.
+// truncate keeps the n best tokens, which at has returned, and closes the set.
 func (t *tokens) truncate(n int) {
-	t.sort(n)
-	t.items = t.items[:n]
-	t.sorted = n
+	t.row, t.items, t.sorted = nil, t.items[:n], n
 	t.open = false
 }
 
@@ -220,15 +225,55 @@ func siftDown(h []item, i int) {
 	}
 }
 
-// selectAbove appends the tokens of the row with a logit of at least bar.
+// selectAbove puts the tokens of the row with a finite logit of at least bar
+// into items.
 func selectAbove(items []item, row []float32, bar float64) []item {
+	b := finite(bar) // the lowest float32 of at least bar
+	if float64(b) < bar {
+		b = math.Nextafter32(b, math.MaxFloat32)
+	}
 	items = items[:0]
-	for i, v := range row {
-		if float64(v) >= bar && v > negInf {
-			items = append(items, makeItem(int32(i), v))
+	i := 0
+	for ; i+4 <= len(row); i += 4 {
+		q := row[i : i+4 : i+4]
+		if q[0] >= b || q[1] >= b || q[2] >= b || q[3] >= b {
+			for j, v := range q {
+				if v >= b {
+					items = append(items, makeItem(int32(i+j), v))
+				}
+			}
+		}
+	}
+	for ; i < len(row); i++ {
+		if row[i] >= b {
+			items = append(items, makeItem(int32(i), row[i]))
 		}
 	}
 	return items
+}
+
+// moments returns the number, mean and variance of a row's finite logits. The
+// four partial sums are part of the definition: they fix the order.
+func moments(row []float32) (n int, mean, variance float64) {
+	var sum [4]float64
+	for i, v := range row {
+		if v > negInf {
+			n++
+			sum[i&3] += float64(v)
+		}
+	}
+	if n == 0 {
+		return 0, 0, 0
+	}
+	mean = (sum[0] + sum[1] + sum[2] + sum[3]) / float64(n)
+	sum = [4]float64{}
+	for i, v := range row {
+		if v > negInf {
+			d := float64(v) - mean
+			sum[i&3] += float64(d * d)
+		}
+	}
+	return n, mean, (sum[0] + sum[1] + sum[2] + sum[3]) / float64(n)
 }
 
 // argmax returns the token with the highest logit, of equals the lowest id;

@@ -22,7 +22,7 @@ var (
 )
 
 // run applies the constraint and the planned stages to s.cur. On success the
-// set is closed and not empty.
+// set is closed and not empty, and begins with items.
 func (s *Sampler) run(d draws) error {
 	s.collect()
 	defer s.release()
@@ -38,7 +38,7 @@ func (s *Sampler) run(d draws) error {
 			return err
 		}
 	}
-	if err := s.toItems(); err != nil {
+	if err := s.head(); err != nil {
 		return err
 	}
 	if len(s.cur.items) == 0 {
@@ -48,6 +48,24 @@ func (s *Sampler) run(d draws) error {
 		return errNeedFull
 	}
 	return nil
+}
+
+// headSize is how many of a row's best tokens are tried before the whole row
+// is turned into items.
+const headSize = 256
+
+// head makes a row begin with items: its best tokens, in order.
+func (s *Sampler) head() error {
+	t := &s.cur
+	if t.row == nil || len(t.items) > 0 {
+		return nil
+	}
+	s.itemBuf = selectTop(s.itemBuf, t.row, min(headSize, len(t.row)))
+	t.items, t.sorted = s.itemBuf, len(s.itemBuf)
+	if len(t.items) == 0 {
+		return nil
+	}
+	return checkTop(t.items[0].logit())
 }
 
 func (s *Sampler) empty(masked bool) error {
@@ -83,8 +101,8 @@ func (s *Sampler) apply(st Stage, d draws) error {
 		return nil
 	}
 	// The others look at probabilities.
-	if err := s.toItems(); err != nil || len(t.items) == 0 {
-		return err
+	if err := s.head(); err != nil || len(t.items) == 0 {
+		return err // the row's emptiness shows at its end
 	}
 	switch st {
 	case StageTypical:
@@ -130,14 +148,27 @@ func checkTop(top float32) error {
 }
 
 // toItems turns a row into items.
-func (s *Sampler) toItems() error {
-	if s.cur.row == nil {
-		return nil
+func (s *Sampler) toItems() {
+	if t := &s.cur; t.row != nil {
+		s.itemBuf = selectAbove(s.itemBuf, t.row, math.Inf(-1))
+		t.row, t.items, t.sorted = nil, s.itemBuf, 0
 	}
-	if err := checkTop(maxLogit(s.cur.row)); err != nil {
-		return err
+}
+
+// at returns the i-th best token of a set that has been through head, if there
+// are as many.
+func (s *Sampler) at(i int) (item, bool) {
+	t := &s.cur
+	if i >= t.sorted {
+		if i >= len(t.items) {
+			s.toItems()
+		}
+		t.sort(i + 1)
+		if i >= len(t.items) {
+			return 0, false
+		}
 	}
-	return s.fill(selectAbove(s.itemBuf, s.cur.row, math.Inf(-1)), false)
+	return t.items[i], true
 }
 
 // mask removes what the constraint does not allow, and reports whether it
@@ -224,11 +255,11 @@ func (s *Sampler) topK(k int) error {
 		case k <= heapMax:
 			return s.fill(selectTop(s.itemBuf, t.row, k), true)
 		}
-		if err := s.toItems(); err != nil {
+		if err := s.head(); err != nil {
 			return err
 		}
 	}
-	if len(t.items) >= k {
+	if _, ok := s.at(k - 1); ok {
 		t.truncate(k)
 	} else if t.open {
 		return errNeedFull
@@ -275,46 +306,27 @@ func (s *Sampler) topNSigma() error {
 		return errNeedFull
 	}
 	var top float32
-	var n int
-	var sum, squares float64
+	var mean, variance float64
 	if t.row != nil {
 		top = maxLogit(t.row)
 		if err := checkTop(top); err != nil {
 			return err
 		}
-		for _, v := range t.row {
-			if v > negInf {
-				n++
-				sum += float64(v)
-			}
-		}
+		_, mean, variance = moments(t.row)
 	} else {
 		t.canonical()
 		top = t.best().logit()
 		for _, it := range t.items {
-			sum += float64(it.logit())
+			mean += float64(it.logit())
 		}
-		n = len(t.items)
-	}
-	if n == 0 {
-		return s.fill(s.itemBuf[:0], true)
-	}
-	mean := sum / float64(n)
-	if t.row != nil {
-		for _, v := range t.row {
-			if v > negInf {
-				d := float64(v) - mean
-				squares += float64(d * d)
-			}
-		}
-	} else {
+		mean /= float64(len(t.items))
 		for _, it := range t.items {
 			d := float64(it.logit()) - mean
-			squares += float64(d * d)
+			variance += float64(d * d)
 		}
+		variance /= float64(len(t.items))
 	}
-	sigma := math.Sqrt(squares / float64(n))
-	return s.keepAbove(float64(top) - float64(s.params.TopNSigma*sigma))
+	return s.keepAbove(float64(top) - float64(s.params.TopNSigma*math.Sqrt(variance)))
 }
 
 // topP keeps the fewest best tokens whose weights reach TopP of the total.
@@ -323,19 +335,20 @@ func (s *Sampler) topP() error {
 	if t.open {
 		return s.topPOpen()
 	}
-	t.canonical()
 	top := t.best().logit()
 	target := float64(s.params.TopP * float64(t.total()))
 	var cum uint64
-	for i := range t.items {
-		t.sort(i + 1)
-		cum += weight(t.x(t.items[i], top))
+	for i := 0; ; i++ {
+		it, ok := s.at(i)
+		if !ok {
+			return nil
+		}
+		cum += weight(t.x(it, top))
 		if float64(cum) >= target {
 			t.truncate(i + 1)
 			return nil
 		}
 	}
-	return nil
 }
 
 // topPOpen finds where the cut would be if the unseen tokens weighed as little
@@ -378,6 +391,7 @@ func (s *Sampler) typical() error {
 	if t.open {
 		return errNeedFull
 	}
+	s.toItems()
 	t.canonical()
 	top := t.best().logit()
 	var z uint64
@@ -415,7 +429,6 @@ func (s *Sampler) typical() error {
 // xtc removes all but the least likely of the tokens that reach the threshold.
 func (s *Sampler) xtc() error {
 	t := &s.cur
-	t.canonical()
 	n := 0
 	if t.open {
 		if math.IsInf(t.tailHi, 1) {
@@ -440,15 +453,17 @@ func (s *Sampler) xtc() error {
 	} else {
 		top := t.best().logit()
 		target := float64(s.params.XTC.Threshold * float64(t.total()))
-		for n < len(t.items) {
-			t.sort(n + 1)
-			if float64(weight(t.x(t.items[n], top))) < target {
+		for {
+			it, ok := s.at(n)
+			if !ok || float64(weight(t.x(it, top))) < target {
 				break
 			}
 			n++
 		}
 	}
 	if n > 1 {
+		s.toItems()
+		t.sort(n)
 		t.items = t.items[n-1:]
 		t.sorted -= n - 1
 	}
