@@ -15,6 +15,8 @@ type binding struct {
 	former unix.CPUSet
 }
 
+func (b *binding) is() bool { return b.bound }
+
 // to locks the goroutine to its thread and binds that to the CPU for worker id.
 // If the system refuses, the thread stays free.
 func (b *binding) to(id int) {
@@ -49,3 +51,6 @@ func (b *binding) undo() {
 
 func (w *Worker) bindCaller()   { w.bound.to(0) }
 func (w *Worker) unbindCaller() { w.bound.undo() }
+
+// osYield lets another thread have this CPU.
+func osYield() { unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }

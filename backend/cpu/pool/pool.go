@@ -63,14 +63,14 @@ type Pool struct {
 
 	// The fields below belong to whoever holds the turn; the workers of a Run
 	// read them after they see their start flag.
-	workers   []*Worker // workers[0] stands for the calling goroutine
-	fn        func(*Worker)
-	n         int
-	seq       uint64 // number of the current Run, from 1
-	base      uint64 // barrier phase at which the current Run begins
-	spinShare uint64 // a wait spins for 1/spinShare ms; 0: not at all
-	pinned    bool
-	closed    bool // tests only: workers leave at their next start
+	workers []*Worker // workers[0] stands for the calling goroutine
+	fn      func(*Worker)
+	n       int
+	seq     uint64 // number of the current Run, from 1
+	base    uint64 // barrier phase at which the current Run begins
+	crowded bool   // n is more than GOMAXPROCS
+	pinned  bool
+	closed  bool // tests only: workers leave at their next start
 
 	_        [128]byte
 	sleepers atomic.Int64 // workers of the current Run that are parked or about to
@@ -80,9 +80,6 @@ type Pool struct {
 	mu     sync.Mutex
 	caught *Panic // the first panic of the current Run
 }
-
-// spinShare for a wait of 50 µs.
-const spin50us = 20
 
 // Shared returns the pool of this process. It holds no goroutines until the
 // first Run on more than one thread.
@@ -195,11 +192,8 @@ func (p *Pool) begin(n int, fn func(*Worker)) {
 		go w.loop()
 	}
 	p.n, p.fn = n, fn
-	p.spinShare = spin50us
-	if n > runtime.GOMAXPROCS(0) {
-		p.spinShare = 0
-	}
-	p.pinned = p.pin.Load()
+	p.crowded = n > runtime.GOMAXPROCS(0)
+	p.pinned = p.pin.Load() && !p.crowded && n <= len(machine().order)
 	p.seq++
 	for _, w := range p.workers[1:n] {
 		w.start.Store(p.seq)
@@ -218,7 +212,7 @@ func (p *Pool) end() (caught *Panic) {
 	w := p.workers[0]
 	w.leave()
 	for _, other := range w.peers[1:] {
-		if !spinUntil(&other.done, w.seq, w.spinLimit()) {
+		if !w.wait(&other.done, w.seq, &w.patience) {
 			w.sleepUntil(&other.done, w.seq, nil)
 		}
 	}

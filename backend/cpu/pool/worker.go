@@ -14,16 +14,18 @@ type Worker struct {
 	ID int // 0 to N-1; 0 is the goroutine that called Run. Read only.
 	N  int // number of workers of this Run. Read only.
 
-	pool     *Pool
-	peers    []*Worker     // the workers of this Run, by ID
-	wake     chan struct{} // capacity 1: one token per unpark
-	seq      uint64        // the Run this worker works, or last worked, for
-	phase    uint64        // value of arrived after the last finished barrier
-	tick     uint64        // ticks() at the last yield
-	tickTime time.Time     // the same moment by the clock
-	perMs    uint64        // measured ticks per millisecond
-	share    uint64        // Pool.spinShare of this Run
-	bound    binding       // CPU binding of this goroutine's thread
+	pool         *Pool
+	peers        []*Worker     // the workers of this Run, by ID
+	wake         chan struct{} // capacity 1: one token per unpark
+	seq          uint64        // the Run this worker works, or last worked, for
+	phase        uint64        // value of arrived after the last finished barrier
+	tick         uint64        // ticks() at the last yield
+	tickTime     time.Time     // the same moment by the clock
+	perMs        uint64        // measured ticks per millisecond
+	crowded      bool          // this Run has more workers than can run at once
+	patience     patience      // of waits within a Run
+	idlePatience patience      // of waits for the next Run
+	bound        binding       // CPU binding of this goroutine's thread
 
 	// Two cache lines apart each: processors fetch lines in pairs.
 	_       [128]byte
@@ -44,6 +46,7 @@ func newWorker(p *Pool, id int) *Worker {
 		tick:     ticks(),
 		tickTime: time.Now(),
 		perMs:    nominalTicksPerMs(),
+		patience: leastPatience, idlePatience: leastPatience,
 	}
 }
 
@@ -70,7 +73,7 @@ func (w *Worker) Barrier() {
 			from += w.N
 		}
 		peer := w.peers[from]
-		if peer.arrived.Load() < phase && !spinUntil(&peer.arrived, phase, w.spinLimit()) {
+		if peer.arrived.Load() < phase && !w.wait(&peer.arrived, phase, &w.patience) {
 			w.sleepUntil(&peer.arrived, phase, peer)
 		}
 	}
@@ -125,32 +128,71 @@ func (w *Worker) Next(chunks int) int {
 // chunks returns the counter that the workers of this Run share.
 func (w *Worker) chunks() *atomic.Int64 { return &w.peers[0].counter }
 
-// spinLimit is how many ticks a wait spins before it parks.
-func (w *Worker) spinLimit() uint64 {
-	if w.share == 0 {
-		return 0
+// patience is how long a wait goes on before it parks, in 1/1024 ms.
+//
+// It begins with the 50 µs of the spin. Parking then is right if the other side is
+// away for long: it has a long part to compute, or no CPU. But waking a thread
+// takes 40 to 200 µs, so that at the next barrier the one who woke it loses
+// patience and parks in turn, and so on for ever. So each kind of wait learns: if it
+// parked and was woken within 1 ms, it waits twice as long next time, and if it
+// parked for longer or outlasted the spin without parking, less long.
+type patience uint64
+
+const (
+	leastPatience patience = 51 // 50 µs
+	mostPatience  patience = 1024
+)
+
+// parked takes in that a wait had to park for t ticks, perMs a millisecond.
+func (p *patience) parked(t, perMs uint64) {
+	if t <= perMs {
+		*p = min(*p*2, mostPatience)
+	} else {
+		p.waited()
 	}
-	return w.perMs / w.share
 }
 
-// spinUntil waits for flag to reach v and reports whether it did so within
-// limit ticks (and a bit: the clock is looked at now and then).
-func spinUntil(flag *atomic.Uint64, v, limit uint64) bool {
+// waited takes in that a wait outlasted the spin.
+func (p *patience) waited() { *p = max(*p*3/4, leastPatience) }
+
+// wait waits for flag to reach v, and reports whether it did before patience
+// ran out. The first 50 µs are a spin; then it looks between giving way to other
+// goroutines and threads. With more workers than can run at once there is no
+// spin.
+func (w *Worker) wait(flag *atomic.Uint64, v uint64, p *patience) bool {
 	for range 32 {
 		if flag.Load() >= v {
 			return true
 		}
 		pause(1)
 	}
-	for t0 := ticks(); ticks()-t0 < limit; {
+	spin, limit := w.perMs/20, w.perMs*uint64(*p)/1024
+	if w.crowded {
+		spin = 0
+	}
+	for t0 := ticks(); ; {
+		t := ticks() - t0
+		if t >= spin {
+			if t >= limit {
+				return flag.Load() >= v
+			}
+			if w.bound.is() { // changing threads would cost more than it gives
+				w.Yield()
+			} else {
+				runtime.Gosched()
+			}
+			osYield()
+		}
 		for range 16 {
 			if flag.Load() >= v {
+				if t >= spin {
+					p.waited()
+				}
 				return true
 			}
 			pause(1)
 		}
 	}
-	return flag.Load() >= v
 }
 
 // sleepUntil parks until flag reaches v. At a barrier, from is the worker waited
@@ -158,6 +200,7 @@ func spinUntil(flag *atomic.Uint64, v, limit uint64) bool {
 // caller waiting for its workers to come back) it always waits.
 func (w *Worker) sleepUntil(flag *atomic.Uint64, v uint64, from *Worker) {
 	p := w.pool
+	t0 := ticks()
 	// Who makes progress stores its flag, then looks at sleepers and parked;
 	// who goes to sleep sets these, then looks at the flag: one sees the other.
 	p.sleepers.Add(1)
@@ -187,6 +230,7 @@ func (w *Worker) sleepUntil(flag *atomic.Uint64, v uint64, from *Worker) {
 		}
 	}
 	p.sleepers.Add(-1)
+	w.patience.parked(ticks()-t0, w.perMs)
 }
 
 var errBarrier = errors.New("pool: workers disagree about barriers")
@@ -213,7 +257,7 @@ func (w *Worker) prepare(seq uint64) {
 	p := w.pool
 	w.seq = seq
 	w.phase = p.base
-	w.share = p.spinShare
+	w.crowded = p.crowded
 	w.N = p.n
 	w.peers = p.workers[:p.n]
 }
@@ -253,14 +297,14 @@ func (w *Worker) loop() {
 		call(w, p.fn)
 		working = false
 		w.leave()
-		runtime.Gosched()
-		w.tick, w.tickTime = ticks(), time.Now()
+		w.Yield()
 	}
 }
 
 // awaitStart waits for the next Run and returns its number.
 func (w *Worker) awaitStart() uint64 {
-	if !spinUntil(&w.start, w.seq+1, w.spinLimit()) {
+	if !w.wait(&w.start, w.seq+1, &w.idlePatience) {
+		t0 := ticks()
 		for {
 			w.parked.Store(1)
 			if w.start.Load() > w.seq {
@@ -275,6 +319,7 @@ func (w *Worker) awaitStart() uint64 {
 			}
 		}
 		w.tick, w.tickTime = ticks(), time.Now()
+		w.idlePatience.parked(w.tick-t0, w.perMs)
 	}
 	return w.start.Load()
 }
