@@ -1,0 +1,508 @@
+package jinja
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDigits bounds the precision of number formats.
+const maxDigits = 1000
+
+// spec is one conversion of Python's % or format: "%-08.3f", "{:>10}".
+type spec struct {
+	fill      string
+	align     byte // '<', '>', '^', '=' or 0 for the type's own
+	sign      byte // '+', ' ' or 0
+	alternate bool
+	group     byte // ',', '_' or 0
+	width     int64
+	precision int64 // -1 if not given
+	verb      byte  // 0 if not given
+}
+
+// digitsAt reads a decimal number at s[i:].
+func digitsAt(s string, i int) (n int64, next int, err error) {
+	for ; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
+		if n = n*10 + int64(s[i]-'0'); n > math.MaxInt32 {
+			return 0, i, &LimitError{What: "a width in a format", Limit: math.MaxInt32, Unit: "characters"}
+		}
+	}
+	return n, i, nil
+}
+
+// percent is Python's format % values.
+func (st *state) percent(format string, values Value) (Value, error) {
+	var tuple []Value
+	dict, _ := values.(*Dict)
+	if l, ok := values.(*List); ok && l.kind == kindTuple {
+		tuple = l.items
+	} else {
+		tuple = []Value{values}
+	}
+	used := 0
+	var p printer
+	p.st = st
+	for {
+		i := strings.IndexByte(format, '%')
+		if i < 0 {
+			break
+		}
+		if err := p.write(format[:i]); err != nil {
+			return nil, err
+		}
+		format = format[i+1:]
+		f := spec{fill: " ", precision: -1}
+		var v Value
+		i = 0
+		if strings.HasPrefix(format, "(") {
+			end := strings.IndexByte(format, ')')
+			if end < 0 {
+				return nil, errors.New("incomplete format key")
+			}
+			if dict == nil {
+				return nil, errors.New("format requires a mapping")
+			}
+			x, ok, err := st.dictGet(dict, format[1:end])
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				return nil, fmt.Errorf("format: there is no key '%.40s'", format[1:end])
+			}
+			v, i = x, end+1
+		}
+		for ; i < len(format) && strings.IndexByte("#0- +", format[i]) >= 0; i++ {
+			switch c := format[i]; {
+			case c == '#':
+				f.alternate = true
+			case c == '-':
+				f.align = '<'
+			case c == '0':
+				f.fill = "0"
+			case c == '+' || f.sign == 0:
+				f.sign = c
+			}
+		}
+		var err error
+		if f.width, i, err = digitsAt(format, i); err != nil {
+			return nil, err
+		}
+		if i < len(format) && format[i] == '.' {
+			if f.precision, i, err = digitsAt(format, i+1); err != nil {
+				return nil, err
+			}
+		}
+		if i >= len(format) {
+			return nil, errors.New("incomplete format")
+		}
+		f.verb = format[i]
+		format = format[i+1:]
+		if f.verb == '%' {
+			if err := p.write("%"); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if v == nil {
+			if used >= len(tuple) {
+				return nil, errors.New("not enough arguments for format string")
+			}
+			v = tuple[used]
+			used++
+		}
+		s, err := st.percentOne(f, v)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.write(s); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.write(format); err != nil {
+		return nil, err
+	}
+	if used < len(tuple) && dict == nil {
+		return nil, errors.New("not all arguments converted during string formatting")
+	}
+	return p.b.String(), nil
+}
+
+func (st *state) percentOne(f spec, v Value) (string, error) {
+	switch f.verb {
+	case 's', 'r', 'a':
+		s, err := st.str(v)
+		if f.verb != 's' {
+			s, err = st.repr(v)
+		}
+		if err != nil {
+			return "", err
+		}
+		if f.align == 0 {
+			f.align = '>'
+		}
+		f.fill = " "
+		return st.fit(f, s, true)
+	case 'c':
+		if i, ok := asInt(v); ok {
+			if i < 0 || i > utf8.MaxRune {
+				return "", errors.New("%c arg not in range")
+			}
+			v = string(rune(i))
+		}
+		s, ok := v.(string)
+		if !ok || utf8.RuneCountInString(s) != 1 {
+			return "", errors.New("%c requires int or char")
+		}
+		return st.fit(f, s, false)
+	case 'd', 'i', 'u':
+		if x, ok := v.(float64); ok && math.Abs(x) < math.MaxInt64 {
+			v = int64(x)
+		}
+		f.verb = 'd'
+	case 'x', 'X', 'o', 'e', 'E', 'f', 'F', 'g', 'G':
+	default:
+		return "", fmt.Errorf("unsupported format character %q", f.verb)
+	}
+	if f.fill == "0" && f.align == 0 {
+		f.align = '='
+	} else {
+		f.fill = " "
+	}
+	return st.formatNumber(f, v)
+}
+
+// fit cuts a text to the precision (if cut is set) and fills it to the width.
+func (st *state) fit(f spec, s string, cut bool) (string, error) {
+	if cut && f.precision >= 0 && f.precision < int64(len(s)) {
+		s = s[:byteOffset(s, int(f.precision))]
+	}
+	align := f.align
+	if align == 0 {
+		align = '>'
+	}
+	return st.pad(s, f.width, f.fill, align)
+}
+
+// formatNumber formats an integer or float.
+func (st *state) formatNumber(f spec, v Value) (string, error) {
+	i, x, isFloat, ok := number(v)
+	if !ok {
+		return "", fmt.Errorf("a number is required for the format '%c', not %s", f.verb, typeName(v))
+	}
+	if f.precision > maxDigits {
+		return "", &LimitError{What: "the precision of a format", Limit: maxDigits, Unit: "digits"}
+	}
+	var s string
+	neg := false
+	switch f.verb {
+	case 'd', 'x', 'X', 'o', 'b':
+		if isFloat {
+			return "", fmt.Errorf("the format '%c' needs an integer, not float", f.verb)
+		}
+		neg = i < 0
+		u := uint64(i)
+		if neg {
+			u = -u
+		}
+		base := map[byte]int{'d': 10, 'x': 16, 'X': 16, 'o': 8, 'b': 2}[f.verb]
+		s = strconv.FormatUint(u, base)
+		if n := int(f.precision) - len(s); n > 0 {
+			s = strings.Repeat("0", n) + s
+		}
+		if f.alternate && f.verb != 'd' {
+			s = "0" + string(f.verb|0x20) + s
+		}
+		if f.verb == 'X' {
+			s = strings.ToUpper(s)
+		}
+	default:
+		if math.Signbit(x) && !math.IsNaN(x) {
+			neg, x = true, -x
+		}
+		if s = formatFloat(f, x); f.verb == 'G' {
+			s = strings.ToUpper(s)
+		}
+	}
+	if f.group != 0 {
+		s = groupDigits(s, string(f.group))
+	}
+	sign := ""
+	if neg {
+		sign = "-"
+	} else if f.sign != 0 {
+		sign = string(f.sign)
+	}
+	if f.align == '=' {
+		body, err := st.pad(s, f.width-int64(len(sign)), f.fill, '>')
+		return sign + body, err
+	}
+	return st.fit(f, sign+s, false)
+}
+
+// formatFloat formats a number that is not negative.
+func formatFloat(f spec, x float64) string {
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return strings.TrimPrefix(floatRepr(x), "-")
+	}
+	precision := int(f.precision)
+	switch f.verb {
+	case 0:
+		if precision < 0 {
+			return floatRepr(x)
+		}
+		s := formatFloat(spec{verb: 'g', precision: f.precision}, x)
+		if !strings.ContainsAny(s, ".e") {
+			s += ".0"
+		}
+		return s
+	case 'e', 'E', 'f', 'F', '%':
+		if precision < 0 {
+			precision = 6
+		}
+		if f.verb == '%' {
+			return strconv.FormatFloat(x*100, 'f', precision, 64) + "%"
+		}
+		if f.verb == 'F' {
+			f.verb = 'f'
+		}
+		return strconv.FormatFloat(x, f.verb, precision, 64)
+	}
+	// g: that many significant digits, without trailing zeros
+	if precision < 0 {
+		precision = 6
+	}
+	precision = max(precision, 1)
+	e := strconv.FormatFloat(x, 'e', precision-1, 64)
+	mantissa, exponent, _ := strings.Cut(e, "e")
+	n, err := strconv.Atoi(exponent)
+	if err == nil && n >= -4 && n < precision {
+		return trimZeros(strconv.FormatFloat(x, 'f', precision-1-n, 64))
+	}
+	return trimZeros(mantissa) + "e" + exponent
+}
+
+func trimZeros(s string) string {
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
+}
+
+// groupDigits puts sep between thousands of the integer part.
+func groupDigits(s, sep string) string {
+	n := strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+	if n < 0 {
+		n = len(s)
+	}
+	var b strings.Builder
+	for i := 0; i < n; i++ {
+		if i > 0 && (n-i)%3 == 0 {
+			b.WriteString(sep)
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String() + s[n:]
+}
+
+// strFormat is str.format.
+func strFormat(st *state, recv Value, a *args) (Value, error) {
+	s := recv.(string)
+	var p printer
+	p.st = st
+	auto := 0
+	for s != "" {
+		i := strings.IndexAny(s, "{}")
+		if i < 0 {
+			i = len(s)
+		}
+		if err := p.write(s[:i]); err != nil {
+			return nil, err
+		}
+		s = s[i:]
+		if s == "" {
+			break
+		}
+		if len(s) > 1 && s[1] == s[0] {
+			if err := p.write(s[:1]); err != nil {
+				return nil, err
+			}
+			s = s[2:]
+			continue
+		}
+		end := strings.IndexByte(s, '}')
+		if s[0] == '}' || end < 0 {
+			return nil, errors.New("single '{' or '}' encountered in format string")
+		}
+		field := s[1:end]
+		s = s[end+1:]
+		if strings.Contains(field, "{") {
+			return nil, errors.New("fields within the fields of a format string are not supported")
+		}
+		out, err := st.formatField(field, a, &auto)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.write(out); err != nil {
+			return nil, err
+		}
+	}
+	return p.b.String(), nil
+}
+
+// formatField resolves "name.attr[0]!r:spec".
+func (st *state) formatField(field string, a *args, auto *int) (string, error) {
+	field, layout, _ := strings.Cut(field, ":")
+	path, conversion, _ := strings.Cut(field, "!")
+	name := path
+	if i := strings.IndexAny(path, ".["); i >= 0 {
+		name, path = path[:i], path[i:]
+	} else {
+		path = ""
+	}
+	if name == "" {
+		name = strconv.Itoa(*auto)
+		*auto++
+	}
+	var v Value
+	if i, err := strconv.Atoi(name); err == nil {
+		if i < 0 || i >= len(a.pos) {
+			return "", fmt.Errorf("replacement index %d out of range for positional args tuple", i)
+		}
+		v = a.pos[i]
+	} else if x, ok := a.named(name); ok {
+		v = x
+	} else {
+		return "", fmt.Errorf("format: there is no argument '%.40s'", name)
+	}
+	for path != "" {
+		var key Value
+		var err error
+		if path[0] == '.' {
+			n := strings.IndexAny(path[1:], ".[") + 1
+			if n == 0 {
+				n = len(path)
+			}
+			v, err = st.attr(v, path[1:n])
+			path = path[n:]
+		} else {
+			n := strings.IndexByte(path, ']')
+			if n < 0 {
+				return "", errors.New("missing ']' in format string")
+			}
+			key = path[1:n]
+			if i, err := strconv.ParseInt(path[1:n], 10, 64); err == nil {
+				key = i
+			}
+			v, err = st.item(v, key)
+			path = path[n+1:]
+			if path != "" && path[0] != '.' && path[0] != '[' {
+				return "", errors.New("only '.' or '[' may follow ']' in format field specifier")
+			}
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	switch conversion {
+	case "":
+	case "s":
+		s, err := st.str(v)
+		if err != nil {
+			return "", err
+		}
+		v = s
+	case "r", "a":
+		s, err := st.repr(v)
+		if err != nil {
+			return "", err
+		}
+		v = s
+	default:
+		return "", fmt.Errorf("unknown conversion '%.10s'", conversion)
+	}
+	if layout == "" {
+		return st.str(v)
+	}
+	f, err := parseSpec(layout)
+	if err != nil {
+		return "", err
+	}
+	return st.formatSpec(f, v)
+}
+
+// parseSpec parses [[fill]align][sign][#][0][width][,][.precision][type].
+func parseSpec(s string) (spec, error) {
+	f := spec{fill: " ", precision: -1}
+	isAlign := func(c byte) bool { return strings.IndexByte("<>^=", c) >= 0 }
+	if s != "" {
+		if first := firstRune(s); len(s) > len(first) && isAlign(s[len(first)]) {
+			f.fill, f.align, s = first, s[len(first)], s[len(first)+1:]
+		} else if isAlign(s[0]) {
+			f.align, s = s[0], s[1:]
+		}
+	}
+	if s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
+		if s[0] != '-' {
+			f.sign = s[0]
+		}
+		s = s[1:]
+	}
+	if strings.HasPrefix(s, "#") {
+		f.alternate, s = true, s[1:]
+	}
+	if strings.HasPrefix(s, "0") {
+		if f.align == 0 {
+			f.fill, f.align = "0", '='
+		}
+		s = s[1:]
+	}
+	width, i, err := digitsAt(s, 0)
+	if err != nil {
+		return f, err
+	}
+	f.width, s = width, s[i:]
+	if s != "" && (s[0] == ',' || s[0] == '_') {
+		f.group, s = s[0], s[1:]
+	}
+	if strings.HasPrefix(s, ".") {
+		if f.precision, i, err = digitsAt(s, 1); err != nil {
+			return f, err
+		}
+		s = s[i:]
+	}
+	if len(s) == 1 {
+		f.verb, s = s[0], ""
+	}
+	if s != "" {
+		return f, errors.New("invalid format specifier")
+	}
+	return f, nil
+}
+
+// formatSpec is Python's format(v, spec).
+func (st *state) formatSpec(f spec, v Value) (string, error) {
+	if s, ok := v.(string); ok {
+		if f.verb != 0 && f.verb != 's' {
+			return "", fmt.Errorf("unknown format code '%c' for a text", f.verb)
+		}
+		if f.align == 0 || f.align == '=' {
+			f.align = '<'
+		}
+		return st.fit(f, s, true)
+	}
+	_, _, isFloat, ok := number(v)
+	if !ok {
+		return "", fmt.Errorf("unsupported format for a value of type %s", typeName(v))
+	}
+	switch {
+	case f.verb == 0 && !isFloat, f.verb == 'n':
+		f.verb = 'd'
+	case strings.IndexByte("dxXobeEfFgG%\x00", f.verb) < 0:
+		return "", fmt.Errorf("unknown format code '%c' for a number", f.verb)
+	}
+	return st.formatNumber(f, v)
+}
