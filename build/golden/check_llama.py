@@ -3,7 +3,7 @@
 
     LEDGE_TEST_LLAMA=DIR python build/golden/check_llama.py [NAME...]
 
-DIR is a llama.cpp build: DIR/bin (libllama.so) and DIR/src (its source, for the headers). The small
+DIR is a llama.cpp build: DIR/bin (libllama.so, llama-tokenize) and DIR/src (its source, for the headers). The small
 program llama_logits.c next to this script is compiled against it. Prints, for each model, the largest
 difference in units of the logits' range and the number of positions whose top token differs; leaves 1
 as exit status when a model lies beyond the limit. It needs NumPy and gguf, but neither torch nor
@@ -41,6 +41,12 @@ def load(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
+def tokenizes(llama: Path, model: Path, sample: dict) -> bool:
+    r = subprocess.run([llama / "bin" / "llama-tokenize", "-m", model, "--ids", "--log-disable", "-p", sample["text"]],
+                       env=dict(os.environ, LD_LIBRARY_PATH=str(llama / "bin")), capture_output=True, check=True)
+    return json.loads(r.stdout) == sample["tokens"]
+
+
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("names", nargs="*")
@@ -50,15 +56,19 @@ def main() -> int:
         sys.exit("check_llama: set LEDGE_TEST_LLAMA to a folder with llama.cpp's bin/ and src/")
     llama = Path(os.environ["LEDGE_TEST_LLAMA"]).resolve()
     specs = {s.name: s for s in [*SPECS, K256]}
+    manifest = json.loads((a.dir / "manifest.json").read_text())
     bad = 0
     with tempfile.TemporaryDirectory() as tmp:
         exe = compile_tool(llama, Path(tmp))
-        for m in json.loads((a.dir / "manifest.json").read_text())["models"]:
+        for m in manifest["models"]:
             if a.names and m["name"] not in a.names:
                 continue
             spec = specs[m["name"]]
             file = Path(tmp) / f"{m['name']}.gguf"
             file.write_bytes(load(a.dir / m["gguf"]))
+            if not tokenizes(llama, file, manifest["tokenizer"]):
+                bad += 1
+                print(f"{m['name']:20} BAD the sample text gives other tokens")
             ref = np.load(io.BytesIO(load(a.dir / m["logits"])))
             size = max(s["max"] for s in m["sequences"]) - min(s["min"] for s in m["sequences"])
             worst, tops = [], 0

@@ -20,6 +20,7 @@ import transformers
 
 import gguf_out
 import sequences
+import vocab
 import weights
 from specs import K256, SPECS, Spec
 
@@ -134,6 +135,7 @@ def main() -> None:
         versions=dict(torch=torch.__version__.split("+")[0], transformers=transformers.__version__,
                       numpy=np.__version__, gguf=_version("gguf")),
         gap=sequences.GAP,
+        tokenizer=dict(text=vocab.SAMPLE, tokens=vocab.SAMPLE_TOKENS),
         models=[old[s.name] for s in specs if s.name in old])))
 
 

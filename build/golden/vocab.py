@@ -16,6 +16,10 @@ def _byte_symbols() -> list[str]:
 TOKENS = _byte_symbols() + [m.replace(" ", "") for m in MERGES] + [BOS, EOS]
 SIZE = len(TOKENS)
 
+# A text that uses every merge, a character of four bytes and a control token (agrees with llama-tokenize).
+SAMPLE = "the other, thin inner \U0001F642" + EOS
+SAMPLE_TOKENS = [116, 257, 32, 111, 116, 257, 114, 44, 256, 104, 259, 32, 259, 110, 260, 32, 240, 159, 153, 130, 262]
+
 
 def write(w: gguf.GGUFWriter) -> None:
     w.add_tokenizer_model("gpt2")
