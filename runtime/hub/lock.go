@@ -1,0 +1,53 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// errLocked: someone else holds the lock.
+var errLocked = errors.New("locked")
+
+// tryLock takes the lock of a model's folder if it is free. Locks are empty files
+// that stay: removing one while another process opens it would make two locks of it.
+// The system frees a lock when its process ends, however it ends.
+func (h *Hub) tryLock(folder string) (unlock func(), ok bool, err error) {
+	dir := filepath.Join(h.dir, locksFolder)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, false, &localError{fmt.Errorf("cannot write to %s: %w", h.dir, reason(err))}
+	}
+	f, err := os.OpenFile(filepath.Join(dir, folder+".lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, false, &localError{fmt.Errorf("cannot write to %s: %w", dir, reason(err))}
+	}
+	switch err := lockFile(f); {
+	case err == nil:
+		return func() { f.Close() }, true, nil
+	case errors.Is(err, errLocked):
+		f.Close()
+		return nil, false, nil
+	default:
+		f.Close()
+		return nil, false, &localError{fmt.Errorf("cannot lock %s: %w", f.Name(), err)}
+	}
+}
+
+// lock waits for the lock of a model's folder, or for the end of ctx; waiting is
+// called once if it is not free.
+func (h *Hub) lock(ctx context.Context, folder string, waiting func()) (unlock func(), err error) {
+	for first := true; ; first = false {
+		unlock, ok, err := h.tryLock(folder)
+		if ok || err != nil {
+			return unlock, err
+		}
+		if first {
+			waiting()
+		}
+		if err := pause(ctx, h.tune.lockPoll); err != nil {
+			return nil, err
+		}
+	}
+}
