@@ -55,6 +55,9 @@ type part struct {
 // (NAME-00001-of-00003.gguf) and are opened with it; the metadata is then that
 // of the first part, the tensors those of all parts in order.
 //
+// The files must not shrink while they are open: touching a page of a mapping
+// that its file no longer has is a memory fault. Replace a model by renaming.
+//
 // Errors are *FormatError, or those of the file system.
 func Open(path string) (*File, error) {
 	first, err := openPart(path)
