@@ -16,10 +16,11 @@
 // # Waiting
 //
 // Every wait (at a barrier, for the next Run, for the last worker) first spins
-// for at most 50 µs, which is what makes a barrier cost some 100 ns, and then
-// parks the goroutine, so an idle pool costs nothing and a machine with more
-// work than cores does not melt down. With more workers than GOMAXPROCS the
-// spin is skipped.
+// for 50 µs, which is what makes a barrier cost some 100 ns, and then parks the
+// goroutine, so an idle pool costs nothing and a machine with more work than
+// cores does not melt down. Where parking proves short, a wait learns to look on
+// for up to 1 ms between giving way to other goroutines and threads. With more
+// workers than GOMAXPROCS there is no spin.
 //
 // # Living with Go's scheduler
 //
