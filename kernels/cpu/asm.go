@@ -1,17 +1,42 @@
 package cpu
 
-// table has the assembly kernels of a level.
-type table struct {
-	quantize   func(dst *byte, src *float32, pairs int)
-	scatterF16 func(dst *byte, src *float32, eights int)
-	toF16      func(dst *byte, src *float32, sixteens int)
-	fromF16    func(dst *float32, src *byte, sixteens int)
+import "github.com/ledge-run/ledge/graph/dtype"
 
-	scaleRow   func(dst, x, w *float32, mean, inv float32, n int)
+// A tileFunc multiplies a fixed number of activation rows (x, ldx bytes apart)
+// with row groups of weights, one after another at w, each of pairs pairs of
+// blocks. Results go to dst, rows ldd bytes apart; of the last group only the
+// first tail (1 to 16) are stored.
+type tileFunc func(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// A panelFunc multiplies a fixed number of rows of x (ldx bytes apart) with one
+// or four panels, group bytes apart, of k times 16 values, step bytes apart. If
+// add is not 0, dst is added to, with all 16 columns of it there.
+type panelFunc func(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+type (
+	unaryFunc func(dst, x *float32, n int)
+	gatedFunc func(dst, x, up *float32, n int)
+)
+
+// table has the assembly kernels of a level. n is never 0.
+type table struct {
+	tileRows []int // ascending, beginning with 1
+	tiles    [numFormats][]tileFunc
+
+	panelRows                     []int
+	panelF32, panelF16, panelBF16 []panelFunc // one panel
+	wideF32, wideF16, wideBF16    panelFunc   // one row, four panels
+
+	quantize   func(dst *byte, x *float32, pairs int)
+	scatterF16 func(dst *byte, x *float32, eights int)
+	toF16      func(dst *byte, x *float32, sixteens int)
+	fromF16    func(dst *float32, x *byte, sixteens int)
+
+	scaleRow   func(dst, x, w *float32, shift, scale float32, n int)
 	shiftScale func(dst, x *float32, shift, scale float32, n int)
 	addScaled  func(dst, x *float32, scale float32, n int)
 	add, mul   func(dst, a, b *float32, n int)
-	ropePairs  func(x, cos, sin *float32, n int)
+	ropePairs  func(x, cos, sin *float32, eights int)
 	ropeHalves func(a, b, cos, sin *float32, n int)
 
 	sum        func(x *float32, n int) float32
@@ -19,15 +44,87 @@ type table struct {
 	expSum     func(dst, x *float32, top float32, n int) float32
 	max        func(x *float32, n int) float32
 
-	unary   [numUnary]func(dst, x *float32, n int)
-	gated   [numUnary]func(dst, x, up *float32, n int)
-	softCap func(dst, x *float32, limit, twoOverLimit float32, n int)
+	unary   [numUnary]unaryFunc
+	gated   [numUnary]gatedFunc
+	softCap func(dst, x *float32, limit, twice float32, n int)
+}
+
+// Assembly cannot be preempted, so a call is given a bounded amount of work; and
+// rows of activations are taken in runs that stay in the second-level cache while
+// the weights pass.
+const (
+	callBytes = 512 << 10
+	runBytes  = 192 << 10
+)
+
+// largest returns the index of the largest of rows that is at most m.
+func largest(rows []int, m int) int {
+	i := len(rows) - 1
+	for rows[i] > m {
+		i--
+	}
+	return i
 }
 
 func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Matrix, p *packing, group0, group1 int) {
+	group, pairs := p.groupBytes(w.Cols), actRow/actBytes
+	kernels := t.tiles[p.id]
+	var curve *int8
+	if p.curve != nil {
+		curve = &p.curve[0]
+	}
+	most := t.tileRows[len(t.tileRows)-1]
+	run := max(most, runBytes/actRow/most*most)
+	for i0 := 0; i0 < m; i0 += run {
+		i1 := min(m, i0+run)
+		// A single row passes the groups in one go; more rows take a group each in
+		// turn, so that it is still in the first-level cache.
+		atOnce := 1
+		if i1-i0 == 1 {
+			atOnce = max(1, callBytes/group)
+		}
+		for g := group0; g < group1; g += atOnce {
+			n := min(atOnce, group1-g)
+			tail := min(GroupRows, w.Rows-(g+n-1)*GroupRows)
+			for i := i0; i < i1; {
+				j := largest(t.tileRows, i1-i)
+				kernels[j](&dst[i*ldd+g*GroupRows], ldd*4, &x[i*actRow], actRow, &w.Data[g*group], pairs, n, tail, curve)
+				i += t.tileRows[j]
+			}
+		}
+	}
 }
 
-func (t *table) panels(p *panels, dst []float32, ldd int, x []float32, ldx, m int, add bool) {}
-
-// SelfCheck compares the kernels with the generic ones.
-func (k *Kernels) SelfCheck() error { return nil }
+// panels is the product of panels: see panels.product.
+func (t *table) panels(p *panels, dst []float32, ldd int, x []float32, ldx, m int, add bool) {
+	kernels, wide := t.panelF32, t.wideF32
+	switch p.dt {
+	case dtype.F16:
+		kernels, wide = t.panelF16, t.wideF16
+	case dtype.BF16:
+		kernels, wide = t.panelBF16, t.wideBF16
+	}
+	adds := 0
+	if add {
+		adds = 1
+	}
+	if p.steps == 0 {
+		return
+	}
+	for g, c := 0, 0; c < p.cols; {
+		w := &p.data[g*p.group]
+		if m == 1 && p.cols-c > 3*GroupRows {
+			tail := min(GroupRows, p.cols-c-3*GroupRows)
+			wide(&dst[c], ldd*4, &x[0], ldx*4, w, p.step, p.group, p.steps, adds, tail)
+			g, c = g+4, c+4*GroupRows
+			continue
+		}
+		tail := min(GroupRows, p.cols-c)
+		for i := 0; i < m; {
+			j := largest(t.panelRows, m-i)
+			kernels[j](&dst[i*ldd+c], ldd*4, &x[i*ldx], ldx*4, w, p.step, p.group, p.steps, adds, tail)
+			i += t.panelRows[j]
+		}
+		g, c = g+1, c+GroupRows
+	}
+}

@@ -170,10 +170,13 @@ func (k *Kernels) AttendSplit(dst []float32, ldp int, q []float32, ldq int, a *A
 	if anyLo >= anyHi {
 		return
 	}
-	for p := anyLo &^ 15; p < anyHi; p += 16 {
+	for p := anyLo &^ 15; p < anyHi; {
+		end := min(p&^(PageLen-1)+PageLen, roundUp(anyHi, 16))
+		panel := a.KDim * 16 * size
 		keys := pages.keys((base + p) / PageLen)[(head*PageLen+p%PageLen)*a.KDim*size:]
-		panels{dt: a.Type, data: keys[:a.KDim*16*size], step: 16 * size, cols: 16, steps: a.KDim}.
+		panels{dt: a.Type, data: keys[:(end-p)/16*panel], step: 16 * size, group: panel, cols: end - p, steps: a.KDim}.
 			product(k, scores[p:], SplitLen, queries, a.KDim, rows, false)
+		p = end
 	}
 	for i, p := range pos {
 		lo, hi := a.inSplit(int(p), base)
@@ -233,7 +236,7 @@ func (k *Kernels) weigh(dst []float32, ldp int, a *Attention, pages *Pages, head
 	for lo < hi {
 		end := min(hi, lo&^(PageLen-1)+PageLen)
 		values := pages.values((base + lo) / PageLen)[(head*PageLen+lo%PageLen)*vs*size:]
-		panels{dt: a.Type, data: values[:(end-lo)*vs*size], step: vs * size, cols: vs, steps: end - lo}.
+		panels{dt: a.Type, data: values[:(end-lo)*vs*size], step: vs * size, group: 16 * size, cols: vs, steps: end - lo}.
 			product(k, dst[r*ldp:], ldp, weights[r*SplitLen+lo:], SplitLen, n, true)
 		lo = end
 	}

@@ -156,7 +156,7 @@ func (k *Kernels) F32ToF16(dst []byte, x []float32) {
 	}
 	_ = dst[2*len(x)-1]
 	i := 0
-	if k.asm != nil {
+	if k.asm != nil && len(x) >= 16 {
 		i = len(x) &^ 15
 		k.asm.toF16(&dst[0], &x[0], i/16)
 	}
@@ -172,7 +172,7 @@ func (k *Kernels) F16ToF32(dst []float32, x []byte) {
 	}
 	_ = x[2*len(dst)-1]
 	i := 0
-	if k.asm != nil {
+	if k.asm != nil && len(dst) >= 16 {
 		i = len(dst) &^ 15
 		k.asm.fromF16(&dst[0], &x[0], i/16)
 	}

@@ -33,4 +33,12 @@ func missingFeatures(l Level) string {
 }
 
 // levelTable returns the assembly kernels of a level, nil if there are none.
-func levelTable(Level) *table { return nil }
+func levelTable(l Level) *table {
+	switch l {
+	case AVX2:
+		return &avx2Table
+	case AVX512:
+		return &avx512Table
+	}
+	return nil
+}

@@ -1,11 +1,6 @@
 package cpu
 
-import (
-	"encoding/binary"
-	"math"
-
-	"github.com/ledge-run/ledge/graph/dtype"
-)
+import "github.com/ledge-run/ledge/graph/dtype"
 
 // maxTile is the largest number of activation rows that a kernel takes at once.
 const maxTile = 8
@@ -96,26 +91,31 @@ func (f *format) tile(dst []float32, ldd int, x []byte, actRow, t int, group []b
 
 func (k *Kernels) matMulPlain(dst []float32, ldd int, x *Acts, m int, w *Matrix, p *packing, group0, group1 int) {
 	group := p.groupBytes(w.Cols)
-	for g := group0; g < group1; g++ {
-		n := min(GroupRows, w.Rows-g*GroupRows)
-		panels{
-			dt: w.DType, data: w.Data[g*group : (g+1)*group], step: GroupRows * p.plain, cols: n, steps: w.Cols,
-		}.product(k, dst[g*GroupRows:], ldd, x.F32, x.LD, m, false)
+	ps := panels{
+		dt: w.DType, data: w.Data[group0*group : group1*group], step: GroupRows * p.plain, group: group,
+		cols: min(group1*GroupRows, w.Rows) - group0*GroupRows, steps: w.Cols,
+	}
+	// Rows are taken in runs that stay in the cache while the weights pass.
+	run := max(maxTile, runBytes/(4*w.Cols)/maxTile*maxTile)
+	for i := 0; i < m; i += run {
+		ps.product(k, dst[i*ldd+group0*GroupRows:], ldd, x.F32[i*x.LD:], x.LD, min(run, m-i), false)
 	}
 }
 
-// panels is a matrix of plain values with cols values side by side, steps times,
-// step bytes apart. Reading it may touch up to the next multiple of 16 values.
+// panels is a matrix of plain values, steps rows by cols columns: panels of 16
+// columns lie group bytes apart, in each the rows lie step bytes apart. If cols is
+// no multiple of 16, the rest of the last panel can be read, but is not used.
 type panels struct {
 	dt    dtype.DType
 	data  []byte
 	step  int
+	group int
 	cols  int
 	steps int
 }
 
 // product computes dst[i,c] = sum over s of x[i,s] * p[s,c] for m rows, or adds
-// that to dst, s in order.
+// that to dst, s in order. To add, cols is a multiple of 16.
 func (p panels) product(k *Kernels, dst []float32, ldd int, x []float32, ldx, m int, add bool) {
 	if k.asm != nil {
 		k.asm.panels(&p, dst, ldd, x, ldx, m, add)
@@ -124,6 +124,7 @@ func (p panels) product(k *Kernels, dst []float32, ldd int, x []float32, ldx, m 
 	var acc, vals [GroupRows]float32
 	for c := 0; c < p.cols; c += GroupRows {
 		n := min(GroupRows, p.cols-c)
+		data := p.data[c/GroupRows*p.group:]
 		for i := range m {
 			out := dst[i*ldd+c : i*ldd+c+n]
 			acc = [GroupRows]float32{}
@@ -131,7 +132,7 @@ func (p panels) product(k *Kernels, dst []float32, ldd int, x []float32, ldx, m 
 				copy(acc[:], out)
 			}
 			for s, v := range x[i*ldx : i*ldx+p.steps] {
-				readPlain(vals[:n], p.dt, p.data[s*p.step:], c)
+				readPlain(vals[:n], p.dt, data[s*p.step:])
 				for j := range n {
 					acc[j] += float32(v * vals[j])
 				}
@@ -141,20 +142,20 @@ func (p panels) product(k *Kernels, dst []float32, ldd int, x []float32, ldx, m 
 	}
 }
 
-// readPlain reads len(dst) elements of a plain type, beginning at element at.
-func readPlain(dst []float32, dt dtype.DType, b []byte, at int) {
+// readPlain reads len(dst) elements of a plain type.
+func readPlain(dst []float32, dt dtype.DType, b []byte) {
 	switch dt {
 	case dtype.F16:
 		for j := range dst {
-			dst[j] = dtype.F16ToF32(binary.LittleEndian.Uint16(b[2*(at+j):]))
+			dst[j] = loadF16(b[2*j:])
 		}
 	case dtype.BF16:
 		for j := range dst {
-			dst[j] = dtype.BF16ToF32(binary.LittleEndian.Uint16(b[2*(at+j):]))
+			dst[j] = loadBF16(b[2*j:])
 		}
 	default:
 		for j := range dst {
-			dst[j] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*(at+j):]))
+			dst[j] = loadF32(b[4*j:])
 		}
 	}
 }

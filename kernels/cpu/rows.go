@@ -81,15 +81,15 @@ func (k *Kernels) RoPE(x []float32, headDim int, cos, sin []float32, style RopeS
 	sin = sin[:n]
 	for ; len(x) >= headDim; x = x[headDim:] {
 		v := x[:2*n]
-		if k.asm != nil {
-			if style == RopePairs {
-				k.asm.ropePairs(&v[0], &cos[0], &sin[0], n)
-			} else {
-				k.asm.ropeHalves(&v[0], &v[n], &cos[0], &sin[0], n)
-			}
-			continue
+		done := 0
+		if k.asm != nil && style == RopeHalves {
+			k.asm.ropeHalves(&v[0], &v[n], &cos[0], &sin[0], n)
+			done = n
+		} else if k.asm != nil && n >= 8 {
+			k.asm.ropePairs(&v[0], &cos[0], &sin[0], n/8)
+			done = n &^ 7
 		}
-		for i := range n {
+		for i := done; i < n; i++ {
 			at, to := 2*i, 2*i+1
 			if style == RopeHalves {
 				at, to = i, n+i

@@ -1,0 +1,115 @@
+package main
+
+// conversions writes the functions that all levels with AVX2 share.
+func (e *emitter) conversions() {
+	e.begin("ToF16", "dst *byte, x *float32, sixteens int", "", 0, "FN writes 16 float16 at a time.")
+	v := e.vec()
+	e.pointers("dst", "DI", "x", "SI", "sixteens", "CX")
+	e.times(func() {
+		e.op("VMOVUPS", at("SI", 0), v)
+		e.op("VCVTPS2PH", 0, v, mem{base: "DI", step: 16})
+		e.line("ADDQ $64, SI")
+		e.line("ADDQ $32, DI")
+	})
+	e.ret()
+
+	e.begin("FromF16", "dst *float32, x *byte, sixteens int", "", 0, "FN reads 16 float16 at a time.")
+	v = e.vec()
+	e.pointers("dst", "DI", "x", "SI", "sixteens", "CX")
+	e.times(func() {
+		e.op("VCVTPH2PS", mem{base: "SI", step: 16}, v)
+		e.op("VMOVUPS", v, at("DI", 0))
+		e.line("ADDQ $32, SI")
+		e.line("ADDQ $64, DI")
+	})
+	e.ret()
+
+	e.begin("ScatterF16", "dst *byte, x *float32, eights int", "", 0,
+		"FN writes float16 32 bytes apart, 8 at a time.")
+	e.pointers("dst", "DI", "x", "SI", "eights", "CX")
+	e.times(func() {
+		e.line("VMOVUPS (SI), Y0")
+		e.line("VCVTPS2PH $0, Y0, X0")
+		for i := range 8 {
+			e.line("VPEXTRW $%d, X0, %d(DI)", i, 32*i)
+		}
+		e.line("ADDQ $32, SI")
+		e.line("ADDQ $256, DI")
+	})
+	e.ret()
+
+	e.quantize()
+}
+
+// times runs body CX times, at least once.
+func (e *emitter) times(body func()) {
+	top := e.newLabel("loop")
+	e.at(top)
+	body()
+	e.line("DECQ CX")
+	e.line("JNZ %s", top)
+}
+
+// quantize writes records of activations: see quantizePair in package cpu.
+func (e *emitter) quantize() {
+	e.begin("Quantize", "dst *byte, x *float32, pairs int", "", 0,
+		"FN quantises 64 values at a time into records of activations.")
+	e.pointers("dst", "DI", "x", "SI", "pairs", "CX")
+	// Blocks of 32: the values in Y0-Y3, magnitudes above.
+	abs, tiny, max127, order := splat(15), splat(14), splat(13), splat(12)
+	e.op("VMOVUPS", e.konst(signBit-1), abs)
+	e.op("VMOVUPS", e.float(1e-30), tiny)
+	e.op("VMOVUPS", e.float(127), max127)
+	e.data.add("packOrder", [16]uint32{0, 4, 1, 5, 2, 6, 3, 7, 0, 4, 1, 5, 2, 6, 3, 7})
+	e.op("VMOVDQU", mem{base: "·packOrder<>(SB)"}, order)
+	e.times(func() {
+		for b := range 2 {
+			for i := range 4 {
+				e.line("VMOVUPS %d(SI), Y%d", 128*b+32*i, i)
+			}
+			// As integers, magnitudes order like the numbers, and NaN comes last.
+			for i := range 4 {
+				e.line("VPAND Y%d, Y15, Y%d", i, 4+i)
+			}
+			e.line("VPMAXSD Y5, Y4, Y4")
+			e.line("VPMAXSD Y7, Y6, Y6")
+			e.line("VPMAXSD Y6, Y4, Y4")
+			e.line("VEXTRACTI128 $1, Y4, X5")
+			e.line("VPMAXSD X5, X4, X4")
+			e.line("VPSHUFD $0x4e, X4, X5")
+			e.line("VPMAXSD X5, X4, X4")
+			e.line("VPSHUFD $0xb1, X4, X5")
+			e.line("VPMAXSD X5, X4, X4")
+			e.line("VPMAXSD X14, X4, X4")
+			e.line("VDIVSS X13, X4, X5")
+			e.line("VMOVSS X5, %d(DI)", 64+4*b)
+			e.line("VDIVSS X4, X13, X5")
+			e.line("VBROADCASTSS X5, Y5")
+			for i := range 4 {
+				e.line("VMULPS Y%d, Y5, Y%d", i, i)
+			}
+			for i := range 4 {
+				e.line("VCVTPS2DQ Y%d, Y%d", i, i)
+			}
+			e.line("VPACKSSDW Y1, Y0, Y0")
+			e.line("VPACKSSDW Y3, Y2, Y2")
+			e.line("VPACKSSWB Y2, Y0, Y0")
+			e.line("VPERMD Y0, Y12, Y0")
+			e.line("VMOVDQU Y0, %d(DI)", 32*b)
+			// Sums of the bytes: by twos, by fours, then the 4 words of each 16.
+			e.line("VMOVDQU %s, Y1", e.operand(e.konst(0x01010101), 0))
+			e.line("VPMADDUBSW Y0, Y1, Y0")
+			e.line("VPMADDWD %s, Y0, Y0", e.operand(e.konst(0x00010001), 0))
+			e.line("VPHADDD Y0, Y0, Y0")
+			e.line("VPHADDD Y0, Y0, Y0")
+			e.line("VEXTRACTI128 $1, Y0, X1")
+			e.line("VMOVD X0, %d(DI)", 80+8*b)
+			e.line("VMOVD X1, %d(DI)", 84+8*b)
+			e.line("VPADDD X1, X0, X0")
+			e.line("VMOVD X0, %d(DI)", 72+4*b)
+		}
+		e.line("ADDQ $256, SI")
+		e.line("ADDQ $96, DI")
+	})
+	e.ret()
+}
