@@ -84,7 +84,9 @@ type Pool struct {
 
 // Shared returns the pool of this process. It holds no goroutines until the
 // first Run on more than one thread.
-var Shared = sync.OnceValue(newPool)
+func Shared() *Pool { return shared() }
+
+var shared = sync.OnceValue(newPool)
 
 func newPool() *Pool {
 	p := &Pool{turn: make(chan struct{}, 1)}
