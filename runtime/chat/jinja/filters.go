@@ -273,12 +273,12 @@ func filterURLEncode(st *state, x Value, _ *args) (Value, error) {
 		if err := st.allocN(len(s), 4); err != nil {
 			return "", err
 		}
-		s = strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
-		return strings.ReplaceAll(s, "%2F", "/"), nil
+		return url.QueryEscape(s), nil
 	}
 	d, ok := x.(*Dict)
 	if !ok {
-		return quote(x)
+		s, err := quote(x)
+		return strings.NewReplacer("+", "%20", "%2F", "/").Replace(s), err
 	}
 	var parts []string
 	n := 0
@@ -291,7 +291,7 @@ func filterURLEncode(st *state, x Value, _ *args) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		parts = append(parts, strings.ReplaceAll(ks, "/", "%2F")+"="+strings.ReplaceAll(vs, "/", "%2F"))
+		parts = append(parts, ks+"="+vs)
 		n += len(parts[i])
 	}
 	return st.joinStrings(parts, "&", n)

@@ -26,9 +26,9 @@ const (
 // token is one lexical unit. For strings text is the value, otherwise the
 // source text.
 type token struct {
-	kind tokenKind
 	text string
-	line int
+	line int32
+	kind tokenKind
 }
 
 func (t token) String() string {
@@ -86,7 +86,7 @@ func (l *lexer) errorf(format string, args ...any) error {
 }
 
 func (l *lexer) emit(kind tokenKind, text string) {
-	l.tokens = append(l.tokens, token{kind, text, l.line})
+	l.tokens = append(l.tokens, token{text, int32(l.line), kind})
 }
 
 // advance moves over n bytes and counts their lines.

@@ -9,16 +9,17 @@ import "fmt"
 type Limits struct {
 	Source  int   // bytes of template text; default 256 KiB
 	Nesting int   // brackets, operators and blocks inside each other in the text; default 100
-	Steps   int64 // evaluation steps; default 2,000,000 (about 0.1 s)
+	Steps   int64 // evaluation steps; default 1,000,000 (about 0.1 s)
 	Depth   int   // evaluation depth: nested expressions, statements and macro calls; default 1,500
 	Output  int   // bytes of output; default 4 MiB
-	Memory  int64 // bytes of values built, garbage included; default 16 MiB
+	Memory  int64 // bytes of values built, garbage included; default 12 MiB
 }
 
 // What each value and byte of the caller's variables adds to the budget. Some
 // templates walk all messages once per message, hence the steps.
 const (
 	stepsPerValue  = 4000
+	stepsPerByte   = 8
 	memoryPerValue = 1024 // bytes
 	memoryPerByte  = 64
 	outputPerByte  = 16
@@ -39,10 +40,10 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Depth, 1500)
 	def(&l.Output, 4<<20)
 	if l.Steps <= 0 {
-		l.Steps = 2_000_000
+		l.Steps = 1_000_000
 	}
 	if l.Memory <= 0 {
-		l.Memory = 16 << 20
+		l.Memory = 12 << 20
 	}
 	return l
 }
@@ -85,7 +86,7 @@ func (st *state) step(n int) error {
 }
 
 // scan spends the steps of walking n bytes of existing text.
-func (st *state) scan(n int) error { return st.step(1 + n/64) }
+func (st *state) scan(n int) error { return st.step(1 + n/16) }
 
 // alloc spends memory for n bytes about to be built, and the steps of writing
 // them. It must be called before the memory is taken.
@@ -94,7 +95,7 @@ func (st *state) alloc(n int) error {
 		return &LimitError{What: "memory", Limit: st.limits.Memory, Unit: "bytes"}
 	}
 	st.memory += int64(n)
-	return st.scan(n)
+	return st.step(1 + n/64)
 }
 
 // allocN is alloc for n things of size bytes each, safe from overflow.
@@ -129,7 +130,7 @@ func (st *state) leave() { st.depth-- }
 // allow widens the budget by the size of the caller's variables.
 func (st *state) allow(vars *Dict) {
 	values, bytes := weigh(vars, 0)
-	st.limits.Steps += stepsPerValue * int64(values)
+	st.limits.Steps += stepsPerValue*int64(values) + stepsPerByte*int64(bytes)
 	st.limits.Memory += memoryPerValue*int64(values) + memoryPerByte*int64(bytes)
 	st.limits.Output += outputPerByte * bytes
 }

@@ -33,7 +33,7 @@ func (p *parser) peek(n int) token {
 	if p.i+n < len(p.tokens) {
 		return p.tokens[p.i+n]
 	}
-	line := 1
+	line := int32(1)
 	if len(p.tokens) > 0 {
 		line = p.tokens[len(p.tokens)-1].line
 	}
@@ -47,14 +47,14 @@ func (p *parser) next() token {
 }
 
 func (p *parser) errorf(format string, args ...any) error {
-	return &Error{Line: p.cur().line, Err: fmt.Errorf(format, args...)}
+	return &Error{Line: int(p.cur().line), Err: fmt.Errorf(format, args...)}
 }
 
 // enter and leave bracket every recursion of the parser.
 func (p *parser) enter() error {
 	p.depth++
 	if p.depth > p.max {
-		return &Error{Line: p.cur().line, Err: &LimitError{What: "nesting", Limit: int64(p.max), Unit: "levels"}}
+		return &Error{Line: int(p.cur().line), Err: &LimitError{What: "nesting", Limit: int64(p.max), Unit: "levels"}}
 	}
 	return nil
 }
@@ -447,7 +447,7 @@ func (p *parser) signature(m *macroDef) error {
 			}
 			m.defaults = append(m.defaults, x)
 		} else if len(m.defaults) > 0 {
-			return &Error{Line: p.cur().line, Err: errors.New("a parameter without a default follows one with a default")}
+			return &Error{Line: int(p.cur().line), Err: errors.New("a parameter without a default follows one with a default")}
 		}
 	}
 	p.i++
