@@ -30,11 +30,17 @@ func (t *Tokenizer) initBPE() error {
 	b := &bpe{t: t, pre: pre, table: classTable(), extra: map[string]int32{}}
 	t.encode = b
 	if pre.chars {
-		t.pieces = t.spacedPieces()
 		err = t.buildIndex(c.Tokens, nil)
 	} else {
 		var odd []int
 		t.pieces, odd = rawPieces(c.Tokens)
+		seen := make(map[string]int, len(odd))
+		for _, id := range odd { // the index does not have these
+			if first, ok := seen[c.Tokens[id]]; ok {
+				return t.sameText(first, id)
+			}
+			seen[c.Tokens[id]] = id
+		}
 		err = t.buildIndex(t.pieces, func(id int) bool {
 			if len(odd) > 0 && odd[0] == id {
 				odd = odd[1:]

@@ -5,23 +5,31 @@ import (
 	"unicode/utf8"
 )
 
-// PieceString is Piece as a string, without a copy.
+// PieceString is Piece as a string.
 func (t *Tokenizer) PieceString(id int32, special bool) string {
 	if !t.valid(id) {
 		return ""
 	}
+	s := t.cfg.Tokens[id]
 	switch t.types[id] {
 	case TypeControl, TypeUnknown:
-		if !special {
-			return ""
+		if special {
+			return s
 		}
-		return t.cfg.Tokens[id]
 	case TypeUserDefined:
-		return t.cfg.Tokens[id]
-	case TypeNormal, TypeByte:
-		return t.pieces[id]
+		return s
+	case TypeNormal:
+		if t.pieces != nil {
+			return t.pieces[id]
+		}
+		return strings.ReplaceAll(s, spaceMark, " ")
+	case TypeByte:
+		if b, ok := parseByte(s); ok {
+			return string([]byte{b})
+		}
+		return s
 	}
-	return "" // unused
+	return "" // a control token not to be shown, or an unused one
 }
 
 // Piece returns the bytes that id stands for in a text, which need not be whole

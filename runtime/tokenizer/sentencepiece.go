@@ -21,7 +21,6 @@ func (t *Tokenizer) initSentencePiece() error {
 	if err := t.buildIndex(c.Tokens, nil); err != nil {
 		return err
 	}
-	t.pieces = t.spacedPieces()
 	s := &sentencePiece{t: t, priority: make([]uint32, len(c.Tokens))}
 	t.encode = s
 	for id := range s.priority {
@@ -66,44 +65,6 @@ func descending(score float32) uint32 {
 		return ^(bits | 1<<31) // positive: above all negatives
 	}
 	return bits
-}
-
-// spacedPieces returns the texts of a vocabulary that writes ▁ for a space and
-// <0x0A> for a byte.
-func (t *Tokenizer) spacedPieces() []string {
-	pieces := make([]string, len(t.cfg.Tokens))
-	total := 0
-	for id, s := range t.cfg.Tokens {
-		if t.types[id] == TypeNormal {
-			total += len(s)
-		}
-	}
-	// The texts that change lie one after another in one buffer, which is full
-	// size from the start: a string.Builder never moves what it has given out.
-	var buf strings.Builder
-	buf.Grow(total)
-	for id, s := range t.cfg.Tokens {
-		switch {
-		case t.types[id] == TypeByte:
-			if b, ok := parseByte(s); ok {
-				s = string([]byte{b})
-			}
-		case t.types[id] == TypeNormal && strings.Contains(s, spaceMark):
-			from := buf.Len()
-			for {
-				before, after, found := strings.Cut(s, spaceMark)
-				buf.WriteString(before)
-				if !found {
-					break
-				}
-				buf.WriteByte(' ')
-				s = after
-			}
-			s = buf.String()[from:]
-		}
-		pieces[id] = s
-	}
-	return pieces
 }
 
 func (s *sentencePiece) encode(w *scratch, text string, start bool) {

@@ -15,7 +15,7 @@ const spaceMark = "\u2581"
 type Tokenizer struct {
 	cfg     Config
 	types   []int32  // by id
-	pieces  []string // by id: the text of a normal or byte token
+	pieces  []string // byte-level BPE: the bytes each token stands for
 	index   *index   // by pieces for byte-level BPE, by text otherwise
 	special specials
 	eog     []int32 // ids that end a generation
@@ -121,10 +121,14 @@ func (t *Tokenizer) check() error {
 func (t *Tokenizer) buildIndex(texts []string, keep func(id int) bool) error {
 	x, dup, ok := newIndex(texts, len(texts), keep)
 	if !ok {
-		return fmt.Errorf("tokenizer: tokens %d and %d have the same text %.40q", dup[0], dup[1], t.cfg.Tokens[dup[1]])
+		return t.sameText(int(dup[0]), int(dup[1]))
 	}
 	t.index = x
 	return nil
+}
+
+func (t *Tokenizer) sameText(a, b int) error {
+	return fmt.Errorf("tokenizer: tokens %d and %d have the same text %.40q", a, b, t.cfg.Tokens[b])
 }
 
 // Encode returns the tokens of text. Any string is allowed, also one that is

@@ -22,7 +22,6 @@ func (t *Tokenizer) initWordPiece() error {
 	if err := t.buildIndex(t.cfg.Tokens, nil); err != nil {
 		return err
 	}
-	t.pieces = t.spacedPieces()
 	p := &wordPiece{t: t}
 	for _, s := range t.cfg.Tokens {
 		p.longest = max(p.longest, len(s))
