@@ -1,6 +1,7 @@
 package sampler
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -9,34 +10,32 @@ import (
 	"testing"
 )
 
-// readout does what a device does: the n best, in float32, with a log-sum-exp
-// that is off by up to its tolerance.
+// readout does what a device does: the n best, with any of those that tie at
+// the cut, and a log-sum-exp that is off by up to its tolerance.
 func readout(rng *rand.Rand, row []float32, n int) Candidates {
-	items := selectTop(nil, row, n)
-	c := Candidates{Vocab: len(row)}
-	n = min(n, len(row))
-	for _, it := range items {
-		c.IDs, c.Logits = append(c.IDs, it.id()), append(c.Logits, it.logit())
+	ids := make([]int32, len(row))
+	for i, id := range rng.Perm(len(row)) {
+		ids[i] = int32(id)
 	}
-	for id := 0; len(c.IDs) < n; id++ { // -Inf fills up
-		if row[id] == negInf {
-			c.IDs, c.Logits = append(c.IDs, int32(id)), append(c.Logits, negInf)
-		}
+	slices.SortFunc(ids, func(a, b int32) int { return cmp.Compare(row[b], row[a]) })
+	c := Candidates{IDs: ids[:min(n, len(ids))], Vocab: len(row)}
+	for _, id := range c.IDs {
+		c.Logits = append(c.Logits, row[id])
 	}
-	lse := math.Inf(-1)
-	if len(items) > 0 {
-		lse, _ = LogSumExp(row)
+	lse, err := LogSumExp(row)
+	if err != nil {
+		lse = math.Inf(-1)
 	}
 	c.LogSumExp = float32(lse + (2*rng.Float64()-1)*1e-5)
 	return c
 }
 
-func randomParams(rng *rand.Rand, vocab int) Params {
+func randomParams(rng *rand.Rand, vocab, shown int) Params {
 	pick := func(chance float64) bool { return rng.Float64() < chance }
 	p := off()
 	p.Seed = rng.Uint64()
 	if pick(0.6) {
-		p.TopK = 1 + rng.IntN(100)
+		p.TopK = 1 + rng.IntN(shown)
 	}
 	if pick(0.6) {
 		p.TopP = rng.Float64()
@@ -51,7 +50,7 @@ func randomParams(rng *rand.Rand, vocab int) Params {
 		p.TopNSigma = rng.Float64() * 3
 	}
 	if pick(0.3) {
-		p.XTC = XTC{rng.Float64(), 0.01 + 0.3*rng.Float64()}
+		p.XTC = XTC{rng.Float64(), 0.3 * rng.Float64() * rng.Float64()}
 	}
 	if pick(0.8) {
 		p.Temperature = float64(rng.IntN(5)) * 0.4
@@ -83,7 +82,8 @@ func TestCandidatesEqualSample(t *testing.T) {
 	full, total := 0, 0
 	for n := range 1500 {
 		vocab := []int{60, 128, 300, 2000}[rng.IntN(4)]
-		p := randomParams(rng, vocab)
+		shown := []int{3, 20, 128, 128}[rng.IntN(4)]
+		p := randomParams(rng, vocab, shown)
 		s := mustNew(t, p, vocab)
 		if rng.IntN(5) == 0 {
 			c := &choices{steps: [][]int32{{}}}
@@ -94,7 +94,7 @@ func TestCandidatesEqualSample(t *testing.T) {
 			}
 			s.SetConstraint(c)
 		}
-		if s.Readout(128) == ReadoutArgmax && n%2 == 0 {
+		if s.Readout(shown) == ReadoutArgmax && n%2 == 0 {
 			continue
 		}
 		for range rng.IntN(40) { // a history of likely tokens
@@ -105,10 +105,10 @@ func TestCandidatesEqualSample(t *testing.T) {
 		for range 4 {
 			row := zipf(rng, vocab)
 			slices.SortFunc(row[:vocab/2], func(a, b float32) int { return int(b - a) }) // low ids are likelier
-			switch rng.IntN(6) {
+			switch rng.IntN(5) {
 			case 0:
 				for i := range row { // ties
-					row[i] = float32(math.Round(float64(row[i])))
+					row[i] = float32(2 * math.Round(float64(row[i]/2)))
 				}
 			case 1:
 				for i := range row {
@@ -118,7 +118,11 @@ func TestCandidatesEqualSample(t *testing.T) {
 				}
 			}
 			twin := s.Clone()
-			tok, needFull, err := s.SampleCandidates(readout(rng, row, 128))
+			c := readout(rng, row, shown)
+			if got, want := kept(s.Clone(), c, nil), kept(s.Clone(), c, row); got != nil && !slices.Equal(got, want) {
+				t.Fatalf("case %d, vocabulary %d, %+v, plan %v: candidates leave %v, the row %v", n, vocab, p, s.plan, got, want)
+			}
+			tok, needFull, err := s.SampleCandidates(c)
 			want, wantErr := twin.Sample(row)
 			total++
 			switch {
@@ -132,7 +136,7 @@ func TestCandidatesEqualSample(t *testing.T) {
 				}
 			case (err == nil) != (wantErr == nil), err != nil && errors.Unwrap(err) != errors.Unwrap(wantErr), tok != want:
 				t.Fatalf("case %d, vocabulary %d, %+v, plan %v: candidates give %v, %v; the row %v, %v", n, vocab, p, s.plan, tok, err, want, wantErr)
-			case s.Readout(128) == ReadoutFull && vocab > 128 && s.constraint == nil && !slices.Contains(row, negInf):
+			case s.Readout(shown) == ReadoutFull && vocab > shown && s.constraint == nil && !slices.Contains(row, negInf):
 				t.Fatalf("case %d: Readout says full, but candidates suffice: %v", n, s.plan)
 			}
 			if err == nil {
@@ -143,6 +147,22 @@ func TestCandidatesEqualSample(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d draws needed the full row", full, total)
+}
+
+// kept returns what the stages leave of the row, or of the candidates if row is
+// nil; nil if there is nothing, or the candidates don't suffice.
+func kept(s *Sampler, c Candidates, row []float32) []item {
+	if row != nil {
+		s.cur = tokens{row: row, scale: 1}
+	} else if !s.startCandidates(c) {
+		return nil
+	}
+	if s.run(drawsAt(s.seed, s.drawn)) != nil {
+		return nil
+	}
+	s.toItems()
+	s.cur.sort(len(s.cur.items))
+	return s.cur.items
 }
 
 // remembered accepts a token without asking the constraint.
