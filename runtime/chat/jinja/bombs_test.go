@@ -65,8 +65,8 @@ var bombs = []struct{ name, source, reason string }{
 	{"replace of nothing", "{{ ('x' * 100000).replace('', 'y' * 100000) }}", "memory"},
 	{"join with a long text", "{{ range(100000) | join('y' * 100000) }}", "memory"},
 	{"str.join", "{{ ('y' * 100000).join(['a'] * 100000) }}", "memory"},
-	{"doubling by blocks", "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}{% endfor %}", "output"},
-	{"macros that double", "{% macro a(s) %}{{ s }}{{ s }}{% endmacro %}{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = a(ns.s) %}{% endfor %}", "output"},
+	{"doubling by blocks", "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}{% endfor %}", "memory"},
+	{"macros that double", "{% macro a(s) %}{{ s }}{{ s }}{% endmacro %}{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = a(ns.s) %}{% endfor %}", "memory"},
 	{"output", "{% set s = 'x' * 100000 %}{% for i in range(1000) %}{{ s }}{% endfor %}", "output"},
 	{"percent width", "{{ '%1000000000d' % 1 }}", "memory"},
 	{"percent huge width", "{{ '%99999999999999999999d' % 1 }}", "width"},
@@ -132,19 +132,18 @@ var bombs = []struct{ name, source, reason string }{
 }
 
 // TestBombs renders hostile templates: each must be refused with its reason,
-// in less than a second and within 64 MB.
+// in less than a second of processor time and within 64 MB.
 func TestBombs(t *testing.T) {
 	for _, b := range bombs {
 		t.Run(b.name, func(t *testing.T) {
-			runtime.GC()
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			start := time.Now()
+			start := cpuTime()
 			tmpl, err := Compile(b.source, Limits{})
 			if err == nil {
 				_, err = tmpl.Render(NewDict())
 			}
-			took := time.Since(start)
+			took := cpuTime() - start
 			runtime.ReadMemStats(&after)
 			if err == nil || !strings.Contains(err.Error(), b.reason) || strings.Contains(err.Error(), "internal error") {
 				t.Errorf("error %.200v, want one about %q", err, b.reason)

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -98,7 +99,7 @@ type Error struct {
 	Err  error
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, printable(e.Err.Error())) }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
@@ -106,7 +107,21 @@ func (e *Error) Unwrap() error { return e.Err }
 // RaisedError is what a template reports through raise_exception.
 type RaisedError struct{ Message string }
 
-func (e *RaisedError) Error() string { return "the template refuses: " + e.Message }
+func (e *RaisedError) Error() string { return "the template refuses: " + printable(e.Message) }
+
+// printable replaces control characters, which could steer a terminal, in
+// messages that quote a template.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsPrint(r):
+			return r
+		}
+		return '?'
+	}, s)
+}
 
 // output collects what a template, a macro or a set block writes.
 type output struct {

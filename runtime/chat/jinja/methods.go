@@ -3,6 +3,7 @@ package jinja
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // dictMethods are the methods of Python's dict that templates may call.
@@ -282,7 +283,7 @@ func raise(st *state, a *args) (Value, error) {
 		return nil, err
 	}
 	if len(msg) > 1000 {
-		msg = msg[:1000] + "..."
+		msg = strings.ToValidUTF8(msg[:1000], "") + "..."
 	}
 	return nil, &RaisedError{Message: msg}
 }
