@@ -2,18 +2,20 @@ package tokenizer
 
 import (
 	"fmt"
+	"hash/maphash"
 	"strings"
 )
 
 // bpe is byte-pair encoding with a merge list, on bytes or (chars) on
 // characters with ▁ for a space.
 type bpe struct {
-	t     *Tokenizer
-	pre   *pretok
-	table *[bmp]class
-	pairs *pairs
-	bytes [256]int32       // symbol of each byte; -1: none
-	extra map[string]int32 // symbols that only merges know, numbered after the tokens
+	t      *Tokenizer
+	pre    *pretok
+	table  *[bmp]class
+	ranks  *ranks
+	bytes  [256]int32  // token of each byte; -1: none
+	hashes [256]uint64 // of each byte as a text
+	joints joints      // of merges on characters
 }
 
 func (t *Tokenizer) byBytes() bool {
@@ -27,7 +29,7 @@ func (t *Tokenizer) initBPE() error {
 	if err != nil {
 		return err
 	}
-	b := &bpe{t: t, pre: pre, table: classTable(), extra: map[string]int32{}}
+	b := &bpe{t: t, pre: pre, table: classTable()}
 	t.encode = b
 	if pre.chars {
 		err = t.buildIndex(c.Tokens, nil)
@@ -53,18 +55,27 @@ func (t *Tokenizer) initBPE() error {
 		return err
 	}
 	for i := range b.bytes {
+		one := string([]byte{byte(i)})
+		b.hashes[i] = t.index.hash(one)
 		if pre.chars {
-			b.bytes[i] = t.index.find(byteText(byte(i)))
-		} else {
-			b.bytes[i] = b.symbol(string([]byte{byte(i)}))
+			one = byteText(byte(i))
 		}
+		b.bytes[i] = t.index.find(one)
 	}
 	if len(c.Merges) == 0 && c.Pre != "kimi-k2" {
 		return fmt.Errorf("tokenizer: a %s vocabulary needs a merge list (tokenizer.ggml.merges)", c.Model)
 	}
-	b.pairs = newPairs(len(c.Merges))
-	var left, right, both []byte
-	for rank, m := range c.Merges {
+	return b.readMerges(c.Merges)
+}
+
+// readMerges builds b.ranks. What a merge results in need not be a token: it
+// may be a step on the way to one.
+func (b *bpe) readMerges(merges []string) error {
+	b.ranks = newRanks(len(merges))
+	seed := b.t.index.seed
+	var buf []byte
+	var ok bool
+	for rank, m := range merges {
 		at := -1
 		if len(m) > 1 {
 			at = strings.IndexByte(m[1:], ' ') + 1
@@ -72,42 +83,25 @@ func (t *Tokenizer) initBPE() error {
 		if at <= 0 || at == len(m)-1 {
 			return fmt.Errorf("tokenizer: merge %d is %.40q, not two parts with a space between", rank, m)
 		}
-		if pre.chars {
-			left, right = append(left[:0], m[:at]...), append(right[:0], m[at+1:]...)
-		} else {
-			var ok1, ok2 bool
-			left, ok1 = appendBytes(left[:0], m[:at])
-			right, ok2 = appendBytes(right[:0], m[at+1:])
-			if !ok1 || !ok2 {
-				return fmt.Errorf("tokenizer: merge %d, %.40q, has characters outside the byte alphabet", rank, m)
+		left, right := m[:at], m[at+1:]
+		if b.pre.chars {
+			if strings.Contains(right, spaceMark) {
+				b.joints.add(left + right)
 			}
+			b.ranks.add(b.t.index.hash(left), b.t.index.hash(right), int32(rank))
+			continue
 		}
-		both = append(append(both[:0], left...), right...)
-		b.pairs.add(b.symbolOf(left), b.symbolOf(right), int32(rank), b.symbolOf(both))
+		buf, ok = appendBytes(buf[:0], left)
+		n := len(buf)
+		if ok {
+			buf, ok = appendBytes(buf, right)
+		}
+		if !ok {
+			return fmt.Errorf("tokenizer: merge %d, %.40q, has characters outside the byte alphabet", rank, m)
+		}
+		b.ranks.add(maphash.Bytes(seed, buf[:n]), maphash.Bytes(seed, buf[n:]), int32(rank))
 	}
 	return nil
-}
-
-// symbolOf is symbol for bytes; it copies them only when they are no token.
-func (b *bpe) symbolOf(s []byte) int32 {
-	if id := b.t.index.findBytes(s); id >= 0 {
-		return id
-	}
-	return b.symbol(string(s))
-}
-
-// symbol returns the number of s: its token, or one after all tokens for what
-// only the merges know.
-func (b *bpe) symbol(s string) int32 {
-	if id := b.t.index.find(s); id >= 0 {
-		return id
-	}
-	id, ok := b.extra[s]
-	if !ok {
-		id = int32(b.t.Size() + len(b.extra))
-		b.extra[s] = id
-	}
-	return id
 }
 
 // rawPieces returns the bytes that the tokens of a byte-level vocabulary stand
@@ -138,17 +132,21 @@ func rawPieces(tokens []string) (pieces []string, odd []int) {
 }
 
 func (b *bpe) encode(w *scratch, text string, _ bool) {
+	emit := func(word string) { b.word(w, word) }
 	if b.pre.chars {
 		w.text = appendEscaped(w.text[:0], text)
-		text = string(w.text)
+		split(b.table, b.pre.stages, string(w.text), func(line string) { b.joints.cut(line, emit) })
+		return
 	}
-	split(b.table, b.pre.stages, text, func(word string) { b.word(w, word) })
+	split(b.table, b.pre.stages, text, emit)
 }
 
 // word appends the tokens of one word.
 func (b *bpe) word(w *scratch, word string) {
-	if len(word) == 1 && !b.pre.chars && b.bytes[word[0]] < int32(b.t.Size()) {
-		w.out = append(w.out, b.bytes[word[0]])
+	if len(word) == 1 && !b.pre.chars {
+		if id := b.bytes[word[0]]; id >= 0 {
+			w.out = append(w.out, id)
+		}
 		return
 	}
 	place := w.place(b.t.seed, word)
@@ -175,46 +173,39 @@ func (b *bpe) whole(word string) int32 {
 
 func (b *bpe) mergeWord(w *scratch, word string) {
 	w.symbols = w.symbols[:0]
-	if b.pre.chars {
-		b.chars(w, word)
-	} else {
-		for i := range len(word) {
-			w.symbols = append(w.symbols, symbol{start: int32(i), size: 1, id: b.bytes[word[i]]})
+	for i := 0; i < len(word); {
+		y := symbol{start: int32(i), size: 1}
+		if b.pre.chars {
+			y.size = int32(min(charSize(word[i]), len(word)-i))
 		}
+		if y.size == 1 {
+			y.hash = b.hashes[word[i]]
+		} else {
+			y.hash = b.t.index.hash(word[i : i+int(y.size)])
+		}
+		w.symbols = append(w.symbols, y)
+		i += int(y.size)
 	}
 	w.link()
 	w.merge(func(left, right *symbol) (uint32, int32, bool) {
-		rank, id, ok := b.pairs.get(left.id, right.id)
-		return uint32(rank), id, ok
+		rank := b.ranks.get(left.hash, right.hash)
+		return uint32(rank), 0, rank >= 0
+	}, func(y *symbol, _ int32) {
+		y.hash = b.t.index.hash(word[y.start : y.start+y.size])
 	})
-	tokens := int32(b.t.Size())
 	for i := int32(0); i >= 0; i = w.symbols[i].next {
-		s := &w.symbols[i]
-		if 0 <= s.id && s.id < tokens {
-			w.out = append(w.out, s.id)
+		y := &w.symbols[i]
+		text := word[y.start : y.start+y.size]
+		if id := b.t.index.findHashed(text, y.hash); id >= 0 {
+			w.out = append(w.out, id)
 			continue
 		}
 		// No token: its bytes, as far as they have tokens.
-		for _, c := range []byte(word[s.start : s.start+s.size]) {
-			if id := b.bytes[c]; 0 <= id && id < tokens {
+		for _, c := range []byte(text) {
+			if id := b.bytes[c]; id >= 0 {
 				w.out = append(w.out, id)
 			}
 		}
-	}
-}
-
-// chars makes w.symbols the characters of word.
-func (b *bpe) chars(w *scratch, word string) {
-	for i := 0; i < len(word); {
-		n := min(charSize(word[i]), len(word)-i)
-		id := b.t.index.find(word[i : i+n])
-		if id < 0 && len(b.extra) > 0 {
-			if x, ok := b.extra[word[i:i+n]]; ok {
-				id = x
-			}
-		}
-		w.symbols = append(w.symbols, symbol{start: int32(i), size: int32(n), id: id})
-		i += n
 	}
 }
 

@@ -177,6 +177,10 @@ func next(t *[bmp]class, s string, i int) (class, int) {
 	if b := s[i]; b < utf8.RuneSelf {
 		return t[b], i + 1
 	}
+	return nextWide(t, s, i)
+}
+
+func nextWide(t *[bmp]class, s string, i int) (class, int) {
 	r, n := utf8.DecodeRuneInString(s[i:])
 	return classOf(t, r), i + n
 }

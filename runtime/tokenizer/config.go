@@ -29,10 +29,11 @@ type Config struct {
 	BOS, EOS, EOT, EOM, UNK, SEP, PAD, CLS, MASK                 int32
 	FIMPrefix, FIMSuffix, FIMMiddle, FIMPad, FIMRepo, FIMFileSep int32 // fill in the middle
 
-	AddBOS, AddEOS, AddSEP bool // what EncodeOptions.AddSpecial adds
-	AddSpacePrefix         bool // "llama": a text starts with a space
-	Lowercase              bool // "bert"
-	StripAccents           bool // "bert"
+	AddBOS, AddEOS bool // what EncodeOptions.AddSpecial adds; "bert" always has [CLS] and [SEP]
+	AddSEP         bool // a separator belongs between the parts of a pair
+	AddSpacePrefix bool // "llama": a text starts with a space
+	Lowercase      bool // "bert"
+	StripAccents   bool // "bert"
 
 	// Name and Arch are general.name and general.architecture. GGUF has no
 	// field for tokens that swallow the space beside them; like llama.cpp this

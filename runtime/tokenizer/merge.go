@@ -1,14 +1,18 @@
 package tokenizer
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"strings"
+)
 
 // symbol is a stretch of the text being merged: a node of a linked list that
 // lives in a slice. A symbol that went into its left neighbour has size 0.
 type symbol struct {
-	prev, next int32 // -1: none
-	start      int32 // byte offset
-	size       int32 // bytes
-	id         int32 // token, or extra symbol; -1: none
+	prev, next int32  // -1: none
+	start      int32  // byte offset
+	size       int32  // bytes
+	id         int32  // SentencePiece: the token, -1: none
+	hash       uint64 // BPE: of the text
 }
 
 // candidate is a pair that may be merged. The smallest key goes first: the
@@ -17,7 +21,7 @@ type symbol struct {
 type candidate struct {
 	key  uint64
 	size int32 // of both together: tells whether the pair is still as it was
-	id   int32 // what they become
+	id   int32 // what look said they become
 }
 
 // candidates is a binary min-heap.
@@ -93,8 +97,9 @@ func (w *scratch) link() {
 }
 
 // merge joins neighbouring symbols, best pair first, until no pair can be
-// joined. look returns the priority (lower first) and the result of a pair.
-func (w *scratch) merge(look func(left, right *symbol) (priority uint32, id int32, ok bool)) {
+// joined. look tells whether a pair can be, its priority (lower first) and an
+// id, which grown gets with the left symbol when that has taken in the right.
+func (w *scratch) merge(look func(left, right *symbol) (priority uint32, id int32, ok bool), grown func(s *symbol, id int32)) {
 	w.queue = w.queue[:0]
 	consider := func(l int32) {
 		left := &w.symbols[l]
@@ -117,8 +122,8 @@ func (w *scratch) merge(look func(left, right *symbol) (priority uint32, id int3
 		if left.size+right.size != c.size {
 			continue
 		}
-		left.size, left.id = c.size, c.id
-		right.size = 0
+		left.size, right.size = c.size, 0
+		grown(left, c.id)
 		left.next = right.next
 		if left.next >= 0 {
 			w.symbols[left.next].prev = l
@@ -153,4 +158,36 @@ func (c *cached) store(word string, ids []int32) {
 		return
 	}
 	c.size, c.n = uint8(copy(c.word[:], word)), uint8(copy(c.ids[:], ids))
+}
+
+// joints holds the bytes after which some token or merge goes on with a ▁.
+// Where a ▁ follows any other byte (and no ▁) no merge can cross, so a text can
+// be cut there and its parts, words for the most part, done each by itself.
+type joints [256]bool
+
+// add takes note of a text that merging may result in.
+func (j *joints) add(text string) {
+	for i := 1; i+len(spaceMark) <= len(text); i++ {
+		if text[i] == spaceMark[0] && text[i:i+len(spaceMark)] == spaceMark && !strings.HasSuffix(text[:i], spaceMark) {
+			j[text[i-1]] = true
+		}
+	}
+}
+
+// cut calls emit for the parts of text, in order.
+func (j *joints) cut(text string, emit func(string)) {
+	for at := 1; at < len(text); at += len(spaceMark) {
+		i := strings.Index(text[at:], spaceMark)
+		if i < 0 {
+			break
+		}
+		at += i
+		if !j[text[at-1]] && !strings.HasSuffix(text[:at], spaceMark) {
+			emit(text[:at])
+			text, at = text[at:], 0
+		}
+	}
+	if text != "" {
+		emit(text)
+	}
 }

@@ -1,9 +1,6 @@
 package tokenizer
 
-import (
-	"math"
-	"strings"
-)
+import "math"
 
 // sentencePiece merges the pair of neighbours whose joined text is the token
 // with the highest score.
@@ -11,7 +8,7 @@ type sentencePiece struct {
 	t        *Tokenizer
 	priority []uint32   // by id: falls as the score rises
 	bytes    [256]int32 // token of each byte; -1: none
-	joined   [256]bool  // bytes that some token has just before a ▁
+	joints   joints
 	longest  int32      // bytes of the longest token
 	single   [128]int32 // token of each ASCII character
 }
@@ -42,12 +39,7 @@ func (t *Tokenizer) initSentencePiece() error {
 	}
 	for _, text := range c.Tokens {
 		s.longest = max(s.longest, int32(len(text)))
-		// Every ▁ that does not begin the text or follow another one.
-		for i := 1; i+len(spaceMark) <= len(text); i++ {
-			if text[i] == spaceMark[0] && text[i:i+len(spaceMark)] == spaceMark && !strings.HasSuffix(text[:i], spaceMark) {
-				s.joined[text[i-1]] = true
-			}
-		}
+		s.joints.add(text)
 	}
 	for b := range s.single {
 		s.single[b] = t.index.find(string([]byte{byte(b)}))
@@ -73,27 +65,7 @@ func (s *sentencePiece) encode(w *scratch, text string, start bool) {
 		w.text = append(w.text, spaceMark...)
 	}
 	w.text = appendEscaped(w.text, text)
-	// No merge can cross a place that no token has inside, so the text is cut
-	// before a ▁ that follows such a byte, and every part done by itself.
-	rest := string(w.text)
-	for at := 1; ; {
-		i := -1
-		if at < len(rest) {
-			i = strings.Index(rest[at:], spaceMark)
-		}
-		if i < 0 {
-			break
-		}
-		at += i
-		if !s.joined[rest[at-1]] && !strings.HasSuffix(rest[:at], spaceMark) {
-			s.word(w, rest[:at])
-			rest, at = rest[at:], 0
-		}
-		at += len(spaceMark)
-	}
-	if rest != "" {
-		s.word(w, rest)
-	}
+	s.joints.cut(string(w.text), func(part string) { s.word(w, part) })
 }
 
 // word appends the tokens of a part of the text.
@@ -133,7 +105,7 @@ func (s *sentencePiece) mergeWord(w *scratch, word string) {
 			return 0, 0, false
 		}
 		return s.priority[id], id, true
-	})
+	}, func(y *symbol, id int32) { y.id = id })
 	for i := int32(0); i >= 0; i = w.symbols[i].next {
 		if y := &w.symbols[i]; y.id >= 0 {
 			w.out = append(w.out, y.id)

@@ -22,6 +22,11 @@ func TestSpeedAgainstLlamaTokenize(t *testing.T) {
 	text := mixedText(1 << 20)
 	median := func(ms []float64) float64 { slices.Sort(ms); return ms[len(ms)/2] }
 	for _, path := range models(t) {
+		switch readMetadata(t, path)["tokenizer.ggml.model"] {
+		case "gpt2", "llama", "gemma4":
+		default:
+			continue
+		}
 		config := loadConfig(t, path)
 		var cold, warm, build, theirs, load []float64
 		for range 5 {

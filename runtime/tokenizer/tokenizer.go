@@ -60,6 +60,7 @@ func New(c Config) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.cfg.Merges, t.cfg.Scores, t.cfg.Types = nil, nil, nil // no longer needed
 	return t, nil
 }
 
@@ -72,6 +73,9 @@ func (t *Tokenizer) check() error {
 	case "gpt2", "gemma4", "llama", "bert":
 	default:
 		return fmt.Errorf("tokenizer: model %q is not supported; supported: gpt2 llama gemma4 bert", c.Model)
+	}
+	if c.Model == "gemma4" {
+		c.Pre = "gemma4"
 	}
 	switch {
 	case n == 0:
@@ -180,8 +184,8 @@ const (
 	keepScratch = 1 << 20 // elements of a buffer worth keeping for the next text
 )
 
-// cut returns where to divide s so that the first part has at most about max
-// bytes: at the last line end before that, if there is one.
+// cut returns where to divide s so that the first part has at most max bytes: at
+// the last line end before that, if there is one.
 func cut(s string, max int) int {
 	if len(s) <= max {
 		return len(s)
@@ -245,6 +249,9 @@ func (t *Tokenizer) AddsBOS() bool { return t.cfg.AddBOS || t.cfg.Model == "bert
 
 // AddsEOS tells whether AddSpecial puts a token after the text.
 func (t *Tokenizer) AddsEOS() bool { return t.cfg.AddEOS || t.cfg.Model == "bert" }
+
+// AddsSEP tells whether a separator belongs between the parts of a pair.
+func (t *Tokenizer) AddsSEP() bool { return t.cfg.AddSEP }
 
 // IsEOG tells whether id ends a generation: EOS, end of turn and their like.
 func (t *Tokenizer) IsEOG(id int32) bool {

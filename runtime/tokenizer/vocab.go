@@ -41,9 +41,15 @@ func newIndex(texts []string, count int, keep func(id int) bool) (x *index, dup 
 	return x, dup, true
 }
 
+// hash is the hash of a text that find and the ranks go by.
+func (x *index) hash(s string) uint64 { return maphash.String(x.seed, s) }
+
 // find returns the id of the token whose text is s, or -1.
-func (x *index) find(s string) int32 {
-	h := uint32(maphash.String(x.seed, s))
+func (x *index) find(s string) int32 { return x.findHashed(s, x.hash(s)) }
+
+// findHashed is find for a text whose hash is known.
+func (x *index) findHashed(s string, hash uint64) int32 {
+	h := uint32(hash)
 	for i := h & x.mask; x.slots[i].id != 0; i = (i + 1) & x.mask {
 		if x.slots[i].hash == h && x.texts[x.slots[i].id-1] == s {
 			return x.slots[i].id - 1
@@ -52,64 +58,52 @@ func (x *index) find(s string) int32 {
 	return -1
 }
 
-// findBytes is find for bytes.
-func (x *index) findBytes(s []byte) int32 {
-	h := uint32(maphash.Bytes(x.seed, s))
-	for i := h & x.mask; x.slots[i].id != 0; i = (i + 1) & x.mask {
-		if x.slots[i].hash == h && x.texts[x.slots[i].id-1] == string(s) {
-			return x.slots[i].id - 1
-		}
-	}
-	return -1
-}
-
-// pairs maps two neighbouring symbols to the merge of the two.
-type pairs struct {
+// ranks tells which pairs of texts merge, and in what order. A pair is known by
+// a 64-bit mix of the two texts' hashes, which are secret and differ from run
+// to run: that a pair is taken for another has a chance of about 1 in 10^13 for
+// a million pairs looked up. So building it takes no look at the tokens.
+type ranks struct {
 	mask  uint64
-	slots []pairSlot
+	slots []rankSlot
 }
 
-type pairSlot struct {
-	key  uint64 // left<<32 | right, plus 1; 0: empty
-	rank int32  // order of the merge: lower first
-	id   int32  // the symbol that results
+type rankSlot struct {
+	pair uint64
+	rank int32 // plus 1; 0: empty
 }
 
-func newPairs(count int) *pairs {
+func newRanks(count int) *ranks {
 	size := 1 << bits.Len(uint(max(count, 4))*3/2)
-	return &pairs{mask: uint64(size - 1), slots: make([]pairSlot, size)}
+	return &ranks{mask: uint64(size - 1), slots: make([]rankSlot, size)}
 }
 
-func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) + 1 }
-
-// pairHash spreads a key over the table (Fibonacci hashing with the high bits
-// folded down).
-func pairHash(key uint64) uint64 {
-	key *= 0x9E3779B97F4A7C15
-	return key ^ key>>32
+// pairOf mixes the hashes of two texts; the order counts.
+func pairOf(left, right uint64) uint64 {
+	hi, lo := bits.Mul64(left^0x9E3779B97F4A7C15, bits.RotateLeft64(right, 32)|1)
+	return hi ^ lo
 }
 
-// add stores a merge unless the pair has one already: the first rank counts.
-func (p *pairs) add(left, right, rank, id int32) {
-	key := pairKey(left, right)
-	i := pairHash(key) & p.mask
-	for ; p.slots[i].key != 0; i = (i + 1) & p.mask {
-		if p.slots[i].key == key {
+// add gives a pair its rank, unless it has one: the first counts.
+func (r *ranks) add(left, right uint64, rank int32) {
+	pair := pairOf(left, right)
+	i := pair & r.mask
+	for ; r.slots[i].rank != 0; i = (i + 1) & r.mask {
+		if r.slots[i].pair == pair {
 			return
 		}
 	}
-	p.slots[i] = pairSlot{key: key, rank: rank, id: id}
+	r.slots[i] = rankSlot{pair, rank + 1}
 }
 
-// get returns the merge of left and right.
-func (p *pairs) get(left, right int32) (rank, id int32, ok bool) {
-	key := pairKey(left, right)
-	for i := pairHash(key) & p.mask; p.slots[i].key != 0; i = (i + 1) & p.mask {
-		if p.slots[i].key == key {
-			return p.slots[i].rank, p.slots[i].id, true
+// get returns the rank of a pair, or -1.
+func (r *ranks) get(left, right uint64) int32 {
+	pair := pairOf(left, right)
+	for i := pair & r.mask; r.slots[i].rank != 0; i = (i + 1) & r.mask {
+		if r.slots[i].pair == pair {
+			return r.slots[i].rank - 1
 		}
 	}
-	return 0, 0, false
+	return -1
 }
 
 // byteRunes is GPT-2's alphabet: how byte-level BPE writes each byte as one
@@ -134,6 +128,10 @@ var byteRunes, runeBytes = func() (to [256]rune, from [0x144]int16) {
 // and dst unchanged, when some character is not in it.
 func appendBytes(dst []byte, s string) (out []byte, ok bool) {
 	n := len(dst)
+	for s != "" && s[0] > ' ' && s[0] < 0x7F { // stand for themselves
+		dst = append(dst, s[0])
+		s = s[1:]
+	}
 	for _, r := range s {
 		if r >= rune(len(runeBytes)) || runeBytes[r] < 0 {
 			return dst[:n], false
