@@ -209,9 +209,12 @@ func lookupIn(entries []Entry, alias string) (Entry, Variant, error) {
 	} else {
 		names = nearest(alias, entries)
 	}
-	hint := "list them with: ledge models --available"
-	if len(names) > 0 {
-		hint = "did you mean " + strings.Join(names, ", ") + "?"
+	hint := "did you mean " + strings.Join(names, ", ") + "?"
+	if len(names) == 0 {
+		for _, e := range entries {
+			names = append(names, e.Name)
+		}
+		hint = "the catalogue has " + strings.Join(names, ", ")
 	}
 	return Entry{}, Variant{}, fmt.Errorf("%w %s, and no file of that name: %s", ErrUnknownModel, oneLine(alias), hint)
 }
@@ -299,6 +302,9 @@ func (h *Hub) targetURL(ref Ref) (*target, error) {
 	if h.hf.owns(&addr) {
 		addr.Path = strings.Replace(addr.Path, "/blob/", "/resolve/", 1)
 		addr.RawPath = ""
+	}
+	if parts := strings.Split(strings.Trim(addr.Path, "/"), "/"); h.hf.owns(&addr) && len(parts) == 2 && !strings.HasSuffix(parts[1], ".gguf") {
+		return nil, fmt.Errorf("this is the page of a repository: write hf:%s/%s", oneLine(parts[0]), oneLine(parts[1]))
 	}
 	base, err := localName(addr.Path)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -456,5 +457,63 @@ func TestSplitURL(t *testing.T) {
 	os.Remove(filepath.Join(filepath.Dir(path), "m-00002-of-00003.gguf"))
 	if _, err := h.Resolve(url + "/d/m-00001-of-00003.gguf"); !errors.Is(err, ErrNotDownloaded) {
 		t.Errorf("Resolve with a part gone: %v", err)
+	}
+}
+
+// TestChildPull is not a test but the child of TestKilledProcess.
+func TestChildPull(t *testing.T) {
+	url, dir, ok := strings.Cut(os.Getenv("LEDGE_HUB_TEST_CHILD"), " ")
+	if !ok {
+		t.Skip("runs as the child of TestKilledProcess only")
+	}
+	New(Config{Dir: dir}).Pull(t.Context(), url, Options{})
+}
+
+// TestKilledProcess: a process that is killed in the middle of a download leaves
+// neither a lock nor a file under the final name, and the next one goes on.
+func TestKilledProcess(t *testing.T) {
+	data := gguf(300_000)
+	var count atomic.Int32
+	var resumed atomic.Value
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if count.Add(1) > 1 {
+			resumed.Store(r.Header.Get("Range"))
+			content(data, `"e"`)(w, r)
+			return
+		}
+		w.Header().Set("ETag", `"e"`)
+		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
+		w.Write(data[:200_000])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}) + "/t.gguf"
+	h := testHub(t, Config{})
+	child := exec.Command(os.Args[0], "-test.run=^TestChildPull$")
+	child.Env = append(os.Environ(), "LEDGE_HUB_TEST_CHILD="+url+" "+h.dir)
+	if err := child.Start(); err != nil {
+		t.Skipf("this system starts no child process: %v", err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		parts, _ := filepath.Glob(filepath.Join(h.dir, "*", "*.part"))
+		if len(parts) == 1 {
+			if st, err := os.Stat(parts[0]); err == nil && st.Size() == 200_000 {
+				break
+			}
+		}
+		if time.Now().After(deadline) {
+			child.Process.Kill()
+			t.Fatal("the child does not get on")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	if _, err := h.Pull(ctx, url, Options{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Pull beside the child: %v", err)
+	}
+	cancel()
+	child.Process.Kill()
+	child.Wait()
+	pull(t, h, url, data)
+	if resumed.Load() != "bytes=200000-" {
+		t.Errorf("after the kill it asked for %v", resumed.Load())
 	}
 }

@@ -29,6 +29,9 @@ func newEndpoint(setting, addr, token string) endpoint {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return endpoint{base: &url.URL{Scheme: "https", Host: "invalid"}, err: fmt.Errorf("%s is no web address of the form https://host", setting)}
 	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
 	return endpoint{base: u, token: token}
 }
 

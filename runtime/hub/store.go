@@ -210,6 +210,11 @@ func partial(dir string) (Model, bool) {
 	}
 	begun := false
 	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), pipPrefix) {
+			begun = true
+			m.Files = append(m.Files, File{Name: e.Name(), Size: folderSize(filepath.Join(dir, e.Name()))})
+			continue
+		}
 		info, err := e.Info()
 		if err != nil || !info.Mode().IsRegular() {
 			continue
@@ -248,7 +253,9 @@ func (h *Hub) Remove(name string) (Model, error) {
 	// The manifest goes first: what is left after an interruption is no whole model.
 	names := []string{manifestName, manifestName + ".tmp"}
 	for _, f := range m.Files {
-		names = append(names, f.Name, f.Name+partSuffix, f.Name+partSuffix+infoSuffix, f.Name+infoSuffix)
+		if !strings.HasPrefix(f.Name, pipPrefix) {
+			names = append(names, f.Name, f.Name+partSuffix, f.Name+partSuffix+infoSuffix, f.Name+infoSuffix)
+		}
 	}
 	for _, n := range names {
 		if err := os.Remove(filepath.Join(m.Dir, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -256,6 +263,7 @@ func (h *Hub) Remove(name string) (Model, error) {
 		}
 	}
 	removeInfos(m.Dir)
+	removePip(m.Dir)
 	os.Remove(m.Dir) // goes only if nothing else is in it
 	return m, nil
 }
