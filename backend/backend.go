@@ -60,6 +60,9 @@ type Numerics struct {
 	Version string `json:"version"`
 }
 
+// String is the class in one word: "cpu/amd64:avx2:rows16-1".
+func (n Numerics) String() string { return n.Device + ":" + n.Level + ":" + n.Version }
+
 // Options for opening a device.
 type Options struct {
 	Threads int    // CPU workers; 0 for automatic

@@ -101,7 +101,11 @@ func readRope(r *model.Reader, keyDim, context int) (graph.RopeAttr, RopeFactors
 		a.BetaFast = r.FloatOr("rope.scaling.yarn_beta_fast", 32)
 		a.BetaSlow = r.FloatOr("rope.scaling.yarn_beta_slow", 1)
 		a.Ext = r.FloatOr("rope.scaling.yarn_ext_factor", 1)
-		a.Mag = r.FloatOr("rope.scaling.attn_factor", r.FloatOr("rope.scaling.yarn_attn_factor", 0))
+		a.Mag = r.FloatOr("rope.scaling.attn_factor", 0)
+		if m := r.FloatOr("rope.scaling.yarn_attn_factor", 0); m > 0 && factor > 0 {
+			// Given outright, it stands for YaRN's own 0.1 ln(factor) + 1.
+			a.Mag = m / float32(1+0.1*math.Log(float64(factor)))
+		}
 	}
 	if _, _, ok := r.TensorType("rope_factors_long.weight"); ok {
 		f = RopeFactors{Short: "rope_factors_short.weight", Long: "rope_factors_long.weight", Switch: orig}

@@ -1,0 +1,257 @@
+package selftest
+
+import (
+	"math"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/kernels/ref"
+)
+
+func unary(n *graph.Node) func(float64) float64 {
+	switch n.Op {
+	case graph.OpScale:
+		f := float64(n.Attr.(graph.ScaleAttr).Factor)
+		return func(x float64) float64 { return x * f }
+	case graph.OpSoftCap:
+		return ref.SoftCap(float64(n.Attr.(graph.SoftCapAttr).Cap))
+	case graph.OpTanh:
+		return math.Tanh
+	case graph.OpSigmoid:
+		return ref.Sigmoid
+	case graph.OpExp:
+		return math.Exp
+	case graph.OpSilu:
+		return ref.Silu
+	case graph.OpGelu:
+		return ref.Gelu
+	case graph.OpGeluErf:
+		return ref.GeluErf
+	case graph.OpRelu:
+		return ref.Relu
+	}
+	return nil
+}
+
+var activations = map[string]func(float64) float64{
+	"":         func(x float64) float64 { return x },
+	"silu":     ref.Silu,
+	"gelu":     ref.Gelu,
+	"gelu_erf": ref.GeluErf,
+	"relu":     ref.Relu,
+}
+
+func binary(op graph.Op) func(x, y float64) float64 {
+	switch op {
+	case graph.OpAdd:
+		return func(x, y float64) float64 { return x + y }
+	case graph.OpSub:
+		return func(x, y float64) float64 { return x - y }
+	case graph.OpMul:
+		return func(x, y float64) float64 { return x * y }
+	case graph.OpDiv:
+		return func(x, y float64) float64 { return x / y }
+	}
+	return nil
+}
+
+// move computes slice, concat and transpose by their definition: element by
+// element, through indices of every dimension.
+func (r *Reference) move(n *graph.Node, out []float32) {
+	size := r.sizes(n)
+	idx := make([]int, len(size))
+	for o := range out {
+		rest := o
+		for d := len(size) - 1; d >= 0; d-- {
+			idx[d] = rest % size[d]
+			rest /= size[d]
+		}
+		in, at := n.In[0], append([]int(nil), idx...)
+		switch a := n.Attr.(type) {
+		case graph.SliceAttr:
+			at[a.Axis] += a.Start
+		case graph.PermAttr:
+			for d, p := range a.Perm {
+				at[p] = idx[d]
+			}
+		case graph.AxisAttr:
+			for _, in = range n.In {
+				if k := in.Type.Shape[a.Axis].N; at[a.Axis] >= k {
+					at[a.Axis] -= k
+				} else {
+					break
+				}
+			}
+		}
+		flat := 0
+		for d, s := range r.sizes(in) {
+			flat = flat*s + at[d]
+		}
+		out[o] = r.f(in)[flat]
+	}
+}
+
+// fusedLinear follows the definition in graph.FusedLinearAttr.
+func (r *Reference) fusedLinear(n *graph.Node, out []float32) {
+	a, p := n.Attr.(graph.FusedLinearAttr), n.FusedLinear()
+	x := r.f(p.X)
+	k := lastOf(r.sizes(p.X))
+	m := len(x) / max(1, k)
+	if a.Norm {
+		y := make([]float32, len(x))
+		ref.RMSNorm(y, x, r.f(p.Norm), k, a.Eps)
+		x = y
+	}
+	rows := 0
+	for _, w := range p.Weights {
+		rows += w.Type.Shape[0].N
+	}
+	z := make([]float32, m*rows)
+	base := 0
+	for s, w := range p.Weights {
+		nw := w.Type.Shape[0].N
+		part := make([]float32, m*nw)
+		ref.Linear(part, x, r.f(w), m, nw, k)
+		for i := range m {
+			for j := range nw {
+				v := float64(part[i*nw+j])
+				if a.Bias {
+					v += float64(r.f(p.Biases[s])[j])
+				}
+				if a.Scale != 0 {
+					v *= float64(a.Scale)
+				}
+				z[i*rows+base+j] = float32(v)
+			}
+		}
+		base += nw
+	}
+	cols := rows
+	if a.Gated {
+		cols /= 2
+	}
+	for i := range m {
+		for j := range cols {
+			v := activations[a.Act](float64(z[i*rows+j]))
+			if a.Gated {
+				v *= float64(z[i*rows+cols+j])
+			}
+			if a.SoftCap != 0 {
+				v = ref.SoftCap(float64(a.SoftCap))(v)
+			}
+			if a.Residual {
+				v += float64(r.f(p.Residual)[i*cols+j])
+			}
+			out[i*cols+j] = float32(v)
+		}
+	}
+}
+
+// rope rotates rows of heads of size elements, one position a row.
+func (r *Reference) rope(a graph.RopeAttr, x []float32, size int, pos []int32, factors []float32) {
+	cos, sin := make([]float32, a.Dims/2), make([]float32, a.Dims/2)
+	row := len(x) / max(1, len(pos))
+	for i, p := range pos {
+		a.RopeTable(cos, sin, int(p), factors)
+		ref.Rope(x[i*row:(i+1)*row], size, cos, sin, a.Mode == graph.RopePairs)
+	}
+}
+
+func (r *Reference) ropeCache(n *graph.Node, out []float32) {
+	a, p := n.Attr.(graph.RopeCacheAttr), n.RopeCache()
+	s, _ := r.Graph.State(a.State)
+	x, wide := r.f(p.X), p.X.Type.Shape[1].N
+	pos := r.values[p.Pos.ID].i
+	part := func(off, cols int) []float32 {
+		y := make([]float32, len(pos)*cols)
+		for i := range pos {
+			copy(y[i*cols:(i+1)*cols], x[i*wide+off:])
+		}
+		return y
+	}
+	q, k, v := part(a.QOff, a.Heads*s.KeyDim), part(a.KOff, s.KVHeads*s.KeyDim), part(a.VOff, s.KVHeads*s.ValueDim)
+	if a.QNorm {
+		ref.RMSNorm(q, q, r.f(p.QNorm), s.KeyDim, a.Eps)
+	}
+	if a.KNorm {
+		ref.RMSNorm(k, k, r.f(p.KNorm), s.KeyDim, a.Eps)
+	}
+	r.rope(a.Rope, q, s.KeyDim, pos, r.f(p.Factors))
+	r.rope(a.Rope, k, s.KeyDim, pos, r.f(p.Factors))
+	r.store(a.State, k, v)
+	copy(out, q)
+}
+
+// store appends rows to the caches of their sequences, rounded to the stored
+// type.
+func (r *Reference) store(state string, k, v []float32) {
+	s, _ := r.Graph.State(state)
+	nk, nv := s.KVHeads*s.KeyDim, s.KVHeads*s.ValueDim
+	row := 0
+	for _, seg := range r.args.Segments {
+		c := r.sequence(state, seg)
+		for i := range seg.Rows {
+			for len(c.k) <= seg.Start+i {
+				c.k, c.v = append(c.k, nil), append(c.v, nil)
+			}
+			c.k[seg.Start+i] = stored(s.DType, k[row*nk:(row+1)*nk])
+			c.v[seg.Start+i] = stored(s.DType, v[row*nv:(row+1)*nv])
+			row++
+		}
+	}
+}
+
+func (r *Reference) sequence(state string, seg backend.Segment) *vectors {
+	key := cacheKey{state: state, page: -1}
+	if len(seg.Pages) > 0 {
+		key.page = seg.Pages[0]
+	}
+	if r.cache[key] == nil {
+		r.cache[key] = &vectors{}
+	}
+	return r.cache[key]
+}
+
+func stored(t dtype.DType, x []float32) []float32 {
+	y := append([]float32(nil), x...)
+	if t == dtype.F16 {
+		for i, v := range y {
+			y[i] = dtype.F16ToF32(dtype.F32ToF16(v))
+		}
+	}
+	return y
+}
+
+func (r *Reference) attention(n *graph.Node, out []float32) {
+	a := n.Attr.(graph.AttentionAttr)
+	s, _ := r.Graph.State(a.State)
+	q := r.f(n.In[0])
+	heads := n.Type.Shape[1].N
+	group := heads / s.KVHeads
+	row := 0
+	for _, seg := range r.args.Segments {
+		c := r.sequence(a.State, seg)
+		for i := range seg.Rows {
+			at := seg.Start + i
+			sees := func(p int) bool {
+				if a.Mask == graph.Causal && p > at {
+					return false
+				}
+				if a.Window == 0 {
+					return true
+				}
+				return p > at-a.Window && p < at+a.Window
+			}
+			for h := range heads {
+				kv := h / group
+				key := func(p int) []float32 { return c.k[p][kv*s.KeyDim : (kv+1)*s.KeyDim] }
+				value := func(p int) []float32 { return c.v[p][kv*s.ValueDim : (kv+1)*s.ValueDim] }
+				at := row*heads + h
+				ref.Attention(out[at*s.ValueDim:(at+1)*s.ValueDim], q[at*s.KeyDim:(at+1)*s.KeyDim],
+					seg.Start+seg.Rows, a.Scale, a.SoftCap, sees, key, value)
+			}
+			row++
+		}
+	}
+}

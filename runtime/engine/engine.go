@@ -1,0 +1,233 @@
+// Package engine puts the parts together: it opens a model file, has the model
+// emit its graph, places and compiles it for the devices at hand, and runs
+// sequences through the scheduler. It is the only package that holds weights,
+// model, cache, scheduler, sampler and backend at once.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/selftest"
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/chat"
+	"github.com/ledge-run/ledge/runtime/kvcache"
+	"github.com/ledge-run/ledge/runtime/model"
+	_ "github.com/ledge-run/ledge/runtime/model/all" // every architecture
+	"github.com/ledge-run/ledge/runtime/sched"
+	"github.com/ledge-run/ledge/runtime/tokenizer"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+// Options for opening a model. The zero value is a good start.
+type Options struct {
+	Device    string // device or driver by name; "" picks the best
+	Level     string // forces a kernel level, as LEDGE_CPU does
+	Threads   int    // CPU workers; 0 for automatic
+	Context   int    // tokens of a sequence; 0 for DefaultContext, at most what the model was trained for
+	Sequences int    // sequences that fit the cache with a full context; 0 for 1
+	Batch     int    // rows of a batch, the size of prompt chunks; 0 for 512
+	CacheType dtype.DType
+	NoFuse    bool // run operations as built; LEDGE_FUSE=0 does the same
+
+	// Progress is told how many of the weights' bytes are loaded.
+	Progress func(done, total int64)
+}
+
+// DefaultContext is the context of a model whose user asks for none: enough
+// for a conversation, small enough for a board's memory.
+const DefaultContext = 4096
+
+// MaxStreams is how many sequences can be read out of one batch.
+const MaxStreams = 16
+
+// Model is an open model. It is safe for concurrent use.
+type Model struct {
+	File      *gguf.File
+	Network   model.Model
+	Tokenizer *tokenizer.Tokenizer
+	Options   Options // as resolved
+	LoadTime  time.Duration
+
+	device     backend.Device
+	candidates []backend.Candidate
+	weights    backend.Weights
+	state      backend.State
+	sched      *sched.Scheduler
+	runner     *runner
+
+	chatOnce sync.Once
+	chat     *chat.Template
+	chatErr  error
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open opens the GGUF file at path and makes it ready to run.
+func Open(ctx context.Context, path string, o Options) (*Model, error) {
+	start := time.Now()
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := open(ctx, f, o)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	m.LoadTime = time.Since(start)
+	return m, nil
+}
+
+// OpenFile makes an open file ready to run and owns it from then on.
+func OpenFile(ctx context.Context, f *gguf.File, o Options) (*Model, error) {
+	m, err := open(ctx, f, o)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return m, nil
+}
+
+func open(ctx context.Context, f *gguf.File, o Options) (_ *Model, err error) {
+	m := &Model{File: f}
+	if m.Network, err = model.New(source{f}); err != nil {
+		return nil, err
+	}
+	if m.Options, err = resolve(o, m.Network.Info()); err != nil {
+		return nil, err
+	}
+	if m.Tokenizer, err = Tokenizer(f); err != nil {
+		return nil, err
+	}
+	if n := m.Network.Info().Vocab; m.Tokenizer.Size() > n {
+		return nil, fmt.Errorf("the tokenizer has %d tokens, the embedding %d rows", m.Tokenizer.Size(), n)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.closeParts())
+		}
+	}()
+	m.device, m.candidates, err = backend.Select(ctx, backend.Choice{
+		Device:  m.Options.Device,
+		Options: backend.Options{Threads: m.Options.Threads, Level: m.Options.Level},
+		Test:    selftest.Run,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := m.load(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// resolve fills in defaults and refuses what cannot be.
+func resolve(o Options, info model.Info) (Options, error) {
+	if o.Context < 0 || o.Threads < 0 || o.Batch < 0 || o.Sequences < 0 {
+		return o, fmt.Errorf("context %d, threads %d, batch %d, sequences %d: none may be negative", o.Context, o.Threads, o.Batch, o.Sequences)
+	}
+	if o.Context == 0 {
+		o.Context = min(DefaultContext, info.Context)
+	}
+	if o.Context > info.Context {
+		return o, fmt.Errorf("a context of %d tokens was asked for; this model was trained for %d", o.Context, info.Context)
+	}
+	if o.Batch == 0 {
+		o.Batch = 512
+	}
+	o.Sequences = max(o.Sequences, 1)
+	if o.CacheType == dtype.Invalid {
+		o.CacheType = dtype.F16
+	}
+	if os.Getenv("LEDGE_FUSE") == "0" {
+		o.NoFuse = true
+	}
+	return o, nil
+}
+
+// load compiles the graph, loads the weights and starts the scheduler.
+func (m *Model) load(ctx context.Context) error {
+	r, err := newRunner(m)
+	if err != nil {
+		return err
+	}
+	m.runner = r
+	specs, total := r.weightSpecs(m.File)
+	report := func(done int64) {
+		if m.Options.Progress != nil {
+			m.Options.Progress(done, total)
+		}
+	}
+	if m.weights, err = m.device.Load(ctx, specs, report); err != nil {
+		return err
+	}
+	pages := m.Options.Sequences * pagesFor(m.Options.Context)
+	m.state, err = m.device.NewState(backend.StateSpec{Decls: r.states, Pages: pages, Sequences: m.Options.Sequences})
+	if err != nil {
+		return err
+	}
+	if err := r.compile(last); err != nil {
+		return err
+	}
+	m.sched = sched.New(kvcache.New(m.state, pages), sched.Limits{
+		Rows: m.Options.Batch, Reads: MaxStreams, AllRows: r.allRows(), Pages: pagesFor(m.Options.Context), Vocab: r.vocab,
+	}, r.run)
+	return nil
+}
+
+func pagesFor(tokens int) int { return (tokens + backend.PageTokens - 1) / backend.PageTokens }
+
+// Close ends all work and frees everything.
+func (m *Model) Close() error {
+	m.closeOnce.Do(func() {
+		if m.sched != nil {
+			m.sched.Close()
+		}
+		m.closeErr = errors.Join(m.closeParts(), m.File.Close())
+	})
+	return m.closeErr
+}
+
+func (m *Model) closeParts() error {
+	var errs []error
+	if m.runner != nil {
+		errs = append(errs, m.runner.close())
+	}
+	if m.state != nil {
+		errs = append(errs, m.state.Close())
+	}
+	if m.weights != nil {
+		errs = append(errs, m.weights.Close())
+	}
+	if m.device != nil {
+		errs = append(errs, m.device.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Device describes the device in use.
+func (m *Model) Device() backend.Info { return m.device.Info() }
+
+// Candidates are the devices that were found and why each was taken or not.
+func (m *Model) Candidates() []backend.Candidate { return m.candidates }
+
+// Stats gives the state of the cache.
+func (m *Model) Stats() sched.Stats { return m.sched.Stats() }
+
+// NewStream begins a sequence at the lowest level: tokens in, logits out.
+func (m *Model) NewStream(prompt []int32) *sched.Stream { return m.sched.NewStream(prompt) }
+
+// Vocab is the number of logits of a token.
+func (m *Model) Vocab() int { return m.runner.vocab }
+
+// Chat is the model's chat template, or ChatML if it has none (then
+// Template.Fallback is true).
+func (m *Model) Chat() (*chat.Template, error) {
+	m.chatOnce.Do(func() { m.chat, m.chatErr = ChatTemplate(m.File, m.Tokenizer) })
+	return m.chat, m.chatErr
+}

@@ -1,0 +1,85 @@
+// Package eval measures models.
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/sampler"
+)
+
+// Perplexity is the result of a measurement.
+type Perplexity struct {
+	PPL    float64 `json:"ppl"`
+	Stderr float64 `json:"stderr"` // standard error of PPL
+	Tokens int     `json:"tokens"` // scored
+	Chunks int     `json:"chunks"`
+}
+
+// MeasurePerplexity follows llama.cpp's protocol, so that figures compare: the
+// text's tokens are cut into chunks of size; each begins with the BOS token in
+// place of its first if the model wants one, and its second half is scored.
+// chunks of 0 takes all. progress, which may be nil, is told after each chunk.
+func MeasurePerplexity(ctx context.Context, m *engine.Model, text string, size, chunks int, progress func(done, of int, so Perplexity)) (Perplexity, error) {
+	if size < 8 {
+		return Perplexity{}, fmt.Errorf("chunks of %d tokens are too small: at least 8 are needed", size)
+	}
+	tokens := m.Encode(text, true, false)
+	if len(tokens) < 2*size {
+		return Perplexity{}, fmt.Errorf("the text has %d tokens; chunks of %d need at least %d of them", len(tokens), size, 2*size)
+	}
+	most := len(tokens) / size
+	if chunks <= 0 || chunks > most {
+		chunks = most
+	}
+	var sum, squares float64
+	count := 0
+	score := func(logits []float32, token int32) error {
+		lp, err := sampler.Logprob(logits, token)
+		if err != nil {
+			return err
+		}
+		sum -= float64(lp)
+		squares += float64(lp) * float64(lp)
+		count++
+		return nil
+	}
+	var so Perplexity
+	for c := range chunks {
+		chunk := append([]int32(nil), tokens[c*size:(c+1)*size]...)
+		if m.Tokenizer.AddsBOS() {
+			chunk[0] = m.Tokenizer.BOS()
+		}
+		err := m.Logits(ctx, chunk, func(first int, logits []float32) error {
+			v := m.Vocab()
+			for i := range len(logits) / v {
+				if at := first + i; at >= size/2 && at < size-1 {
+					if err := score(logits[i*v:(i+1)*v], chunk[at+1]); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return so, err
+		}
+		so = summary(sum, squares, count, c+1)
+		if progress != nil {
+			progress(c+1, chunks, so)
+		}
+	}
+	return so, nil
+}
+
+func summary(sum, squares float64, count, chunks int) Perplexity {
+	n := float64(count)
+	mean := sum / n
+	p := Perplexity{PPL: math.Exp(mean), Tokens: count, Chunks: chunks}
+	if variance := squares/n - mean*mean; count > 1 && variance > 0 {
+		p.Stderr = math.Sqrt(variance/(n-1)) * p.PPL
+	}
+	return p
+}
