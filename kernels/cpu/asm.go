@@ -20,8 +20,9 @@ type (
 
 // table has the assembly kernels of a level. n is never 0.
 type table struct {
-	tileRows []int // ascending, beginning with 1
-	tiles    [numFormats][]tileFunc
+	tileRows  []int // ascending, beginning with 1
+	tiles     [numFormats][]tileFunc
+	twoGroups [numFormats]tileFunc // one row, groups in twos, of which groups is the number; or nil
 
 	panelRows                     []int
 	panelF32, panelF16, panelBF16 []panelFunc // one panel
@@ -77,18 +78,26 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 	run := max(most, runBytes/actRow/most*most)
 	for i0 := 0; i0 < m; i0 += run {
 		i1 := min(m, i0+run)
-		// A single row passes the groups in one go; more rows take a group each in
-		// turn, so that it is still in the first-level cache.
-		atOnce := 1
+		g := group0
 		if i1-i0 == 1 {
-			atOnce = max(1, callBytes/group)
+			// One row takes many groups in a call.
+			kernel, step := t.twoGroups[p.id], 2
+			if kernel == nil {
+				kernel, step = kernels[0], 1
+			}
+			for group1-g >= step {
+				n := min(max(1, callBytes/(step*group)), (group1-g)/step)
+				tail := min(GroupRows, w.Rows-(g+n*step-1)*GroupRows)
+				kernel(&dst[i0*ldd+g*GroupRows], ldd*4, &x[i0*actRow], actRow, &w.Data[g*group], pairs, n, tail, curve)
+				g += n * step
+			}
 		}
-		for g := group0; g < group1; g += atOnce {
-			n := min(atOnce, group1-g)
-			tail := min(GroupRows, w.Rows-(g+n-1)*GroupRows)
+		// Several rows take a group in turn, so that it is still in the first-level cache.
+		for ; g < group1; g++ {
+			tail := min(GroupRows, w.Rows-g*GroupRows)
 			for i := i0; i < i1; {
 				j := largest(t.tileRows, i1-i)
-				kernels[j](&dst[i*ldd+g*GroupRows], ldd*4, &x[i*actRow], actRow, &w.Data[g*group], pairs, n, tail, curve)
+				kernels[j](&dst[i*ldd+g*GroupRows], ldd*4, &x[i*actRow], actRow, &w.Data[g*group], pairs, 1, tail, curve)
 				i += t.tileRows[j]
 			}
 		}

@@ -273,8 +273,8 @@ DATA ·k3f000000<>+56(SB)/8, $0x3f0000003f000000
 GLOBL ·k3f000000<>(SB), RODATA|NOPTR, $64
 
 
-// func avx512Nib16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib16x1(SB), NOSPLIT, $0-72
+// func avx512Nib161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib161x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z7
@@ -288,6 +288,15 @@ group1:
 	MOVQ pairs+40(FP), CX
 	VPXORD Z1, Z1, Z1
 pair2:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
+	PREFETCHT0 2176(SI)
+	PREFETCHT0 2240(SI)
+	PREFETCHT0 2304(SI)
+	PREFETCHT0 2368(SI)
+	PREFETCHT0 2432(SI)
+	PREFETCHT0 2496(SI)
+	PREFETCHT0 2560(SI)
 	VPBROADCASTD 72(DX), Z4
 	VPSLLD $3, Z4, Z4
 	VPSUBD Z4, Z9, Z0
@@ -380,8 +389,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib16x2(SB), NOSPLIT, $0-72
+// func avx512Nib162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib162x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z9
@@ -524,8 +533,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib16x4(SB), NOSPLIT, $0-72
+// func avx512Nib164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib164x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z13
@@ -742,8 +751,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib16x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib16x8(SB), NOSPLIT, $0-72
+// func avx512Nib168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib168x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
@@ -1110,8 +1119,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib16Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib16Minx1(SB), NOSPLIT, $0-72
+// func avx512Nib16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib16Min1x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z7
@@ -1125,6 +1134,16 @@ group1:
 	MOVQ pairs+40(FP), CX
 	VPXORD Z1, Z1, Z1
 pair2:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
+	PREFETCHT0 2176(SI)
+	PREFETCHT0 2240(SI)
+	PREFETCHT0 2304(SI)
+	PREFETCHT0 2368(SI)
+	PREFETCHT0 2432(SI)
+	PREFETCHT0 2496(SI)
+	PREFETCHT0 2560(SI)
+	PREFETCHT0 2624(SI)
 	VPXORD Z0, Z0, Z0
 	VPANDD 128(SI), Z7, Z2
 	VPDPBUSD.BCST (DX), Z2, Z0
@@ -1221,8 +1240,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib16Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib16Minx2(SB), NOSPLIT, $0-72
+// func avx512Nib16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib16Min2x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z9
@@ -1371,8 +1390,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib16Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib16Minx4(SB), NOSPLIT, $0-72
+// func avx512Nib16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib16Min4x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z13
@@ -1599,8 +1618,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib16Minx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib16Minx8(SB), NOSPLIT, $0-72
+// func avx512Nib16Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib16Min8x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
@@ -1985,8 +2004,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32Minx1(SB), NOSPLIT, $0-72
+// func avx512Nib32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32Min1x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z7
@@ -2000,6 +2019,18 @@ group1:
 	MOVQ pairs+40(FP), CX
 	VPXORD Z1, Z1, Z1
 pair2:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
+	PREFETCHT0 2176(SI)
+	PREFETCHT0 2240(SI)
+	PREFETCHT0 2304(SI)
+	PREFETCHT0 2368(SI)
+	PREFETCHT0 2432(SI)
+	PREFETCHT0 2496(SI)
+	PREFETCHT0 2560(SI)
+	PREFETCHT0 2624(SI)
+	PREFETCHT0 2688(SI)
+	PREFETCHT0 2752(SI)
 	VPXORD Z0, Z0, Z0
 	VPANDD 256(SI), Z7, Z2
 	VPDPBUSD.BCST (DX), Z2, Z0
@@ -2096,8 +2127,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32Minx2(SB), NOSPLIT, $0-72
+// func avx512Nib32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32Min2x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z9
@@ -2246,8 +2277,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32Minx4(SB), NOSPLIT, $0-72
+// func avx512Nib32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32Min4x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z13
@@ -2474,8 +2505,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32Minx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32Minx8(SB), NOSPLIT, $0-72
+// func avx512Nib32Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32Min8x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
@@ -2860,8 +2891,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32Subx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32Subx1(SB), NOSPLIT, $0-72
+// func avx512Nib32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32Sub1x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z7
@@ -2875,6 +2906,18 @@ group1:
 	MOVQ pairs+40(FP), CX
 	VPXORD Z1, Z1, Z1
 pair2:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
+	PREFETCHT0 2176(SI)
+	PREFETCHT0 2240(SI)
+	PREFETCHT0 2304(SI)
+	PREFETCHT0 2368(SI)
+	PREFETCHT0 2432(SI)
+	PREFETCHT0 2496(SI)
+	PREFETCHT0 2560(SI)
+	PREFETCHT0 2624(SI)
+	PREFETCHT0 2688(SI)
+	PREFETCHT0 2752(SI)
 	VPBROADCASTD 80(DX), Z4
 	VPSLLD $2, Z4, Z4
 	VPSUBD Z4, Z9, Z0
@@ -2983,8 +3026,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32Subx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32Subx2(SB), NOSPLIT, $0-72
+// func avx512Nib32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32Sub2x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z9
@@ -3157,8 +3200,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32Subx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32Subx4(SB), NOSPLIT, $0-72
+// func avx512Nib32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32Sub4x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z13
@@ -3433,8 +3476,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32Subx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32Subx8(SB), NOSPLIT, $0-72
+// func avx512Nib32Sub8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32Sub8x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
@@ -3915,8 +3958,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32SubMinx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32SubMinx1(SB), NOSPLIT, $0-72
+// func avx512Nib32SubMin1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32SubMin1x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z7
@@ -3930,6 +3973,22 @@ group1:
 	MOVQ pairs+40(FP), CX
 	VPXORD Z1, Z1, Z1
 pair2:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
+	PREFETCHT0 2176(SI)
+	PREFETCHT0 2240(SI)
+	PREFETCHT0 2304(SI)
+	PREFETCHT0 2368(SI)
+	PREFETCHT0 2432(SI)
+	PREFETCHT0 2496(SI)
+	PREFETCHT0 2560(SI)
+	PREFETCHT0 2624(SI)
+	PREFETCHT0 2688(SI)
+	PREFETCHT0 2752(SI)
+	PREFETCHT0 2816(SI)
+	PREFETCHT0 2880(SI)
+	PREFETCHT0 2944(SI)
+	PREFETCHT0 3008(SI)
 	VPXORD Z0, Z0, Z0
 	VPANDD 512(SI), Z7, Z2
 	VPDPBUSD.BCST (DX), Z2, Z0
@@ -4046,8 +4105,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32SubMinx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32SubMinx2(SB), NOSPLIT, $0-72
+// func avx512Nib32SubMin2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32SubMin2x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z9
@@ -4232,8 +4291,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32SubMinx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32SubMinx4(SB), NOSPLIT, $0-72
+// func avx512Nib32SubMin4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32SubMin4x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z13
@@ -4528,8 +4587,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Nib32SubMinx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Nib32SubMinx8(SB), NOSPLIT, $0-72
+// func avx512Nib32SubMin8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Nib32SubMin8x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
@@ -5046,8 +5105,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Idx16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Idx16x1(SB), NOSPLIT, $0-72
+// func avx512Idx161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Idx161x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z7
@@ -5064,6 +5123,15 @@ group1:
 	MOVQ pairs+40(FP), CX
 	VPXORD Z1, Z1, Z1
 pair2:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
+	PREFETCHT0 2176(SI)
+	PREFETCHT0 2240(SI)
+	PREFETCHT0 2304(SI)
+	PREFETCHT0 2368(SI)
+	PREFETCHT0 2432(SI)
+	PREFETCHT0 2496(SI)
+	PREFETCHT0 2560(SI)
 	VPBROADCASTD 72(DX), Z4
 	VPSLLD $7, Z4, Z4
 	VPSUBD Z4, Z9, Z0
@@ -5172,8 +5240,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Idx16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Idx16x2(SB), NOSPLIT, $0-72
+// func avx512Idx162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Idx162x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z9
@@ -5335,8 +5403,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Idx16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Idx16x4(SB), NOSPLIT, $0-72
+// func avx512Idx164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Idx164x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z13
@@ -5572,8 +5640,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Idx16x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Idx16x8(SB), NOSPLIT, $0-72
+// func avx512Idx168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Idx168x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
@@ -5959,8 +6027,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Idx32x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Idx32x1(SB), NOSPLIT, $0-72
+// func avx512Idx321x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Idx321x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z7
@@ -5977,6 +6045,16 @@ group1:
 	MOVQ pairs+40(FP), CX
 	VPXORD Z1, Z1, Z1
 pair2:
+	PREFETCHT0 2048(SI)
+	PREFETCHT0 2112(SI)
+	PREFETCHT0 2176(SI)
+	PREFETCHT0 2240(SI)
+	PREFETCHT0 2304(SI)
+	PREFETCHT0 2368(SI)
+	PREFETCHT0 2432(SI)
+	PREFETCHT0 2496(SI)
+	PREFETCHT0 2560(SI)
+	PREFETCHT0 2624(SI)
 	VPBROADCASTD 72(DX), Z4
 	VPSLLD $7, Z4, Z4
 	VPSUBD Z4, Z9, Z0
@@ -6085,8 +6163,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Idx32x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Idx32x2(SB), NOSPLIT, $0-72
+// func avx512Idx322x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Idx322x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z9
@@ -6248,8 +6326,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Idx32x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Idx32x4(SB), NOSPLIT, $0-72
+// func avx512Idx324x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Idx324x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z13
@@ -6485,8 +6563,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Idx32x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Idx32x8(SB), NOSPLIT, $0-72
+// func avx512Idx328x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Idx328x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
@@ -6872,8 +6950,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte16x1(SB), NOSPLIT, $0-72
+// func avx512Byte161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte161x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	MOVQ dst+0(FP), DI
@@ -6962,8 +7040,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte16x2(SB), NOSPLIT, $0-72
+// func avx512Byte162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte162x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	MOVQ dst+0(FP), DI
@@ -7089,8 +7167,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte16x4(SB), NOSPLIT, $0-72
+// func avx512Byte164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte164x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ dst+0(FP), DI
@@ -7290,8 +7368,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte16x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte16x8(SB), NOSPLIT, $0-72
+// func avx512Byte168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte168x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	MOVQ dst+0(FP), DI
@@ -7641,8 +7719,154 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte16Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte16Minx1(SB), NOSPLIT, $0-72
+// func avx512Byte161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte161x2(SB), NOSPLIT, $0-72
+	VMOVDQU32 ·k80808080<>(SB), Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ dst+0(FP), DI
+	MOVQ ldx+24(FP), R8
+	MOVQ w+32(FP), SI
+	MOVQ groups+48(FP), R13
+	LEAQ (R8)(R8*2), R9
+group1:
+	MOVQ x+16(FP), DX
+	MOVQ pairs+40(FP), CX
+	IMUL3Q $1088, CX, BX
+	ADDQ SI, BX
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+pair2:
+	VPBROADCASTD 72(DX), Z5
+	VPSLLD $4, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 64(SI), Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 128(SI), Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 192(SI), Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 256(SI), Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVDQU32 320(SI), Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 384(SI), Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 448(SI), Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 512(SI), Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VCVTPH2PS (SI), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z1
+	VPBROADCASTD 72(DX), Z5
+	VPSLLD $4, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 64(BX), Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 128(BX), Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 192(BX), Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 256(BX), Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVDQU32 320(BX), Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 384(BX), Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 448(BX), Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 512(BX), Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VCVTPH2PS (BX), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z2
+	VPBROADCASTD 76(DX), Z5
+	VPSLLD $4, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 576(SI), Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 640(SI), Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 704(SI), Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 768(SI), Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVDQU32 832(SI), Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 896(SI), Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 960(SI), Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1024(SI), Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VCVTPH2PS 32(SI), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z1
+	VPBROADCASTD 76(DX), Z5
+	VPSLLD $4, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 576(BX), Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 640(BX), Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 704(BX), Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 768(BX), Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVDQU32 832(BX), Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 896(BX), Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 960(BX), Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1024(BX), Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VCVTPH2PS 32(BX), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z2
+	ADDQ $1088, SI
+	ADDQ $1088, BX
+	ADDQ $96, DX
+	DECQ CX
+	JNZ pair2
+	MOVQ BX, SI
+	DECQ R13
+	JZ last3
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	ADDQ $128, DI
+	JMP group1
+last3:
+	MOVQ tail+56(FP), CX
+	CMPQ CX, $16
+	JNE part4
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	JMP done5
+part4:
+	MOVL $1, BX
+	SHLL CX, BX
+	SUBL $1, BX
+	KMOVW BX, K1
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, K1, 64(AX)
+done5:
+	VZEROUPPER
+	RET
+
+// func avx512Byte16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte16Min1x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	MOVQ dst+0(FP), DI
@@ -7735,8 +7959,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte16Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte16Minx2(SB), NOSPLIT, $0-72
+// func avx512Byte16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte16Min2x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	MOVQ dst+0(FP), DI
@@ -7868,8 +8092,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte16Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte16Minx4(SB), NOSPLIT, $0-72
+// func avx512Byte16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte16Min4x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ dst+0(FP), DI
@@ -8079,8 +8303,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte16Minx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte16Minx8(SB), NOSPLIT, $0-72
+// func avx512Byte16Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte16Min8x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	MOVQ dst+0(FP), DI
@@ -8448,8 +8672,162 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte32Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte32Minx1(SB), NOSPLIT, $0-72
+// func avx512Byte16Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte16Min1x2(SB), NOSPLIT, $0-72
+	VMOVDQU32 ·k80808080<>(SB), Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ dst+0(FP), DI
+	MOVQ ldx+24(FP), R8
+	MOVQ w+32(FP), SI
+	MOVQ groups+48(FP), R13
+	LEAQ (R8)(R8*2), R9
+group1:
+	MOVQ x+16(FP), DX
+	MOVQ pairs+40(FP), CX
+	IMUL3Q $1152, CX, BX
+	ADDQ SI, BX
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+pair2:
+	VPXORD Z0, Z0, Z0
+	VMOVDQU32 128(SI), Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 192(SI), Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 256(SI), Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 320(SI), Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVDQU32 384(SI), Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 448(SI), Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 512(SI), Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 576(SI), Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VCVTPH2PS (SI), Z3
+	VCVTPH2PS 64(SI), Z6
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VPBROADCASTD 72(DX), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS Z5, Z6, Z7
+	VFMADD231PS Z0, Z3, Z7
+	VFMADD231PS Z4, Z7, Z1
+	VPXORD Z0, Z0, Z0
+	VMOVDQU32 128(BX), Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 192(BX), Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 256(BX), Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 320(BX), Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVDQU32 384(BX), Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 448(BX), Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 512(BX), Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 576(BX), Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VCVTPH2PS (BX), Z3
+	VCVTPH2PS 64(BX), Z6
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VPBROADCASTD 72(DX), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS Z5, Z6, Z7
+	VFMADD231PS Z0, Z3, Z7
+	VFMADD231PS Z4, Z7, Z2
+	VPXORD Z0, Z0, Z0
+	VMOVDQU32 640(SI), Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 704(SI), Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 768(SI), Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 832(SI), Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVDQU32 896(SI), Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 960(SI), Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 1024(SI), Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1088(SI), Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VCVTPH2PS 32(SI), Z3
+	VCVTPH2PS 96(SI), Z6
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VPBROADCASTD 76(DX), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS Z5, Z6, Z7
+	VFMADD231PS Z0, Z3, Z7
+	VFMADD231PS Z4, Z7, Z1
+	VPXORD Z0, Z0, Z0
+	VMOVDQU32 640(BX), Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 704(BX), Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 768(BX), Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 832(BX), Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVDQU32 896(BX), Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 960(BX), Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 1024(BX), Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1088(BX), Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VCVTPH2PS 32(BX), Z3
+	VCVTPH2PS 96(BX), Z6
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VPBROADCASTD 76(DX), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS Z5, Z6, Z7
+	VFMADD231PS Z0, Z3, Z7
+	VFMADD231PS Z4, Z7, Z2
+	ADDQ $1152, SI
+	ADDQ $1152, BX
+	ADDQ $96, DX
+	DECQ CX
+	JNZ pair2
+	MOVQ BX, SI
+	DECQ R13
+	JZ last3
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	ADDQ $128, DI
+	JMP group1
+last3:
+	MOVQ tail+56(FP), CX
+	CMPQ CX, $16
+	JNE part4
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	JMP done5
+part4:
+	MOVL $1, BX
+	SHLL CX, BX
+	SUBL $1, BX
+	KMOVW BX, K1
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, K1, 64(AX)
+done5:
+	VZEROUPPER
+	RET
+
+// func avx512Byte32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Min1x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	MOVQ dst+0(FP), DI
@@ -8542,8 +8920,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte32Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte32Minx2(SB), NOSPLIT, $0-72
+// func avx512Byte32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Min2x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	MOVQ dst+0(FP), DI
@@ -8675,8 +9053,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte32Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte32Minx4(SB), NOSPLIT, $0-72
+// func avx512Byte32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Min4x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ dst+0(FP), DI
@@ -8886,8 +9264,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte32Minx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte32Minx8(SB), NOSPLIT, $0-72
+// func avx512Byte32Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Min8x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	MOVQ dst+0(FP), DI
@@ -9255,8 +9633,162 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte32Subx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte32Subx1(SB), NOSPLIT, $0-72
+// func avx512Byte32Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Min1x2(SB), NOSPLIT, $0-72
+	VMOVDQU32 ·k80808080<>(SB), Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ dst+0(FP), DI
+	MOVQ ldx+24(FP), R8
+	MOVQ w+32(FP), SI
+	MOVQ groups+48(FP), R13
+	LEAQ (R8)(R8*2), R9
+group1:
+	MOVQ x+16(FP), DX
+	MOVQ pairs+40(FP), CX
+	IMUL3Q $1280, CX, BX
+	ADDQ SI, BX
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+pair2:
+	VPXORD Z0, Z0, Z0
+	VMOVDQU32 256(SI), Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 320(SI), Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 384(SI), Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 448(SI), Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVDQU32 512(SI), Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 576(SI), Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 640(SI), Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 704(SI), Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VMOVUPS (SI), Z3
+	VMOVUPS 128(SI), Z6
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VPBROADCASTD 72(DX), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS Z5, Z6, Z7
+	VFMADD231PS Z0, Z3, Z7
+	VFMADD231PS Z4, Z7, Z1
+	VPXORD Z0, Z0, Z0
+	VMOVDQU32 256(BX), Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 320(BX), Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 384(BX), Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 448(BX), Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVDQU32 512(BX), Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 576(BX), Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 640(BX), Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 704(BX), Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VMOVUPS (BX), Z3
+	VMOVUPS 128(BX), Z6
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VPBROADCASTD 72(DX), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS Z5, Z6, Z7
+	VFMADD231PS Z0, Z3, Z7
+	VFMADD231PS Z4, Z7, Z2
+	VPXORD Z0, Z0, Z0
+	VMOVDQU32 768(SI), Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 832(SI), Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 896(SI), Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 960(SI), Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVDQU32 1024(SI), Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 1088(SI), Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 1152(SI), Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1216(SI), Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 192(SI), Z6
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VPBROADCASTD 76(DX), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS Z5, Z6, Z7
+	VFMADD231PS Z0, Z3, Z7
+	VFMADD231PS Z4, Z7, Z1
+	VPXORD Z0, Z0, Z0
+	VMOVDQU32 768(BX), Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 832(BX), Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 896(BX), Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 960(BX), Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVDQU32 1024(BX), Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 1088(BX), Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 1152(BX), Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1216(BX), Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VMOVUPS 64(BX), Z3
+	VMOVUPS 192(BX), Z6
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VPBROADCASTD 76(DX), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS Z5, Z6, Z7
+	VFMADD231PS Z0, Z3, Z7
+	VFMADD231PS Z4, Z7, Z2
+	ADDQ $1280, SI
+	ADDQ $1280, BX
+	ADDQ $96, DX
+	DECQ CX
+	JNZ pair2
+	MOVQ BX, SI
+	DECQ R13
+	JZ last3
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	ADDQ $128, DI
+	JMP group1
+last3:
+	MOVQ tail+56(FP), CX
+	CMPQ CX, $16
+	JNE part4
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	JMP done5
+part4:
+	MOVL $1, BX
+	SHLL CX, BX
+	SUBL $1, BX
+	KMOVW BX, K1
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, K1, 64(AX)
+done5:
+	VZEROUPPER
+	RET
+
+// func avx512Byte32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Sub1x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	MOVQ dst+0(FP), DI
@@ -9361,8 +9893,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte32Subx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte32Subx2(SB), NOSPLIT, $0-72
+// func avx512Byte32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Sub2x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	MOVQ dst+0(FP), DI
@@ -9518,8 +10050,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte32Subx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte32Subx4(SB), NOSPLIT, $0-72
+// func avx512Byte32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Sub4x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ dst+0(FP), DI
@@ -9777,8 +10309,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Byte32Subx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Byte32Subx8(SB), NOSPLIT, $0-72
+// func avx512Byte32Sub8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Sub8x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	MOVQ dst+0(FP), DI
@@ -10242,8 +10774,186 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Int16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Int16x1(SB), NOSPLIT, $0-72
+// func avx512Byte32Sub1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Byte32Sub1x2(SB), NOSPLIT, $0-72
+	VMOVDQU32 ·k80808080<>(SB), Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ dst+0(FP), DI
+	MOVQ ldx+24(FP), R8
+	MOVQ w+32(FP), SI
+	MOVQ groups+48(FP), R13
+	LEAQ (R8)(R8*2), R9
+group1:
+	MOVQ x+16(FP), DX
+	MOVQ pairs+40(FP), CX
+	IMUL3Q $1280, CX, BX
+	ADDQ SI, BX
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+pair2:
+	VPBROADCASTD 80(DX), Z5
+	VPSLLD $5, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 256(SI), Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 320(SI), Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 384(SI), Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 448(SI), Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVUPS (SI), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z1
+	VPBROADCASTD 80(DX), Z5
+	VPSLLD $5, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 256(BX), Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 320(BX), Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 384(BX), Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 448(BX), Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVUPS (BX), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z2
+	VPBROADCASTD 84(DX), Z5
+	VPSLLD $5, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 512(SI), Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 576(SI), Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 640(SI), Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 704(SI), Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VMOVUPS 64(SI), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z1
+	VPBROADCASTD 84(DX), Z5
+	VPSLLD $5, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 512(BX), Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 576(BX), Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 640(BX), Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 704(BX), Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VMOVUPS 64(BX), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z2
+	VPBROADCASTD 88(DX), Z5
+	VPSLLD $5, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 768(SI), Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 832(SI), Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 896(SI), Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 960(SI), Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVUPS 128(SI), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z1
+	VPBROADCASTD 88(DX), Z5
+	VPSLLD $5, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 768(BX), Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 832(BX), Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 896(BX), Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 960(BX), Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVUPS 128(BX), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z2
+	VPBROADCASTD 92(DX), Z5
+	VPSLLD $5, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 1024(SI), Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 1088(SI), Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 1152(SI), Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1216(SI), Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VMOVUPS 192(SI), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z1
+	VPBROADCASTD 92(DX), Z5
+	VPSLLD $5, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 1024(BX), Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 1088(BX), Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 1152(BX), Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1216(BX), Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VMOVUPS 192(BX), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z2
+	ADDQ $1280, SI
+	ADDQ $1280, BX
+	ADDQ $96, DX
+	DECQ CX
+	JNZ pair2
+	MOVQ BX, SI
+	DECQ R13
+	JZ last3
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	ADDQ $128, DI
+	JMP group1
+last3:
+	MOVQ tail+56(FP), CX
+	CMPQ CX, $16
+	JNE part4
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	JMP done5
+part4:
+	MOVL $1, BX
+	SHLL CX, BX
+	SUBL $1, BX
+	KMOVW BX, K1
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, K1, 64(AX)
+done5:
+	VZEROUPPER
+	RET
+
+// func avx512Int161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Int161x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z8
 	VPXORD Z9, Z9, Z9
 	MOVQ dst+0(FP), DI
@@ -10348,8 +11058,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Int16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Int16x2(SB), NOSPLIT, $0-72
+// func avx512Int162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Int162x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z10
 	VPXORD Z11, Z11, Z11
 	MOVQ dst+0(FP), DI
@@ -10491,8 +11201,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Int16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Int16x4(SB), NOSPLIT, $0-72
+// func avx512Int164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Int164x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ dst+0(FP), DI
@@ -10708,8 +11418,8 @@ done5:
 	VZEROUPPER
 	RET
 
-// func avx512Int16x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-TEXT ·avx512Int16x8(SB), NOSPLIT, $0-72
+// func avx512Int168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Int168x1(SB), NOSPLIT, $0-72
 	VMOVDQU32 ·k80808080<>(SB), Z22
 	VPXORD Z23, Z23, Z23
 	MOVQ dst+0(FP), DI
@@ -11071,6 +11781,184 @@ part4:
 	VMOVUPS Z14, K1, (AX)
 	ADDQ ldd+8(FP), AX
 	VMOVUPS Z15, K1, (AX)
+done5:
+	VZEROUPPER
+	RET
+
+// func avx512Int161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+TEXT ·avx512Int161x2(SB), NOSPLIT, $0-72
+	VMOVDQU32 ·k80808080<>(SB), Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ dst+0(FP), DI
+	MOVQ ldx+24(FP), R8
+	MOVQ w+32(FP), SI
+	MOVQ groups+48(FP), R13
+	LEAQ (R8)(R8*2), R9
+group1:
+	MOVQ x+16(FP), DX
+	MOVQ pairs+40(FP), CX
+	IMUL3Q $1088, CX, BX
+	ADDQ SI, BX
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+pair2:
+	VPBROADCASTD 72(DX), Z5
+	VPSLLD $7, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 64(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 128(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 192(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 256(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVDQU32 320(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 384(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 448(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 512(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VCVTPH2PS (SI), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z1
+	VPBROADCASTD 72(DX), Z5
+	VPSLLD $7, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 64(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST (DX), Z3, Z0
+	VMOVDQU32 128(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 4(DX), Z3, Z0
+	VMOVDQU32 192(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 8(DX), Z3, Z0
+	VMOVDQU32 256(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 12(DX), Z3, Z0
+	VMOVDQU32 320(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 16(DX), Z3, Z0
+	VMOVDQU32 384(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 20(DX), Z3, Z0
+	VMOVDQU32 448(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 24(DX), Z3, Z0
+	VMOVDQU32 512(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 28(DX), Z3, Z0
+	VCVTPH2PS (BX), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 64(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z2
+	VPBROADCASTD 76(DX), Z5
+	VPSLLD $7, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 576(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 640(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 704(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 768(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVDQU32 832(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 896(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 960(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1024(SI), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VCVTPH2PS 32(SI), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z1
+	VPBROADCASTD 76(DX), Z5
+	VPSLLD $7, Z5, Z5
+	VPSUBD Z5, Z10, Z0
+	VMOVDQU32 576(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 32(DX), Z3, Z0
+	VMOVDQU32 640(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 36(DX), Z3, Z0
+	VMOVDQU32 704(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 40(DX), Z3, Z0
+	VMOVDQU32 768(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 44(DX), Z3, Z0
+	VMOVDQU32 832(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 48(DX), Z3, Z0
+	VMOVDQU32 896(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 52(DX), Z3, Z0
+	VMOVDQU32 960(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 56(DX), Z3, Z0
+	VMOVDQU32 1024(BX), Z3
+	VPXORD Z9, Z3, Z3
+	VPDPBUSD.BCST 60(DX), Z3, Z0
+	VCVTPH2PS 32(BX), Z3
+	VCVTDQ2PS Z0, Z0
+	VBROADCASTSS 68(DX), Z4
+	VMULPS Z4, Z3, Z7
+	VFMADD231PS Z0, Z7, Z2
+	ADDQ $1088, SI
+	ADDQ $1088, BX
+	ADDQ $96, DX
+	DECQ CX
+	JNZ pair2
+	MOVQ BX, SI
+	DECQ R13
+	JZ last3
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	ADDQ $128, DI
+	JMP group1
+last3:
+	MOVQ tail+56(FP), CX
+	CMPQ CX, $16
+	JNE part4
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, 64(AX)
+	JMP done5
+part4:
+	MOVL $1, BX
+	SHLL CX, BX
+	SUBL $1, BX
+	KMOVW BX, K1
+	MOVQ DI, AX
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, K1, 64(AX)
 done5:
 	VZEROUPPER
 	RET

@@ -2,185 +2,210 @@
 
 package cpu
 
-// avx2Nib16x1 multiplies 1 rows of activations with row groups.
+// avx2Nib161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib16x2 multiplies 2 rows of activations with row groups.
+// avx2Nib162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib16x4 multiplies 4 rows of activations with row groups.
+// avx2Nib164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib16Minx1 multiplies 1 rows of activations with row groups.
+// avx2Nib16Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib16Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib16Minx2 multiplies 2 rows of activations with row groups.
+// avx2Nib16Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib16Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib16Minx4 multiplies 4 rows of activations with row groups.
+// avx2Nib16Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib16Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib32Minx1 multiplies 1 rows of activations with row groups.
+// avx2Nib32Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib32Minx2 multiplies 2 rows of activations with row groups.
+// avx2Nib32Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib32Minx4 multiplies 4 rows of activations with row groups.
+// avx2Nib32Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib32Subx1 multiplies 1 rows of activations with row groups.
+// avx2Nib32Sub1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Subx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib32Subx2 multiplies 2 rows of activations with row groups.
+// avx2Nib32Sub2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Subx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib32Subx4 multiplies 4 rows of activations with row groups.
+// avx2Nib32Sub4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Subx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib32SubMinx1 multiplies 1 rows of activations with row groups.
+// avx2Nib32SubMin1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32SubMinx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib32SubMin1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib32SubMinx2 multiplies 2 rows of activations with row groups.
+// avx2Nib32SubMin2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32SubMinx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib32SubMin2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Nib32SubMinx4 multiplies 4 rows of activations with row groups.
+// avx2Nib32SubMin4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32SubMinx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Nib32SubMin4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Idx16x1 multiplies 1 rows of activations with row groups.
+// avx2Idx161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Idx161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Idx16x2 multiplies 2 rows of activations with row groups.
+// avx2Idx162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Idx162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Idx16x4 multiplies 4 rows of activations with row groups.
+// avx2Idx164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Idx164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Idx32x1 multiplies 1 rows of activations with row groups.
+// avx2Idx321x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx32x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Idx321x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Idx32x2 multiplies 2 rows of activations with row groups.
+// avx2Idx322x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx32x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Idx322x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Idx32x4 multiplies 4 rows of activations with row groups.
+// avx2Idx324x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx32x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Idx324x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte16x1 multiplies 1 rows of activations with row groups.
+// avx2Byte161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte16x2 multiplies 2 rows of activations with row groups.
+// avx2Byte162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte16x4 multiplies 4 rows of activations with row groups.
+// avx2Byte164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte16Minx1 multiplies 1 rows of activations with row groups.
+// avx2Byte161x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx2Byte16Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte16Minx2 multiplies 2 rows of activations with row groups.
+// avx2Byte16Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte16Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte16Minx4 multiplies 4 rows of activations with row groups.
+// avx2Byte16Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte16Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte32Minx1 multiplies 1 rows of activations with row groups.
+// avx2Byte16Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte32Minx2 multiplies 2 rows of activations with row groups.
+// avx2Byte16Min1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx2Byte32Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte16Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte32Minx4 multiplies 4 rows of activations with row groups.
+// avx2Byte32Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte32Subx1 multiplies 1 rows of activations with row groups.
+// avx2Byte32Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Subx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte32Subx2 multiplies 2 rows of activations with row groups.
+// avx2Byte32Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Subx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Byte32Subx4 multiplies 4 rows of activations with row groups.
+// avx2Byte32Min1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx2Byte32Subx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte32Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Int16x1 multiplies 1 rows of activations with row groups.
+// avx2Byte32Sub1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Int16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Int16x2 multiplies 2 rows of activations with row groups.
+// avx2Byte32Sub2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Int16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx2Int16x4 multiplies 4 rows of activations with row groups.
+// avx2Byte32Sub4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Int16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Byte32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx2Byte32Sub1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx2Byte32Sub1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx2Int161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx2Int161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx2Int162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx2Int162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx2Int164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx2Int164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx2Int161x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx2Int161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
 // avx2PanelF321x4 multiplies 1 rows with 4 panels of F32.
 //
@@ -380,18 +405,25 @@ func avx2Quantize(dst *byte, x *float32, pairs int)
 var avx2Table = table{
 	tileRows: []int{1, 2, 4},
 	tiles: [numFormats][]tileFunc{
-		fmtNib16:       {avx2Nib16x1, avx2Nib16x2, avx2Nib16x4},
-		fmtNib16Min:    {avx2Nib16Minx1, avx2Nib16Minx2, avx2Nib16Minx4},
-		fmtNib32Min:    {avx2Nib32Minx1, avx2Nib32Minx2, avx2Nib32Minx4},
-		fmtNib32Sub:    {avx2Nib32Subx1, avx2Nib32Subx2, avx2Nib32Subx4},
-		fmtNib32SubMin: {avx2Nib32SubMinx1, avx2Nib32SubMinx2, avx2Nib32SubMinx4},
-		fmtIdx16:       {avx2Idx16x1, avx2Idx16x2, avx2Idx16x4},
-		fmtIdx32:       {avx2Idx32x1, avx2Idx32x2, avx2Idx32x4},
-		fmtByte16:      {avx2Byte16x1, avx2Byte16x2, avx2Byte16x4},
-		fmtByte16Min:   {avx2Byte16Minx1, avx2Byte16Minx2, avx2Byte16Minx4},
-		fmtByte32Min:   {avx2Byte32Minx1, avx2Byte32Minx2, avx2Byte32Minx4},
-		fmtByte32Sub:   {avx2Byte32Subx1, avx2Byte32Subx2, avx2Byte32Subx4},
-		fmtInt16:       {avx2Int16x1, avx2Int16x2, avx2Int16x4},
+		fmtNib16:       {avx2Nib161x1, avx2Nib162x1, avx2Nib164x1},
+		fmtNib16Min:    {avx2Nib16Min1x1, avx2Nib16Min2x1, avx2Nib16Min4x1},
+		fmtNib32Min:    {avx2Nib32Min1x1, avx2Nib32Min2x1, avx2Nib32Min4x1},
+		fmtNib32Sub:    {avx2Nib32Sub1x1, avx2Nib32Sub2x1, avx2Nib32Sub4x1},
+		fmtNib32SubMin: {avx2Nib32SubMin1x1, avx2Nib32SubMin2x1, avx2Nib32SubMin4x1},
+		fmtIdx16:       {avx2Idx161x1, avx2Idx162x1, avx2Idx164x1},
+		fmtIdx32:       {avx2Idx321x1, avx2Idx322x1, avx2Idx324x1},
+		fmtByte16:      {avx2Byte161x1, avx2Byte162x1, avx2Byte164x1},
+		fmtByte16Min:   {avx2Byte16Min1x1, avx2Byte16Min2x1, avx2Byte16Min4x1},
+		fmtByte32Min:   {avx2Byte32Min1x1, avx2Byte32Min2x1, avx2Byte32Min4x1},
+		fmtByte32Sub:   {avx2Byte32Sub1x1, avx2Byte32Sub2x1, avx2Byte32Sub4x1},
+		fmtInt16:       {avx2Int161x1, avx2Int162x1, avx2Int164x1},
+	},
+	twoGroups: [numFormats]tileFunc{
+		fmtByte16:    avx2Byte161x2,
+		fmtByte16Min: avx2Byte16Min1x2,
+		fmtByte32Min: avx2Byte32Min1x2,
+		fmtByte32Sub: avx2Byte32Sub1x2,
+		fmtInt16:     avx2Int161x2,
 	},
 	panelRows:  []int{1, 2, 3, 4},
 	panelF32:   []panelFunc{avx2PanelF321x1, avx2PanelF322x1, avx2PanelF323x1, avx2PanelF324x1},
@@ -430,245 +462,270 @@ var avx2Table = table{
 	fromF16:    avx2FromF16,
 }
 
-// avx512Nib16x1 multiplies 1 rows of activations with row groups.
+// avx512Nib161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib16x2 multiplies 2 rows of activations with row groups.
+// avx512Nib162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib16x4 multiplies 4 rows of activations with row groups.
+// avx512Nib164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib16x8 multiplies 8 rows of activations with row groups.
+// avx512Nib168x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib16Minx1 multiplies 1 rows of activations with row groups.
+// avx512Nib16Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib16Minx2 multiplies 2 rows of activations with row groups.
+// avx512Nib16Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib16Minx4 multiplies 4 rows of activations with row groups.
+// avx512Nib16Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib16Minx8 multiplies 8 rows of activations with row groups.
+// avx512Nib16Min8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16Minx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib16Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32Minx1 multiplies 1 rows of activations with row groups.
+// avx512Nib32Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32Minx2 multiplies 2 rows of activations with row groups.
+// avx512Nib32Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32Minx4 multiplies 4 rows of activations with row groups.
+// avx512Nib32Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32Minx8 multiplies 8 rows of activations with row groups.
+// avx512Nib32Min8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Minx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32Subx1 multiplies 1 rows of activations with row groups.
+// avx512Nib32Sub1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Subx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32Subx2 multiplies 2 rows of activations with row groups.
+// avx512Nib32Sub2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Subx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32Subx4 multiplies 4 rows of activations with row groups.
+// avx512Nib32Sub4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Subx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32Subx8 multiplies 8 rows of activations with row groups.
+// avx512Nib32Sub8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Subx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32Sub8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32SubMinx1 multiplies 1 rows of activations with row groups.
+// avx512Nib32SubMin1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32SubMinx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32SubMin1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32SubMinx2 multiplies 2 rows of activations with row groups.
+// avx512Nib32SubMin2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32SubMinx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32SubMin2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32SubMinx4 multiplies 4 rows of activations with row groups.
+// avx512Nib32SubMin4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32SubMinx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32SubMin4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Nib32SubMinx8 multiplies 8 rows of activations with row groups.
+// avx512Nib32SubMin8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32SubMinx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Nib32SubMin8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Idx16x1 multiplies 1 rows of activations with row groups.
+// avx512Idx161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Idx161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Idx16x2 multiplies 2 rows of activations with row groups.
+// avx512Idx162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Idx162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Idx16x4 multiplies 4 rows of activations with row groups.
+// avx512Idx164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Idx164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Idx16x8 multiplies 8 rows of activations with row groups.
+// avx512Idx168x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx16x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Idx168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Idx32x1 multiplies 1 rows of activations with row groups.
+// avx512Idx321x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx32x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Idx321x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Idx32x2 multiplies 2 rows of activations with row groups.
+// avx512Idx322x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx32x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Idx322x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Idx32x4 multiplies 4 rows of activations with row groups.
+// avx512Idx324x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx32x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Idx324x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Idx32x8 multiplies 8 rows of activations with row groups.
+// avx512Idx328x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx32x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Idx328x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte16x1 multiplies 1 rows of activations with row groups.
+// avx512Byte161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte16x2 multiplies 2 rows of activations with row groups.
+// avx512Byte162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte16x4 multiplies 4 rows of activations with row groups.
+// avx512Byte164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte16x8 multiplies 8 rows of activations with row groups.
+// avx512Byte168x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte16Minx1 multiplies 1 rows of activations with row groups.
+// avx512Byte161x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx512Byte16Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte16Minx2 multiplies 2 rows of activations with row groups.
+// avx512Byte16Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte16Minx4 multiplies 4 rows of activations with row groups.
+// avx512Byte16Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte16Minx8 multiplies 8 rows of activations with row groups.
+// avx512Byte16Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16Minx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte32Minx1 multiplies 1 rows of activations with row groups.
+// avx512Byte16Min8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Minx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte16Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte32Minx2 multiplies 2 rows of activations with row groups.
+// avx512Byte16Min1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx512Byte32Minx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte16Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte32Minx4 multiplies 4 rows of activations with row groups.
+// avx512Byte32Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Minx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte32Minx8 multiplies 8 rows of activations with row groups.
+// avx512Byte32Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Minx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte32Subx1 multiplies 1 rows of activations with row groups.
+// avx512Byte32Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Subx1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte32Subx2 multiplies 2 rows of activations with row groups.
+// avx512Byte32Min8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Subx2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte32Subx4 multiplies 4 rows of activations with row groups.
+// avx512Byte32Min1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx512Byte32Subx4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Byte32Subx8 multiplies 8 rows of activations with row groups.
+// avx512Byte32Sub1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Subx8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Int16x1 multiplies 1 rows of activations with row groups.
+// avx512Byte32Sub2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Int16x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Int16x2 multiplies 2 rows of activations with row groups.
+// avx512Byte32Sub4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Int16x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Int16x4 multiplies 4 rows of activations with row groups.
+// avx512Byte32Sub8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Int16x4(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Sub8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
-// avx512Int16x8 multiplies 8 rows of activations with row groups.
+// avx512Byte32Sub1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx512Int16x8(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Byte32Sub1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx512Int161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Int161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx512Int162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Int162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx512Int164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Int164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx512Int168x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Int168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+
+// avx512Int161x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Int161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
 
 // avx512PanelF321x4 multiplies 1 rows with 4 panels of F32.
 //
@@ -863,18 +920,25 @@ func avx512SoftCap(dst, x *float32, limit, twice float32, n int)
 var avx512Table = table{
 	tileRows: []int{1, 2, 4, 8},
 	tiles: [numFormats][]tileFunc{
-		fmtNib16:       {avx512Nib16x1, avx512Nib16x2, avx512Nib16x4, avx512Nib16x8},
-		fmtNib16Min:    {avx512Nib16Minx1, avx512Nib16Minx2, avx512Nib16Minx4, avx512Nib16Minx8},
-		fmtNib32Min:    {avx512Nib32Minx1, avx512Nib32Minx2, avx512Nib32Minx4, avx512Nib32Minx8},
-		fmtNib32Sub:    {avx512Nib32Subx1, avx512Nib32Subx2, avx512Nib32Subx4, avx512Nib32Subx8},
-		fmtNib32SubMin: {avx512Nib32SubMinx1, avx512Nib32SubMinx2, avx512Nib32SubMinx4, avx512Nib32SubMinx8},
-		fmtIdx16:       {avx512Idx16x1, avx512Idx16x2, avx512Idx16x4, avx512Idx16x8},
-		fmtIdx32:       {avx512Idx32x1, avx512Idx32x2, avx512Idx32x4, avx512Idx32x8},
-		fmtByte16:      {avx512Byte16x1, avx512Byte16x2, avx512Byte16x4, avx512Byte16x8},
-		fmtByte16Min:   {avx512Byte16Minx1, avx512Byte16Minx2, avx512Byte16Minx4, avx512Byte16Minx8},
-		fmtByte32Min:   {avx512Byte32Minx1, avx512Byte32Minx2, avx512Byte32Minx4, avx512Byte32Minx8},
-		fmtByte32Sub:   {avx512Byte32Subx1, avx512Byte32Subx2, avx512Byte32Subx4, avx512Byte32Subx8},
-		fmtInt16:       {avx512Int16x1, avx512Int16x2, avx512Int16x4, avx512Int16x8},
+		fmtNib16:       {avx512Nib161x1, avx512Nib162x1, avx512Nib164x1, avx512Nib168x1},
+		fmtNib16Min:    {avx512Nib16Min1x1, avx512Nib16Min2x1, avx512Nib16Min4x1, avx512Nib16Min8x1},
+		fmtNib32Min:    {avx512Nib32Min1x1, avx512Nib32Min2x1, avx512Nib32Min4x1, avx512Nib32Min8x1},
+		fmtNib32Sub:    {avx512Nib32Sub1x1, avx512Nib32Sub2x1, avx512Nib32Sub4x1, avx512Nib32Sub8x1},
+		fmtNib32SubMin: {avx512Nib32SubMin1x1, avx512Nib32SubMin2x1, avx512Nib32SubMin4x1, avx512Nib32SubMin8x1},
+		fmtIdx16:       {avx512Idx161x1, avx512Idx162x1, avx512Idx164x1, avx512Idx168x1},
+		fmtIdx32:       {avx512Idx321x1, avx512Idx322x1, avx512Idx324x1, avx512Idx328x1},
+		fmtByte16:      {avx512Byte161x1, avx512Byte162x1, avx512Byte164x1, avx512Byte168x1},
+		fmtByte16Min:   {avx512Byte16Min1x1, avx512Byte16Min2x1, avx512Byte16Min4x1, avx512Byte16Min8x1},
+		fmtByte32Min:   {avx512Byte32Min1x1, avx512Byte32Min2x1, avx512Byte32Min4x1, avx512Byte32Min8x1},
+		fmtByte32Sub:   {avx512Byte32Sub1x1, avx512Byte32Sub2x1, avx512Byte32Sub4x1, avx512Byte32Sub8x1},
+		fmtInt16:       {avx512Int161x1, avx512Int162x1, avx512Int164x1, avx512Int168x1},
+	},
+	twoGroups: [numFormats]tileFunc{
+		fmtByte16:    avx512Byte161x2,
+		fmtByte16Min: avx512Byte16Min1x2,
+		fmtByte32Min: avx512Byte32Min1x2,
+		fmtByte32Sub: avx512Byte32Sub1x2,
+		fmtInt16:     avx512Int161x2,
 	},
 	panelRows:  []int{1, 2, 3, 4, 8},
 	panelF32:   []panelFunc{avx512PanelF321x1, avx512PanelF322x1, avx512PanelF323x1, avx512PanelF324x1, avx512PanelF328x1},

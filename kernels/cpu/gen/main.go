@@ -68,9 +68,15 @@ func (e *emitter) table() {
 	for _, f := range tileFormats {
 		s := ""
 		for _, r := range e.tileRows() {
-			s += fmt.Sprintf("%s%sx%d, ", e.prefix, f.name, r)
+			s += fmt.Sprintf("%s%s%dx1, ", e.prefix, f.name, r)
 		}
 		p("fmt%s: {%s},", f.name, s)
+	}
+	p("},\ntwoGroups: [numFormats]tileFunc{")
+	for _, f := range tileFormats {
+		if f.paired() {
+			p("fmt%s: %s%s1x2,", f.name, e.prefix, f.name)
+		}
 	}
 	p("},")
 	p("panelRows: []int{%s},", list(e.panelRows()))

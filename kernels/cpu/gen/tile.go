@@ -43,6 +43,9 @@ var tileFormats = []tileFormat{
 
 func (f tileFormat) halved() bool { return f.kind == nibbles || f.kind == indices }
 
+// paired reports whether there is a kernel for one row and two row groups.
+func (f tileFormat) paired() bool { return !f.halved() }
+
 func (f tileFormat) scaleSize() int {
 	if f.wide {
 		return 4
@@ -68,9 +71,9 @@ func (f tileFormat) blockBytes() int {
 
 func (f tileFormat) pairBytes() int { return f.valuesAt() + 2*f.blockBytes() }
 
-// scale is the place of the scales of sub-block s of block b at SI.
-func (f tileFormat) scale(b, s int) mem {
-	return mem{base: "SI", off: (b*32/f.sub + s) * 16 * f.scaleSize(), step: 8 * f.scaleSize()}
+// scale is the place of the scales of sub-block s of block b in a pair at base.
+func (f tileFormat) scale(base string, b, s int) mem {
+	return mem{base: base, off: (b*32/f.sub + s) * 16 * f.scaleSize(), step: 8 * f.scaleSize()}
 }
 
 // A step multiplies 16 rows x 4 columns: the values of a chunk of 64 bytes, or
@@ -119,6 +122,11 @@ func (f tileFormat) sumAt(b, s int) int {
 	return actSum32 + 4*b
 }
 
+// With one row of activations memory is the bound. Measured on Zen 3: formats of
+// 4 bits run best if memory is fetched this far ahead, those of 8 bits, which do
+// less with a byte, if they read two row groups at once, and nothing ahead.
+const ahead = 2048
+
 const tileParams = "dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8"
 
 // tile writes the product of some rows of activations with row groups of weights.
@@ -126,9 +134,10 @@ type tile struct {
 	*emitter
 	f      tileFormat
 	rows   int
+	groups int // row groups that are taken at once
 	row    func(i int) string
-	ints   []vec // dot products of a sub-block
-	floats []vec // results; nil if they are in the frame
+	ints   []vec   // dot products of a sub-block
+	floats [][]vec // results by group; nil if they are in the frame
 	w, w2  vec
 	x, x2  splat
 	m, m2  splat
@@ -150,19 +159,21 @@ func (e *emitter) tileRows() []int {
 func (e *emitter) tiles() {
 	for _, f := range tileFormats {
 		for _, rows := range e.tileRows() {
-			t := &tile{emitter: e, f: f, rows: rows}
+			t := &tile{emitter: e, f: f, rows: rows, groups: 1}
+			t.write()
+		}
+		if f.paired() {
+			t := &tile{emitter: e, f: f, rows: 1, groups: 2}
 			t.write()
 		}
 	}
 }
 
-// result is where the results of row i are: registers, or the frame.
-func (t *tile) result(i int) any {
-	if t.floats != nil {
-		return t.floats[i]
-	}
-	return at("SP", 64*i)
-}
+// frame is where the results of row i are if they are not in registers.
+func (t *tile) frame(i int) mem { return at("SP", 64*i) }
+
+// base is the register with the address of group g.
+func (t *tile) base(g int) string { return [2]string{"SI", "BX"}[g] }
 
 func (t *tile) write() {
 	frame := 0
@@ -170,12 +181,13 @@ func (t *tile) write() {
 	if !inRegisters {
 		frame = 64 * t.rows
 	}
-	t.begin(fmt.Sprintf("%sx%d", t.f.name, t.rows), tileParams, "", frame, fmt.Sprintf(
-		"FN multiplies %d rows of activations with row groups.", t.rows))
+	t.begin(fmt.Sprintf("%s%dx%d", t.f.name, t.rows, t.groups), tileParams, "", frame, fmt.Sprintf(
+		"FN multiplies rows of activations, %d at once, with row groups, %d at once.", t.rows, t.groups))
 	t.ints = t.vecs(t.rows)
-	t.floats = nil
 	if inRegisters {
-		t.floats = t.vecs(t.rows)
+		for range t.groups {
+			t.floats = append(t.floats, t.vecs(t.rows))
+		}
 	}
 	t.registers()
 
@@ -188,28 +200,42 @@ func (t *tile) write() {
 	if t.rows > 4 {
 		t.line("LEAQ (DX)(R8*4), R12")
 	}
-	for i := range t.rows {
-		if t.floats != nil {
-			t.zero(t.floats[i])
-		} else {
-			if i == 0 {
-				t.zero(t.ints[0])
-			}
-			t.op("VMOVUPS", t.ints[0], t.result(i))
+	if t.groups == 2 {
+		t.line("IMUL3Q $%d, CX, BX", t.f.pairBytes())
+		t.line("ADDQ SI, BX")
+	}
+	for _, group := range t.floats {
+		for _, v := range group {
+			t.zero(v)
+		}
+	}
+	if t.floats == nil {
+		t.zero(t.ints[0])
+		for i := range t.rows {
+			t.op("VMOVUPS", t.ints[0], t.frame(i))
 		}
 	}
 	t.at(pair)
-	for b := range 2 {
-		for s, steps := range t.f.subBlocks() {
-			if t.z {
-				t.dot512(b, s, steps)
-			} else {
-				t.dot256(b, steps)
-			}
-			t.scaleInts(b, s)
+	if t.rows == 1 && !t.f.paired() {
+		for off := 0; off < t.f.pairBytes(); off += 64 {
+			t.line("PREFETCHT0 %d(SI)", ahead+off)
 		}
 	}
-	t.line("ADDQ $%d, SI", t.f.pairBytes())
+	for b := range 2 {
+		for s, steps := range t.f.subBlocks() {
+			for g := range t.groups {
+				if t.z {
+					t.dot512(g, b, s, steps)
+				} else {
+					t.dot256(g, b, steps)
+				}
+				t.scaleInts(g, b, s)
+			}
+		}
+	}
+	for g := range t.groups {
+		t.line("ADDQ $%d, %s", t.f.pairBytes(), t.base(g))
+	}
 	t.line("ADDQ $%d, DX", actBytes)
 	if t.rows > 4 {
 		t.line("ADDQ $%d, R12", actBytes)
@@ -217,21 +243,27 @@ func (t *tile) write() {
 	t.line("DECQ CX")
 	t.line("JNZ %s", pair)
 
-	results := t.floats
-	if results == nil {
-		results = t.ints
-		for i, v := range results {
-			t.op("VMOVUPS", t.result(i), v)
-		}
+	if t.groups == 2 {
+		t.line("MOVQ BX, SI")
 	}
 	acc := make([][]vec, t.rows)
 	for i := range acc {
-		acc[i] = results[i : i+1]
+		for _, group := range t.floats {
+			acc[i] = append(acc[i], group[i])
+		}
+		if t.floats == nil {
+			t.op("VMOVUPS", t.frame(i), t.ints[i])
+			acc[i] = []vec{t.ints[i]}
+		}
 	}
 	t.line("DECQ R13")
 	t.line("JZ %s", last)
-	t.eachRow(t.rows, func(i int) { t.op("VMOVUPS", acc[i][0], at("AX", 0)) })
-	t.line("ADDQ $64, DI")
+	t.eachRow(t.rows, func(i int) {
+		for g, v := range acc[i] {
+			t.op("VMOVUPS", v, at("AX", 64*g))
+		}
+	})
+	t.line("ADDQ $%d, DI", 64*t.groups)
 	t.line("JMP %s", group)
 	t.at(last)
 	t.storeRows(t.rows, acc, t.w)
@@ -271,8 +303,8 @@ func (t *tile) registers() {
 }
 
 // load brings the values of a step into w.
-func (t *tile) load(b int, s step, w vec) {
-	src := at("SI", t.f.valuesAt()+b*t.f.blockBytes()+64*s.chunk)
+func (t *tile) load(g, b int, s step, w vec) {
+	src := at(t.base(g), t.f.valuesAt()+b*t.f.blockBytes()+64*s.chunk)
 	switch {
 	case !t.f.halved():
 		t.op("VMOVDQU", src, w)
@@ -290,7 +322,7 @@ func (t *tile) load(b int, s step, w vec) {
 
 // dot512 sums a sub-block's products by VPDPBUSD, whose first factors are
 // unsigned: signed weights get 128 added, which scaleInts' offset takes off.
-func (t *tile) dot512(b, s int, steps []step) {
+func (t *tile) dot512(g, b, s int, steps []step) {
 	offset := t.f.offset
 	if t.f.kind == indices || t.f.kind == signed8 {
 		offset = 128
@@ -305,7 +337,7 @@ func (t *tile) dot512(b, s int, steps []step) {
 		t.op("VPSUBD", t.m, t.zeros, t.ints[i])
 	}
 	for _, st := range steps {
-		t.load(b, st, t.w)
+		t.load(g, b, st, t.w)
 		if t.f.kind == signed8 {
 			t.op("VPXOR", t.flip, t.w, t.w)
 		}
@@ -317,7 +349,7 @@ func (t *tile) dot512(b, s int, steps []step) {
 
 // dot256 sums a sub-block's products by VPMADDUBSW: unsigned times signed bytes,
 // two products added with saturation to 16 bits.
-func (t *tile) dot256(b int, steps []step) {
+func (t *tile) dot256(g, b int, steps []step) {
 	ones := t.konst(0x00010001)
 	bcast := func(s step, i int, x splat) {
 		t.line("VPBROADCASTD %s, Y%d", t.operand(at(t.row(i), 32*b+s.x), 0), x)
@@ -326,7 +358,7 @@ func (t *tile) dot256(b int, steps []step) {
 	case nibbles:
 		// Sums of 16 bits hold 16 products of at most 15*127.
 		for n, s := range steps {
-			t.load(b, s, t.w)
+			t.load(g, b, s, t.w)
 			for i := range t.rows {
 				bcast(s, i, t.x)
 				for h := range 2 {
@@ -345,8 +377,8 @@ func (t *tile) dot256(b int, steps []step) {
 	case unsigned8:
 		// Sums of 16 bits hold 4 products of at most 63*127.
 		for n := 0; n < len(steps); n += 2 {
-			t.load(b, steps[n], t.w)
-			t.load(b, steps[n+1], t.w2)
+			t.load(g, b, steps[n], t.w)
+			t.load(g, b, steps[n+1], t.w2)
 			for i := range t.rows {
 				bcast(steps[n], i, t.x)
 				bcast(steps[n+1], i, t.x2)
@@ -362,7 +394,7 @@ func (t *tile) dot256(b int, steps []step) {
 		// Magnitudes of the weights times activations that have taken their
 		// signs: 2 products of at most 128*127 in 16 bits.
 		for n, s := range steps {
-			t.load(b, s, t.w)
+			t.load(g, b, s, t.w)
 			t.op("VPABSB", t.w, t.w2)
 			for i := range t.rows {
 				bcast(s, i, t.x)
@@ -389,8 +421,9 @@ func (t *tile) widen(h int, first bool, ones mem, i int) {
 // scaleInts adds the dot products of a sub-block to the results, without a
 // minimum as (scale*d) * dot, with one as d * (scale*dot + minimum*sum): the
 // same at every level.
-func (t *tile) scaleInts(b, s int) {
-	scales, mins := t.f.scale(b, s), t.f.scale(b, s)
+func (t *tile) scaleInts(g, b, s int) {
+	scales := t.f.scale(t.base(g), b, s)
+	mins := scales
 	mins.off += t.f.scaleBytes()
 	load := "VCVTPH2PS"
 	if t.f.wide {
@@ -423,11 +456,11 @@ func (t *tile) scaleInts(b, s int) {
 				t.half(h, "VMULPS", sums, t.w2, tmp)
 				t.half(h, "VFMADD231PS", t.ints[i], t.w, tmp)
 				if t.floats != nil {
-					t.half(h, "VFMADD231PS", t.x, tmp, t.floats[i])
+					t.half(h, "VFMADD231PS", t.x, tmp, t.floats[g][i])
 					continue
 				}
-				t.half(h, "VFMADD213PS", t.result(i), t.x, tmp)
-				t.half(h, "VMOVUPS", tmp, t.result(i))
+				t.half(h, "VFMADD213PS", t.frame(i), t.x, tmp)
+				t.half(h, "VMOVUPS", tmp, t.frame(i))
 			}
 			continue
 		}
@@ -435,11 +468,11 @@ func (t *tile) scaleInts(b, s int) {
 			tmp := t.scratch()
 			t.half(h, "VMULPS", t.x, t.w, tmp)
 			if t.floats != nil {
-				t.half(h, "VFMADD231PS", t.ints[i], tmp, t.floats[i])
+				t.half(h, "VFMADD231PS", t.ints[i], tmp, t.floats[g][i])
 				continue
 			}
-			t.half(h, "VFMADD213PS", t.result(i), tmp, t.ints[i])
-			t.half(h, "VMOVUPS", t.ints[i], t.result(i))
+			t.half(h, "VFMADD213PS", t.frame(i), tmp, t.ints[i])
+			t.half(h, "VMOVUPS", t.ints[i], t.frame(i))
 		}
 	}
 }
