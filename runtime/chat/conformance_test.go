@@ -88,7 +88,7 @@ func rawTools(s ...string) (out []json.RawMessage) {
 
 var modeTools = rawTools(
 	`{"type":"function","function":{"name":"get_weather","description":"Current weather, \"now\" & here.","parameters":{"type":"object","properties":{"location":{"type":"string","description":"City, e.g. Zürich"},"unit":{"type":"string","description":"Unit","enum":["celsius","fahrenheit"]},"days":{"type":"integer","description":"How many","minimum":1,"default":3}},"required":["location"]}}}`,
-	`{"type":"function","function":{"name":"add","description":"Adds numbers.","parameters":{"type":"object","properties":{"numbers":{"type":"array","items":{"type":"number"},"description":"What to add."},"options":{"type":"object","description":"How.","properties":{"round":{"type":"boolean"},"scale":{"type":"number"}}}},"required":["numbers"]},"return":{"type":"number"}}}`,
+	`{"type":"function","function":{"name":"add","description":"Adds numbers.","parameters":{"type":"object","properties":{"numbers":{"type":"array","items":{"type":"number"},"description":"What to add."},"options":{"type":"object","additionalProperties":false,"description":"How.","properties":{"round":{"type":"boolean"},"scale":{"type":"number"}}}},"required":["numbers"]},"return":{"type":"number"}}}`,
 )
 
 var modeMulti = []Message{
@@ -121,7 +121,6 @@ var modes = []struct {
 	messages []Message
 	tools    []json.RawMessage
 	extra    map[string]any
-	thoughts bool
 }{
 	{name: "plain", messages: []Message{{Role: "user", Content: "Hello, who are you?"}}},
 	{name: "multi", messages: modeMulti},
@@ -148,13 +147,21 @@ func TestConformance(t *testing.T) {
 		}
 		for _, mode := range modes {
 			for _, prompt := range []string{"", "+prompt"} {
+				if prompt == "" && mode.extra != nil {
+					continue // as multi
+				}
+				messages := mode.messages
+				if !tmpl.SupportsSystem() {
+					messages = MergeSystem(messages)
+				}
 				o := RenderOptions{Tools: mode.tools, AddGenerationPrompt: prompt != "", Extra: mode.extra}
-				vars, err := tmpl.variables(mode.messages, o, tmpl.style)
+				vars, err := tmpl.variables(messages, o, tmpl.style)
 				if err != nil {
 					t.Fatal(err)
 				}
-				pyVars := jinja.NewDict() // without our function
-				for _, key := range []string{"messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token", "enable_thinking", "thinking"} {
+				vars.Set("functions", "[]").Set("datetime", "now") // which one template needs
+				pyVars := jinja.NewDict()                          // without our function
+				for _, key := range []string{"messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token", "enable_thinking", "thinking", "functions", "datetime"} {
 					if v, ok := vars.Get(key); ok {
 						pyVars.Set(key, v)
 					}

@@ -276,7 +276,13 @@ next:
 	return out, nil
 }
 
+// noArgs are the arguments of a call without any; nobody changes them.
+var noArgs = &args{}
+
 func (st *state) evalArgs(a *argExprs, sc *scope) (*args, error) {
+	if len(a.pos)+len(a.kw) == 0 && a.star == nil && a.dblStar == nil {
+		return noArgs, nil
+	}
 	if err := st.alloc(64 + 16*(len(a.pos)+2*len(a.kw))); err != nil {
 		return nil, err
 	}
@@ -350,7 +356,7 @@ func (st *state) callWith(e *callExpr, sc *scope, caller Value) (Value, error) {
 		return nil, err
 	}
 	if caller != nil {
-		a.names, a.kw = append(a.names, "caller"), append(a.kw, caller)
+		a = &args{pos: a.pos, names: append(a.names, "caller"), kw: append(a.kw, caller)}
 	}
 	return st.call(fn, a)
 }

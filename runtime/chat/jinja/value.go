@@ -155,8 +155,10 @@ func (st *state) dictSet(d *Dict, key, v Value) error {
 	if err != nil {
 		return err
 	}
-	if err := st.alloc(dictItemBytes); err != nil {
-		return err
+	if _, ok := d.index[h]; !ok {
+		if err := st.alloc(dictItemBytes); err != nil {
+			return err
+		}
 	}
 	d.put(h, key, v)
 	return nil
