@@ -257,12 +257,16 @@ func (r *reader) ints(key string) []int32 {
 		return convert[int32](v)
 	case []int16:
 		return convert[int32](v)
+	case []uint64:
+		return convert[int32](v)
+	case []int64:
+		return convert[int32](v)
 	}
 	r.wrong(key, a, "a list of integers")
 	return nil
 }
 
-func convert[T, F int8 | uint8 | int16 | uint16 | int32 | uint32 | float32 | float64](from []F) []T {
+func convert[T, F int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | uint64 | float32 | float64](from []F) []T {
 	to := make([]T, len(from))
 	for i, v := range from {
 		to[i] = T(v)

@@ -87,6 +87,20 @@ type cached struct {
 
 const cacheSize = 1 << 13 // half a MiB
 
+// trim lets go of buffers that an unusual text has made large.
+func (w *scratch) trim() {
+	const keep = 1 << 16 // elements
+	if cap(w.out) > keep {
+		w.out = nil
+	}
+	if cap(w.text) > keep {
+		w.text = nil
+	}
+	if cap(w.symbols) > keep {
+		w.symbols, w.queue = nil, nil
+	}
+}
+
 // link makes symbols a chain from its order.
 func (w *scratch) link() {
 	last := int32(len(w.symbols) - 1)

@@ -173,16 +173,12 @@ func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
 	}
 	out := make([]int32, len(w.out))
 	copy(out, w.out)
-	if cap(w.out) > keepScratch {
-		w.out = nil
-	}
+	w.trim()
 	return out
 }
 
-const (
-	maxPart     = 1 << 29 // bytes encoded in one go
-	keepScratch = 1 << 20 // elements of a buffer worth keeping for the next text
-)
+// maxPart is the number of bytes encoded in one go.
+const maxPart = 1 << 29
 
 // cut returns where to divide s so that the first part has at most max bytes: at
 // the last line end before that, if there is one.

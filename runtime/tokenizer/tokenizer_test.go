@@ -256,3 +256,15 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestOneLongWord has a word of 256 KiB, where merging pair by pair
+// over and over would never end.
+func TestOneLongWord(t *testing.T) {
+	text := strings.Repeat("thethere", 1<<15)
+	for _, g := range goldens(t) {
+		tok := g.tokenizer(t)
+		if got := tok.Decode(tok.Encode(text, tokenizer.EncodeOptions{}), false); got != text && tok.Model() != "bert" {
+			t.Errorf("%s: %d of %d bytes came back", g.Name, len(got), len(text))
+		}
+	}
+}
