@@ -22,7 +22,6 @@ type executable struct {
 	plan    *plan.Plan
 	weights *weights
 	arena   memory
-	scratch memory
 	steps   []step
 	inputs  []*graph.Node
 	ropes   []*ropeTable

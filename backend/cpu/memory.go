@@ -13,9 +13,6 @@ type memory struct {
 
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
 
-// floats is the block as float32.
-func (m memory) floats() []float32 { return floatsOf(m.bytes) }
-
 // floatsOf sees bytes, aligned to 4, as float32 in the machine's order. The
 // only machines Ledge runs on are little-endian, as its files are.
 func floatsOf(b []byte) []float32 {

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands: installs what the tests need (Debian packages and Python packages,
+# when it may), then builds, vets and runs every test. At most 30 minutes on two cores.
+#   LEDGE_TEST_OFFLINE=1   fetch nothing: tests that need a real model or a reference skip, by name
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+offline=${LEDGE_TEST_OFFLINE:-}
+
+step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
+
+step "what the tests need"
+need=()
+command -v gcc >/dev/null || need+=(gcc libc6-dev) # the race detector
+command -v python3 >/dev/null || need+=(python3)
+python3 -m pip --version >/dev/null 2>&1 || need+=(python3-pip)
+python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
+if [ ${#need[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$offline" ]; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+elif [ ${#need[@]} -gt 0 ]; then
+  echo "not installed: ${need[*]}: tests that need them skip"
+fi
+if [ -z "$offline" ]; then
+  if build/models.sh out/models; then export LEDGE_TEST_MODELS=$PWD/out/models; fi
+  # References in Python: jinja2 for chat templates, gguf for files.
+  if [ ! -x out/venv/bin/python ]; then python3 -m venv out/venv; fi
+  if out/venv/bin/python -m pip install -q --disable-pip-version-check -r build/requirements.txt; then
+    export LEDGE_TEST_PYTHON=$PWD/out/venv/bin/python
+  fi
+fi
+
+step "format"
+bad=$(gofmt -l $(git ls-files '*.go'))
+if [ -n "$bad" ]; then printf 'not gofmt-ed:\n%s\n' "$bad"; exit 1; fi
+
+step "build and vet: plain, static, other systems"
+go build ./...
+go vet ./...
+CGO_ENABLED=0 go vet -tags static ./...
+for target in android/arm64 darwin/arm64 windows/amd64 linux/arm64 linux/riscv64; do
+  echo "$target"
+  GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build ./...
+done
+
+if [ -z "$offline" ]; then
+  step "staticcheck"
+  GOFLAGS= go run "$staticcheck" ./...
+fi
+
+step "tests"
+go test -timeout 20m ./...
+
+step "race detector"
+go test -race -timeout 15m -short . ./runtime/sched ./runtime/kvcache ./runtime/engine ./runtime/hub ./backend/cpu/pool
+
+step "fuzzing, briefly"
+for pkg in $(go list ./...); do
+  dir=$(go list -f '{{.Dir}}' "$pkg")
+  for f in $(cat "$dir"/*_test.go 2>/dev/null | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(f \*testing\.F).*/\1/p'); do
+    echo "$pkg $f"
+    go test -run '^$' -fuzz "^$f\$" -fuzztime 4s "$pkg" | tail -n 1
+  done
+done
+
+step "done"
