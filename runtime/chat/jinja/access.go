@@ -199,14 +199,9 @@ func (st *state) slice(v Value, start, stop, step *int64) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := (&Range{from, to, by}).len()
-		if n == 0 {
-			return &Range{0, 0, 1}, nil
-		}
-		if by > maxRange || by < -maxRange {
-			by = 1 // n is 1 then
-		}
-		return &Range{c.at(int(from)), c.at(int(from)) + int64(n)*by*c.step, by * c.step}, nil
+		// A step past the end may as well be just past it: no overflow then.
+		by = min(max(by, -maxRange-1), maxRange+1)
+		return &Range{c.start + from*c.step, c.start + to*c.step, by * c.step}, nil
 	case *Undefined:
 		return nil, c.err()
 	}

@@ -160,6 +160,9 @@ func filterIndent(st *state, x Value, a *args) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if u, ok := x.(*Undefined); ok {
+		return nil, u.err()
+	}
 	s, err := st.str(x)
 	if err != nil {
 		return nil, err
@@ -373,6 +376,8 @@ func filterInt(st *state, x Value, a *args) (Value, error) {
 		if f, ok = parseFloat(v); !ok {
 			return otherwise, nil
 		}
+	case *Undefined:
+		return nil, v.err()
 	default:
 		return otherwise, nil
 	}
@@ -421,6 +426,9 @@ func filterFloat(st *state, x Value, a *args) (Value, error) {
 	}
 	if _, f, _, ok := number(x); ok {
 		return f, nil
+	}
+	if u, ok := x.(*Undefined); ok {
+		return nil, u.err()
 	}
 	if s, ok := x.(string); ok {
 		if f, ok := parseFloat(s); ok {

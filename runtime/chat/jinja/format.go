@@ -125,7 +125,14 @@ func (st *state) percent(format string, values Value) (Value, error) {
 	if err := p.write(format); err != nil {
 		return nil, err
 	}
-	if used < len(tuple) && dict == nil {
+	mapping := false // Python takes whatever has items for a mapping
+	switch v := values.(type) {
+	case *Dict, *Range:
+		mapping = true
+	case *List:
+		mapping = v.kind == kindList
+	}
+	if used < len(tuple) && !mapping {
 		return nil, errors.New("not all arguments converted during string formatting")
 	}
 	return p.b.String(), nil

@@ -24,11 +24,11 @@ var dictMethods = map[string]method{
 	},
 	"keys": func(st *state, recv Value, a *args) (Value, error) {
 		items, err := st.copyItems(recv.(*Dict).keys)
-		return &List{items: items, kind: kindView}, err
+		return &List{items: items, kind: kindView, label: "dict_keys"}, err
 	},
 	"values": func(st *state, recv Value, a *args) (Value, error) {
 		items, err := st.copyItems(recv.(*Dict).vals)
-		return &List{items: items, kind: kindView}, err
+		return &List{items: items, kind: kindView, label: "dict_values"}, err
 	},
 	"items": func(st *state, recv Value, a *args) (Value, error) {
 		return st.pairs(recv.(*Dict), kindView)
@@ -76,7 +76,7 @@ func (st *state) pairs(d *Dict, kind listKind) (Value, error) {
 	if err := st.allocN(len(d.keys), 4*listItemBytes); err != nil {
 		return nil, err
 	}
-	out := &List{items: make([]Value, len(d.keys)), kind: kind}
+	out := &List{items: make([]Value, len(d.keys)), kind: kind, label: "dict_items"}
 	for i, k := range d.keys {
 		out.items[i] = &List{items: []Value{k, d.vals[i]}, kind: kindTuple}
 	}

@@ -81,6 +81,8 @@ func (p *printer) repr(v Value, depth int) error {
 			if len(v.items) == 1 {
 				end = ",)"
 			}
+		case kindView:
+			open, end = v.label+"([", "])"
 		case kindGenerator:
 			return p.write("<generator object>")
 		}

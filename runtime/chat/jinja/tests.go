@@ -1,9 +1,6 @@
 package jinja
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // testFunc is what follows "is".
 type testFunc func(st *state, v Value, a *args) (bool, error)
@@ -26,13 +23,7 @@ func init() {
 		}
 	}
 	parity := func(want int64) testFunc {
-		return func(_ *state, v Value, _ *args) (bool, error) {
-			i, ok := asInt(v)
-			if !ok {
-				return false, fmt.Errorf("even and odd need an integer, not %s", typeName(v))
-			}
-			return i&1 == want, nil
-		}
+		return func(st *state, v Value, _ *args) (bool, error) { return st.remains(v, int64(2), want) }
 	}
 	tests = map[string]testFunc{
 		"defined":   is(func(v Value) bool { _, u := v.(*Undefined); return !u }),
@@ -61,17 +52,12 @@ func init() {
 		},
 		"even": parity(0),
 		"odd":  parity(1),
-		"divisibleby": func(_ *state, v Value, a *args) (bool, error) {
+		"divisibleby": func(st *state, v Value, a *args) (bool, error) {
 			p, err := a.bind("divisibleby", 1, "num")
 			if err != nil {
 				return false, err
 			}
-			i, ok1 := asInt(v)
-			n, ok2 := asInt(p[0])
-			if !ok1 || !ok2 || n == 0 {
-				return false, fmt.Errorf("divisibleby needs integers other than zero")
-			}
-			return i%n == 0, nil
+			return st.remains(v, p[0], 0)
 		},
 		"lower": textTest(strings.ToLower),
 		"upper": textTest(strings.ToUpper),
@@ -102,6 +88,15 @@ func init() {
 			tests[n] = compare(op)
 		}
 	}
+}
+
+// remains is whether want is left of v divided by n.
+func (st *state) remains(v, n Value, want int64) (bool, error) {
+	m, err := st.arith("%", v, n)
+	if err != nil {
+		return false, err
+	}
+	return st.equal(m, want)
 }
 
 func isInteger(v Value) bool {

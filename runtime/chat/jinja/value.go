@@ -41,6 +41,7 @@ type List struct {
 	items []Value
 	kind  listKind
 	names []string // of the fields of a named tuple (groupby)
+	label string   // of a view: dict_items and so on
 }
 
 // NewList makes a list.
@@ -108,6 +109,9 @@ func (d *Dict) put(h any, key, v Value) {
 // tupleKey is the hash of a tuple: its repr.
 type tupleKey string
 
+// undefinedKey is the hash of what is undefined.
+type undefinedKey struct{}
+
 // hashKey returns what identifies v as a dictionary key. Numbers that are equal
 // have the same, as in Python.
 func (st *state) hashKey(v Value) (any, error) {
@@ -127,12 +131,22 @@ func (st *state) hashKey(v Value) (any, error) {
 			return nil, fmt.Errorf("nan cannot be a key")
 		}
 		return v, nil
-	case int64, noneType, Number:
+	case int64, noneType, Number, *Func, *macro, *namespace:
 		return v, nil
+	case *Undefined:
+		return undefinedKey{}, nil
 	case *List:
 		if v.kind == kindTuple {
-			s, err := st.repr(v)
-			return tupleKey(s), err
+			s, err := st.repr(v) // which bounds the depth
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range v.items {
+				if _, err := st.hashKey(e); err != nil {
+					return nil, err
+				}
+			}
+			return tupleKey(s), nil
 		}
 	}
 	return nil, fmt.Errorf("unhashable type: '%s'", typeName(v))
