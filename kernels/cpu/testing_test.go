@@ -3,17 +3,22 @@ package cpu
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
 	"github.com/ledge-run/ledge/graph/dtype"
 )
 
-// eachLevel runs a test at every level that this processor has.
+// eachLevel runs a test at every level that this processor has, and with the
+// AVX-512 kernels interpreted if it has not that.
 func eachLevel(t *testing.T, f func(t *testing.T, k *Kernels)) {
 	t.Helper()
 	for _, l := range Levels() {
 		t.Run(l.String(), func(t *testing.T) { f(t, kernelsOf(l)) })
+	}
+	if !slices.Contains(Levels(), AVX512) {
+		t.Run("avx512 interpreted", func(t *testing.T) { f(t, interpreted(t)) })
 	}
 }
 

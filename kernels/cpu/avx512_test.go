@@ -1,0 +1,141 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/ledge-run/ledge/graph/dtype"
+)
+
+// formatNames are the names of the packed integer formats in the names of
+// kernels.
+var formatNames = [numFormats]string{
+	fmtNib16: "Nib16", fmtNib16Min: "Nib16Min", fmtNib32Min: "Nib32Min", fmtNib32Sub: "Nib32Sub", fmtNib32SubMin: "Nib32SubMin",
+	fmtIdx16: "Idx16", fmtIdx32: "Idx32", fmtByte16: "Byte16", fmtByte16Min: "Byte16Min", fmtByte32Min: "Byte32Min",
+	fmtByte32Sub: "Byte32Sub", fmtInt16: "Int16",
+}
+
+// interpreted returns the kernels of avx512_amd64.s, interpreted. The functions
+// that the level shares with AVX2 (conversions and quantisation) are plain Go.
+func interpreted(t testing.TB) *Kernels {
+	m := &machine{program: parseProgram(t, "avx512_amd64.s"), t: t}
+	tb := &table{tileRows: []int{1, 2, 4, 8}, panelRows: []int{1, 2, 3, 4, 8}}
+	tile := func(name string, args ...any) tileFunc {
+		name = fmt.Sprintf("avx512"+name, args...)
+		if m.code[name] == nil {
+			return nil
+		}
+		return func(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8) {
+			m.call(name, dst, ldd, x, ldx, w, pairs, groups, tail, curve)
+		}
+	}
+	for id, name := range formatNames {
+		for _, rows := range tb.tileRows {
+			tb.tiles[id] = append(tb.tiles[id], tile("%s%dx1", name, rows))
+		}
+		tb.twoGroups[id] = tile("%s1x2", name)
+	}
+	panel := func(typ string, rows, groups int) panelFunc {
+		name := fmt.Sprintf("avx512Panel%s%dx%d", typ, rows, groups)
+		return func(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int) {
+			m.call(name, dst, ldd, x, ldx, w, step, group, k, add, tail)
+		}
+	}
+	for _, rows := range tb.panelRows {
+		tb.panelF32 = append(tb.panelF32, panel("F32", rows, 1))
+		tb.panelF16 = append(tb.panelF16, panel("F16", rows, 1))
+		tb.panelBF16 = append(tb.panelBF16, panel("BF16", rows, 1))
+	}
+	tb.wideF32, tb.wideF16, tb.wideBF16 = panel("F32", 1, 4), panel("F16", 1, 4), panel("BF16", 1, 4)
+
+	tb.scaleRow = func(dst, x, w *float32, shift, scale float32, n int) {
+		m.call("avx512ScaleRow", dst, x, w, shift, scale, n)
+	}
+	tb.shiftScale = func(dst, x *float32, shift, scale float32, n int) {
+		m.call("avx512ShiftScale", dst, x, shift, scale, n)
+	}
+	tb.addScaled = func(dst, x *float32, scale float32, n int) { m.call("avx512AddScaled", dst, x, scale, n) }
+	tb.add = func(dst, a, b *float32, n int) { m.call("avx512Add", dst, a, b, n) }
+	tb.mul = func(dst, a, b *float32, n int) { m.call("avx512Mul", dst, a, b, n) }
+	tb.ropePairs = func(x, cos, sin *float32, n int) { m.call("avx512RopePairs", x, cos, sin, n) }
+	tb.ropeHalves = func(a, b, cos, sin *float32, n int) { m.call("avx512RopeHalves", a, b, cos, sin, n) }
+	tb.sum = func(x *float32, n int) float32 { return m.call("avx512Sum", x, n) }
+	tb.sumSquares = func(x *float32, mean float32, n int) float32 { return m.call("avx512SumSquares", x, mean, n) }
+	tb.expSum = func(dst, x *float32, top float32, n int) float32 { return m.call("avx512ExpSum", dst, x, top, n) }
+	tb.max = func(x *float32, n int) float32 { return m.call("avx512Max", x, n) }
+	tb.softCap = func(dst, x *float32, limit, twice float32, n int) { m.call("avx512SoftCap", dst, x, limit, twice, n) }
+	for op, name := range [numUnary]string{opExp: "Exp", opSiLU: "SiLU", opGELU: "GELU", opGELUErf: "GELUErf"} {
+		tb.unary[op] = func(dst, x *float32, n int) { m.call("avx512"+name, dst, x, n) }
+		tb.gated[op] = func(dst, x, up *float32, n int) { m.call("avx512"+name+"Gate", dst, x, up, n) }
+	}
+	generic := kernelsOf(Generic)
+	tb.quantize = func(dst *byte, x *float32, pairs int) {
+		generic.QuantizeRows(unsafe.Slice(dst, pairs*actBytes), unsafe.Slice(x, pairs*pairCols), 0, pairs*pairCols, 0, 1)
+	}
+	tb.toF16 = func(dst *byte, x *float32, n int) { generic.F32ToF16(unsafe.Slice(dst, 32*n), unsafe.Slice(x, 16*n)) }
+	tb.fromF16 = func(dst *float32, x *byte, n int) { generic.F16ToF32(unsafe.Slice(dst, 16*n), unsafe.Slice(x, 32*n)) }
+	tb.scatterF16 = func(dst *byte, x *float32, n int) {
+		generic.scatter(unsafe.Slice(dst, 256*n-30), unsafe.Slice(x, 8*n), 2)
+	}
+	return &Kernels{AVX512, tb}
+}
+
+// TestAVX512AgreesWithAVX2 holds more than the contract asks: the two levels do
+// the same operations in the same order, so their results have the same bits. A
+// processor with AVX-512 compares itself with the interpreter, too.
+func TestAVX512AgreesWithAVX2(t *testing.T) {
+	if !slices.Contains(Levels(), AVX2) {
+		t.Skip("this processor has no AVX2 to compare with")
+	}
+	agree(t, kernelsOf(AVX2), interpreted(t))
+	if slices.Contains(Levels(), AVX512) {
+		agree(t, kernelsOf(AVX512), kernelsOf(AVX2))
+	} else {
+		t.Log("this processor has no AVX-512 with VNNI: its kernels ran interpreted only")
+	}
+}
+
+func agree(t *testing.T, a, b *Kernels) {
+	both := func(what string, n int, f func(k *Kernels, dst []float32)) {
+		t.Helper()
+		x, y := make([]float32, n), make([]float32, n)
+		f(a, x)
+		f(b, y)
+		sameBits(t, what, y, x)
+	}
+	for _, dt := range packedTypes {
+		for _, m := range []int{1, 3, 15} {
+			p := newProduct(t, a, dt, 37, 256, m)
+			both(fmt.Sprintf("%v, %d rows", dt, m), m*37, func(k *Kernels, dst []float32) {
+				k.MatMul(dst, 37, p.x, m, p.w, 0, p.w.Groups())
+			})
+		}
+	}
+	for _, n := range lengths {
+		x, y := wide(n), randoms(newRand(uint64(n)), n)
+		for name, f := range map[string]func(k *Kernels, dst []float32){
+			"exp":       func(k *Kernels, dst []float32) { k.Exp(dst, x) },
+			"silu":      func(k *Kernels, dst []float32) { k.SiLU(dst, x) },
+			"geglu":     func(k *Kernels, dst []float32) { k.GeGLU(dst, x, y) },
+			"gegluerf":  func(k *Kernels, dst []float32) { k.GeGLUErf(dst, x, y) },
+			"softcap":   func(k *Kernels, dst []float32) { k.SoftCap(dst, x, 7) },
+			"softmax":   func(k *Kernels, dst []float32) { k.Softmax(dst, x, n) },
+			"rmsnorm":   func(k *Kernels, dst []float32) { k.RMSNorm(dst, x, y, n, 1e-6) },
+			"layernorm": func(k *Kernels, dst []float32) { k.LayerNorm(dst, x, y, y, n, 1e-6) },
+			"max":       func(k *Kernels, dst []float32) { dst[0] = k.Max(x) },
+			"pairs":     func(k *Kernels, dst []float32) { copy(dst, x); k.RoPE(dst, n, x[:n/2], y[:n/2], RopePairs) },
+			"halves":    func(k *Kernels, dst []float32) { copy(dst, x); k.RoPE(dst, n, x[:n/2], y[:n/2], RopeHalves) },
+		} {
+			both(fmt.Sprintf("%s of %d", name, n), n, f)
+		}
+	}
+	for _, typ := range []dtype.DType{dtype.F16, dtype.F32} {
+		c := newCache(a, Attention{KV: KV{1, 72, 40, typ}, Group: 3, Len: 300, Scale: 0.1, SoftCap: 20}, 3)
+		q := randoms(newRand(9), 5*3*72)
+		both(fmt.Sprintf("attention over %v", typ), 5*3*40, func(k *Kernels, dst []float32) {
+			copy(dst, c.run(t, k, q, []int32{200, 255, 256, 298, 299}))
+		})
+	}
+}

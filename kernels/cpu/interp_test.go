@@ -1,0 +1,543 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// An interpreter of the instructions in avx512_amd64.s, so that those kernels are
+// tested on machines without AVX-512. What it takes instructions to mean is
+// written from Intel's manual; operands are in the order of Go's assembler, the
+// reverse of the manual's.
+
+type operandKind uint8
+
+const (
+	opImm operandKind = iota
+	opGPR
+	opVec // X, Y or Z register
+	opMask
+	opMem
+	opLabel
+)
+
+type operand struct {
+	kind        operandKind
+	n           int // immediate, register, or target of a jump
+	width       int // bytes of a vector register
+	base, index int // registers of an address, -1: none
+	scale, disp int
+	symbol      string // base of an address instead: "FP", "SP" or data
+	label       string
+}
+
+type instruction struct {
+	name string
+	args []operand
+	line int
+}
+
+type program struct {
+	code  map[string][]instruction
+	data  map[string][]byte
+	frame map[string]int
+}
+
+var gprNames = []string{"AX", "BX", "CX", "DX", "SI", "DI", "R8", "R9", "R10", "R11", "R12", "R13"}
+
+func parseProgram(t testing.TB, file string) *program {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{map[string][]instruction{}, map[string][]byte{}, map[string]int{}}
+	var fn string
+	labels := map[string]int{}
+	finish := func() {
+		for i, ins := range p.code[fn] {
+			for j, a := range ins.args {
+				if a.kind == opLabel {
+					p.code[fn][i].args[j].n = labels[a.label]
+				}
+			}
+		}
+		clear(labels)
+	}
+	for n, line := range strings.Split(string(text), "\n") {
+		if i := strings.Index(line, "//"); i >= 0 {
+			line = line[:i]
+		}
+		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch {
+		case name == "" || name == "GLOBL" || strings.HasPrefix(name, "#"):
+		case name == "DATA":
+			var sym string
+			var off int
+			var v uint64
+			place, value, _ := strings.Cut(rest, ", ")
+			sym, place, _ = strings.Cut(place, "+")
+			off, _ = strconv.Atoi(place[:strings.Index(place, "(")])
+			v, err = strconv.ParseUint(strings.TrimPrefix(value, "$"), 0, 64)
+			if err != nil {
+				t.Fatalf("%s:%d: %v", file, n+1, err)
+			}
+			p.data[sym] = binary.LittleEndian.AppendUint64(p.data[sym][:off], v)
+		case name == "TEXT":
+			finish()
+			fn = strings.TrimPrefix(rest[:strings.Index(rest, "(")], "·")
+			size := rest[strings.LastIndex(rest, "$")+1:]
+			p.frame[fn], _ = strconv.Atoi(size[:strings.Index(size, "-")])
+		case strings.HasSuffix(name, ":"):
+			labels[strings.TrimSuffix(name, ":")] = len(p.code[fn])
+		default:
+			ins := instruction{name: name, line: n + 1}
+			for _, a := range strings.Split(rest, ", ") {
+				if a != "" {
+					ins.args = append(ins.args, parseOperand(a))
+				}
+			}
+			p.code[fn] = append(p.code[fn], ins)
+		}
+	}
+	finish()
+	return p
+}
+
+func gpr(s string) int {
+	for i, n := range gprNames {
+		if n == s {
+			return i
+		}
+	}
+	return -1
+}
+
+func parseOperand(s string) operand {
+	number := func(s string) int { n, _ := strconv.ParseInt(s, 0, 64); return int(n) }
+	if strings.HasPrefix(s, "$") {
+		return operand{kind: opImm, n: number(s[1:])}
+	}
+	if n := gpr(s); n >= 0 {
+		return operand{kind: opGPR, n: n}
+	}
+	if w, ok := map[byte]int{'X': 16, 'Y': 32, 'Z': 64}[s[0]]; ok {
+		if n, err := strconv.Atoi(s[1:]); err == nil {
+			return operand{kind: opVec, n: n, width: w}
+		}
+	}
+	if s[0] == 'K' && len(s) == 2 {
+		return operand{kind: opMask, n: int(s[1] - '0')}
+	}
+	open := strings.Index(s, "(")
+	if open < 0 {
+		return operand{kind: opLabel, label: s}
+	}
+	o := operand{kind: opMem, base: -1, index: -1}
+	front := s[:open]
+	parts := strings.Split(strings.Trim(strings.ReplaceAll(s[open:], ")(", " "), "()"), " ")
+	switch parts[0] {
+	case "FP", "SB":
+		o.symbol = "FP"
+		if parts[0] == "SB" {
+			o.symbol, _, _ = strings.Cut(front, "+")
+		}
+		if _, off, ok := strings.Cut(front, "+"); ok {
+			o.disp = number(off)
+		}
+	case "SP":
+		o.symbol, o.disp = "SP", number(front)
+	default:
+		o.base, o.disp = gpr(parts[0]), number(front)
+	}
+	if len(parts) > 1 {
+		reg, scale, _ := strings.Cut(parts[1], "*")
+		o.index, o.scale = gpr(reg), number(scale)
+	}
+	return o
+}
+
+// machine is the state of a processor.
+type machine struct {
+	*program
+	t           testing.TB
+	r           [16]uint64
+	z           [32][64]byte
+	k           [8]uint64
+	diff        int64 // result of the last comparison: negative, zero, positive
+	args, stack []byte
+}
+
+func (m *machine) address(o operand) unsafe.Pointer {
+	switch {
+	case o.symbol == "FP":
+		return unsafe.Pointer(&m.args[o.disp])
+	case o.symbol == "SP":
+		return unsafe.Pointer(&m.stack[o.disp])
+	case o.symbol != "":
+		return unsafe.Pointer(&m.data[o.symbol][o.disp])
+	}
+	a := m.r[o.base] + uint64(o.disp)
+	if o.index >= 0 {
+		a += m.r[o.index] * uint64(o.scale)
+	}
+	return unsafe.Add(nil, int(a))
+}
+
+func (m *machine) memory(o operand, n int) []byte { return unsafe.Slice((*byte)(m.address(o)), n) }
+
+func (m *machine) fail(i instruction) { m.t.Fatalf("line %d: cannot interpret %s", i.line, i.name) }
+
+// call runs a function with its arguments, and returns its result.
+func (m *machine) call(name string, args ...any) float32 {
+	m.args = m.args[:0]
+	for _, a := range args {
+		switch a := a.(type) {
+		case float32:
+			m.args = binary.LittleEndian.AppendUint32(m.args, math.Float32bits(a))
+			continue
+		default:
+			for len(m.args)%8 != 0 {
+				m.args = append(m.args, 0)
+			}
+			var v uint64
+			switch a := a.(type) {
+			case int:
+				v = uint64(a)
+			case *float32:
+				v = uint64(uintptr(unsafe.Pointer(a)))
+			case *byte:
+				v = uint64(uintptr(unsafe.Pointer(a)))
+			case *int8:
+				v = uint64(uintptr(unsafe.Pointer(a)))
+			}
+			m.args = binary.LittleEndian.AppendUint64(m.args, v)
+		}
+	}
+	for len(m.args)%8 != 0 {
+		m.args = append(m.args, 0)
+	}
+	ret := len(m.args)
+	m.args = append(m.args, make([]byte, 8)...)
+	code := m.code[name]
+	if code == nil {
+		m.t.Fatalf("no function %s", name)
+	}
+	m.stack = make([]byte, m.frame[name]+8)
+	for i := range m.r { // what a function finds is arbitrary
+		m.r[i] = 0xdeadbeef00000000
+	}
+	for i := range m.z {
+		for j := range m.z[i] {
+			m.z[i][j] = 0xff
+		}
+	}
+	for pc := 0; code[pc].name != "RET"; {
+		if next := m.step(code[pc]); next >= 0 {
+			pc = next
+		} else {
+			pc++
+		}
+	}
+	return loadF32(m.args[ret:])
+}
+
+// step executes an instruction and returns where a jump goes, or -1.
+func (m *machine) step(i instruction) int {
+	a := i.args
+	word := func(o operand) uint64 {
+		switch o.kind {
+		case opImm:
+			return uint64(o.n)
+		case opGPR:
+			return m.r[o.n]
+		}
+		return binary.LittleEndian.Uint64(m.memory(o, 8))
+	}
+	last := len(a) - 1
+	jump := func(take bool) int {
+		if take {
+			return a[0].n
+		}
+		return -1
+	}
+	switch i.name {
+	case "MOVQ":
+		m.r[a[1].n] = word(a[0])
+	case "MOVL":
+		m.r[a[1].n] = uint64(uint32(word(a[0])))
+	case "LEAQ":
+		m.r[a[1].n] = uint64(uintptr(m.address(a[0])))
+	case "ADDQ":
+		m.r[a[1].n] += word(a[0])
+	case "SUBQ":
+		m.r[a[1].n] -= word(a[0])
+		m.diff = int64(m.r[a[1].n])
+	case "SUBL":
+		m.r[a[1].n] = uint64(uint32(m.r[a[1].n] - word(a[0])))
+	case "SHLL":
+		m.r[a[1].n] = uint64(uint32(m.r[a[1].n] << (word(a[0]) & 31)))
+	case "IMUL3Q":
+		m.r[a[2].n] = word(a[0]) * word(a[1])
+	case "DECQ":
+		m.r[a[0].n]--
+		m.diff = int64(m.r[a[0].n])
+	case "CMPQ":
+		m.diff = int64(word(a[0]) - word(a[1]))
+	case "TESTQ":
+		m.diff = int64(word(a[0]) & word(a[1]))
+	case "JMP":
+		return a[0].n
+	case "JZ":
+		return jump(m.diff == 0)
+	case "JNZ", "JNE":
+		return jump(m.diff != 0)
+	case "JLT":
+		return jump(m.diff < 0)
+	case "JGE":
+		return jump(m.diff >= 0)
+	case "PREFETCHT0", "VZEROUPPER":
+	case "KMOVW":
+		m.k[a[1].n] = m.r[a[0].n] & 0xffff
+	case "VMOVSS":
+		copy(m.memory(a[1], 4), m.z[a[0].n][:4])
+	default:
+		if a[last].kind == opMem {
+			m.store(i)
+		} else {
+			m.vector(i)
+		}
+	}
+	return -1
+}
+
+// store is VMOVUPS to memory, perhaps under a mask.
+func (m *machine) store(i instruction) {
+	a := i.args
+	if i.name != "VMOVUPS" {
+		m.fail(i)
+	}
+	src := m.z[a[0].n]
+	if len(a) == 2 {
+		copy(m.memory(a[1], a[0].width), src[:])
+		return
+	}
+	for l := range a[0].width / 4 {
+		if m.k[a[1].n]>>l&1 != 0 {
+			to := a[2]
+			to.disp += 4 * l
+			copy(m.memory(to, 4), src[4*l:4*l+4])
+		}
+	}
+}
+
+// fma32 is a*b + c rounded once: the product is exact in 64 bits, the sum is
+// rounded to odd there, after which rounding to 32 bits is right.
+func fma32(a, b, c float32) float32 {
+	p, q := float64(a)*float64(b), float64(c)
+	s := p + q
+	if math.IsInf(s, 0) || s != s || s == 0 {
+		return float32(s)
+	}
+	v := s - p
+	if e := (p - (s - v)) + (q - v); e != 0 {
+		bits := math.Float64bits(s)
+		if (e < 0) != (s < 0) {
+			bits--
+		}
+		s = math.Float64frombits(bits | 1)
+	}
+	return float32(s)
+}
+
+// float operations of two operands: x is the manual's first source, y its second.
+var floatOps = map[string]func(x, y float32) float32{
+	"VADDPS": func(x, y float32) float32 { return x + y },
+	"VSUBPS": func(x, y float32) float32 { return x - y },
+	"VMULPS": func(x, y float32) float32 { return x * y },
+	"VDIVPS": func(x, y float32) float32 { return x / y },
+	"VMAXPS": func(x, y float32) float32 {
+		if x > y {
+			return x
+		}
+		return y
+	},
+	"VMINPS": func(x, y float32) float32 {
+		if x < y {
+			return x
+		}
+		return y
+	},
+}
+
+// operations of words of 32 bits.
+var wordOps = map[string]func(x, y uint32) uint32{
+	"VPADDD": func(x, y uint32) uint32 { return x + y },
+	"VPSUBD": func(x, y uint32) uint32 { return x - y },
+	"VPANDD": func(x, y uint32) uint32 { return x & y },
+	"VPXORD": func(x, y uint32) uint32 { return x ^ y },
+	"VANDPS": func(x, y uint32) uint32 { return x & y },
+	"VORPS":  func(x, y uint32) uint32 { return x | y },
+	"VXORPS": func(x, y uint32) uint32 { return x ^ y },
+}
+
+// fused operations: d is the destination, x and y the manual's second and third
+// operands, l the lane.
+var fusedOps = map[string]func(d, x, y float32, l int) float32{
+	"VFMADD213PS":  func(d, x, y float32, l int) float32 { return fma32(x, d, y) },
+	"VFMADD231PS":  func(d, x, y float32, l int) float32 { return fma32(x, y, d) },
+	"VFMSUB231PS":  func(d, x, y float32, l int) float32 { return fma32(x, y, -d) },
+	"VFNMADD231PS": func(d, x, y float32, l int) float32 { return fma32(-x, y, d) },
+	"VFMADDSUB231PS": func(d, x, y float32, l int) float32 {
+		if l%2 == 0 {
+			d = -d
+		}
+		return fma32(x, y, d)
+	},
+}
+
+// vector executes an instruction whose destination is a vector or mask register.
+func (m *machine) vector(i instruction) {
+	a := i.args
+	name, broadcast := strings.CutSuffix(i.name, ".BCST")
+	dst := a[len(a)-1]
+	w := dst.width
+	if dst.kind == opMask {
+		w = 64
+	}
+	src := func(o operand, n int) (b [64]byte) {
+		switch {
+		case o.kind == opVec:
+			return m.z[o.n]
+		case broadcast:
+			for l := 0; l < n; l += 4 {
+				copy(b[l:], m.memory(o, 4))
+			}
+		default:
+			copy(b[:], m.memory(o, n))
+		}
+		return b
+	}
+	var out [64]byte
+	lanes := func(f func(l int)) {
+		for l := range w / 4 {
+			f(l)
+		}
+	}
+	u32 := func(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
+	put := func(l int, v uint32) { binary.LittleEndian.PutUint32(out[4*l:], v) }
+	if f := floatOps[name]; f != nil {
+		x, y := src(a[1], w), src(a[0], w)
+		lanes(func(l int) { putF32(out[4*l:], f(loadF32(x[4*l:]), loadF32(y[4*l:]))) })
+	} else if f := wordOps[name]; f != nil {
+		x, y := src(a[1], w), src(a[0], w)
+		lanes(func(l int) { put(l, f(u32(x[4*l:]), u32(y[4*l:]))) })
+	} else if f := fusedOps[name]; f != nil {
+		d, x, y := m.z[dst.n], src(a[1], w), src(a[0], w)
+		lanes(func(l int) { putF32(out[4*l:], f(loadF32(d[4*l:]), loadF32(x[4*l:]), loadF32(y[4*l:]), l)) })
+	} else {
+		switch name {
+		case "VMOVUPS", "VMOVAPS", "VMOVDQU32":
+			out = src(a[0], w)
+		case "VMOVUPS.Z", "VMOVAPS.Z":
+			lanes(func(l int) {
+				if m.k[a[1].n]>>l&1 == 0 {
+					return // not even read
+				}
+				if o := a[0]; o.kind == opMem {
+					o.disp += 4 * l
+					copy(out[4*l:4*l+4], m.memory(o, 4))
+				} else {
+					copy(out[4*l:4*l+4], m.z[o.n][4*l:])
+				}
+			})
+		case "VBLENDMPS": // the mask takes lanes of the second source
+			x, y := src(a[1], w), src(a[0], w)
+			lanes(func(l int) {
+				from := x
+				if m.k[a[2].n]>>l&1 != 0 {
+					from = y
+				}
+				copy(out[4*l:4*l+4], from[4*l:])
+			})
+		case "VBROADCASTSS", "VPBROADCASTD":
+			x := src(a[0], 4)
+			lanes(func(l int) { copy(out[4*l:], x[:4]) })
+		case "VBROADCASTI32X4":
+			x := src(a[0], 16)
+			for l := 0; l < w; l += 16 {
+				copy(out[l:], x[:16])
+			}
+		case "VCVTDQ2PS":
+			x := src(a[0], w)
+			lanes(func(l int) { putF32(out[4*l:], float32(int32(u32(x[4*l:])))) })
+		case "VCVTPH2PS":
+			x := src(a[0], w/2)
+			lanes(func(l int) { putF32(out[4*l:], loadF16(x[2*l:])) })
+		case "VPMOVZXWD":
+			x := src(a[0], w/2)
+			lanes(func(l int) { put(l, uint32(loadHalf(x[2*l:]))) })
+		case "VPMOVZXDQ":
+			x := src(a[0], w/2)
+			for l := range w / 8 {
+				put(2*l, u32(x[4*l:]))
+			}
+		case "VMOVSLDUP":
+			x := src(a[0], w)
+			lanes(func(l int) { put(l, u32(x[4*(l&^1):])) })
+		case "VPERMILPS":
+			x := src(a[1], w)
+			lanes(func(l int) { put(l, u32(x[4*(l&^3|a[0].n>>(2*(l&3))&3):])) })
+		case "VPSLLD":
+			x := src(a[1], w)
+			lanes(func(l int) { put(l, u32(x[4*l:])<<a[0].n) })
+		case "VPSRLW":
+			x := src(a[1], w)
+			for l := 0; l < w; l += 2 {
+				putHalf(out[l:], loadHalf(x[l:])>>a[0].n)
+			}
+		case "VPSHUFB":
+			table, index := src(a[1], w), src(a[0], w)
+			for l := range w {
+				if index[l]&0x80 == 0 {
+					out[l] = table[l&^15|int(index[l]&15)]
+				}
+			}
+		case "VPDPBUSD":
+			x, y := src(a[1], w), src(a[0], w)
+			out = m.z[dst.n]
+			lanes(func(l int) {
+				sum := int32(u32(out[4*l:]))
+				for j := 4 * l; j < 4*l+4; j++ {
+					sum += int32(x[j]) * int32(int8(y[j]))
+				}
+				put(l, uint32(sum))
+			})
+		case "VEXTRACTF64X4":
+			copy(out[:32], m.z[a[1].n][32*a[0].n:])
+		case "VEXTRACTF128":
+			copy(out[:16], m.z[a[1].n][16*a[0].n:])
+		case "VCMPPS":
+			x, y := src(a[2], w), src(a[1], w)
+			if a[0].n != 21 { // not less than, or unordered
+				m.fail(i)
+			}
+			m.k[dst.n] = 0
+			lanes(func(l int) {
+				if !(loadF32(x[4*l:]) < loadF32(y[4*l:])) {
+					m.k[dst.n] |= 1 << l
+				}
+			})
+			return
+		default:
+			m.fail(i)
+		}
+	}
+	clear(out[w:])
+	m.z[dst.n] = out
+}
