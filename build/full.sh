@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# What takes too long for every change: the peer is built from source, and everything is compared with it; fuzzing runs
+# for minutes. The log is docs/full.log: commit it.
+#   LEDGE_TEST_LLAMA=DIR   a llama.cpp that is built already (see build/llama.sh)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec > >(tee docs/full.log) 2>&1
+export GOTOOLCHAIN=local
+step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
+
+echo "commit $(git rev-parse HEAD) $(git diff --quiet || echo with local changes)"
+go version
+grep -m1 'model name' /proc/cpuinfo || true
+
+step "models, peer, references"
+build/models.sh out/models
+export LEDGE_TEST_MODELS=$PWD/out/models
+if [ -z "${LEDGE_TEST_LLAMA:-}" ]; then
+  build/llama.sh out/llama
+  export LEDGE_TEST_LLAMA=$PWD/out/llama
+fi
+[ -x out/venv/bin/python ] || python3 -m venv out/venv
+out/venv/bin/python -m pip install -q --disable-pip-version-check -r build/requirements.txt
+export LEDGE_TEST_PYTHON=$PWD/out/venv/bin/python
+export PATH=$PWD/out/venv/bin:$PATH
+
+step "tokenizer: every vocabulary of llama.cpp, and its speed"
+LEDGE_TEST_ALL_VOCABS=1 LEDGE_TEST_SPEED=1 go test -count=1 -v -run 'Suites|Against|Speed' ./runtime/tokenizer |
+  grep -vE '^(=== RUN|    --- PASS)'
+
+step "chat: every template of llama.cpp against jinja2"
+go test -count=1 -v -run Conformance ./runtime/chat | grep -vE '^(=== RUN|        --- PASS)' | tail -n 40
+
+step "files: what llama.cpp and the gguf package wrote"
+go test -count=1 ./runtime/weights/gguf ./graph/dtype
+
+step "perplexity and text of the real models"
+go test -count=1 -v -timeout 30m ./runtime/eval ./runtime/engine -run 'Perplexity|GreedyText' | grep -v '=== RUN'
+
+step "perplexity side by side"
+go build -o out/ledge ./cmd/ledge
+for model in "$LEDGE_TEST_MODELS"/*.gguf; do
+  for text in GPL-3 GPL-2; do
+    file=/usr/share/common-licenses/$text
+    [ -r "$file" ] || continue
+    printf '%s %s ledge %s llama.cpp ' "$(basename "$model")" "$text" \
+      "$(out/ledge perplexity -m "$model" -f "$file" -c 512 --chunks 6 --json 2>/dev/null)"
+    "$LEDGE_TEST_LLAMA"/bin/llama-perplexity -m "$model" -f "$file" -c 512 --chunks 6 2>&1 | grep -o 'Final estimate.*'
+  done
+done
+
+step "speed side by side, alternated (ratios; a shared machine is noisy)"
+model=$LEDGE_TEST_MODELS/smollm2-135m-instruct-q4_1.gguf
+for round in 1 2 3; do
+  for t in 1 2; do
+    out/ledge bench -m "$model" -p 512 -n 64 -t $t -r 2 -o csv 2>/dev/null | cut -c1-400
+    "$LEDGE_TEST_LLAMA"/bin/llama-bench -m "$model" -p 512 -n 64 -t $t -r 2 -o md 2>/dev/null | grep -E 'pp512|tg64'
+  done
+done
+
+step "fuzzing, 60 s a target"
+for pkg in $(go list ./...); do
+  dir=$(go list -f '{{.Dir}}' "$pkg")
+  for f in $(cat "$dir"/*_test.go 2>/dev/null | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(f \*testing\.F).*/\1/p'); do
+    echo "$pkg $f"
+    go test -run '^$' -fuzz "^$f\$" -fuzztime 60s "$pkg" | tail -n 1
+  done
+done
+step "done"
