@@ -60,6 +60,7 @@ type Model struct {
 	state      backend.State
 	sched      *sched.Scheduler
 	runner     *runner
+	class      string // see className
 
 	chatOnce sync.Once
 	chat     *chat.Template
@@ -157,6 +158,7 @@ func (m *Model) load(ctx context.Context) error {
 		return err
 	}
 	m.runner = r
+	m.class = className(m.File, r.first, m.device.Info().Numerics.String())
 	specs, total := r.weightSpecs(m.File)
 	report := func(done int64) {
 		if m.Options.Progress != nil {

@@ -104,8 +104,8 @@ func (m *Model) CheckPrompt(prompt []int32) error {
 		return ErrEmptyPrompt
 	}
 	if len(prompt) >= m.Options.Context {
-		return fmt.Errorf("the prompt has %d tokens, the context holds %d with the answer: shorten it, or ask for a larger context (the model was trained for %d)",
-			len(prompt), m.Options.Context, m.Network.Info().Context)
+		return &sched.ErrTooLong{Tokens: len(prompt), Limit: m.Options.Context, Advice: fmt.Sprintf(
+			"shorten the prompt, which needs room for an answer, or ask for a larger context (the model was trained for %d)", m.Network.Info().Context)}
 	}
 	return nil
 }

@@ -319,6 +319,17 @@ func (s *Scheduler) Stats() Stats {
 	return Stats{s.cache.Pages(), s.cache.Free()}
 }
 
-func tooLong(have, more, limit int) error {
-	return fmt.Errorf("%d tokens and %d more do not fit the context of %d", have, more, limit)
+// ErrTooLong reports a sequence that would be longer than the context.
+type ErrTooLong struct {
+	Tokens int // of the sequence
+	Limit  int
+	Advice string // what to do about it, may be empty
+}
+
+func (e *ErrTooLong) Error() string {
+	text := fmt.Sprintf("%d tokens do not fit the context of %d", e.Tokens, e.Limit)
+	if e.Advice != "" {
+		text += ": " + e.Advice
+	}
+	return text
 }

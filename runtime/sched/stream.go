@@ -74,7 +74,7 @@ func (st *Stream) runEach(ctx context.Context, tokens []int32, want Want, each f
 		return nil
 	}
 	if st.Len()+len(tokens) > st.Limit() {
-		return tooLong(st.Len(), len(tokens), st.Limit())
+		return &ErrTooLong{Tokens: st.Len() + len(tokens), Limit: st.Limit()}
 	}
 	s := st.s
 	s.mu.Lock()

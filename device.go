@@ -1,0 +1,40 @@
+package ledge
+
+import (
+	"slices"
+
+	"github.com/ledge-run/ledge/backend"
+)
+
+// Device describes a device.
+type Device struct {
+	Name        string // unique among devices: "cpu", "vulkan0"
+	Driver      string // "cpu", "vulkan", ...
+	Description string
+	Kind        string // "cpu", "gpu", "npu"
+	MemoryTotal uint64 // bytes, 0 if unknown
+	MemoryFree  uint64 // bytes when the model was opened, 0 if unknown
+	Features    []string
+	Numerics    string // results are bit-identical within this class
+}
+
+// Candidate is a device that was considered, or a driver without devices.
+type Candidate struct {
+	Driver string
+	Device Device // without a name if the driver found none
+	Reason string // why it was picked or not
+	Picked bool
+}
+
+func deviceOf(i backend.Info) Device {
+	return Device{
+		Name: i.Name, Driver: i.Backend, Description: i.Description, Kind: string(i.Kind),
+		MemoryTotal: i.Memory.Total, MemoryFree: i.Memory.Free,
+		Features: slices.Clone(i.Features), Numerics: i.Numerics.String(),
+	}
+}
+
+func (d Device) clone() Device {
+	d.Features = slices.Clone(d.Features)
+	return d
+}

@@ -1,0 +1,60 @@
+package ledge
+
+import (
+	"fmt"
+
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/engine"
+)
+
+// Option changes how a model is opened. Options do not change once made and may
+// be used again.
+type Option struct{ apply func(*config) }
+
+type config struct {
+	o   engine.Options
+	err error
+}
+
+// WithDevice asks for a device ("vulkan0") or a driver ("vulkan") by name. If it
+// is missing or does not work, Open fails; it never runs elsewhere instead. The
+// default, "" or "auto", is the best device that works.
+func WithDevice(name string) Option {
+	return Option{func(c *config) { c.o.Device = name }}
+}
+
+// WithThreads sets the number of threads of the processor's device; 0, the
+// default, is one for each fast core.
+func WithThreads(n int) Option { return Option{func(c *config) { c.o.Threads = n }} }
+
+// WithContext sets how many tokens a sequence may have, prompt and answer
+// together: at most what the model was trained for. The default, 0, is that, or
+// 4,096 if it is less.
+func WithContext(tokens int) Option { return Option{func(c *config) { c.o.Context = tokens }} }
+
+// WithSequences sets how many full contexts the cache has room for; the default
+// is 1. More sessions than that may be open as long as they are shorter.
+func WithSequences(n int) Option { return Option{func(c *config) { c.o.Sequences = n }} }
+
+// WithBatch sets how many tokens are run at once at most: the size of a
+// prompt's pieces. The default, 0, is 512; less saves memory.
+func WithBatch(tokens int) Option { return Option{func(c *config) { c.o.Batch = tokens }} }
+
+// WithCacheType sets how keys and values are stored: "f16", the default, or
+// "f32".
+func WithCacheType(name string) Option {
+	return Option{func(c *config) {
+		d, err := dtype.Parse(name)
+		if err != nil {
+			c.err = fmt.Errorf("cache type: %w; use f16 or f32", err)
+			return
+		}
+		c.o.CacheType = d
+	}}
+}
+
+// WithLoadProgress has f told how many of the weights' bytes are loaded. It is
+// called on the goroutine of Open.
+func WithLoadProgress(f func(done, total int64)) Option {
+	return Option{func(c *config) { c.o.Progress = f }}
+}

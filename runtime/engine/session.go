@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"io"
+)
+
+// Fork makes a session that goes on from the same place.
+func (s *Session) Fork() *Session {
+	f := &Session{m: s.m}
+	if s.stream != nil {
+		f.stream = s.stream.Fork()
+	}
+	return f
+}
+
+// Save writes the session's cache.
+func (s *Session) Save(w io.Writer) error {
+	st := s.stream
+	if st == nil {
+		st = s.m.sched.NewStream(nil)
+		defer st.Close()
+	}
+	return st.Save(w, s.m.class)
+}
+
+// Load replaces the session's cache by what Save wrote.
+func (s *Session) Load(r io.Reader) error {
+	st := s.m.sched.NewStream(nil)
+	if err := st.Load(r, s.m.class); err != nil {
+		st.Close()
+		return err
+	}
+	s.Close()
+	s.stream = st
+	return nil
+}
