@@ -5,7 +5,8 @@
 
 Each model runs twice: the file as it is, where llama.cpp rounds activations to 8 bits in a way that
 depends on the CPU, and the same weights expanded to F32 (llama-quantize, into a temporary folder),
-which is what the file means. An engine should lie between the two or near the second.
+which is what the file means. An engine should lie between the two or near the second. What
+real_models.json already holds is not measured again: delete it to start afresh.
 """
 
 import json
@@ -25,7 +26,9 @@ MODELS = ["smollm2-135m-instruct-q4_1.gguf", "gemma-3-270m-q4_k_m.gguf"]
 TEXTS = "/usr/share/common-licenses"  # Debian's package base-files
 RUNS = [("GPL-2", 512), ("Apache-2.0", 512), ("GPL-3", 512), ("GPL-2", 256)]
 PROMPTS = ["The capital of France is", "Once upon a time, there was a little", "1, 2, 3, 4, 5, 6,",
-           "The quick brown fox jumps over the lazy dog. The quick brown"]
+           "The quick brown fox jumps over the lazy dog. The quick brown",
+           "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday, Monday, Tuesday,",
+           "Every work, every page, every line. Every work, every page, every line. Every work, every"]
 NEW = 24
 
 
@@ -39,7 +42,7 @@ class Llama:
         return subprocess.run(cmd, env=self.env, capture_output=True, check=True)
 
     def perplexity(self, model: Path, text: str, ctx: int) -> dict:
-        r = self.run("llama-perplexity", "-m", model, "-f", f"{TEXTS}/{text}", "-c", ctx, "--chunks", 8, "-t", 2)
+        r = self.run("llama-perplexity", "-m", model, "-f", f"{TEXTS}/{text}", "-c", ctx, "--chunks", 8, "-t", 1)
         out = (r.stdout + r.stderr).decode()
         ppl, err = re.search(r"PPL = ([\d.]+) \+/- ([\d.]+)", out).groups()
         return dict(ppl=float(ppl), stderr=float(err), chunks=len(re.findall(r"\[\d+\][\d.]+", out)))
@@ -63,37 +66,47 @@ class Llama:
         return json.loads(r.stdout)
 
 
+def measure(llama: Llama, name: str, as_is: Path, f32: Path, m: dict, save) -> None:
+    """Fills in what m lacks, saving after each step."""
+    for prompt in PROMPTS:
+        for kind, file in (("as_is", as_is), ("f32", f32)):
+            if kind not in m["greedy"].setdefault(prompt, {}):
+                m["greedy"][prompt][kind] = llama.greedy(file, prompt)
+                print(name, prompt, kind, m["greedy"][prompt][kind], flush=True)
+                save()
+    for text, ctx in RUNS:
+        for kind, file in (("as_is", as_is), ("f32", f32)):
+            key = f"{text} -c {ctx}"
+            if kind not in m["perplexity"].setdefault(key, {}):
+                m["perplexity"][key][kind] = llama.perplexity(file, text, ctx)
+                print(name, key, kind, m["perplexity"][key][kind], flush=True)
+                save()
+
+
 def main() -> None:
     for var in ("LEDGE_TEST_LLAMA", "LEDGE_TEST_MODELS"):
         if var not in os.environ:
             sys.exit(f"real_models: set {var} (see README.md in this folder)")
     models = Path(os.environ["LEDGE_TEST_MODELS"])
     out = Path(__file__).with_name("real_models.json")
-    names = sys.argv[1:] or MODELS
-    result = json.loads(out.read_text()) if out.exists() and sys.argv[1:] else {}
+    result = json.loads(out.read_text()) if out.exists() else {}
+
+    def save() -> None:
+        out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
     with tempfile.TemporaryDirectory() as tmp:
         llama = Llama(Path(os.environ["LEDGE_TEST_LLAMA"]).resolve(), Path(tmp))
         result.update(
             made_by="build/golden/real_models.py",
-            command=f"llama-perplexity -m MODEL -f {TEXTS}/TEXT -c CTX --chunks 8 -t 2; "
+            command=f"llama-perplexity -m MODEL -f {TEXTS}/TEXT -c CTX --chunks 8 -t 1; "
                     f"llama-simple -m MODEL -n {NEW} PROMPT",
             texts={t: sha256(Path(TEXTS, t).read_bytes()).hexdigest() for t in sorted({t for t, _ in RUNS})})
-        result.setdefault("models", {})
-        for name in names:
+        for name in MODELS:
             f32 = Path(tmp) / "f32.gguf"
-            llama.run("llama-quantize", "--allow-requantize", models / name, f32, "F32", 2)
-            m = dict(sha256=sha256((models / name).read_bytes()).hexdigest(), perplexity=[], greedy=[])
-            for text, ctx in RUNS:
-                a, b = llama.perplexity(models / name, text, ctx), llama.perplexity(f32, text, ctx)
-                m["perplexity"].append(dict(text=text, ctx=ctx, chunks=a["chunks"], as_is=a["ppl"], f32=b["ppl"],
-                                            stderr=a["stderr"]))
-                print(name, m["perplexity"][-1], flush=True)
-            for prompt in PROMPTS:
-                m["greedy"].append(dict(prompt=prompt, n=NEW, as_is=llama.greedy(models / name, prompt),
-                                        f32=llama.greedy(f32, prompt)))
-                print(name, m["greedy"][-1], flush=True)
-            result["models"][name] = m
-            out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+            llama.run("llama-quantize", "--allow-requantize", models / name, f32, "F32", 1)
+            m = result.setdefault("models", {}).setdefault(name, dict(
+                sha256=sha256((models / name).read_bytes()).hexdigest(), perplexity={}, greedy={}))
+            measure(llama, name, models / name, f32, m, save)
             f32.unlink()
 
 
