@@ -36,13 +36,6 @@ func hugePages(n int) []byte {
 	return b[:n:n]
 }
 
-func benchActs(k *Kernels, cols, m int) *Acts {
-	x := randoms(newRand(1), m*cols)
-	a := &Acts{Cols: cols, F32: x, LD: cols, Q8: make([]byte, m*Q8RowBytes(cols))}
-	k.QuantizeRows(a.Q8, x, cols, cols, 0, m)
-	return a
-}
-
 // quick is the tenth percentile of durations: what an undisturbed run takes on a
 // machine that others use.
 func quick(d []time.Duration) float64 {
@@ -55,7 +48,7 @@ func quick(d []time.Duration) float64 {
 func BenchmarkGEMV(b *testing.B) {
 	const size, cols, piece = 96 << 20, 2048, 1 << 20
 	k := kernelsOf(Levels()[len(Levels())-1])
-	acts := benchActs(k, cols, 1)
+	acts := randomActs(k, cols, 1)
 	for _, dt := range packedTypes {
 		b.Run(dt.String(), func(b *testing.B) {
 			w := benchMatrix(dt, cols, size)
@@ -92,7 +85,7 @@ func BenchmarkGEMM(b *testing.B) {
 				if dt.BlockLen() == 256 {
 					k0 = 512
 				}
-				acts := benchActs(k, k0, m)
+				acts := randomActs(k, k0, m)
 				w := benchMatrix(dt, k0, 1)
 				w = benchMatrix(dt, k0, rows/GroupRows*len(w.Data))
 				dst := make([]float32, m*w.Rows)

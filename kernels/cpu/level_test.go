@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSelect(t *testing.T) {
@@ -53,9 +54,13 @@ func TestSelfCheck(t *testing.T) {
 
 func BenchmarkSelfCheck(b *testing.B) {
 	k := kernelsOf(Levels()[len(Levels())-1])
+	fastest := time.Hour
 	for b.Loop() {
+		t := time.Now()
 		if err := k.SelfCheck(); err != nil {
 			b.Fatal(err)
 		}
+		fastest = min(fastest, time.Since(t))
 	}
+	b.ReportMetric(fastest.Seconds()*1e3, "fastest-ms")
 }

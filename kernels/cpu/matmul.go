@@ -11,7 +11,8 @@ const maxTile = 8
 //
 //	dst[i*ldd+r] = sum over k of x[i,k] * w[r,k]
 //
-// Nothing else in dst is touched. w.Cols must be x.Cols. Calls on disjoint ranges
+// Nothing else in dst is touched. w.Cols must be x.Cols, and w a matrix that Pack
+// has made: of another type nothing is computed. Calls on disjoint ranges
 // may run at once.
 func (k *Kernels) MatMul(dst []float32, ldd int, x *Acts, m int, w *Matrix, group0, group1 int) {
 	p, ok := packingOf(w.DType)

@@ -49,20 +49,28 @@ func (l Layout) Pack(dst []byte, dt dtype.DType, src []byte, rows, cols, group0,
 // or columns are missing.
 type packFunc func(dst []byte, f *format, src []byte, rowBytes, n int)
 
-// packPlain transposes n rows of cols values of size bytes.
+// packPlain transposes n rows of cols values of size bytes, a few columns at a
+// time so that what is written stays in the cache.
 func packPlain(dst, src []byte, size, cols, n int) {
 	if n < GroupRows {
 		clear(dst)
 	}
-	for r := range n {
-		row := src[r*cols*size : (r+1)*cols*size]
-		if size == 4 {
-			for c := range cols {
-				binary.LittleEndian.PutUint32(dst[(c*GroupRows+r)*4:], binary.LittleEndian.Uint32(row[c*4:]))
-			}
-		} else {
-			for c := range cols {
-				binary.LittleEndian.PutUint16(dst[(c*GroupRows+r)*2:], binary.LittleEndian.Uint16(row[c*2:]))
+	const run = 64
+	for c0 := 0; c0 < cols; c0 += run {
+		c1 := min(c0+run, cols)
+		out := dst[c0*GroupRows*size : c1*GroupRows*size]
+		for r := range n {
+			row := src[(r*cols+c0)*size : (r*cols+c1)*size]
+			if size == 4 {
+				for to := out[4*r:]; len(row) >= 4; row = row[4:] {
+					binary.LittleEndian.PutUint32(to, binary.LittleEndian.Uint32(row))
+					to = to[min(4*GroupRows, len(to)):]
+				}
+			} else {
+				for to := out[2*r:]; len(row) >= 2; row = row[2:] {
+					copyHalf(to, row)
+					to = to[min(2*GroupRows, len(to)):]
+				}
 			}
 		}
 	}
@@ -131,28 +139,39 @@ type block struct {
 	scale, min [2]float32
 }
 
-// put stores block b of row r of a group.
-func (f *format) put(dst []byte, r, b int, v *block) {
-	pair := f.pairBytes()
-	out := dst[b/2*pair : (b/2+1)*pair]
-	subs := 32 / f.subLen
-	mins := out[f.scaleBytes():]
-	for s := range subs {
-		at := (b%2*subs+s)*GroupRows + r
-		f.putScale(out, at, v.scale[s])
-		if f.min {
-			f.putScale(mins, at, v.min[s])
+// A placer stores blocks in a group.
+type placer struct {
+	f                         *format
+	pair, mins, values, block int // sizes and places in a pair
+	subs                      int // sub-blocks of a block
+}
+
+func (f *format) placer() placer {
+	return placer{f, f.pairBytes(), f.scaleBytes(), f.valuesAt(), f.blockBytes(), 32 / f.subLen}
+}
+
+// put stores block b of row r.
+func (p *placer) put(dst []byte, r, b int, v *block) {
+	out := dst[b/2*p.pair : (b/2+1)*p.pair]
+	for s := range p.subs {
+		at := (b%2*p.subs+s)*GroupRows + r
+		p.f.putScale(out, at, v.scale[s])
+		if p.f.min {
+			p.f.putScale(out[p.mins:], at, v.min[s])
 		}
 	}
-	out = out[f.valuesAt()+b%2*f.blockBytes()+4*r:]
-	if f.kind <= indices {
-		for j := range 16 {
-			out[j/4*64+j%4] = v.q[j] | v.q[16+j]<<4
+	out = out[p.values+b%2*p.block+4*r:]
+	le := binary.LittleEndian
+	if p.f.kind <= indices {
+		out = out[:196]
+		for j := range 4 {
+			le.PutUint32(out[64*j:], le.Uint32(v.q[4*j:])|le.Uint32(v.q[16+4*j:])<<4)
 		}
 		return
 	}
+	out = out[:452]
 	for j := range 8 {
-		copy(out[j*64:j*64+4], v.q[4*j:4*j+4])
+		le.PutUint32(out[64*j:], le.Uint32(v.q[4*j:]))
 	}
 }
 
@@ -160,7 +179,7 @@ func (f *format) putScale(dst []byte, at int, v float32) {
 	if f.wide {
 		putF32(dst[4*at:], v)
 	} else {
-		binary.LittleEndian.PutUint16(dst[2*at:], dtype.F32ToF16(v))
+		putHalf(dst[2*at:], halfOf(v))
 	}
 }
 
@@ -168,12 +187,13 @@ func (f *format) putScale(dst []byte, at int, v float32) {
 // blockBytes apart into blocks of 32 values.
 func byBlock(dst []byte, f *format, src []byte, rowBytes, n, blockBytes, perBlock int, unpack func(out *[8]block, src []byte)) {
 	var out [8]block
+	p := f.placer()
 	for r := range n {
 		row := src[r*rowBytes : (r+1)*rowBytes]
 		for b := 0; len(row) >= blockBytes; b, row = b+perBlock, row[blockBytes:] {
 			unpack(&out, row[:blockBytes])
 			for i := range perBlock {
-				f.put(dst, r, b+i, &out[i])
+				p.put(dst, r, b+i, &out[i])
 			}
 		}
 	}

@@ -90,6 +90,14 @@ func randomWeights(t testing.TB, r *rand.Rand, dt dtype.DType, rows, cols int) (
 	return src, vals
 }
 
+// randomActs returns m rows of activations in both forms.
+func randomActs(k *Kernels, cols, m int) *Acts {
+	x := randoms(newRand(1), m*cols)
+	a := &Acts{Cols: cols, F32: x, LD: cols, Q8: make([]byte, m*Q8RowBytes(cols))}
+	k.QuantizeRows(a.Q8, x, cols, cols, 0, m)
+	return a
+}
+
 func packed(t testing.TB, dt dtype.DType, src []byte, rows, cols int) *Matrix {
 	t.Helper()
 	size, err := rows16.PackedSize(dt, rows, cols)

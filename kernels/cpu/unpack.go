@@ -20,17 +20,39 @@ func halfOf(v float32) uint16    { return dtype.F32ToF16(v) }
 func putHalf(b []byte, h uint16) { binary.LittleEndian.PutUint16(b, h) }
 func halfToF32(h uint16) float32 { return dtype.F16ToF32(h) }
 
+// Eight bytes at a time: the lower bits of each.
+const (
+	bytes1  = 0x0101010101010101
+	bytes3  = 0x0303030303030303
+	bytes15 = 0x0f0f0f0f0f0f0f0f
+)
+
+func load64(b []byte) uint64   { return binary.LittleEndian.Uint64(b) }
+func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
+
 // splitNibbles takes values 0-15 from the lower and 16-31 from the upper halves.
 func splitNibbles(q *[32]uint8, src []byte) {
-	for j, b := range src[:16] {
-		q[j], q[16+j] = b&15, b>>4
-	}
+	lo, hi := load64(src), load64(src[8:])
+	put64(q[0:], lo&bytes15)
+	put64(q[8:], hi&bytes15)
+	put64(q[16:], lo>>4&bytes15)
+	put64(q[24:], hi>>4&bytes15)
 }
+
+// fifthBits has for each byte its bits as bit 4 of eight bytes.
+var fifthBits = func() (t [256]uint64) {
+	for i := range t {
+		for j := range 8 {
+			t[i] |= uint64(i>>j&1) << (8*j + 4)
+		}
+	}
+	return t
+}()
 
 // addFifthBits adds bit j of high to value j as its bit 4.
 func addFifthBits(q *[32]uint8, high uint32) {
-	for j := range q {
-		q[j] |= uint8(high>>j&1) << 4
+	for j := range 4 {
+		put64(q[8*j:], load64(q[8*j:])|fifthBits[byte(high>>(8*j))])
 	}
 }
 
@@ -85,8 +107,8 @@ func affineBlocks(out *[8]block, b, qs []byte) {
 		s, sm := scaleMin(b[4:16], g)
 		o := &out[g]
 		o.scale[0], o.min[0] = d*s, -(m * sm)
-		for j, v := range qs[g/2*32 : g/2*32+32] {
-			o.q[j] = v >> (4 * (g % 2)) & 15
+		for j := 0; j < 32; j += 8 {
+			put64(o.q[j:], load64(qs[g/2*32+j:])>>(4*(g%2))&bytes15)
 		}
 	}
 }
@@ -101,8 +123,9 @@ func packQ5_K(dst []byte, f *format, src []byte, rowBytes, n int) {
 	byBlock(dst, f, src, rowBytes, n, 176, 8, func(out *[8]block, b []byte) {
 		affineBlocks(out, b, b[48:])
 		for g := range out {
-			for j, v := range b[16:48] {
-				out[g].q[j] |= v >> g & 1 << 4
+			for j := 0; j < 32; j += 8 {
+				q := out[g].q[j:]
+				put64(q, load64(q)|load64(b[16+j:])>>g&bytes1<<4)
 			}
 		}
 	})
@@ -117,8 +140,8 @@ func packQ2_K(dst []byte, f *format, src []byte, rowBytes, n int) {
 				sm := b[2*g+s]
 				o.scale[s], o.min[s] = d*float32(sm&15), -(m * float32(sm>>4))
 			}
-			for j, v := range b[16+g/4*32 : 16+g/4*32+32] {
-				o.q[j] = v >> (2 * (g % 4)) & 3
+			for j := 0; j < 32; j += 8 {
+				put64(o.q[j:], load64(b[16+g/4*32+j:])>>(2*(g%4))&bytes3)
 			}
 		}
 	})
@@ -134,8 +157,9 @@ func packQ3_K(dst []byte, f *format, src []byte, rowBytes, n int) {
 				low, high := packed[j%8]>>(j/8*4)&15, packed[8+j%4]>>(j/4*2)&3
 				o.scale[s] = d * float32(int(low|high<<4)-32)
 			}
-			for j, v := range b[32+g/4*32 : 32+g/4*32+32] {
-				o.q[j] = v>>(2*(g%4))&3 | b[j]>>g&1<<2
+			for j := 0; j < 32; j += 8 {
+				low, third := load64(b[32+g/4*32+j:]), load64(b[j:])
+				put64(o.q[j:], low>>(2*(g%4))&bytes3|third>>g&bytes1<<2)
 			}
 		}
 	})
@@ -151,8 +175,8 @@ func packQ6_K(dst []byte, f *format, src []byte, rowBytes, n int) {
 			}
 			low := b[64*(g/4)+32*(g%2):]
 			high := b[128+32*(g/4):]
-			for j := range o.q {
-				o.q[j] = low[j]>>(g%4/2*4)&15 | high[j]>>(2*(g%4))&3<<4
+			for j := 0; j < 32; j += 8 {
+				put64(o.q[j:], load64(low[j:])>>(g%4/2*4)&bytes15|load64(high[j:])>>(2*(g%4))&bytes3<<4)
 			}
 		}
 	})
