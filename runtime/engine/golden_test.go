@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -37,6 +36,7 @@ type goldenSequence struct {
 	Top1      []int32
 	Positions []int
 	FirstRow  int `json:"first_row"`
+	Context   int
 }
 
 func goldenModels(t *testing.T) []goldenModel {
@@ -62,16 +62,11 @@ func goldenModels(t *testing.T) []goldenModel {
 }
 
 // byContext groups the sequences by the context to open the model with: 0, the
-// default, but for longrope, whose reference takes the short factors for
-// sequences within the original 32 positions.
+// default, but for longrope, whose factors depend on it.
 func (g goldenModel) byContext() map[int][]goldenSequence {
 	out := map[int][]goldenSequence{}
 	for _, s := range g.Sequences {
-		context := 0
-		if strings.Contains(g.Name, "longrope") && len(s.Tokens) <= 32 {
-			context = 32
-		}
-		out[context] = append(out[context], s)
+		out[s.Context] = append(out[s.Context], s)
 	}
 	return out
 }
