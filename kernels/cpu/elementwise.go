@@ -46,92 +46,91 @@ func (k *Kernels) GeGLU(dst, gate, up []float32) { k.gated(opGELU, dst, gate, up
 // GeGLUErf computes GELUErf(gate) * up.
 func (k *Kernels) GeGLUErf(dst, gate, up []float32) { k.gated(opGELUErf, dst, gate, up, geluErf) }
 
-func (k *Kernels) unary(op unaryOp, dst, x []float32, f func(float32) float32) {
-	if len(x) == 0 {
-		return
-	}
-	_ = dst[len(x)-1]
-	if k.asm != nil {
-		k.asm.unary[op](&dst[0], &x[0], len(x))
-		return
-	}
-	for i, v := range x {
-		dst[i] = f(v)
+// callValues is the number of values that one call of assembly, which cannot be
+// preempted, gets of an elementwise operation.
+const callValues = 1 << 15
+
+// chunks runs f over [0, n) in ranges of at most callValues.
+func chunks(n int, f func(from, n int)) {
+	for from := 0; from < n; from += callValues {
+		f(from, min(callValues, n-from))
 	}
 }
 
+func (k *Kernels) unary(op unaryOp, dst, x []float32, f func(float32) float32) {
+	dst = dst[:len(x)]
+	if k.asm == nil {
+		for i, v := range x {
+			dst[i] = f(v)
+		}
+		return
+	}
+	kernel := k.asm.unary[op]
+	chunks(len(x), func(i, n int) { kernel(&dst[i], &x[i], n) })
+}
+
 func (k *Kernels) gated(op unaryOp, dst, x, up []float32, f func(float32) float32) {
-	if len(x) == 0 {
+	dst, up = dst[:len(x)], up[:len(x)]
+	if k.asm == nil {
+		for i, v := range x {
+			dst[i] = f(v) * up[i]
+		}
 		return
 	}
-	_, _ = dst[len(x)-1], up[len(x)-1]
-	if k.asm != nil {
-		k.asm.gated[op](&dst[0], &x[0], &up[0], len(x))
-		return
-	}
-	for i, v := range x {
-		dst[i] = f(v) * up[i]
-	}
+	kernel := k.asm.gated[op]
+	chunks(len(x), func(i, n int) { kernel(&dst[i], &x[i], &up[i], n) })
 }
 
 // SoftCap computes limit * tanh(x / limit).
 func (k *Kernels) SoftCap(dst, x []float32, limit float32) {
-	if len(x) == 0 {
+	dst = dst[:len(x)]
+	if k.asm == nil {
+		for i, v := range x {
+			dst[i] = limit * float32(math.Tanh(float64(v/limit)))
+		}
 		return
 	}
-	_ = dst[len(x)-1]
-	if k.asm != nil {
-		k.asm.softCap(&dst[0], &x[0], limit, 2/limit, len(x))
-		return
-	}
-	for i, v := range x {
-		dst[i] = limit * float32(math.Tanh(float64(v/limit)))
-	}
+	kernel := k.asm.softCap
+	chunks(len(x), func(i, n int) { kernel(&dst[i], &x[i], limit, 2/limit, n) })
 }
 
 // Add computes a + b.
 func (k *Kernels) Add(dst, a, b []float32) {
-	if len(a) == 0 {
+	dst, b = dst[:len(a)], b[:len(a)]
+	if k.asm == nil {
+		for i, v := range a {
+			dst[i] = v + b[i]
+		}
 		return
 	}
-	_, _ = dst[len(a)-1], b[len(a)-1]
-	if k.asm != nil {
-		k.asm.add(&dst[0], &a[0], &b[0], len(a))
-		return
-	}
-	for i, v := range a {
-		dst[i] = v + b[i]
-	}
+	kernel := k.asm.add
+	chunks(len(a), func(i, n int) { kernel(&dst[i], &a[i], &b[i], n) })
 }
 
 // Mul computes a * b.
 func (k *Kernels) Mul(dst, a, b []float32) {
-	if len(a) == 0 {
+	dst, b = dst[:len(a)], b[:len(a)]
+	if k.asm == nil {
+		for i, v := range a {
+			dst[i] = v * b[i]
+		}
 		return
 	}
-	_, _ = dst[len(a)-1], b[len(a)-1]
-	if k.asm != nil {
-		k.asm.mul(&dst[0], &a[0], &b[0], len(a))
-		return
-	}
-	for i, v := range a {
-		dst[i] = v * b[i]
-	}
+	kernel := k.asm.mul
+	chunks(len(a), func(i, n int) { kernel(&dst[i], &a[i], &b[i], n) })
 }
 
 // Scale computes x * s.
 func (k *Kernels) Scale(dst, x []float32, s float32) {
-	if len(x) == 0 {
+	dst = dst[:len(x)]
+	if k.asm == nil {
+		for i, v := range x {
+			dst[i] = v * s
+		}
 		return
 	}
-	_ = dst[len(x)-1]
-	if k.asm != nil {
-		k.asm.shiftScale(&dst[0], &x[0], 0, s, len(x))
-		return
-	}
-	for i, v := range x {
-		dst[i] = v * s
-	}
+	kernel := k.asm.shiftScale
+	chunks(len(x), func(i, n int) { kernel(&dst[i], &x[i], 0, s, n) })
 }
 
 // addScaled computes dst + x*s.
@@ -156,9 +155,10 @@ func (k *Kernels) F32ToF16(dst []byte, x []float32) {
 	}
 	_ = dst[2*len(x)-1]
 	i := 0
-	if k.asm != nil && len(x) >= 16 {
+	if k.asm != nil {
 		i = len(x) &^ 15
-		k.asm.toF16(&dst[0], &x[0], i/16)
+		kernel := k.asm.toF16
+		chunks(i, func(from, n int) { kernel(&dst[2*from], &x[from], n/16) })
 	}
 	for ; i < len(x); i++ {
 		putHalf(dst[2*i:], dtype.F32ToF16(x[i]))
@@ -172,9 +172,10 @@ func (k *Kernels) F16ToF32(dst []float32, x []byte) {
 	}
 	_ = x[2*len(dst)-1]
 	i := 0
-	if k.asm != nil && len(dst) >= 16 {
+	if k.asm != nil {
 		i = len(dst) &^ 15
-		k.asm.fromF16(&dst[0], &x[0], i/16)
+		kernel := k.asm.fromF16
+		chunks(i, func(from, n int) { kernel(&dst[from], &x[2*from], n/16) })
 	}
 	for ; i < len(dst); i++ {
 		dst[i] = dtype.F16ToF32(loadHalf(x[2*i:]))

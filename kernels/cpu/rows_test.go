@@ -91,6 +91,27 @@ func TestElementwise(t *testing.T) {
 // expHighest is where Exp begins to saturate.
 const expHighest = 88.72283
 
+// TestLongRows goes beyond what one call of assembly is given.
+func TestLongRows(t *testing.T) {
+	for _, l := range Levels() {
+		k, n := kernelsOf(l), 2*callValues+37
+		x, dst := wide(n), make([]float32, n)
+		half := make([]byte, 2*n)
+		k.SwiGLU(dst, x, x)
+		k.Add(x, x, x)
+		k.F32ToF16(half, dst)
+		back, one := make([]float32, n), make([]float32, 1)
+		k.F16ToF32(back, half)
+		for _, i := range []int{0, callValues - 1, callValues, 2 * callValues, n - 1} {
+			v := []float32{x[i] / 2}
+			k.SwiGLU(one, v, v)
+			if dst[i] != one[0] || back[i] != dtype.F16ToF32(dtype.F32ToF16(dst[i])) {
+				t.Errorf("%v: value %d is %v and %v, want %v", l, i, dst[i], back[i], one[0])
+			}
+		}
+	}
+}
+
 func TestExpExtremes(t *testing.T) {
 	eachLevel(t, func(t *testing.T, k *Kernels) {
 		inf := float32(math.Inf(1))
