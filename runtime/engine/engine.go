@@ -43,8 +43,12 @@ type Options struct {
 // for a conversation, small enough for a board's memory.
 const DefaultContext = 4096
 
-// MaxStreams is how many sequences can be read out of one batch.
+// MaxStreams is how many sequences a batch can hold.
 const MaxStreams = 16
+
+// mixedRows bounds the rows of prompts in a batch that also has single tokens:
+// others wait no longer for their next token than for that many.
+const mixedRows = 128
 
 // Model is an open model. It is safe for concurrent use.
 type Model struct {
@@ -57,7 +61,7 @@ type Model struct {
 	device     backend.Device
 	candidates []backend.Candidate
 	weights    backend.Weights
-	state      backend.State
+	state      *pageStore
 	sched      *sched.Scheduler
 	runner     *runner
 	class      string // see className
@@ -169,15 +173,16 @@ func (m *Model) load(ctx context.Context) error {
 		return err
 	}
 	pages := m.Options.Sequences * pagesFor(m.Options.Context)
-	m.state, err = m.device.NewState(backend.StateSpec{Decls: r.states, Pages: pages, Sequences: m.Options.Sequences})
+	state, err := m.device.NewState(backend.StateSpec{Decls: r.states, Pages: pages, Sequences: m.Options.Sequences})
 	if err != nil {
 		return err
 	}
+	m.state = &pageStore{State: state}
 	if err := r.compile(last); err != nil {
 		return err
 	}
 	m.sched = sched.New(kvcache.New(m.state, pages), sched.Limits{
-		Rows: m.Options.Batch, Reads: MaxStreams, AllRows: r.allRows(), Pages: pagesFor(m.Options.Context), Vocab: r.vocab,
+		Rows: m.Options.Batch, Mixed: mixedRows, Seqs: MaxStreams, AllRows: r.allRows(), Tokens: m.Options.Context, Vocab: r.vocab,
 	}, r.run)
 	return nil
 }

@@ -37,10 +37,11 @@ type runner struct {
 
 // segment is one part on its device.
 type segment struct {
-	exec backend.Executable
-	part pass.Part
-	args backend.Args
-	cuts map[string][]float32 // values that leave for a later part
+	exec   backend.Executable
+	part   pass.Part
+	inputs []*graph.Node
+	args   backend.Args
+	cuts   map[string][]float32 // values that leave for a later part
 }
 
 // allRowsBytes bounds the logits that variant all holds at once.
@@ -106,15 +107,21 @@ func (r *runner) weightSpecs(f *gguf.File) (specs []backend.WeightSpec, total in
 }
 
 // compile makes a variant's executables.
-func (r *runner) compile(v variant) error {
+func (r *runner) compile(v variant) (err error) {
 	parts := r.first
 	if v != last {
-		var err error
 		if parts, err = r.lower(v, nil); err != nil {
 			return err
 		}
 	}
 	var segs []*segment
+	defer func() {
+		if err != nil {
+			for _, s := range segs {
+				err = errors.Join(err, s.exec.Close())
+			}
+		}
+	}()
 	for _, p := range parts {
 		pl, err := plan.New(p.Graph, p.Target.Align)
 		if err != nil {
@@ -131,8 +138,8 @@ func (r *runner) compile(v variant) error {
 }
 
 func newSegment(e backend.Executable, p pass.Part) *segment {
-	s := &segment{exec: e, part: p, cuts: map[string][]float32{}}
-	s.args.Inputs = make([]backend.Tensor, len(p.Graph.Inputs()))
+	s := &segment{exec: e, part: p, inputs: p.Graph.Inputs(), cuts: map[string][]float32{}}
+	s.args.Inputs = make([]backend.Tensor, len(s.inputs))
 	s.args.Outputs = make([]backend.Output, len(p.Graph.Outputs))
 	for _, o := range p.Graph.Outputs {
 		if o.Node.Op == graph.OpReadout || o.Name == "hidden" {
@@ -169,6 +176,8 @@ func (r *runner) run(ctx context.Context, b *sched.Batch) error {
 		}
 	}
 	r.makeRoom(b)
+	r.m.state.mu.Lock()
+	defer r.m.state.mu.Unlock()
 	values := map[string][]float32(nil)
 	for i, s := range r.exec[v] {
 		if len(r.exec[v]) > 1 && i == 0 {
@@ -206,13 +215,8 @@ func resize[T any](s []T, n int) []T {
 
 func (r *runner) runSegment(ctx context.Context, s *segment, b *sched.Batch, values map[string][]float32) error {
 	g := s.part.Graph
-	i := 0
-	for _, n := range g.Nodes {
-		if n.Op != graph.OpInput {
-			continue
-		}
+	for i, n := range s.inputs {
 		in := &s.args.Inputs[i]
-		i++
 		switch n.Name {
 		case "tokens":
 			in.I32 = b.Tokens
@@ -228,7 +232,7 @@ func (r *runner) runSegment(ctx context.Context, s *segment, b *sched.Batch, val
 			in.F32 = v
 		}
 	}
-	s.args.Segments, s.args.Seqs, s.args.State = b.Segments, len(b.Segments), r.m.state
+	s.args.Segments, s.args.Seqs, s.args.State = b.Segments, len(b.Segments), r.m.state.State
 	for i := range g.Outputs {
 		o := &g.Outputs[i]
 		out := &s.args.Outputs[i]

@@ -3,12 +3,14 @@
 // with a common beginning share them; a page that is shared is copied before
 // one of its owners writes to it.
 //
-// A Cache and its sequences are used by one goroutine at a time (the
-// scheduler's), except where noted.
+// A Cache is safe for concurrent use, a sequence is used by one goroutine at a
+// time. A shared page is never written, so sequences do not disturb each other.
 package kvcache
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/ledge-run/ledge/backend"
 )
@@ -26,9 +28,11 @@ func (e *ErrFull) Error() string {
 // Cache owns the pages of one state.
 type Cache struct {
 	state backend.State
-	refs  []int32 // owners of each page
-	free  []int32
-	kept  []*kept // sequences kept for their prefixes, the least recently used first
+
+	mu   sync.Mutex
+	refs []int32 // owners of each page
+	free []int32
+	kept []*kept // sequences kept for their prefixes, the least recently used first
 }
 
 // New manages all pages of a state made with that many.
@@ -45,16 +49,28 @@ func (c *Cache) State() backend.State { return c.state }
 
 // Free is the number of pages that are free or held only by kept prefixes.
 func (c *Cache) Free() int {
-	n := len(c.free)
-	seen := map[int32]int32{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, _ := c.available(-1)
+	return n
+}
+
+// available is the number of pages that would be free without the kept
+// prefixes, and how many owners page p would have then.
+func (c *Cache) available(p int32) (free int, owners int32) {
+	free = len(c.free)
+	if p >= 0 {
+		owners = c.refs[p]
+	}
+	byKept := map[int32]int32{}
 	for _, k := range c.kept {
-		for _, p := range k.seq.pages {
-			if seen[p]++; seen[p] == c.refs[p] {
-				n++
+		for _, q := range k.seq.pages {
+			if byKept[q]++; byKept[q] == c.refs[q] {
+				free++
 			}
 		}
 	}
-	return n
+	return free, owners - byKept[p]
 }
 
 // Pages is the number of pages in all.
@@ -77,29 +93,30 @@ func (s *Seq) Len() int { return s.len }
 func (s *Seq) Pages() []int32 { return s.pages }
 
 // Reserve makes room for n more tokens, copying the last page if it is shared.
-// On failure the sequence is as before.
+// Kept prefixes give way, the least recently used first. On failure the
+// sequence, and what is kept, are as before.
 func (s *Seq) Reserve(n int) error {
 	c := s.cache
-	have, want := len(s.pages), pagesFor(s.len+n)
-	need := max(0, want-have)
-	last := s.len / backend.PageTokens // first page that will be written
-	cow := n > 0 && last < have && c.refs[s.pages[last]] > 1
-	if cow {
-		need++
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	grow := max(0, pagesFor(s.len+n)-len(s.pages))
+	written := int32(-1) // the page, if any, that has tokens and will get more
+	if i := s.len / backend.PageTokens; n > 0 && s.len%backend.PageTokens != 0 {
+		written = s.pages[i]
 	}
-	if err := c.evict(need); err != nil {
+	if err := c.evict(grow, written); err != nil {
 		return err
 	}
-	if cow {
+	if written >= 0 && c.refs[written] > 1 {
 		fresh := c.take()
-		if err := c.state.CopyPage(int(fresh), int(s.pages[last])); err != nil {
+		if err := c.state.CopyPage(int(fresh), int(written)); err != nil {
 			c.drop(fresh)
-			return err
+			return fmt.Errorf("kvcache: copying a shared page: %w", err)
 		}
-		c.drop(s.pages[last])
-		s.pages[last] = fresh
+		c.drop(written)
+		s.pages[s.len/backend.PageTokens] = fresh
 	}
-	for len(s.pages) < want {
+	for range grow {
 		s.pages = append(s.pages, c.take())
 	}
 	return nil
@@ -110,10 +127,14 @@ func (s *Seq) Advance(n int) { s.len += n }
 
 // Truncate forgets all tokens from n on.
 func (s *Seq) Truncate(n int) {
-	if n >= s.len {
-		return
-	}
-	s.len = max(n, 0)
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.truncate(n)
+}
+
+// truncate also gives pages back that were reserved but never filled.
+func (s *Seq) truncate(n int) {
+	s.len = max(min(n, s.len), 0)
 	keep := pagesFor(s.len)
 	for _, p := range s.pages[keep:] {
 		s.cache.drop(p)
@@ -123,7 +144,13 @@ func (s *Seq) Truncate(n int) {
 
 // Fork makes a sequence with the same tokens, sharing all pages.
 func (s *Seq) Fork() *Seq {
-	f := &Seq{cache: s.cache, len: s.len, pages: append([]int32(nil), s.pages[:pagesFor(s.len)]...)}
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	return s.fork()
+}
+
+func (s *Seq) fork() *Seq {
+	f := &Seq{cache: s.cache, len: s.len, pages: slices.Clone(s.pages[:pagesFor(s.len)])}
 	for _, p := range f.pages {
 		s.cache.refs[p]++
 	}
@@ -132,6 +159,12 @@ func (s *Seq) Fork() *Seq {
 
 // Close gives the sequence's pages back.
 func (s *Seq) Close() {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.close()
+}
+
+func (s *Seq) close() {
 	for _, p := range s.pages {
 		s.cache.drop(p)
 	}
@@ -153,18 +186,29 @@ func (c *Cache) drop(p int32) {
 	}
 }
 
-// evict lets kept prefixes go, the least recently used first, until n pages are
-// free.
-func (c *Cache) evict(n int) error {
-	if len(c.free) >= n {
+// evict lets kept prefixes go, the least recently used first, until grow pages
+// are free, and one more if page written, unless it is -1, is still shared then.
+func (c *Cache) evict(grow int, written int32) error {
+	need := func() int {
+		if written >= 0 && c.refs[written] > 1 {
+			return grow + 1
+		}
+		return grow
+	}
+	if len(c.free) >= need() {
 		return nil
 	}
-	if c.Free() < n {
-		return &ErrFull{Need: n, Free: c.Free()}
+	free, owners := c.available(written)
+	least := grow
+	if owners > 1 {
+		least++
 	}
-	for len(c.free) < n && len(c.kept) > 0 {
-		c.kept[0].seq.Close()
-		c.kept = c.kept[1:]
+	if free < least {
+		return &ErrFull{Need: least, Free: free}
+	}
+	for len(c.free) < need() {
+		c.kept[0].seq.close()
+		c.kept = slices.Delete(c.kept, 0, 1)
 	}
 	return nil
 }

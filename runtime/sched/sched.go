@@ -3,12 +3,22 @@
 // whatever waits at the same time runs together: one token each of those that
 // generate, and chunks of prompts that are still being read. A stream's results
 // do not depend on what it is batched with (see backend.Numerics).
+//
+// # Who runs next
+//
+// The queue holds the waiting streams, the one served longest ago first. A
+// batch takes single tokens before prompts, so that generating streams go on
+// while a prompt is read, and then limits the rows of prompts, so that each
+// step stays short. Two streams that read different things (candidates, full
+// rows) cannot share a batch. A stream that a batch had to leave out is the
+// first of a later one: nobody waits forever.
 package sched
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +33,7 @@ const (
 	Nothing Want = iota
 	Top          // the last token's best candidates
 	Full         // the last token's logits
-	All          // every token's logits, through Stream.Each
+	All          // every token's logits: see Stream.RunAll
 	Hidden       // the last token's final hidden row
 )
 
@@ -46,28 +56,33 @@ type Batch struct {
 // Limits bound a batch.
 type Limits struct {
 	Rows    int // of a batch
-	Reads   int // rows read out by streams that want their last
+	Mixed   int // rows of prompts beside single tokens; 0 for Rows
+	Seqs    int // sequences of a batch
 	AllRows int // rows of a batch that reads All
-	Pages   int // of a sequence
-	Vocab   int
+	Tokens  int // of a sequence: the context
+	Vocab   int // token ids lie below; logits of a row
 }
 
 // Scheduler runs batches on one goroutine.
 type Scheduler struct {
 	limits Limits
 	run    func(context.Context, *Batch) error
-
-	mu     sync.Mutex // guards all below, and the cache
 	cache  *kvcache.Cache
-	queue  []*Stream
-	wake   chan struct{} // capacity 1
-	open   int           // streams that are generating: they will come back soon
-	closed bool
+	wake   chan struct{} // capacity 1: something below has changed
 	over   chan struct{}
+	ctx    context.Context // cancelled by Close
 	cancel context.CancelFunc
-	ctx    context.Context
+
+	mu     sync.Mutex // guards what follows
+	queue  []*Stream  // the one served longest ago first
+	epoch  uint64     // streams of this epoch are expected back soon
+	active int        // their number
+	closed bool
+
+	// of the loop
 	batch  Batch
 	picked []pick
+	timer  *time.Timer
 }
 
 type pick struct {
@@ -80,16 +95,38 @@ type pick struct {
 // ErrClosed is returned to streams of a scheduler that was closed.
 var ErrClosed = errors.New("the model was closed")
 
+// ErrTooLong reports a sequence that would be longer than the context.
+type ErrTooLong struct {
+	Tokens int // of the sequence
+	Limit  int
+	Advice string // what to do about it, may be empty
+}
+
+func (e *ErrTooLong) Error() string {
+	text := fmt.Sprintf("%d tokens do not fit the context of %d", e.Tokens, e.Limit)
+	if e.Advice != "" {
+		text += ": " + e.Advice
+	}
+	return text
+}
+
 // New starts a scheduler over a cache. run executes a batch; it is called from
-// one goroutine.
+// one goroutine. The context it gets ends when nobody waits for the batch any
+// more.
 func New(cache *kvcache.Cache, l Limits, run func(context.Context, *Batch) error) *Scheduler {
-	s := &Scheduler{limits: l, run: run, cache: cache, wake: make(chan struct{}, 1), over: make(chan struct{})}
+	if l.Mixed <= 0 {
+		l.Mixed = l.Rows
+	}
+	l.AllRows = min(l.AllRows, l.Rows)
+	s := &Scheduler{limits: l, run: run, cache: cache, epoch: 1, timer: time.NewTimer(time.Hour),
+		wake: make(chan struct{}, 1), over: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	go s.loop()
 	return s
 }
 
-// Close ends the loop; waiting streams get ErrClosed.
+// Close ends the loop, cutting a run short; waiting streams get ErrClosed. It
+// may be called more than once.
 func (s *Scheduler) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -106,54 +143,84 @@ func (s *Scheduler) signal() {
 	}
 }
 
-// gather is how long a batch waits for streams that are generating but have
-// not asked for their next token yet: they are choosing it.
-const gather = 300 * time.Microsecond
-
 func (s *Scheduler) loop() {
 	defer close(s.over)
+	defer s.timer.Stop()
 	for {
 		s.mu.Lock()
-		waiting, all, closed := len(s.queue), s.open, s.closed
+		waiting, missing, closed := len(s.queue), s.missing(), s.closed
 		s.mu.Unlock()
 		switch {
 		case closed:
-			s.failAll(ErrClosed)
+			s.failAll()
 			return
 		case waiting == 0:
 			<-s.wake
 			continue
-		case waiting < all:
-			s.linger(all)
+		case missing:
+			s.linger()
 		}
 		s.step()
 	}
 }
 
-// linger waits a moment until n streams wait.
-func (s *Scheduler) linger(n int) {
-	timeout := time.NewTimer(gather)
-	defer timeout.Stop()
+// gather is how long a batch waits for streams that are generating but have
+// not asked for their next token yet: they are choosing it.
+const gather = 300 * time.Microsecond
+
+// missing says that an active stream is not in the queue.
+func (s *Scheduler) missing() bool { return len(s.queue) < s.active }
+
+// linger waits a moment until all active streams are in the queue. Those that
+// are not, such as one whose reader is slow, are not waited for again until
+// they come back.
+func (s *Scheduler) linger() {
+	s.timer.Reset(gather)
 	for {
 		select {
-		case <-timeout.C:
+		case <-s.timer.C:
+			s.mu.Lock()
+			s.epoch++
+			s.active = 0
+			for _, st := range s.queue {
+				s.activate(st)
+			}
+			s.mu.Unlock()
 			return
 		case <-s.wake:
 			s.mu.Lock()
-			enough := len(s.queue) >= n || s.closed
+			enough := !s.missing() || s.closed
 			s.mu.Unlock()
 			if enough {
+				s.timer.Stop()
 				return
 			}
 		}
 	}
 }
 
-func (s *Scheduler) failAll(err error) {
+// activate notes that st is expected back after its run. s.mu is held, as for
+// all that follows.
+func (s *Scheduler) activate(st *Stream) {
+	if st.epoch != s.epoch {
+		st.epoch = s.epoch
+		s.active++
+	}
+}
+
+func (s *Scheduler) pause(st *Stream) {
+	if st.epoch == s.epoch {
+		st.epoch = 0
+		s.active--
+		s.signal()
+	}
+}
+
+func (s *Scheduler) failAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.queue {
-		st.finish(err)
+		st.finish(ErrClosed)
 	}
 	s.queue = nil
 }
@@ -161,12 +228,12 @@ func (s *Scheduler) failAll(err error) {
 // step runs one batch.
 func (s *Scheduler) step() {
 	s.mu.Lock()
-	ctx := s.compose()
+	s.compose()
 	s.mu.Unlock()
 	if len(s.picked) == 0 {
 		return
 	}
-	err := s.run(ctx, &s.batch)
+	err := s.run(runContext{s}, &s.batch)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.picked {
@@ -174,137 +241,35 @@ func (s *Scheduler) step() {
 	}
 }
 
-// compose picks streams from the queue and fills in the batch: first those
-// with one token left, then the others in the order they came, as far as there
-// is room. All that read at their end read the same thing.
-func (s *Scheduler) compose() context.Context {
-	b := &s.batch
-	*b = Batch{Tokens: b.Tokens[:0], Positions: b.Positions[:0], Rows: b.Rows[:0], Segments: b.Segments[:0],
-		IDs: b.IDs, Logits: b.Logits, LogSumExp: b.LogSumExp, Hidden: b.Hidden}
-	s.picked = s.picked[:0]
-	s.drop()
-	room := s.limits.Rows
-	for _, single := range []bool{true, false} {
-		for _, st := range s.queue {
-			if (len(st.todo) == 1) != single || room == 0 {
-				continue
-			}
-			if n := s.take(st, room); n > 0 {
-				room -= n
-			} else if n < 0 {
-				return s.picked[0].st.ctx // a stream that reads all runs alone
-			}
-		}
-	}
-	if len(s.picked) == 1 {
-		return s.picked[0].st.ctx
-	}
-	return s.ctx
-}
-
-// drop takes streams off the queue whose owners have given up.
-func (s *Scheduler) drop() {
-	kept := s.queue[:0]
-	for _, st := range s.queue {
-		if err := st.ctx.Err(); err != nil {
-			st.finish(err)
-		} else {
-			kept = append(kept, st)
-		}
-	}
-	s.queue = kept
-}
-
-// take adds rows of st to the batch and returns how many; -1 if the batch is
-// full because of it.
-func (s *Scheduler) take(st *Stream, room int) int {
-	b := &s.batch
-	alone := st.want == All
-	if alone && len(s.picked) > 0 || b.Want == All {
-		return 0
-	}
-	n := min(room, len(st.todo))
-	if alone {
-		n = min(n, s.limits.AllRows)
-	}
-	last := n == len(st.todo)
-	reads := last && st.want != Nothing && !alone
-	if reads && (b.Want != Nothing && b.Want != st.want || len(b.Rows) == s.limits.Reads) {
-		return 0 // it goes into a later batch
-	}
-	if err := st.seq.Reserve(n); err != nil {
-		s.remove(st)
-		st.finish(err)
-		return 0
-	}
-	p := pick{st: st, n: n, last: last, row: -1}
-	start := st.seq.Len()
-	b.Segments = append(b.Segments, backend.Segment{Seq: len(b.Segments), Start: start, Rows: n, Pages: st.seq.Pages()})
-	for i := range n {
-		if alone {
-			b.Rows = append(b.Rows, int32(len(b.Tokens)))
-		}
-		b.Tokens = append(b.Tokens, st.todo[i])
-		b.Positions = append(b.Positions, int32(start+i))
-	}
-	switch {
-	case alone:
-		p.row, b.Want = 0, All
-	case reads:
-		p.row, b.Want = len(b.Rows), st.want
-		b.Rows = append(b.Rows, int32(len(b.Tokens)-1))
-	}
-	s.picked = append(s.picked, p)
-	if alone {
-		return -1
-	}
-	return n
-}
-
-func (s *Scheduler) remove(st *Stream) {
-	for i, x := range s.queue {
-		if x == st {
-			s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
-			return
-		}
-	}
-}
-
-// deliver gives a stream the result of its part of the batch.
+// deliver gives a stream the result of its part of the batch. One that has
+// tokens left goes to the end of the queue.
 func (s *Scheduler) deliver(p pick, err error) {
 	st, b := p.st, &s.batch
+	if st.want == All {
+		st.Logits, b.Logits = b.Logits, st.spare
+		st.spare = nil
+	}
 	if err != nil {
-		s.remove(st)
+		if s.closed {
+			err = ErrClosed
+		}
+		if e := st.ctx.Err(); e != nil {
+			err = e // it may have ended the run
+		}
 		st.finish(err)
 		return
 	}
 	st.seq.Advance(p.n)
 	st.tokens = append(st.tokens, st.todo[:p.n]...)
 	st.todo = st.todo[p.n:]
+	if !p.last {
+		s.queue = append(s.queue, st)
+		return
+	}
 	if p.row >= 0 {
-		switch b.Want {
-		case Top:
-			st.IDs = append(st.IDs[:0], b.IDs[p.row*b.Count:(p.row+1)*b.Count]...)
-			st.Logits = append(st.Logits[:0], b.Logits[p.row*b.Count:(p.row+1)*b.Count]...)
-			st.LogSumExp = b.LogSumExp[p.row]
-		case Full:
-			v := s.limits.Vocab
-			st.Logits = append(st.Logits[:0], b.Logits[p.row*v:(p.row+1)*v]...)
-		case All:
-			if err := st.each(len(st.tokens)-p.n, b.Logits[:p.n*s.limits.Vocab]); err != nil {
-				s.remove(st)
-				st.finish(err)
-				return
-			}
-		case Hidden:
-			d := len(b.Hidden) / len(b.Rows)
-			st.Hidden = append(st.Hidden[:0], b.Hidden[p.row*d:(p.row+1)*d]...)
-		}
+		st.read(b, p.row, s.limits.Vocab)
 	}
-	if p.last {
-		s.remove(st)
-		st.finish(nil)
-	}
+	st.finish(nil)
 }
 
 // Stats are figures of a scheduler.
@@ -313,23 +278,15 @@ type Stats struct {
 }
 
 // Stats gives the state of the cache.
-func (s *Scheduler) Stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return Stats{s.cache.Pages(), s.cache.Free()}
-}
+func (s *Scheduler) Stats() Stats { return Stats{s.cache.Pages(), s.cache.Free()} }
 
-// ErrTooLong reports a sequence that would be longer than the context.
-type ErrTooLong struct {
-	Tokens int // of the sequence
-	Limit  int
-	Advice string // what to do about it, may be empty
-}
-
-func (e *ErrTooLong) Error() string {
-	text := fmt.Sprintf("%d tokens do not fit the context of %d", e.Tokens, e.Limit)
-	if e.Advice != "" {
-		text += ": " + e.Advice
-	}
-	return text
+// drop takes streams off the queue whose owners have given up.
+func (s *Scheduler) drop() {
+	s.queue = slices.DeleteFunc(s.queue, func(st *Stream) bool {
+		err := st.ctx.Err()
+		if err != nil {
+			st.finish(err)
+		}
+		return err != nil
+	})
 }

@@ -2,9 +2,11 @@ package sched
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
 
-	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/kvcache"
 )
 
@@ -12,30 +14,32 @@ import (
 // several streams run at once.
 type Stream struct {
 	s      *Scheduler
-	seq    *kvcache.Seq
-	tokens []int32 // stored in the cache
-	active bool    // counted in Scheduler.open
+	seq    *kvcache.Seq // nil once closed
+	tokens []int32      // stored in the cache
+	done   chan error
 
 	// of the call in progress
-	ctx  context.Context
-	todo []int32
-	want Want
-	each func(first int, logits []float32) error
-	done chan error
+	ctx    context.Context
+	todo   []int32
+	want   Want
+	epoch  uint64 // the scheduler's when it last expected the stream back
+	passed bool   // a batch had no place for it
+	taken  bool   // into the batch that is being composed
+	spare  []float32
 
 	// Results of the last Run, valid until the next.
 	IDs       []int32   // Top: ids, best first
-	Logits    []float32 // Top: their logits; Full: the row
+	Logits    []float32 // Top: their logits; Full: the row; All: the rows
 	LogSumExp float32   // Top
 	Hidden    []float32
 }
+
+var errStreamClosed = errors.New("sched: the stream was closed")
 
 // NewStream begins a sequence that is going to start with prompt: if an earlier
 // stream began alike, its cached tokens are taken over. At least the last token
 // of the prompt is left to be run, so that it can be read.
 func (s *Scheduler) NewStream(prompt []int32) *Stream {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	st := &Stream{s: s, done: make(chan error, 1)}
 	if len(prompt) > 1 {
 		st.seq = s.cache.Find(prompt[:len(prompt)-1], 1)
@@ -43,7 +47,7 @@ func (s *Scheduler) NewStream(prompt []int32) *Stream {
 	if st.seq == nil {
 		st.seq = s.cache.NewSeq()
 	}
-	st.tokens = append(st.tokens, prompt[:st.seq.Len()]...)
+	st.tokens = slices.Clone(prompt[:st.seq.Len()])
 	return st
 }
 
@@ -54,91 +58,143 @@ func (st *Stream) Len() int { return len(st.tokens) }
 func (st *Stream) Tokens() []int32 { return st.tokens }
 
 // Limit is the most tokens the stream can hold.
-func (st *Stream) Limit() int { return st.s.limits.Pages * backend.PageTokens }
+func (st *Stream) Limit() int { return st.s.limits.Tokens }
 
-// Run appends tokens and reads what is wanted of them. A cancelled run leaves
-// the tokens that were finished in the cache.
+// Run appends tokens, which must not change meanwhile, and reads what is wanted
+// of them. A cancelled or failed run leaves the tokens that were finished in the
+// cache; it can be repeated with the rest.
+//
+// Errors: ErrClosed, *ErrTooLong, *kvcache.ErrFull, the context's, or the
+// runner's.
 func (st *Stream) Run(ctx context.Context, tokens []int32, want Want) error {
-	return st.runEach(ctx, tokens, want, nil)
-}
-
-// RunAll appends tokens and gives each the logits of all of them, in pieces:
-// rows of the vocabulary's size for tokens first, first+1, ... of the stream.
-// each is called on the scheduler's goroutine and must not call the stream.
-func (st *Stream) RunAll(ctx context.Context, tokens []int32, each func(first int, logits []float32) error) error {
-	return st.runEach(ctx, tokens, All, each)
-}
-
-func (st *Stream) runEach(ctx context.Context, tokens []int32, want Want, each func(int, []float32) error) error {
+	s := st.s
 	if len(tokens) == 0 {
 		return nil
 	}
-	if st.Len()+len(tokens) > st.Limit() {
-		return &ErrTooLong{Tokens: st.Len() + len(tokens), Limit: st.Limit()}
+	if want == All && len(tokens) > s.limits.AllRows {
+		return fmt.Errorf("sched: %d tokens read in full, at most %d at once", len(tokens), s.limits.AllRows)
 	}
-	s := st.s
+	if err := st.check(tokens); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	st.ctx, st.todo, st.want, st.each = ctx, tokens, want, each
-	if !st.active {
-		st.active = true
-		s.open++
-	}
+	st.ctx, st.todo, st.want, st.passed = ctx, tokens, want, false
+	s.activate(st)
 	s.queue = append(s.queue, st)
 	s.mu.Unlock()
 	s.signal()
 	return <-st.done
 }
 
-func (st *Stream) finish(err error) { st.done <- err }
+// check refuses tokens that would fail the whole batch.
+func (st *Stream) check(tokens []int32) error {
+	if st.seq == nil {
+		return errStreamClosed
+	}
+	if n := st.Len() + len(tokens); n > st.Limit() {
+		return &ErrTooLong{Tokens: n, Limit: st.Limit()}
+	}
+	for i, t := range tokens {
+		if t < 0 || int(t) >= st.s.limits.Vocab {
+			return fmt.Errorf("token %d is %d, outside the vocabulary of %d", i, t, st.s.limits.Vocab)
+		}
+	}
+	return nil
+}
+
+// RunAll appends tokens and gives each the logits of all of them, in pieces:
+// rows of the vocabulary's size for tokens first, first+1, ... of the stream,
+// valid during the call. each may do what it likes except use the stream; its
+// error ends the run.
+func (st *Stream) RunAll(ctx context.Context, tokens []int32, each func(first int, logits []float32) error) error {
+	if err := st.check(tokens); err != nil {
+		return err
+	}
+	for len(tokens) > 0 {
+		n, first := min(len(tokens), st.s.limits.AllRows), st.Len()
+		if err := st.Run(ctx, tokens[:n], All); err != nil {
+			return err
+		}
+		if err := each(first, st.Logits[:n*st.s.limits.Vocab]); err != nil {
+			return err
+		}
+		tokens = tokens[n:]
+	}
+	return nil
+}
+
+func (st *Stream) finish(err error) {
+	st.todo, st.ctx = nil, nil
+	st.done <- err
+}
+
+// read copies what the stream wanted of a batch, from the given row on.
+func (st *Stream) read(b *Batch, row, vocab int) {
+	switch b.Want {
+	case Top:
+		st.IDs = append(st.IDs[:0], b.IDs[row*b.Count:(row+1)*b.Count]...)
+		st.Logits = append(st.Logits[:0], b.Logits[row*b.Count:(row+1)*b.Count]...)
+		st.LogSumExp = b.LogSumExp[row]
+	case Full:
+		st.Logits = append(st.Logits[:0], b.Logits[row*vocab:(row+1)*vocab]...)
+	case Hidden:
+		d := len(b.Hidden) / len(b.Rows)
+		st.Hidden = append(st.Hidden[:0], b.Hidden[row*d:(row+1)*d]...)
+	}
+}
 
 // Pause says that the stream will not ask for tokens for a while, so that
 // batches do not wait for it.
 func (st *Stream) Pause() {
 	st.s.mu.Lock()
 	defer st.s.mu.Unlock()
-	st.pause()
-}
-
-func (st *Stream) pause() {
-	if st.active {
-		st.active = false
-		st.s.open--
-	}
+	st.s.pause(st)
 }
 
 // Truncate forgets all tokens from n on.
 func (st *Stream) Truncate(n int) {
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
+	if st.seq == nil {
+		return
+	}
 	st.seq.Truncate(n)
 	st.tokens = st.tokens[:st.seq.Len()]
 }
 
-// Fork makes a second stream with the same tokens.
+// Fork makes a second stream with the same tokens; a closed one of a closed one.
 func (st *Stream) Fork() *Stream {
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
-	return &Stream{s: st.s, seq: st.seq.Fork(), tokens: append([]int32(nil), st.tokens...), done: make(chan error, 1)}
+	f := &Stream{s: st.s, tokens: slices.Clone(st.tokens), done: make(chan error, 1)}
+	if st.seq != nil {
+		f.seq = st.seq.Fork()
+	}
+	return f
 }
 
 // Save writes the stream's cache; model names the weights.
 func (st *Stream) Save(w io.Writer, model string) error {
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
+	if st.seq == nil {
+		return errStreamClosed
+	}
 	return st.seq.Save(w, model, st.tokens)
 }
 
-// Load replaces the stream's content by what Save wrote.
+// Load replaces the stream's content by what Save wrote. On failure it is as
+// before.
 func (st *Stream) Load(r io.Reader, model string) error {
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
+	if st.seq == nil {
+		return errStreamClosed
+	}
 	seq, tokens, err := st.s.cache.Load(r, model)
 	if err != nil {
 		return err
+	}
+	fresh := Stream{s: st.s, seq: seq}
+	if err := fresh.check(tokens); err != nil {
+		seq.Close()
+		return fmt.Errorf("loading a saved sequence: %w", err)
 	}
 	st.seq.Close()
 	st.seq, st.tokens = seq, tokens
@@ -148,11 +204,9 @@ func (st *Stream) Load(r io.Reader, model string) error {
 // Close ends the stream; its tokens stay known as a prefix for later streams
 // while there is room.
 func (st *Stream) Close() {
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
-	st.pause()
+	st.Pause()
 	if st.seq != nil {
 		st.s.cache.Keep(st.seq, st.tokens)
-		st.seq = nil
+		st.seq, st.tokens = nil, nil
 	}
 }
