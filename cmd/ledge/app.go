@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+)
+
+// app is one invocation of the program.
+type app struct {
+	in     io.Reader
+	out    *output   // standard output: results only
+	stderr io.Writer // everything else
+	getenv func(string) string
+	intr   *interrupts
+	quiet  bool
+}
+
+// run executes one command line (without the program's name) and returns the
+// exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, intr := watchInterrupts(context.Background())
+	defer intr.stop()
+	a := &app{in: stdin, out: newOutput(stdout), stderr: stderr, getenv: os.Getenv, intr: intr}
+	err := a.execute(ctx, args)
+	if werr := a.out.close(); err == nil || errors.Is(err, errOutput) {
+		err = werr
+	}
+	code := exitCode(ctx, err)
+	switch {
+	case err == nil, errors.Is(err, errSilent):
+	case code == exitInterrupted || code == exitTerminated:
+		fmt.Fprintln(stderr, "ledge: interrupted")
+	default:
+		fmt.Fprintln(stderr, "ledge: "+oneLine(err.Error()))
+	}
+	return code
+}
+
+// commands lists the commands in the order in which help shows them.
+func (a *app) commands() []*cli.Command {
+	return []*cli.Command{
+		a.runCommand(), a.infoCommand(), a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(),
+		a.helpCommand(),
+	}
+}
+
+// newCLI builds the table of commands.
+func (a *app) newCLI() *cli.App {
+	c := &cli.App{
+		Name:                      "ledge",
+		Usage:                     "run language models on the device at hand",
+		Commands:                  a.commands(),
+		HideVersion:               true,
+		Writer:                    a.out,
+		ErrWriter:                 a.stderr,
+		CustomAppHelpTemplate:     appHelp,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // run reports errors
+		OnUsageError:              usageFault,
+	}
+	finish(c.Commands)
+	return c
+}
+
+// finish gives every command what all have in common.
+func finish(commands []*cli.Command) {
+	for _, c := range commands {
+		c.OnUsageError = usageFault
+		c.HideHelpCommand = true
+		finish(c.Subcommands)
+	}
+}
+
+func usageFault(_ *cli.Context, err error, _ bool) error { return usageError{err.Error()} }
+
+// execute finds the command and runs it.
+func (a *app) execute(ctx context.Context, args []string) error {
+	c := a.newCLI()
+	if len(args) > 0 {
+		switch args[0] {
+		case "--version", "-v", "-V":
+			args = append([]string{"version"}, args[1:]...)
+		case "--help", "-h", "-help":
+			args = append([]string{"help"}, args[1:]...)
+		}
+	} else {
+		args = []string{"help"}
+	}
+	args, err := arrange(c.Commands, args)
+	if err != nil {
+		return err
+	}
+	return c.RunContext(ctx, append([]string{"ledge"}, args...))
+}
+
+// note writes a line for the user to standard error.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintln(a.stderr, oneLine(fmt.Sprintf(format, args...)))
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// resultFile is a file that gets its name only when it is whole: it is written
+// beside its place and renamed. What is no regular file (a device, a pipe), and
+// standard output, is written directly.
+type resultFile struct {
+	f    *os.File
+	out  *output // standard output
+	path string
+	temp string // "" if written directly
+}
+
+func (a *app) createFile(path string) (*resultFile, error) {
+	if path == "-" {
+		return &resultFile{out: &output{w: a.out.w}}, nil // bytes, also on a terminal
+	}
+	r := &resultFile{path: path}
+	st, err := os.Stat(path)
+	switch {
+	case err == nil && st.IsDir():
+		return nil, fmt.Errorf("cannot write %s: it is a folder: name a file", path)
+	case err == nil && !st.Mode().IsRegular():
+		if r.f, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil {
+			return nil, r.explain(err)
+		}
+		return r, nil
+	}
+	r.temp = filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+strconv.Itoa(os.Getpid())+".part")
+	if r.f, err = os.OpenFile(r.temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666); err != nil {
+		return nil, r.explain(err)
+	}
+	return r, nil
+}
+
+func (r *resultFile) explain(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	hint := ""
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		hint = ": name a file in a folder you can write to"
+	}
+	return fmt.Errorf("cannot write %s: %w%s", r.path, err, hint)
+}
+
+func (r *resultFile) Write(p []byte) (int, error) {
+	if r.out != nil {
+		return r.out.Write(p)
+	}
+	n, err := r.f.Write(p)
+	if err != nil {
+		return n, r.explain(err)
+	}
+	return n, nil
+}
+
+// commit gives the file its name.
+func (r *resultFile) commit() error {
+	if r.out != nil {
+		return r.out.flush()
+	}
+	var errs []error
+	if r.temp != "" {
+		errs = append(errs, r.f.Sync())
+	}
+	errs = append(errs, r.f.Close())
+	r.f = nil
+	if err := errors.Join(errs...); err != nil {
+		return r.explain(err)
+	}
+	if r.temp == "" {
+		return nil
+	}
+	if err := os.Rename(r.temp, r.path); err != nil {
+		return r.explain(err)
+	}
+	r.temp = ""
+	return nil
+}
+
+// discard removes what commit has not named.
+func (r *resultFile) discard() {
+	if r.f != nil {
+		_ = r.f.Close() // it is thrown away
+	}
+	if r.temp != "" {
+		_ = os.Remove(r.temp) // nothing better to do on failure
+	}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxText bounds texts that are read as a whole.
+const maxText = 64 << 20
+
+// piped reports whether standard input is a pipe or a file, so that something
+// can be read from it without asking anybody.
+func (a *app) piped() bool {
+	f, ok := a.in.(*os.File)
+	if !ok {
+		return a.in != nil
+	}
+	st, err := f.Stat()
+	return err == nil && (st.Mode().IsRegular() || st.Mode()&fs.ModeNamedPipe != 0)
+}
+
+// text gives a command's text: its arguments, joined by spaces, or standard
+// input for "-" or no argument. With appendPiped, what is piped in follows the
+// arguments.
+func (a *app) text(ctx context.Context, words []string, appendPiped bool) (string, error) {
+	text := strings.Join(words, " ")
+	switch {
+	case len(words) == 1 && words[0] == "-", len(words) == 0 && a.piped():
+		t, err := a.readInput(ctx)
+		if err != nil {
+			return "", err
+		}
+		text = strings.TrimSuffix(strings.TrimSuffix(t, "\n"), "\r")
+	case appendPiped && a.piped():
+		t, err := a.readInput(ctx)
+		if err != nil {
+			return "", err
+		}
+		if t = strings.TrimRight(t, "\r\n"); t != "" {
+			text += "\n\n" + t
+		}
+	}
+	return text, checkUTF8("the text", text)
+}
+
+// checkUTF8 reports the first byte that is not UTF-8.
+func checkUTF8(what, text string) error {
+	if utf8.ValidString(text) {
+		return nil
+	}
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, n := utf8.DecodeRuneInString(text[i:]); n == 1 {
+				return fmt.Errorf("%s is not UTF-8: byte %d is 0x%02x: convert it, for example with iconv -t UTF-8", what, i+1, text[i])
+			}
+		}
+	}
+	return nil
+}
+
+// readInput reads standard input to its end. An interrupt ends the wait.
+func (a *app) readInput(ctx context.Context) (string, error) {
+	if a.in == nil {
+		return "", nil
+	}
+	return await(ctx, func() (string, error) { return readAll(a.in, "standard input") })
+}
+
+// await runs f, which may block for ever, and gives up when the context ends.
+func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	got := make(chan result, 1)
+	go func() {
+		v, err := f()
+		got <- result{v, err}
+	}()
+	select {
+	case r := <-got:
+		return r.v, r.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+func readAll(r io.Reader, what string) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxText+1))
+	if err != nil {
+		return "", fmt.Errorf("cannot read %s: %w", what, err)
+	}
+	if len(data) > maxText {
+		return "", fmt.Errorf("%s is longer than %d MiB: give less", what, maxText>>20)
+	}
+	return string(data), nil
+}
+
+// readFile reads a text file, or standard input for "-".
+func (a *app) readFile(ctx context.Context, path string) (string, error) {
+	if path == "-" {
+		return a.readInput(ctx)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot read: %w", err)
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.IsDir() {
+		return "", fmt.Errorf("%s is a folder: name a file", path)
+	}
+	return await(ctx, func() (string, error) { return readAll(f, path) })
+}

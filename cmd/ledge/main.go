@@ -1,0 +1,16 @@
+// Command ledge runs language models from GGUF files.
+//
+//	ledge run -m smollm2:135m "Why is the sky blue?"
+//
+// What a command computes goes to standard output, everything else (progress,
+// notes, statistics, errors) to standard error. Run ledge help for the commands
+// and ledge help exit-codes for the exit codes.
+package main
+
+import (
+	"os"
+
+	_ "github.com/ledge-run/ledge/backend/cpu"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

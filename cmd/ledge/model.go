@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/selftest"
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/hub"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+// defaultModel is used when nobody names one.
+const defaultModel = "smollm2:135m"
+
+const catModel = "MODEL AND DEVICE"
+
+// nameFlags say which model; deviceFlags how to run it.
+func nameFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:... or address", Category: catModel},
+		offlineFlag(), quietFlag(),
+	}
+}
+
+func offlineFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "offline", Usage: "download nothing", Category: catModel}
+}
+
+func quietFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no notes and no progress", Category: catModel}
+}
+
+func deviceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "device", Usage: "`NAME` of a device or backend (see ledge devices)", Category: catModel},
+		&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default: as many as help)", Category: catModel},
+		contextFlag(),
+		&cli.IntFlag{Name: "batch", Aliases: []string{"b"}, Usage: "read prompts in chunks of `N` tokens (default: 512)", Category: catModel},
+		cacheFlag(),
+	}
+}
+
+func contextFlag() cli.Flag {
+	return &cli.IntFlag{Name: "ctx", Aliases: []string{"c"}, Usage: "context of `N` tokens (default: 4096, or what the model was trained for if that is less)", Category: catModel}
+}
+
+func cacheFlag() cli.Flag {
+	return &cli.StringFlag{Name: "cache-type", Usage: "`TYPE` of the stored keys and values: f16 or f32", Value: "f16", Category: catModel}
+}
+
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "write JSON"}
+}
+
+// join puts lists of flags together.
+func join(lists ...[]cli.Flag) []cli.Flag {
+	var all []cli.Flag
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
+
+// modelName is the model a command means: named on the command line, in the
+// environment, in the configuration, or the default.
+func (a *app) modelName(c *cli.Context, cfg config, arg string) (string, error) {
+	flag := c.String("model")
+	switch {
+	case arg != "" && flag != "" && arg != flag:
+		return "", usagef("two models are named, %s and %s: name one", arg, flag)
+	case arg != "":
+		return arg, nil
+	case flag != "":
+		return flag, nil
+	case c.IsSet("model"):
+		return "", usagef("-m names no model")
+	}
+	for _, name := range []string{a.getenv("LEDGE_MODEL"), cfg.Model} {
+		if name != "" {
+			return name, nil
+		}
+	}
+	return defaultModel, nil
+}
+
+// locate finds a model's file and downloads it if it is not here.
+func (a *app) locate(ctx context.Context, name string, offline bool) (string, error) {
+	h := hub.New(hub.Config{Getenv: a.getenv})
+	path, err := h.Resolve(name)
+	ref, _ := hub.ParseName(name)
+	switch {
+	case err == nil:
+		return path, nil
+	case errors.Is(err, hub.ErrNotGGUF) && ref.Kind == hub.Path:
+		return "", err
+	case !errors.Is(err, hub.ErrNotDownloaded):
+		return "", modelError{err}
+	case offline:
+		return "", modelError{fmt.Errorf("%s: not on this machine, and downloading is off (--offline, LEDGE_OFFLINE or the configuration)", ref)}
+	}
+	bar := a.newProgress()
+	path, err = h.Pull(ctx, name, hub.Options{
+		Progress: func(p hub.Progress) { bar.show(p.File, p.Fraction(), p.String()) },
+		Log:      func(line string) { bar.log(line) },
+	})
+	bar.done()
+	switch {
+	case err == nil:
+		return path, nil
+	case ctx.Err() != nil:
+		a.note("%s: what has come is kept; the next try goes on from there", ref)
+		return "", context.Cause(ctx)
+	}
+	return "", modelError{err}
+}
+
+func (a *app) offline(c *cli.Context, cfg config) bool {
+	on, err := strconv.ParseBool(a.getenv("LEDGE_OFFLINE"))
+	return c.Bool("offline") || cfg.Offline || on && err == nil
+}
+
+// openFile opens the file of the model that a command means, without loading
+// anything.
+func (a *app) openFile(c *cli.Context, arg string) (*gguf.File, string, error) {
+	a.quiet = c.Bool("quiet")
+	cfg, err := a.readConfig()
+	if err != nil {
+		return nil, "", err
+	}
+	name, err := a.modelName(c, cfg, arg)
+	if err != nil {
+		return nil, "", err
+	}
+	path, err := a.locate(c.Context, name, a.offline(c, cfg))
+	if err != nil {
+		return nil, "", err
+	}
+	f, err := gguf.Open(path)
+	return f, name, err
+}
+
+// options reads the flags of deviceFlags.
+func (a *app) options(c *cli.Context) (engine.Options, error) {
+	cfg, err := a.readConfig()
+	if err != nil {
+		return engine.Options{}, err
+	}
+	o := engine.Options{Device: a.getenv("LEDGE_DEVICE"), Threads: cfg.Threads, Context: c.Int("ctx"), Batch: c.Int("batch")}
+	if o.Device == "" {
+		o.Device = cfg.Device
+	}
+	if d := c.String("device"); d != "" {
+		o.Device = d
+	}
+	if c.IsSet("threads") {
+		o.Threads = c.Int("threads")
+	}
+	for _, n := range []struct {
+		name       string
+		value, top int
+	}{{"-t", o.Threads, 1024}, {"-c", o.Context, 1 << 24}, {"-b", o.Batch, 1 << 16}} {
+		if n.value < 0 || n.value > n.top {
+			return o, usagef("%s %d: it must be 0 (automatic) to %d", n.name, n.value, n.top)
+		}
+	}
+	o.CacheType, err = cacheType(c)
+	return o, err
+}
+
+func cacheType(c *cli.Context) (dtype.DType, error) {
+	switch t := strings.ToLower(c.String("cache-type")); t {
+	case "", "f16":
+		return dtype.F16, nil
+	case "f32":
+		return dtype.F32, nil
+	default:
+		return dtype.Invalid, usagef("--cache-type %s: it must be f16 or f32", t)
+	}
+}
+
+// load makes an open file ready to run, and says so if that takes time. It
+// owns the file from then on.
+func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine.Model, error) {
+	start := time.Now()
+	bar := a.newProgress()
+	bar.after(time.Second)
+	o.Progress = func(done, total int64) {
+		if total > 0 {
+			bar.show("loading", float64(done)/float64(total), hub.FormatBytes(done)+" of "+hub.FormatBytes(total))
+		}
+	}
+	m, err := engine.OpenFile(ctx, f, o)
+	bar.done()
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, a.blame(ctx, o, err)
+	}
+	m.LoadTime = time.Since(start)
+	return m, nil
+}
+
+// blame finds out whether opening a model failed because of the device.
+func (a *app) blame(ctx context.Context, o engine.Options, err error) error {
+	d, _, derr := backend.Select(ctx, choice(o))
+	if derr != nil {
+		return deviceError{err}
+	}
+	return errors.Join(err, d.Close())
+}
+
+func choice(o engine.Options) backend.Choice {
+	return backend.Choice{Device: o.Device, Options: backend.Options{Threads: o.Threads, Level: o.Level}, Test: selftest.Run}
+}
+
+// open finds and loads the model that a command means.
+func (a *app) open(c *cli.Context) (*engine.Model, string, error) {
+	o, err := a.options(c)
+	if err != nil {
+		return nil, "", err
+	}
+	f, name, err := a.openFile(c, "")
+	if err != nil {
+		return nil, "", err
+	}
+	m, err := a.load(c.Context, f, o)
+	return m, name, err
+}
+
+// peakMemory is the most memory the process has held, in bytes; 0 if unknown.
+func peakMemory() int64 {
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			if err == nil {
+				return n << 10
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// progress shows how far something is: a bar where standard error is a
+// terminal, a line every ten seconds elsewhere.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	quiet    bool
+	width    func() int
+	now      func() time.Time
+
+	mu    sync.Mutex
+	from  time.Time // nothing is shown before
+	last  time.Time
+	drawn bool // a bar stands on the current line
+}
+
+const (
+	barInterval  = 100 * time.Millisecond
+	lineInterval = 10 * time.Second
+)
+
+func (a *app) newProgress() *progress {
+	p := &progress{w: a.stderr, terminal: isTerminal(a.stderr) && a.getenv("TERM") != "dumb", quiet: a.quiet, now: time.Now}
+	p.width = func() int {
+		if f, ok := a.stderr.(*os.File); ok {
+			if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+				return w
+			}
+		}
+		return 80
+	}
+	p.from = p.now()
+	p.last = p.from
+	return p
+}
+
+// after lets nothing be shown for a while: what is quick needs no bar.
+func (p *progress) after(d time.Duration) { p.from = p.now().Add(d) }
+
+// show tells how far it is. The fraction is below 0 while unknown.
+func (p *progress) show(what string, fraction float64, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	interval := lineInterval
+	if p.terminal {
+		interval = barInterval
+	}
+	if p.quiet || now.Before(p.from) || now.Sub(p.last) < interval {
+		return
+	}
+	p.last = now
+	if !p.terminal {
+		fmt.Fprintln(p.w, oneLine(what+": "+text))
+		return
+	}
+	fmt.Fprint(p.w, "\r\x1b[K"+bar(oneLine(what), fraction, oneLine(text), p.width()-1))
+	p.drawn = true
+}
+
+// bar draws "name [#####-----] text" into width columns.
+func bar(what string, fraction float64, text string, width int) string {
+	if n := width - utf8.RuneCountInString(text) - 1; utf8.RuneCountInString(what) > n {
+		what = ""
+	}
+	line := strings.TrimSpace(what + " " + text)
+	room := width - utf8.RuneCountInString(line) - 3
+	if fraction >= 0 && room >= 10 {
+		room = min(room, 30)
+		full := min(int(fraction*float64(room)+0.5), room)
+		line = strings.TrimSpace(what + " [" + strings.Repeat("#", full) + strings.Repeat("-", room-full) + "] " + text)
+	}
+	if utf8.RuneCountInString(line) > width {
+		line = string([]rune(line)[:max(width, 0)])
+	}
+	return line
+}
+
+// log writes a line above the bar.
+func (p *progress) log(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.quiet {
+		return
+	}
+	p.clear()
+	fmt.Fprintln(p.w, oneLine(line))
+}
+
+// done takes the bar away.
+func (p *progress) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+}
+
+func (p *progress) clear() {
+	if p.drawn {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.drawn = false
+	}
+}

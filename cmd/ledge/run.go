@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/runtime/chat"
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/hub"
+)
+
+func (a *app) runCommand() *cli.Command {
+	c := &cli.Command{
+		Name:  "run",
+		Usage: "answer a prompt, or continue a text",
+		Flags: join([]cli.Flag{
+			&cli.BoolFlag{Name: "raw", Usage: "continue the text as it stands, without the model's chat template"},
+			&cli.BoolFlag{Name: "special", Usage: "with --raw: control tokens written in the text become those tokens"},
+			&cli.BoolFlag{Name: "ignore-eos", Usage: "go on when the model ends its answer"},
+			&cli.BoolFlag{Name: "json", Usage: "write one JSON object at the end: text, tokens, usage, reason"},
+		}, generationFlags(), nameFlags(), deviceFlags()),
+		Action: a.run,
+	}
+	return describe(c, "ledge run [FLAGS] PROMPT...\nledge run [FLAGS] - < FILE", `
+The words of PROMPT are joined by spaces. "-", or a pipe without a PROMPT, reads
+the prompt from standard input; with a PROMPT and a pipe, what comes through the
+pipe follows the prompt after an empty line. A last newline is left out.
+
+The answer goes to standard output as it is generated. Ctrl-C ends it: what there is
+stays, the exit code is 130. With --json nothing is streamed; "reason" is stop (the
+model ended, or a stop string came), length (-n), context (the context is full) or
+cancel.`,
+		`ledge run "Why is the sky blue?"`,
+		`ledge run -m qwen3:0.6b --system "Answer in Chinese." "Why is the sky blue?"`,
+		`git diff | ledge run "Write a commit message for this change:"`,
+		`ledge run --raw -n 32 --temp 0 "The capital of France is"`,
+		`ledge run --json "Name a colour." | jq -r .text`)
+}
+
+// runResult is the output of ledge run --json.
+type runResult struct {
+	Model   string        `json:"model"`
+	Text    string        `json:"text"`
+	Tokens  []int32       `json:"tokens"`
+	Reason  engine.Reason `json:"reason"`
+	Seed    uint64        `json:"seed"`
+	Usage   runUsage      `json:"usage"`
+	Timings runTimings    `json:"timings"`
+	Device  string        `json:"device"`
+	Memory  int64         `json:"peak_memory_bytes,omitempty"`
+}
+
+type runUsage struct {
+	Prompt    int `json:"prompt_tokens"`
+	Cached    int `json:"cached_tokens"`
+	Generated int `json:"completion_tokens"`
+	Total     int `json:"total_tokens"`
+}
+
+type runTimings struct {
+	Load             float64 `json:"load_seconds"`
+	Prompt           float64 `json:"prompt_seconds"`
+	Generate         float64 `json:"generation_seconds"`
+	PromptPerSecond  float64 `json:"prompt_tokens_per_second"`
+	GeneratePerScond float64 `json:"generation_tokens_per_second"`
+}
+
+func (a *app) run(c *cli.Context) error {
+	set, err := settings(c)
+	if err != nil {
+		return err
+	}
+	set.IgnoreEOG = c.Bool("ignore-eos")
+	raw, system := c.Bool("raw"), c.String("system")
+	switch {
+	case raw && system != "":
+		return usagef("--raw and --system exclude each other: without a template there is no system message")
+	case c.Bool("special") && !raw:
+		return usagef("--special goes with --raw only")
+	}
+	if err := checkUTF8("the system message", system); err != nil {
+		return err
+	}
+	prompt, err := a.text(c.Context, c.Args().Slice(), true)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(prompt) == "" && (prompt == "" || !raw) {
+		return usagef("the prompt is empty: give a text, or - to read it from standard input")
+	}
+	m, name, err := a.open(c)
+	if err != nil {
+		return err
+	}
+	ids, err := a.promptTokens(m, prompt, system, raw, c.Bool("special"))
+	if err == nil {
+		err = a.generate(c, m, name, ids, set)
+	}
+	return errors.Join(err, m.Close())
+}
+
+// promptTokens encodes a prompt, through the chat template unless raw.
+func (a *app) promptTokens(m *engine.Model, prompt, system string, raw, special bool) ([]int32, error) {
+	if raw {
+		return m.Encode(prompt, true, special), nil
+	}
+	t, err := m.Chat()
+	if err != nil {
+		return nil, err
+	}
+	a.noteFallback(t)
+	var msgs []chat.Message
+	if system != "" {
+		msgs = append(msgs, chat.Message{Role: "system", Content: system})
+	}
+	return m.ChatPrompt(append(msgs, chat.Message{Role: "user", Content: prompt}), chat.RenderOptions{AddGenerationPrompt: true})
+}
+
+func (a *app) noteFallback(t *chat.Template) {
+	if t.Fallback() {
+		a.note("note: this model has no chat template, ChatML stands in for it; --raw continues a text without any")
+	}
+}
+
+// generate runs a prompt and writes the answer.
+func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32, set engine.Settings) error {
+	if err := m.CheckPrompt(ids); err != nil {
+		if errors.Is(err, engine.ErrEmptyPrompt) {
+			return usageError{err.Error()}
+		}
+		return fmt.Errorf("%w; -c N sets it", err)
+	}
+	s := m.NewSession()
+	defer s.Close()
+	ctx, asJSON := c.Context, c.Bool("json")
+	var text strings.Builder
+	tokens := []int32{}
+	var failed error
+	for p, err := range s.Generate(ctx, ids, set) {
+		if failed = err; err != nil {
+			break
+		}
+		tokens = append(tokens, p.ID)
+		text.WriteString(p.Text)
+		if !asJSON && p.Text != "" {
+			if failed = a.out.show(p.Text); failed != nil {
+				break
+			}
+		}
+	}
+	u := s.Usage()
+	switch {
+	case failed != nil && ctx.Err() == nil:
+		if !asJSON {
+			_ = a.out.endLine() // the failure that came first counts
+		}
+		return failed
+	case asJSON:
+		if err := a.out.json(newRunResult(m, name, text.String(), tokens, u), false); err != nil {
+			return err
+		}
+	default:
+		if err := a.out.endLine(); err != nil {
+			return err
+		}
+	}
+	if c.Bool("stats") {
+		a.stats(m, u)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if u.Reason == engine.ReasonContext && !asJSON {
+		a.note("note: the context of %d tokens is full, the answer is cut; -c sets a larger one (the model was trained for %d)", m.Options.Context, m.Network.Info().Context)
+	}
+	return nil
+}
+
+func newRunResult(m *engine.Model, name, text string, tokens []int32, u engine.Usage) runResult {
+	return runResult{
+		Model: name, Text: text, Tokens: tokens, Reason: u.Reason, Seed: u.Seed, Device: m.Device().Name, Memory: peakMemory(),
+		Usage: runUsage{Prompt: u.PromptTokens, Cached: u.CachedTokens, Generated: u.GeneratedTokens, Total: u.PromptTokens + u.GeneratedTokens},
+		Timings: runTimings{
+			Load: m.LoadTime.Seconds(), Prompt: u.PromptTime.Seconds(), Generate: u.GenerateTime.Seconds(),
+			PromptPerSecond:  rate(u.PromptTokens-u.CachedTokens, u.PromptTime),
+			GeneratePerScond: rate(u.GeneratedTokens-1, u.GenerateTime),
+		},
+	}
+}
+
+// rate is n per second; 0 where nothing was timed.
+func rate(n int, d time.Duration) float64 {
+	if n <= 0 || d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+// stats prints the figures of a generation on standard error.
+func (a *app) stats(m *engine.Model, u engine.Usage) {
+	w := a.stderr
+	fmt.Fprintf(w, "load      %.2f s\n", m.LoadTime.Seconds())
+	fmt.Fprintf(w, "prompt    %d tokens (%d cached), %.2f s, %.1f tok/s\n", u.PromptTokens, u.CachedTokens, u.PromptTime.Seconds(), rate(u.PromptTokens-u.CachedTokens, u.PromptTime))
+	fmt.Fprintf(w, "generate  %d tokens, %.2f s, %.1f tok/s\n", u.GeneratedTokens, u.GenerateTime.Seconds(), rate(u.GeneratedTokens-1, u.GenerateTime))
+	if n := peakMemory(); n > 0 {
+		fmt.Fprintf(w, "memory    %s at its peak\n", hub.FormatBytes(n))
+	}
+	d := m.Device()
+	fmt.Fprintf(w, "device    %s: %s\n", d.Name, oneLine(d.Description))
+	fmt.Fprintf(w, "seed      %d\n", u.Seed)
+	fmt.Fprintf(w, "ended     %s\n", u.Reason)
+}
