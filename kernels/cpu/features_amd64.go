@@ -16,12 +16,12 @@ func missingFeatures(l Level) string {
 		has  bool
 	}
 	var need []feature
-	switch l {
-	case AVX2:
-		need = []feature{{"AVX2", x.HasAVX2}, {"FMA", x.HasFMA}, {"F16C", x.HasF16C}}
-	case AVX512:
-		need = []feature{{"AVX512F", x.HasAVX512F}, {"AVX512BW", x.HasAVX512BW}, {"AVX512VL", x.HasAVX512VL},
-			{"AVX512DQ", x.HasAVX512DQ}, {"AVX512VNNI", x.HasAVX512VNNI}}
+	if l >= AVX2 {
+		need = append(need, feature{"AVX2", x.HasAVX2}, feature{"FMA", x.HasFMA}, feature{"F16C", x.HasF16C})
+	}
+	if l >= AVX512 {
+		need = append(need, feature{"AVX512F", x.HasAVX512F}, feature{"AVX512BW", x.HasAVX512BW}, feature{"AVX512VL", x.HasAVX512VL},
+			feature{"AVX512DQ", x.HasAVX512DQ}, feature{"AVX512VNNI", x.HasAVX512VNNI})
 	}
 	var missing []string
 	for _, f := range need {
