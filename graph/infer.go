@@ -144,7 +144,7 @@ func inferRope(n *Node, g *Graph) (Type, error) {
 		return Type{}, err
 	}
 	x, a := n.In[0].Type, n.Attr.(RopeAttr)
-	if len(x.Shape) != 3 {
+	if len(x.Shape) != 3 || !x.Shape[2].IsConst() {
 		return Type{}, fmt.Errorf("x must be [T H D], is %s", x)
 	}
 	if err := checkRope(a, x.Shape[2]); err != nil {

@@ -79,7 +79,13 @@ func (d *device) Compile(g *graph.Graph, p *plan.Plan, w backend.Weights) (backe
 		return nil, fmt.Errorf("cpu: weights of another device (%T)", w)
 	}
 	e := &executable{k: d.k, pool: d.pool, threads: d.threads, graph: g, plan: p, weights: ws, inputs: g.Inputs()}
-	var err error
+	if len(p.Slots) != len(g.Nodes) {
+		return nil, fmt.Errorf("cpu: a plan of %d values for a graph of %d", len(p.Slots), len(g.Nodes))
+	}
+	err := checkWeights(g, ws)
+	if err != nil {
+		return nil, err
+	}
 	if e.arena, err = allocate("the arena", p.Arena); err != nil {
 		return nil, err
 	}
@@ -100,7 +106,29 @@ func (d *device) Compile(g *graph.Graph, p *plan.Plan, w backend.Weights) (backe
 	b.allocate()
 	e.rows = make([]rowRef, 0, g.Max.T)
 	e.work = e.runSteps
+	if e.steps == nil {
+		e.steps = []step{} // nil means closed
+	}
 	return e, nil
+}
+
+// checkWeights asks that every weight is loaded, as the graph has it and for
+// what the graph does with it.
+func checkWeights(g *graph.Graph, ws *weights) error {
+	uses := backend.WeightUses(g)
+	for _, n := range g.Weights() {
+		w := ws.byName[n.Name]
+		if w == nil {
+			return fmt.Errorf("cpu: weight %q is not loaded", n.Name)
+		}
+		if w.spec.DType != n.Type.DType || !n.Type.Shape.Equal(dtype.ConstShape(w.spec.Shape...)) {
+			return fmt.Errorf("cpu: weight %q was loaded as %s%v, the graph has %s", n.Name, w.spec.DType, w.spec.Shape, n.Type)
+		}
+		if u := uses[n.Name]; u&^w.spec.Uses != 0 {
+			return fmt.Errorf("cpu: weight %q was loaded for uses %b, the graph has %b", n.Name, w.spec.Uses, u)
+		}
+	}
+	return nil
 }
 
 func (e *executable) Close() error {
@@ -123,8 +151,8 @@ type compiler struct {
 
 // step makes the function that computes n, or nil where there is nothing to do.
 func (c *compiler) step(n *graph.Node) (func(*pool.Worker), error) {
-	if s := n.Type.Shape; len(s) > 0 && s[len(s)-1].IsConst() {
-		c.maxRow = max(c.maxRow, s[len(s)-1].N)
+	if s := n.Type.Shape; len(s) > 0 {
+		c.maxRow = max(c.maxRow, c.maxElems(s[len(s)-1:]))
 	}
 	switch {
 	case n.Op == graph.OpInput || n.Op == graph.OpWeight:
@@ -243,6 +271,9 @@ func (e *executable) dim(d dtype.Dim) int {
 	}
 	return d.N
 }
+
+// cols is the size of n's last dimension in the current run.
+func (e *executable) cols(n *graph.Node) int { return e.dim(n.Type.Shape[len(n.Type.Shape)-1]) }
 
 func (e *executable) elems(s dtype.Shape) int {
 	n := 1

@@ -68,19 +68,89 @@ func (d *device) Info() backend.Info {
 }
 
 func (d *device) Target() pass.Target {
-	return pass.Target{Name: Name, Supports: d.supports, Lower: lower, Align: align}
+	return pass.Target{Name: Name, Supports: d.supports, States: supportsState, Lower: lower, Align: align}
 }
 
 func (d *device) Close() error { return nil }
 
+// supports accepts every operation there is today. What it asks for is where
+// operands come from: matrices, and what is prepared with them, are weights;
+// indices are inputs.
 func (d *device) supports(n *graph.Node) error {
-	if n.Op >= graph.OpFusedLinear && n.Op.Stage() != graph.Fused {
-		return fmt.Errorf("unknown operation")
+	if !known(n.Op) {
+		return fmt.Errorf("the cpu backend does not know this operation")
 	}
 	for _, in := range n.In {
 		if in.Op == graph.OpWeight && !in.Type.DType.Computable() {
 			return fmt.Errorf("weight %q has type %s", in.Name, in.Type.DType)
 		}
+	}
+	for _, w := range loadedOperands(n) {
+		if w.Op != graph.OpWeight {
+			return fmt.Errorf("%s must be a weight", w)
+		}
+	}
+	if i := indexOperand(n); i != nil && i.Op != graph.OpInput {
+		return fmt.Errorf("%s must be an input of the graph", i)
+	}
+	return nil
+}
+
+// known lists the operations that compile makes steps for.
+func known(op graph.Op) bool {
+	if op.IsUnary() || op.IsBinary() {
+		return true
+	}
+	switch op {
+	case graph.OpInput, graph.OpWeight, graph.OpEmbed, graph.OpLinear, graph.OpFusedLinear, graph.OpMatMul,
+		graph.OpRMSNorm, graph.OpLayerNorm, graph.OpNormAdd, graph.OpRope, graph.OpCacheWrite, graph.OpRopeCache,
+		graph.OpAttention, graph.OpSoftmax, graph.OpReshape, graph.OpSlice, graph.OpConcat, graph.OpTranspose,
+		graph.OpGatherRows, graph.OpReadout:
+		return true
+	}
+	return false
+}
+
+// loadedOperands are the operands that must be weights.
+func loadedOperands(n *graph.Node) []*graph.Node {
+	switch n.Op {
+	case graph.OpEmbed:
+		return n.In[:1]
+	case graph.OpLinear:
+		return n.In[1:2]
+	case graph.OpFusedLinear:
+		p := n.FusedLinear()
+		all := append(append([]*graph.Node{}, p.Weights...), p.Biases...)
+		if p.Norm != nil {
+			all = append(all, p.Norm)
+		}
+		return all
+	case graph.OpRope:
+		return n.In[2:]
+	case graph.OpRopeCache:
+		if f := n.RopeCache().Factors; f != nil {
+			return []*graph.Node{f}
+		}
+	}
+	return nil
+}
+
+// indexOperand is the operand of integers, or nil.
+func indexOperand(n *graph.Node) *graph.Node {
+	switch n.Op {
+	case graph.OpEmbed, graph.OpGatherRows, graph.OpRope, graph.OpRopeCache:
+		return n.In[1]
+	}
+	return nil
+}
+
+// supportsState says which caches the device keeps.
+func supportsState(s graph.StateDecl) error {
+	if s.Kind != graph.Paged {
+		return fmt.Errorf("state %q is %s; this device keeps paged states only", s.Name, s.Kind)
+	}
+	if s.DType != dtype.F16 && s.DType != dtype.F32 {
+		return fmt.Errorf("state %q is stored as %s; this device stores f16 or f32", s.Name, s.DType)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (e *executable) readBack(w *pool.Worker) {
 // adjust adds the row's biases and masks columns out.
 func adjust(row []float32, out *backend.Output, r int) {
 	for _, b := range out.Bias {
-		if b.Row == r && b.ID >= 0 && int(b.ID) < len(row) {
+		if b.Row == r {
 			row[b.ID] += b.Add
 		}
 	}
@@ -82,6 +82,13 @@ func (e *executable) best(w *pool.Worker, out *backend.Output, row []float32, r 
 		n = k.TopK(e.shared.top[w.ID], row[lo:hi], lo)
 		if out.Mode == backend.ReadTop {
 			k.ExpSums(e.shared.sums[lo/kernels.ExpSumLen:], row[lo:hi], l.sums)
+			for i := lo / kernels.ExpSumLen; i*kernels.ExpSumLen < hi; i++ {
+				// A part that is masked as a whole counts nothing; as
+				// exp(-inf - -inf) its sum is not a number.
+				if s := &e.shared.sums[i]; math.IsInf(float64(s.Max), -1) {
+					s.Sum = 0
+				}
+			}
 		}
 	}
 	e.shared.top[w.ID] = e.shared.top[w.ID][:n]

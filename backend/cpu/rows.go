@@ -52,9 +52,9 @@ func (e *executable) vectorOf(n *graph.Node, input int) []float32 {
 }
 
 func (c *compiler) norm(n *graph.Node) (func(*pool.Worker), error) {
-	e, cols, eps := c.executable, lastDim(n), n.Attr.(graph.NormAttr).Eps
+	e, eps := c.executable, n.Attr.(graph.NormAttr).Eps
 	return func(w *pool.Worker) {
-		x, out := e.value(n.In[0]), e.value(n)
+		x, out, cols := e.value(n.In[0]), e.value(n), e.cols(n)
 		weight, bias := e.vectorOf(n, 1), e.vectorOf(n, 2)
 		eachRow(w, e.rowsOf(n), func(i int) {
 			dst, src := out[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols]
@@ -68,9 +68,9 @@ func (c *compiler) norm(n *graph.Node) (func(*pool.Worker), error) {
 }
 
 func (c *compiler) normAdd(n *graph.Node) (func(*pool.Worker), error) {
-	e, cols, eps := c.executable, lastDim(n), n.Attr.(graph.NormAttr).Eps
+	e, eps := c.executable, n.Attr.(graph.NormAttr).Eps
 	return func(w *pool.Worker) {
-		x, weight, y, out := e.value(n.In[0]), e.value(n.In[1]), e.value(n.In[2]), e.value(n)
+		x, weight, y, out, cols := e.value(n.In[0]), e.value(n.In[1]), e.value(n.In[2]), e.value(n), e.cols(n)
 		row := e.workers[w.ID].row[:cols]
 		eachRow(w, e.rowsOf(n), func(i int) {
 			e.k.RMSNorm(row, x[i*cols:(i+1)*cols], weight, cols, eps)
@@ -80,9 +80,9 @@ func (c *compiler) normAdd(n *graph.Node) (func(*pool.Worker), error) {
 }
 
 func (c *compiler) softmax(n *graph.Node) (func(*pool.Worker), error) {
-	e, cols := c.executable, lastDim(n)
+	e := c.executable
 	return func(w *pool.Worker) {
-		x, out := e.value(n.In[0]), e.value(n)
+		x, out, cols := e.value(n.In[0]), e.value(n), e.cols(n)
 		eachRow(w, e.rowsOf(n), func(i int) { e.k.Softmax(out[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols], cols) })
 	}, nil
 }
@@ -165,14 +165,15 @@ func binaryRow(k *kernels.Kernels, op graph.Op, dst, a, b []float32) {
 }
 
 func (c *compiler) gatherRows(n *graph.Node) (func(*pool.Worker), error) {
-	e, cols := c.executable, n.Type.Shape[1].N
+	e := c.executable
 	if err := wantInts(n.In[1]); err != nil {
 		return nil, err
 	}
 	return func(w *pool.Worker) {
-		x, rows, out := e.value(n.In[0]), e.ints(n.In[1]), e.value(n)
+		x, rows, out, cols := e.value(n.In[0]), e.ints(n.In[1]), e.value(n), e.cols(n)
 		eachRow(w, len(rows), func(i int) { copy(out[i*cols:(i+1)*cols], x[int(rows[i])*cols:]) })
 	}, nil
 }
 
+// lastDim is the constant size of the last dimension.
 func lastDim(n *graph.Node) int { return n.Type.Shape[len(n.Type.Shape)-1].N }

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/ledge-run/ledge/backend"
@@ -28,12 +29,12 @@ type layerState struct {
 
 func (d *device) NewState(spec backend.StateSpec) (backend.State, error) {
 	s := &state{pages: spec.Pages, layers: map[string]layerState{}, layout: "cpu-pages-1"}
+	if spec.Pages < 0 {
+		return nil, fmt.Errorf("cpu: a cache of %d pages", spec.Pages)
+	}
 	for _, decl := range spec.Decls {
-		if decl.Kind != graph.Paged {
-			return nil, fmt.Errorf("cpu: state %q is %s; only paged states are supported on this device", decl.Name, decl.Kind)
-		}
-		if decl.DType != dtype.F16 && decl.DType != dtype.F32 {
-			return nil, fmt.Errorf("cpu: state %q is stored as %s; this device stores f16 or f32", decl.Name, decl.DType)
+		if err := supportsState(decl); err != nil {
+			return nil, fmt.Errorf("cpu: %w", err)
 		}
 		l := layerState{kv: kernels.KV{Heads: decl.KVHeads, KDim: decl.KeyDim, VDim: decl.ValueDim, Type: decl.DType}, decl: decl}
 		l.key = s.stride
@@ -42,15 +43,24 @@ func (d *device) NewState(spec backend.StateSpec) (backend.State, error) {
 		s.layers[decl.Name] = l
 		s.layout += fmt.Sprintf(";%s:%dx%d,%d:%s", decl.Name, decl.KVHeads, decl.KeyDim, decl.ValueDim, decl.DType)
 	}
+	size, ok := dtype.Product([]int{s.stride, s.pages})
+	if !ok {
+		return nil, fmt.Errorf("cpu: a cache of %d pages of %d bytes is too large", s.pages, s.stride)
+	}
 	var err error
-	s.memory, err = allocate("the key-value cache", s.stride*s.pages)
-	return s, err
+	if s.memory, err = allocate("the key-value cache", size); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *state) Layout() string { return s.layout }
 func (s *state) PageBytes() int { return s.stride }
 
 func (s *state) page(p int) ([]byte, error) {
+	if s.layers == nil {
+		return nil, errors.New("cpu: the cache is closed")
+	}
 	if p < 0 || p >= s.pages {
 		return nil, fmt.Errorf("cpu: page %d of a cache of %d", p, s.pages)
 	}
@@ -63,8 +73,11 @@ func (s *state) CopyPage(dst, src int) error {
 		return err
 	}
 	from, err := s.page(src)
+	if err != nil {
+		return err
+	}
 	copy(to, from)
-	return err
+	return nil
 }
 
 func (s *state) ReadPage(page int, dst []byte) error {
@@ -72,8 +85,11 @@ func (s *state) ReadPage(page int, dst []byte) error {
 	if err == nil && len(dst) != len(from) {
 		err = fmt.Errorf("cpu: a page has %d bytes, not %d", len(from), len(dst))
 	}
+	if err != nil {
+		return err
+	}
 	copy(dst, from)
-	return err
+	return nil
 }
 
 func (s *state) WritePage(page int, src []byte) error {
@@ -87,6 +103,6 @@ func (s *state) WritePage(page int, src []byte) error {
 
 func (s *state) Close() error {
 	m := s.memory
-	s.memory = memory{}
+	s.memory, s.layers = memory{}, nil
 	return m.free()
 }

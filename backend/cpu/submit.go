@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ledge-run/ledge/backend"
@@ -19,6 +20,9 @@ func (done) Wait() error { return nil }
 // already passed.
 func (e *executable) Submit(ctx context.Context, a *backend.Args) (backend.Fence, error) {
 	e.ctx, e.args, e.err, e.stop = ctx, a, nil, len(e.steps)
+	if e.steps == nil {
+		return nil, errors.New("cpu: the executable is closed")
+	}
 	if err := e.bind(a); err != nil {
 		return nil, fmt.Errorf("cpu: %w", err)
 	}
@@ -70,6 +74,9 @@ func (e *executable) bind(a *backend.Args) error {
 	}
 	e.rows = e.rows[:0]
 	for s, seg := range a.Segments {
+		if seg.Rows < 0 || seg.Rows > e.graph.Max.T-len(e.rows) {
+			return fmt.Errorf("segment %d: %d rows after %d others; compiled for at most %d", s, seg.Rows, len(e.rows), e.graph.Max.T)
+		}
 		for i := range seg.Rows {
 			e.rows = append(e.rows, rowRef{s, seg.Start + i})
 		}
@@ -100,6 +107,9 @@ func (e *executable) bind(a *backend.Args) error {
 		}
 	}
 	if err := e.checkIndices(); err != nil {
+		return err
+	}
+	if err := e.checkOutputs(a); err != nil {
 		return err
 	}
 	return e.checkSegments(a)
@@ -162,12 +172,58 @@ func (e *executable) checkIndices() error {
 	return nil
 }
 
+// checkOutputs asks for the room that reading back fills.
+func (e *executable) checkOutputs(a *backend.Args) error {
+	for i := range a.Outputs {
+		o, out := &a.Outputs[i], e.graph.Outputs[i]
+		if o.Skip {
+			continue
+		}
+		elems, rows := e.elems(out.Node.Type.Shape), e.rowsOf(out.Node)
+		readout := out.Node.Op == graph.OpReadout
+		if o.Mode == backend.ReadFull || !readout {
+			if len(o.F32) != elems {
+				return fmt.Errorf("output %q has %d elements, room is given for %d", out.Name, elems, len(o.F32))
+			}
+			if !readout {
+				continue
+			}
+		}
+		cols := lastDim(out.Node)
+		k := 1
+		switch o.Mode {
+		case backend.ReadFull:
+			k = 0
+		case backend.ReadTop:
+			k = min(backend.TopCount, cols)
+			if len(o.LogSumExp) < rows {
+				return fmt.Errorf("output %q: room for %d log-sum-exps, want %d", out.Name, len(o.LogSumExp), rows)
+			}
+		case backend.ReadArgMax:
+		default:
+			return fmt.Errorf("output %q: unknown read mode %d", out.Name, o.Mode)
+		}
+		if len(o.IDs) < rows*k || len(o.Logits) < rows*k {
+			return fmt.Errorf("output %q: room for %d ids and %d logits, want %d", out.Name, len(o.IDs), len(o.Logits), rows*k)
+		}
+		if words := rows * ((cols + 63) / 64); o.Mask != nil && len(o.Mask) < words {
+			return fmt.Errorf("output %q: a mask of %d words, want %d", out.Name, len(o.Mask), words)
+		}
+		for _, b := range o.Bias {
+			if b.Row < 0 || b.Row >= rows || b.ID < 0 || int(b.ID) >= cols {
+				return fmt.Errorf("output %q: bias on id %d of row %d, there are %d rows of %d", out.Name, b.ID, b.Row, rows, cols)
+			}
+		}
+	}
+	return nil
+}
+
 func (e *executable) checkSegments(a *backend.Args) error {
 	if len(e.graph.States) == 0 {
 		return nil
 	}
 	s, ok := a.State.(*state)
-	if !ok || s.memory.bytes == nil {
+	if !ok || s.layers == nil {
 		return fmt.Errorf("the run needs an open state of this device, has %T", a.State)
 	}
 	for _, decl := range e.graph.States {
@@ -179,7 +235,10 @@ func (e *executable) checkSegments(a *backend.Args) error {
 		return fmt.Errorf("segments have %d rows, the inputs %d", len(e.rows), e.size.T)
 	}
 	for i, seg := range a.Segments {
-		if seg.Start < 0 || seg.Rows < 0 || len(seg.Pages)*backend.PageTokens < seg.Start+seg.Rows {
+		if seg.Seq < 0 || seg.Seq >= max(1, e.size.S) {
+			return fmt.Errorf("segment %d: sequence %d of a batch of %d", i, seg.Seq, e.size.S)
+		}
+		if seg.Start < 0 || seg.Start > len(seg.Pages)*backend.PageTokens-seg.Rows {
 			return fmt.Errorf("segment %d: %d rows from %d do not fit its %d pages", i, seg.Rows, seg.Start, len(seg.Pages))
 		}
 		for _, p := range seg.Pages {

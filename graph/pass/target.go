@@ -13,6 +13,11 @@ type Target struct {
 	// it of fused nodes too, before they make them.
 	Supports func(n *graph.Node) error
 
+	// States says whether the device keeps a state, or why not: kinds and
+	// element types differ. nil keeps all. A node cannot tell, since it only
+	// names its state.
+	States func(s graph.StateDecl) error
+
 	// Lower names the kernel that runs a supported node and the activation
 	// format it reads. Neither depends on T.
 	Lower func(n *graph.Node) (kernel, format string)

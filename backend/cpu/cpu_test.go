@@ -1,0 +1,44 @@
+package cpu
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/backendtest"
+	kernels "github.com/ledge-run/ledge/kernels/cpu"
+)
+
+// TestConformance runs the suite at every kernel level that this processor has,
+// and at the best with several workers too: two, and a number that divides
+// nothing evenly. TestThreads compares the other levels' workers.
+func TestConformance(t *testing.T) {
+	levels := kernels.Levels()
+	for i, level := range levels {
+		threads := []int{1}
+		if i == len(levels)-1 {
+			threads = []int{1, 2, 3}
+		}
+		for _, n := range threads {
+			t.Run(fmt.Sprintf("%s-%d", level, n), func(t *testing.T) { backendtest.Run(t, opener(level.String(), n)) })
+		}
+	}
+}
+
+// TestThreads: the number of workers changes no bit.
+func TestThreads(t *testing.T) {
+	opens := map[string]func() (backend.Device, error){}
+	for _, level := range kernels.Levels() {
+		for _, n := range []int{1, 2, 3} {
+			opens[fmt.Sprintf("%s-%d", level, n)] = opener(level.String(), n)
+		}
+	}
+	backendtest.Same(t, opens)
+}
+
+// BenchmarkOps times every operation at the best level.
+func BenchmarkOps(b *testing.B) { backendtest.Benchmark(b, opener("", 0)) }
+
+func opener(level string, threads int) func() (backend.Device, error) {
+	return func() (backend.Device, error) { return Open(backend.Options{Level: level, Threads: threads}) }
+}
