@@ -1,0 +1,323 @@
+package kvcache
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ledge-run/ledge/backend"
+)
+
+const pageTokens = backend.PageTokens
+
+// memory is a state whose pages hold one int32 for each token.
+type memory struct {
+	pages  [][pageTokens]int32
+	layout string
+	fail   error // of the next call
+}
+
+func newMemory(pages int) *memory {
+	return &memory{pages: make([][pageTokens]int32, pages), layout: "test-1"}
+}
+
+func (m *memory) Layout() string { return m.layout }
+func (m *memory) PageBytes() int { return 4 * pageTokens }
+func (m *memory) Close() error   { return nil }
+
+func (m *memory) CopyPage(dst, src int) error {
+	m.pages[dst] = m.pages[src]
+	return m.fail
+}
+
+func (m *memory) ReadPage(page int, dst []byte) error {
+	_, err := binary.Encode(dst, binary.LittleEndian, m.pages[page][:])
+	return errors.Join(err, m.fail)
+}
+
+func (m *memory) WritePage(page int, src []byte) error {
+	_, err := binary.Decode(src, binary.LittleEndian, m.pages[page][:])
+	return errors.Join(err, m.fail)
+}
+
+// write does what a run does: it stores tokens behind those that are there.
+func write(t *testing.T, m *memory, s *Seq, tokens []int32) error {
+	t.Helper()
+	if err := s.Reserve(len(tokens)); err != nil {
+		return err
+	}
+	for i, tok := range tokens {
+		at := s.Len() + i
+		m.pages[s.Pages()[at/pageTokens]][at%pageTokens] = tok
+	}
+	s.Advance(len(tokens))
+	return nil
+}
+
+func read(m *memory, s *Seq) []int32 {
+	out := []int32{}
+	for i := range s.Len() {
+		out = append(out, m.pages[s.Pages()[i/pageTokens]][i%pageTokens])
+	}
+	return out
+}
+
+func tokens(from, n int) []int32 {
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = int32(from + i)
+	}
+	return out
+}
+
+// check counts every page's owners anew.
+func check(c *Cache, live []*Seq) error {
+	refs := make([]int32, len(c.refs))
+	count := func(s *Seq) {
+		for _, p := range s.pages {
+			refs[p]++
+		}
+	}
+	for _, s := range live {
+		count(s)
+	}
+	for _, k := range c.kept {
+		if k.seq.len != len(k.tokens) || len(k.seq.pages) != pagesFor(k.seq.len) {
+			return fmt.Errorf("kept: %d tokens, length %d, %d pages", len(k.tokens), k.seq.len, len(k.seq.pages))
+		}
+		count(k.seq)
+	}
+	if !slices.Equal(refs, c.refs) {
+		return fmt.Errorf("owners %v, counted %v", c.refs, refs)
+	}
+	seen := map[int32]bool{}
+	for _, p := range c.free {
+		if refs[p] != 0 || seen[p] {
+			return fmt.Errorf("page %d is free with %d owners (twice: %v)", p, refs[p], seen[p])
+		}
+		seen[p] = true
+	}
+	for p, n := range refs {
+		if n == 0 && !seen[int32(p)] {
+			return fmt.Errorf("page %d is lost", p)
+		}
+	}
+	return nil
+}
+
+// TestAgainstNaive does random things with sequences and with plain slices of
+// tokens, which must hold the same afterwards.
+func TestAgainstNaive(t *testing.T) {
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		m := newMemory(1 + rng.IntN(12))
+		c := New(m, len(m.pages))
+		var live []*Seq
+		var want [][]int32
+		remove := func(i int) {
+			live, want = slices.Delete(live, i, i+1), slices.Delete(want, i, i+1)
+		}
+		for step := range 400 {
+			op := rng.IntN(8)
+			if len(live) == 0 {
+				op = 0
+			}
+			i := 0
+			if len(live) > 0 {
+				i = rng.IntN(len(live))
+			}
+			switch op {
+			case 0:
+				if len(live) < 5 {
+					live, want = append(live, c.NewSeq()), append(want, []int32{})
+				}
+			case 1, 2:
+				// Few different tokens, so that prefixes are often common.
+				add := tokens(rng.IntN(2)*1000+len(want[i]), 1+rng.IntN(90))
+				before := slices.Clone(live[i].pages)
+				switch err := write(t, m, live[i], add); {
+				case err == nil:
+					want[i] = append(want[i], add...)
+				case !errors.As(err, new(*ErrFull)):
+					t.Fatal(err)
+				case fits(live, i, len(add), c.Pages()):
+					t.Fatalf("seed %d step %d: %v, but there is room", seed, step, err)
+				case !slices.Equal(before, live[i].pages):
+					t.Fatalf("seed %d step %d: a failed Reserve changed the pages", seed, step)
+				}
+			case 3:
+				if err := live[i].Reserve(rng.IntN(100)); err != nil && !errors.As(err, new(*ErrFull)) {
+					t.Fatal(err) // reserved and never filled, as by a run that failed
+				}
+			case 4:
+				n := rng.IntN(len(want[i])+10) - 3
+				live[i].Truncate(n)
+				want[i] = want[i][:max(0, min(n, len(want[i])))]
+			case 5:
+				if len(live) < 5 {
+					live, want = append(live, live[i].Fork()), append(want, slices.Clone(want[i]))
+				}
+			case 6:
+				if rng.IntN(2) == 0 {
+					live[i].Close()
+				} else {
+					c.Keep(live[i], want[i])
+				}
+				remove(i)
+			case 7:
+				prompt := tokens(0, 1+rng.IntN(200))
+				longest := 0
+				for _, k := range c.kept {
+					longest = max(longest, Common(k.tokens, prompt))
+				}
+				least := rng.IntN(5)
+				s := c.Find(prompt, least)
+				switch {
+				case s == nil && longest >= max(least, 1):
+					t.Fatalf("seed %d step %d: %d tokens are kept, at least %d wanted, none found", seed, step, longest, least)
+				case s != nil && s.Len() != longest:
+					t.Fatalf("seed %d step %d: found %d tokens, %d are kept", seed, step, s.Len(), longest)
+				case s != nil:
+					live, want = append(live, s), append(want, slices.Clone(prompt[:longest]))
+				}
+			}
+			if err := check(c, live); err != nil {
+				t.Fatalf("seed %d step %d operation %d: %v", seed, step, op, err)
+			}
+			for i, s := range live {
+				if got := read(m, s); !slices.Equal(got, want[i]) {
+					t.Fatalf("seed %d step %d operation %d: sequence %d holds\n%v\nwant\n%v", seed, step, op, i, got, want[i])
+				}
+			}
+		}
+		for _, s := range live {
+			s.Close()
+			s.Close() // once more does nothing
+		}
+		if c.Free() != c.Pages() {
+			t.Fatalf("seed %d: %d of %d pages are free with nothing but kept prefixes", seed, c.Free(), c.Pages())
+		}
+		c.Forget()
+		if len(c.free) != c.Pages() {
+			t.Fatalf("seed %d: %d of %d pages are free after everything was closed", seed, len(c.free), c.Pages())
+		}
+	}
+}
+
+// fits says whether n more tokens of live[i] have room if nothing is kept.
+func fits(live []*Seq, i, n, pages int) bool {
+	s := live[i]
+	held := map[int32]int{}
+	for _, l := range live {
+		for _, p := range l.pages {
+			held[p]++
+		}
+	}
+	need := len(held) + max(0, pagesFor(s.len+n)-len(s.pages))
+	if s.len%pageTokens != 0 && held[s.pages[s.len/pageTokens]] > 1 {
+		need++
+	}
+	return need <= pages
+}
+
+// TestWholeCacheAgain fills the cache, closes, and takes all of it over: the
+// last page is shared with the kept prefix only, which must give way.
+func TestWholeCacheAgain(t *testing.T) {
+	m := newMemory(2)
+	c := New(m, 2)
+	s := c.NewSeq()
+	text := tokens(0, 2*pageTokens-1)
+	if err := write(t, m, s, text); err != nil {
+		t.Fatal(err)
+	}
+	c.Keep(s, text)
+	s = c.Find(text[:len(text)-1], 1)
+	if s == nil || s.Len() != len(text)-1 {
+		t.Fatal("the prefix was not found")
+	}
+	if err := write(t, m, s, tokens(500, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if want := append(slices.Clone(text[:len(text)-1]), 500, 501); !slices.Equal(read(m, s), want) {
+		t.Error("the content is wrong")
+	}
+}
+
+// TestEvictionOrder: the least recently used prefix goes first, and as few as
+// necessary.
+func TestEvictionOrder(t *testing.T) {
+	m := newMemory(4)
+	c := New(m, 4)
+	texts := [][]int32{tokens(0, 10), tokens(100, 10), tokens(200, 10)}
+	for _, text := range texts {
+		s := c.NewSeq()
+		if err := write(t, m, s, text); err != nil {
+			t.Fatal(err)
+		}
+		c.Keep(s, text)
+	}
+	c.Find(texts[0], 1).Close() // used again
+	s := c.NewSeq()
+	if err := s.Reserve(2 * pageTokens); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{true, false, true} {
+		f := c.Find(texts[i], 1)
+		if (f != nil) != want {
+			t.Errorf("prefix %d is kept: %v, want %v", i, f != nil, want)
+		}
+		if f != nil {
+			f.Close()
+		}
+	}
+	// More than there is: an error, and nothing is thrown away for it.
+	var full *ErrFull
+	if err := s.Reserve(5 * pageTokens); !errors.As(err, &full) || full.Need != 3 || full.Free != 2 {
+		t.Errorf("got %v", err)
+	}
+	if len(c.kept) != 2 {
+		t.Errorf("%d prefixes are kept, want 2", len(c.kept))
+	}
+}
+
+// TestKeepPrefixes: of two texts of which one begins with the other only the
+// longer is kept.
+func TestKeepPrefixes(t *testing.T) {
+	m := newMemory(4)
+	c := New(m, 4)
+	for _, n := range []int{20, 30, 10, 30} {
+		s := c.NewSeq()
+		if err := write(t, m, s, tokens(0, n)); err != nil {
+			t.Fatal(err)
+		}
+		c.Keep(s, tokens(0, n))
+	}
+	if len(c.kept) != 1 || len(c.kept[0].tokens) != 30 {
+		t.Errorf("%d sequences are kept", len(c.kept))
+	}
+	c.Keep(c.NewSeq(), nil) // nothing to keep
+	if err := check(c, nil); err != nil || len(c.kept) != 1 {
+		t.Error(err, len(c.kept))
+	}
+}
+
+func TestCopyFails(t *testing.T) {
+	m := newMemory(3)
+	c := New(m, 3)
+	s := c.NewSeq()
+	if err := write(t, m, s, tokens(0, 5)); err != nil {
+		t.Fatal(err)
+	}
+	f := s.Fork()
+	m.fail = errors.New("device lost")
+	if err := f.Reserve(1); err == nil || !strings.Contains(err.Error(), "device lost") {
+		t.Errorf("got %v", err)
+	}
+	if err := check(c, []*Seq{s, f}); err != nil {
+		t.Error(err)
+	}
+}
