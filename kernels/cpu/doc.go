@@ -19,7 +19,8 @@
 //     by position, then a fixed tree;
 //   - attention is computed per query row and head over splits of 256 positions
 //     at absolute multiples of 256; partial results are merged in order;
-//   - positions that a row must not see are never read for it.
+//   - positions that a row must not see contribute nothing to it, whatever lies
+//     there, NaN included.
 //
 // # Formats
 //
