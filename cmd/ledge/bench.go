@@ -1,0 +1,231 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/runtime/bench"
+	"github.com/ledge-run/ledge/runtime/engine"
+)
+
+func (a *app) benchCommand() *cli.Command {
+	list := func(name, alias, value, usage string) cli.Flag {
+		return &cli.StringFlag{Name: name, Aliases: []string{alias}, Value: value, Usage: usage}
+	}
+	c := &cli.Command{
+		Name:  "bench",
+		Usage: "measure speed with llama-bench's tests",
+		Flags: join([]cli.Flag{
+			list("n-prompt", "p", "512", "read prompts of `N,...` tokens; 0 for none"),
+			list("n-gen", "n", "128", "generate `N,...` tokens; 0 for none"),
+			list("n-depth", "d", "0", "with `N,...` tokens in the cache already"),
+			list("threads", "t", "0", "with `N,...` CPU threads; 0: as many as help"),
+			&cli.IntFlag{Name: "repetitions", Aliases: []string{"r"}, Value: 5, Usage: "measure `N` times after a warm-up"},
+			list("output", "o", "table", "`FORMAT`: table, json or csv"),
+			&cli.BoolFlag{Name: "json", Usage: "the same as -o json"},
+		}, nameFlags(), []cli.Flag{
+			&cli.StringFlag{Name: "device", Usage: "`NAME` of a device or backend (see ledge devices)", Category: catModel},
+			&cli.IntFlag{Name: "batch", Aliases: []string{"b"}, Usage: "read prompts in chunks of `N` tokens (default: 512)", Category: catModel},
+			cacheFlag(),
+		}),
+		Action: a.bench,
+	}
+	return describe(c, "ledge bench [FLAGS] [MODEL]", `
+Tests are ppN (reading N tokens) and tgN (generating N, one after the other), at each
+depth and number of threads, with random tokens. JSON and CSV have llama-bench's field
+names.`,
+		`ledge bench -m model.gguf`,
+		`ledge bench -m model.gguf -p 512 -n 64 -d 0,4096 -t 1,2 -r 5 -o json`)
+}
+
+func (a *app) bench(c *cli.Context) error {
+	if err := only(c, 1, "one MODEL"); err != nil {
+		return err
+	}
+	format := strings.ToLower(c.String("output"))
+	if c.Bool("json") {
+		format = "json"
+	}
+	// Rows are written as they come; JSON at the end, so that it is whole or not there.
+	var row func(first bool, r bench.Result) error
+	switch format {
+	case "table":
+		row = a.benchTable
+	case "csv":
+		row = a.benchCSV
+	case "json":
+		row = func(bool, bench.Result) error { return nil }
+	default:
+		return usagef("-o %s: it must be table, json or csv", format)
+	}
+	tests, threads, o, err := a.benchPlan(c)
+	if err != nil {
+		return err
+	}
+	if c.Int("repetitions") < 1 {
+		return usagef("-r %d: it must be 1 or more", c.Int("repetitions"))
+	}
+	results := []bench.Result{}
+	for _, t := range threads {
+		o.Threads = t
+		err := a.benchThreads(c, o, tests, func(r bench.Result) error {
+			results = append(results, r)
+			return row(len(results) == 1, r)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if format == "json" {
+		return a.out.json(results, true)
+	}
+	return nil
+}
+
+// benchPlan reads what is to be measured.
+func (a *app) benchPlan(c *cli.Context) (tests []bench.Test, threads []int, o engine.Options, err error) {
+	var sizes [4][]int
+	for i, name := range []string{"n-prompt", "n-gen", "n-depth", "threads"} {
+		if sizes[i], err = numbers(name, c.String(name)); err != nil {
+			return nil, nil, o, err
+		}
+	}
+	if tests = bench.Tests(sizes[0], sizes[1], sizes[2]); len(tests) == 0 {
+		return nil, nil, o, usagef("nothing to measure: -p and -n are both 0")
+	}
+	o = engine.Options{Device: c.String("device"), Batch: c.Int("batch")}
+	if o.Device == "" {
+		o.Device = a.getenv("LEDGE_DEVICE")
+	}
+	if o.Batch < 0 || o.Batch > 1<<16 {
+		return nil, nil, o, usagef("-b %d: it must be 0 (automatic) to %d", o.Batch, 1<<16)
+	}
+	for _, t := range tests {
+		o.Context = max(o.Context, t.Context())
+	}
+	o.CacheType, err = cacheType(c)
+	return tests, sizes[3], o, err
+}
+
+// numbers reads "1,2,4".
+func numbers(name, text string) ([]int, error) {
+	var out []int
+	for _, w := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(w))
+		if err != nil || n < 0 || n > 1<<24 {
+			return nil, usagef("--%s %s: %q is no size: give whole numbers divided by commas", name, text, w)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// benchThreads runs all tests with one number of threads.
+func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test, each func(bench.Result) error) (err error) {
+	f, _, err := a.openFile(c, c.Args().First())
+	if err != nil {
+		return err
+	}
+	m, err := a.load(c.Context, f, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	bar := a.newProgress()
+	defer bar.done()
+	repeat := c.Int("repetitions")
+	for _, t := range tests {
+		r, err := bench.Run(c.Context, m, t, repeat, func(done int) {
+			bar.show(t.String(), float64(done)/float64(repeat), fmt.Sprintf("%d of %d", done, repeat))
+		})
+		bar.done()
+		if err != nil {
+			return err
+		}
+		r.Commit = buildInfo().Revision
+		r.Threads = usedThreads(m, o.Threads)
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// usedThreads is the number of threads that a model computes with, as its
+// device describes it where the number was left to it.
+func usedThreads(m *engine.Model, asked int) int {
+	if d := m.Device(); d.Kind == backend.CPU {
+		for _, part := range strings.Split(d.Description, ", ") {
+			if n, err := strconv.Atoi(strings.TrimSuffix(part, " threads")); err == nil && strings.HasSuffix(part, " threads") {
+				return n
+			}
+		}
+	}
+	return asked
+}
+
+func (a *app) benchTable(first bool, r bench.Result) error {
+	if first {
+		fmt.Fprintf(a.out, "| %-30s | %10s | %10s | %-10s | %7s | %15s | %20s |\n", "model", "size", "params", "backend", "threads", "test", "t/s")
+		dashes := func(n int) string { return strings.Repeat("-", n) }
+		fmt.Fprintf(a.out, "| %s | %s: | %s: | %s | %s: | %s: | %s: |\n", dashes(30), dashes(9), dashes(9), dashes(10), dashes(6), dashes(14), dashes(19))
+	}
+	fmt.Fprintf(a.out, "| %-30s | %10s | %10s | %-10s | %7d | %15s | %20s |\n", oneLine(r.Type), fmt.Sprintf("%.2f MiB", float64(r.Size)/(1<<20)),
+		bench.Millions(r.Params), r.Backends, r.Threads, r.Test(), fmt.Sprintf("%.2f ± %.2f", r.AvgTs, r.StddevTs))
+	return a.out.flush()
+}
+
+// benchCSV writes a result without the samples.
+func (a *app) benchCSV(first bool, r bench.Result) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	names, values, err := columns(data)
+	if err != nil {
+		return err
+	}
+	w := csv.NewWriter(a.out)
+	if first {
+		err = w.Write(names)
+	}
+	if err == nil {
+		err = w.Write(values)
+	}
+	w.Flush()
+	if err = errors.Join(err, w.Error()); err != nil {
+		return err
+	}
+	return a.out.flush()
+}
+
+// columns gives the names and values of a JSON object's plain fields in order.
+func columns(object []byte) (names, values []string, err error) {
+	d := json.NewDecoder(strings.NewReader(string(object)))
+	d.UseNumber()
+	if _, err := d.Token(); err != nil {
+		return nil, nil, err
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, nil, err
+		}
+		var v any
+		if err := d.Decode(&v); err != nil {
+			return nil, nil, err
+		}
+		if _, list := v.([]any); list {
+			continue
+		}
+		names, values = append(names, fmt.Sprint(key)), append(values, fmt.Sprint(v))
+	}
+	return names, values, nil
+}

@@ -1,0 +1,120 @@
+package bench_test
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	_ "github.com/ledge-run/ledge/backend/cpu"
+	"github.com/ledge-run/ledge/runtime/bench"
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+func open(t *testing.T) *engine.Model {
+	t.Helper()
+	f, err := os.Open(filepath.Join("..", "model", "testdata", "llama-gqa.gguf.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := gguf.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := engine.OpenFile(context.Background(), g, engine.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func TestNames(t *testing.T) {
+	tests := bench.Tests([]int{512, 0}, []int{64}, []int{0, 4096})
+	var got []string
+	for _, x := range tests {
+		got = append(got, x.String())
+	}
+	want := []string{"pp512", "tg64", "pp512 @ d4096", "tg64 @ d4096"}
+	if !slices.Equal(got, want) {
+		t.Errorf("tests are %q, want %q", got, want)
+	}
+	if s := (bench.Test{Prompt: 8, Gen: 4}).String(); s != "pp8+tg4" {
+		t.Errorf("a mixed test is called %q", s)
+	}
+}
+
+func TestRun(t *testing.T) {
+	m := open(t)
+	for _, x := range []bench.Test{{Prompt: 16}, {Gen: 4}, {Prompt: 16, Depth: 40}, {Gen: 3, Depth: 100}, {Prompt: 5, Gen: 2}} {
+		done := 0
+		r, err := bench.Run(context.Background(), m, x, 3, func(n int) { done = n })
+		if err != nil {
+			t.Fatalf("%s: %v", x, err)
+		}
+		if r.Test() != x || len(r.Ns) != 3 || len(r.Ts) != 3 || r.AvgNs <= 0 || r.AvgTs <= 0 || r.Time == "" || done != 3 {
+			t.Errorf("%s: %+v, %d done", x, r, done)
+		}
+		if r.Backends != "cpu" || r.Params == 0 || r.Size == 0 || !strings.HasPrefix(r.Type, "llama ") || r.Threads != 1 {
+			t.Errorf("%s: the model is described as %+v", x, r)
+		}
+		mean := 0.0
+		for _, v := range r.Ts {
+			mean += v / 3
+		}
+		if d := r.AvgTs/mean - 1; d > 1e-9 || d < -1e-9 {
+			t.Errorf("%s: mean %v of %v", x, r.AvgTs, r.Ts)
+		}
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	m := open(t)
+	for _, x := range []bench.Test{{}, {Prompt: -1}, {Prompt: 129}, {Gen: 2, Depth: 127}} {
+		if r, err := bench.Run(context.Background(), m, x, 1, nil); err == nil {
+			t.Errorf("%+v gave %+v", x, r)
+		}
+	}
+	if _, err := bench.Run(context.Background(), m, bench.Test{Gen: 1}, 0, nil); err == nil {
+		t.Error("no repetitions gave no error")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := bench.Run(ctx, m, bench.Test{Gen: 1}, 1, nil); err == nil {
+		t.Error("a cancelled context gave no error")
+	}
+}
+
+// TestFields holds the names that readers of llama-bench's JSON rely on.
+func TestFields(t *testing.T) {
+	data, err := json.Marshal(bench.Result{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"build_commit", "build_number", "cpu_info", "gpu_info", "backends", "model_filename", "model_type", "model_size",
+		"model_n_params", "n_batch", "n_ubatch", "n_threads", "type_k", "type_v", "devices", "n_prompt", "n_gen", "n_depth",
+		"test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts"} {
+		if _, ok := got[name]; !ok {
+			t.Errorf("a result has no %s", name)
+		}
+	}
+}

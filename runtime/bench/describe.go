@@ -1,0 +1,48 @@
+package bench
+
+import (
+	"fmt"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/runtime/engine"
+)
+
+// describe fills in what a result says about the model and the device.
+func describe(m *engine.Model) Result {
+	d := m.Device()
+	r := Result{
+		Backends: d.Backend, Device: d.Name, Batch: m.Options.Batch, UBatch: m.Options.Batch, Threads: m.Options.Threads,
+		TypeK: m.Options.CacheType.String(), TypeV: m.Options.CacheType.String(),
+	}
+	if d.Kind == backend.CPU {
+		r.CPU = d.Description
+	} else {
+		r.GPU = d.Description
+	}
+	if paths := m.File.Paths(); len(paths) > 0 {
+		r.File = paths[0]
+	}
+	bytes := map[string]int64{}
+	for _, t := range m.File.Tensors() {
+		n := int64(len(t.Data))
+		r.Size += n
+		r.Params += int64(t.NumElems())
+		bytes[t.DType.String()] += n
+	}
+	main := ""
+	for name, n := range bytes {
+		if n > bytes[main] || n == bytes[main] && name < main {
+			main = name
+		}
+	}
+	r.Type = fmt.Sprintf("%s %s %s", m.Network.Info().Architecture, Millions(r.Params), main)
+	return r
+}
+
+// Millions writes a number of parameters as llama-bench does: 134.52 M.
+func Millions(n int64) string {
+	if n >= 1e9 {
+		return fmt.Sprintf("%.2f B", float64(n)/1e9)
+	}
+	return fmt.Sprintf("%.2f M", float64(n)/1e6)
+}
