@@ -202,6 +202,9 @@ func inferAttention(n *Node, g *Graph) (Type, error) {
 	if len(q) != 3 || !q[1].IsConst() || q[2] != dtype.Const(s.KeyDim) || q[1].N%s.KVHeads != 0 {
 		return Type{}, fmt.Errorf("queries %s do not fit state %q: want [T H %d] with H a multiple of %d", q, s.Name, s.KeyDim, s.KVHeads)
 	}
+	if wx := w.In[0].Type.Shape; len(wx) == 0 || wx[0] != q[0] {
+		return Type{}, fmt.Errorf("queries have %s rows, the keys written %s", q[0], wx)
+	}
 	if a.Mask != Causal && a.Mask != Bidirectional {
 		return Type{}, fmt.Errorf("unknown mask %q", a.Mask)
 	}
@@ -294,7 +297,9 @@ func inferConcat(n *Node, g *Graph) (Type, error) {
 		if len(s) != len(x.Shape) || !s[axis].IsConst() || !with(s, axis, x.Shape[axis]).Equal(x.Shape) {
 			return Type{}, fmt.Errorf("cannot join %s to %s along dimension %d", s, x.Shape, axis)
 		}
-		sum += s[axis].N
+		if sum += s[axis].N; sum < 0 {
+			return Type{}, errors.New("the joined dimension is too large")
+		}
 	}
 	return Type{dtype.F32, with(x.Shape, axis, dtype.Const(sum))}, nil
 }
@@ -393,7 +398,9 @@ func inferFusedLinear(n *Node, g *Graph) (Type, error) {
 		if len(s) != 2 || !s[0].IsConst() || s[1] != x[1] {
 			return Type{}, fmt.Errorf("weight %d is %s, want [N %s]", i, w.Type, x[1])
 		}
-		rows += s[0].N
+		if rows += s[0].N; rows < 0 {
+			return Type{}, errors.New("the rows of the weights are too many")
+		}
 		if a.Bias && !p.Biases[i].Type.Equal(F32(s[0])) {
 			return Type{}, fmt.Errorf("bias %d is %s, want f32[%s]", i, p.Biases[i].Type, s[0])
 		}

@@ -22,6 +22,10 @@ func Parse(text string) (*Graph, error) {
 		var err error
 		switch {
 		case p.word("graph"):
+			if started {
+				err = errors.New("a second graph begins; a text holds one")
+				break
+			}
 			started = true
 			err = p.graph(g)
 		case !started:
@@ -215,7 +219,7 @@ func (p *lineParser) node(g *Graph) (err error) {
 			return err
 		}
 	}
-	if strings.HasPrefix(p.rest, `"`) {
+	if n.Name == "" && strings.HasPrefix(p.rest, `"`) {
 		if n.Name, err = p.quoted(); err != nil {
 			return err
 		}

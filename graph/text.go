@@ -103,7 +103,7 @@ func (n *Node) Text() string {
 // inside prints its fields as outer.inner.
 func writeFields(b *strings.Builder, v reflect.Value) {
 	eachField(v, "", func(name string, f reflect.Value) {
-		if f.IsZero() {
+		if f.IsZero() || f.Kind() == reflect.Slice && f.Len() == 0 {
 			return
 		}
 		fmt.Fprintf(b, " %s=%s", name, fieldText(f))

@@ -2,14 +2,19 @@ package graph
 
 import (
 	"fmt"
+	"math"
+	"reflect"
 
 	"github.com/ledge-run/ledge/graph/dtype"
 )
 
+// maxLayer bounds layer numbers; passes make tables of that length.
+const maxLayer = 1 << 16
+
 // Verify checks that g is well formed: IDs and topological order, every node's
-// type against its inputs and attributes, unique names of inputs, weights,
-// outputs and states, each state written at most once and read only after its
-// write. Models and passes call it, and so does a backend in its tests; the
+// type against its inputs and attributes, sizes that can be laid out in memory,
+// unique names of inputs, weights, outputs and states, each state written at
+// most once and read only after its write, outputs that are computed. Models and passes call it, and so does a backend in its tests; the
 // error names the node.
 func Verify(g *Graph) error {
 	fail := func(n *Node, err error) error { return fmt.Errorf("graph %s: %s: %w", g.Name, n, err) }
@@ -33,8 +38,11 @@ func Verify(g *Graph) error {
 		if !t.Equal(n.Type) {
 			return fail(n, fmt.Errorf("has type %s but its inputs give %s", n.Type, t))
 		}
-		if _, err := n.Type.Shape.NumElems(g.Max.Binding()); err != nil {
+		if err := verifySize(n, g); err != nil {
 			return fail(n, err)
+		}
+		if n.Layer < -1 || n.Layer > maxLayer {
+			return fail(n, fmt.Errorf("layer %d lies outside -1 to %d", n.Layer, maxLayer))
 		}
 		if n.Op == OpInput || n.Op == OpWeight {
 			key := n.Op.String() + " " + n.Name
@@ -52,6 +60,21 @@ func Verify(g *Graph) error {
 		}
 	}
 	return verifyOutputs(g)
+}
+
+// verifySize asks that the value can be laid out at the graph's limits: constant
+// dimensions are positive, rows are whole blocks, and the bytes fit an int.
+func verifySize(n *Node, g *Graph) error {
+	if n.Type.IsZero() {
+		return nil
+	}
+	for _, d := range n.Type.Shape {
+		if d.IsConst() && d.N <= 0 {
+			return fmt.Errorf("type %s has a dimension of %d", n.Type, d.N)
+		}
+	}
+	_, err := n.Type.Shape.Bytes(n.Type.DType, g.Max.Binding())
+	return err
 }
 
 func verifyStates(g *Graph) error {
@@ -96,6 +119,9 @@ func verifyOutputs(g *Graph) error {
 		if o.Node == nil || o.Node.ID < 0 || o.Node.ID >= len(g.Nodes) || g.Nodes[o.Node.ID] != o.Node {
 			return fmt.Errorf("graph %s: output %q is not a node of this graph", g.Name, o.Name)
 		}
+		if o.Node.Op == OpInput || o.Node.Op == OpWeight {
+			return fmt.Errorf("graph %s: output %q: %s is given, not computed", g.Name, o.Name, o.Node)
+		}
 		if o.Node.Type.IsZero() {
 			return fmt.Errorf("graph %s: output %q: %s has no value", g.Name, o.Name, o.Node)
 		}
@@ -118,7 +144,22 @@ func inferNode(n *Node, g *Graph) (Type, error) {
 			return Type{}, fmt.Errorf("input %d (%s) has no value", i, in)
 		}
 	}
+	if n.Attr != nil {
+		if err := finite(n.Attr); err != nil {
+			return Type{}, err
+		}
+	}
 	return info.infer(n, g)
+}
+
+// finite asks that an attribute's numbers are numbers.
+func finite(a Attr) (err error) {
+	eachField(reflect.ValueOf(a), "", func(name string, f reflect.Value) {
+		if f.Kind() == reflect.Float32 && (math.IsNaN(f.Float()) || math.IsInf(f.Float(), 0)) {
+			err = fmt.Errorf("%s is %g", name, f.Float())
+		}
+	})
+	return err
 }
 
 // Infer gives the type that n's inputs and attributes make, for passes that

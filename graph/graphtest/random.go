@@ -170,12 +170,21 @@ func (s *soup) reshape(x *graph.Node, cols int) {
 }
 
 func (s *soup) outputs() {
-	last := s.values[len(s.values)-1]
+	var made []*graph.Node
+	for _, v := range s.values {
+		if v.Op != graph.OpInput {
+			made = append(made, v)
+		}
+	}
+	if made == nil {
+		made = append(made, s.Scale(s.values[0], 0.5))
+	}
+	last := made[len(made)-1]
 	if len(last.Type.Shape) == 2 && last.Type.Shape[0] == dtype.Sym(dtype.T) && s.r.IntN(2) == 0 {
 		last = s.Add(graph.OpGatherRows, nil, last, s.Input("rows", graph.I32(dtype.Sym(dtype.R))))
 	}
 	s.Output("last", last)
 	for i := range s.r.IntN(3) {
-		s.Output(fmt.Sprintf("also%d", i), s.any())
+		s.Output(fmt.Sprintf("also%d", i), made[s.r.IntN(len(made))])
 	}
 }

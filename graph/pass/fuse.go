@@ -27,39 +27,60 @@ var fusers = []struct {
 type fuser struct {
 	*rewriter
 	target Target
-	merged map[int]*graph.Node // by old ID of a product's x: the merged product
 }
 
-// fuse joins operations into the fused ones the target supports.
+// fuse joins operations into the fused ones the target supports. Each fuser runs
+// as long as it makes the graph shorter: a product may take one operation after
+// the other into its epilogue.
 func fuse(g *graph.Graph, t Target) (*graph.Graph, error) {
 	for _, p := range fusers {
-		f := &fuser{rewriter: newRewriter(g), target: t, merged: map[int]*graph.Node{}}
-		for _, n := range g.Nodes {
-			if f.moved[n.ID] != nil {
-				continue
-			}
-			m, err := p.run(f, n)
+		for {
+			out, err := fuseOnce(g, t, p.run)
 			if err != nil {
-				return nil, fmt.Errorf("%s at %s: %w", p.name, n, err)
+				return nil, fmt.Errorf("%s: %w", p.name, err)
 			}
-			if m == nil {
-				f.copy(n)
+			shorter := len(out.Nodes) < len(g.Nodes)
+			g = out
+			if !shorter {
+				break
 			}
 		}
-		out, err := f.finish()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.name, err)
-		}
-		g = out
 	}
 	return g, nil
 }
 
+func fuseOnce(g *graph.Graph, t Target, run func(*fuser, *graph.Node) (*graph.Node, error)) (*graph.Graph, error) {
+	f := &fuser{rewriter: newRewriter(g), target: t}
+	for _, n := range g.Nodes {
+		if f.moved[n.ID] != nil {
+			continue
+		}
+		m, err := run(f, n)
+		if err != nil {
+			return nil, fmt.Errorf("at %s: %w", n, err)
+		}
+		if m == nil {
+			f.copy(n)
+		}
+	}
+	return f.finish()
+}
+
+// fused builds a fused node on new nodes, or gives nil if its rules or the
+// target do not take it: then the pattern stays as it is.
+func (f *fuser) fused(n *graph.Node, op graph.Op, attr graph.Attr, in ...*graph.Node) *graph.Node {
+	m, err := f.node(n, op, attr, in...)
+	if err != nil || f.target.Supports(m) != nil {
+		return nil
+	}
+	return m
+}
+
 // make builds the fused node and puts it in n's place if the target takes it.
 func (f *fuser) make(n *graph.Node, op graph.Op, attr graph.Attr, in ...*graph.Node) (*graph.Node, error) {
-	m, err := f.node(n, op, attr, f.getAll(in)...)
-	if err != nil || f.target.Supports(m) != nil {
-		return nil, err
+	m := f.fused(n, op, attr, f.getAll(in)...)
+	if m == nil {
+		return nil, nil
 	}
 	return f.put(n, m), nil
 }
@@ -130,9 +151,9 @@ func (f *fuser) merge(n *graph.Node) (*graph.Node, error) {
 		}
 	}
 	a.Segments = len(group)
-	m, err := f.node(n, graph.OpFusedLinear, a, f.getAll(in)...)
-	if err != nil || f.target.Supports(m) != nil {
-		return nil, err
+	m := f.fused(n, graph.OpFusedLinear, a, f.getAll(in)...)
+	if m == nil {
+		return nil, nil
 	}
 	f.put(nil, m)
 	off := 0
@@ -164,12 +185,16 @@ func (f *fuser) norm(n *graph.Node) (*graph.Node, error) {
 
 var activations = map[graph.Op]string{graph.OpSilu: "silu", graph.OpGelu: "gelu", graph.OpGeluErf: "gelu_erf", graph.OpRelu: "relu"}
 
-// gate: mul(act(first half), second half) of one product -> the product, gated
+// gate: mul(act(first half), second half) of one product, in either order ->
+// the product, gated
 func (f *fuser) gate(n *graph.Node) (*graph.Node, error) {
 	if n.Op != graph.OpMul {
 		return nil, nil
 	}
 	act, up := n.In[0], n.In[1]
+	if _, ok := activations[up.Op]; ok {
+		act, up = up, act
+	}
 	name, ok := activations[act.Op]
 	if !ok || !f.only(act) || act.In[0].Op != graph.OpSlice || up.Op != graph.OpSlice {
 		return nil, nil
@@ -314,9 +339,9 @@ func (f *fuser) ropeCache(n *graph.Node) (*graph.Node, error) {
 			in = append(in, o)
 		}
 	}
-	rc, err := f.node(w, graph.OpRopeCache, a, f.getAll(in)...)
-	if err != nil || f.target.Supports(rc) != nil {
-		return nil, err
+	rc := f.fused(w, graph.OpRopeCache, a, f.getAll(in)...)
+	if rc == nil {
+		return nil, nil
 	}
 	f.gone[f.get(w)] = true
 	f.put(nil, rc)

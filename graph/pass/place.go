@@ -7,9 +7,10 @@ import (
 )
 
 // place gives every node a device and cuts the graph into parts. Whole layers
-// go to the first target until its memory is full or a node is not supported;
-// the rest go to the last target. What stands outside the layers goes with its
-// neighbours: the embedding with the first layer, the output with the last.
+// go to the first target until its memory is full or a node or state is not
+// supported; the rest go to the last target. What stands outside the layers goes
+// with its neighbours: the embedding with the first layer, the output with the
+// last.
 func place(g *graph.Graph, targets []Target, o Options) ([]Part, error) {
 	last := len(targets) - 1
 	for _, n := range g.Nodes {
@@ -17,6 +18,9 @@ func place(g *graph.Graph, targets []Target, o Options) ([]Part, error) {
 			continue
 		}
 		if err := targets[last].Supports(n); err != nil {
+			return nil, fmt.Errorf("place: %s cannot run %s: %w", targets[last].Name, n, err)
+		}
+		if err := targets[last].keeps(g, n); err != nil {
 			return nil, fmt.Errorf("place: %s cannot run %s: %w", targets[last].Name, n, err)
 		}
 	}
@@ -34,11 +38,11 @@ func place(g *graph.Graph, targets []Target, o Options) ([]Part, error) {
 	}
 	fit := min(layers, fitting(g, targets[0], o, layers))
 	device := make([]int, len(g.Nodes))
+	begun := false // a layer's operation has gone by
 	for i, n := range g.Nodes {
+		begun = begun || n.Layer >= 0 && n.Op != graph.OpInput && n.Op != graph.OpWeight
 		switch {
-		case n.Layer >= 0 && n.Layer < fit:
-			device[i] = 0
-		case n.Layer >= 0 || fit < layers:
+		case n.Layer >= fit, n.Layer < 0 && begun && fit < layers, fit == 0 && layers > 0:
 			device[i] = last
 		}
 		if device[i] == 0 && n.Layer < 0 && n.Op != graph.OpInput && n.Op != graph.OpWeight && targets[0].Supports(n) != nil {
@@ -59,7 +63,7 @@ func fitting(g *graph.Graph, t Target, o Options, layers int) int {
 			if err == nil {
 				bytes[n.Layer+1] += uint64(b)
 			}
-		case n.Op != graph.OpInput && n.Layer >= 0 && t.Supports(n) != nil:
+		case n.Op != graph.OpInput && n.Layer >= 0 && (t.Supports(n) != nil || t.keeps(g, n) != nil):
 			fit = min(fit, n.Layer)
 		}
 		if n.Op == graph.OpCacheWrite && n.Layer >= 0 {
@@ -168,8 +172,12 @@ func (c *cutter) take(n *graph.Node) *graph.Node {
 	return &m
 }
 
+// stateName is the state that n writes, or "".
 func stateName(n *graph.Node) string {
-	if a, ok := n.Attr.(graph.StateAttr); ok {
+	switch a := n.Attr.(type) {
+	case graph.StateAttr:
+		return a.State
+	case graph.RopeCacheAttr:
 		return a.State
 	}
 	return ""

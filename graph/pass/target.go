@@ -29,3 +29,12 @@ type Target struct {
 	// Align is the alignment of values in the arena, in bytes: a power of two.
 	Align int
 }
+
+// keeps asks whether the target keeps the state that n writes, if it does.
+func (t *Target) keeps(g *graph.Graph, n *graph.Node) error {
+	if t.States == nil || !n.Op.WritesState() {
+		return nil
+	}
+	s, _ := g.State(stateName(n))
+	return t.States(s)
+}

@@ -90,14 +90,27 @@ func (p *Plan) lifetimes(g *graph.Graph) {
 	for _, o := range g.Outputs {
 		p.Slots[o.Node.ID].End = len(g.Nodes)
 	}
+	read := map[int]bool{} // roots whose memory a readout may change in the end
 	for i, n := range g.Nodes {
 		if !holdsValue(n) {
 			continue
 		}
 		from := -1
-		if sameMemory(n) && holdsValue(n.In[0]) && !(n.Op == graph.OpReadout && g.IsOutput(n.In[0])) {
-			from = n.In[0].ID
-		} else if in := inPlace(n); in != nil && holdsValue(in) && p.Slots[in.ID].Size == p.Slots[i].Size && p.lastReader(in.ID) == i && readOnce(n, in) {
+		switch in := inPlace(n); {
+		case n.Op == graph.OpReshape:
+			if holdsValue(n.In[0]) && !read[p.root(n.In[0].ID)] {
+				from = n.In[0].ID
+			}
+		case n.Op == graph.OpReadout:
+			// It may be biased and masked where it lies, after all nodes have
+			// run, so its memory must be no other output's.
+			if holdsValue(n.In[0]) && p.lastReader(n.In[0].ID) < len(g.Nodes) {
+				from = n.In[0].ID
+				read[p.root(from)] = true
+			} else {
+				read[i] = true
+			}
+		case in != nil && holdsValue(in) && p.Slots[in.ID].Size == p.Slots[i].Size && p.lastReader(in.ID) == i && p.readOnce(n, in):
 			from = in.ID
 		}
 		if from >= 0 {
@@ -118,10 +131,6 @@ func (p *Plan) root(id int) int {
 // lastReader is the last node that reads id's memory under any of its names.
 func (p *Plan) lastReader(id int) int { return p.Slots[p.root(id)].End }
 
-// sameMemory reports whether n's elements are its input's. A readout may be
-// biased and masked where it lies, so its input must not be an output as well.
-func sameMemory(n *graph.Node) bool { return n.Op == graph.OpReshape || n.Op == graph.OpReadout }
-
 // inPlace is the input whose memory n may write its result to, or nil: the
 // operations that read that input's elements only where they write them.
 func inPlace(n *graph.Node) *graph.Node {
@@ -136,10 +145,11 @@ func inPlace(n *graph.Node) *graph.Node {
 	return nil
 }
 
-func readOnce(n, in *graph.Node) bool {
+// readOnce reports whether n reads in's memory through one operand only.
+func (p *Plan) readOnce(n, in *graph.Node) bool {
 	count := 0
 	for _, x := range n.In {
-		if x == in {
+		if p.root(x.ID) == p.root(in.ID) {
 			count++
 		}
 	}
