@@ -78,18 +78,31 @@ type Device interface {
 	// lowers an operation. Compile may not refuse what Target supports.
 	Target() pass.Target
 
-	// Load brings weights onto the device in its own packed layout. progress,
-	// which may be nil, is told the bytes done so far.
-	Load(ctx context.Context, specs []WeightSpec, progress func(done int64)) (Weights, error)
+	// Load brings weights onto the device in its own packed layout.
+	Load(ctx context.Context, spec LoadSpec) (Weights, error)
 
 	// NewState allocates states. Memory is cleared.
 	NewState(spec StateSpec) (State, error)
 
-	// Compile makes an executable from a lowered graph, its plan and weights
-	// that hold all of the graph's. The weights must outlive it.
-	Compile(g *graph.Graph, p *plan.Plan, w Weights) (Executable, error)
+	// Compile makes an executable; the weights must outlive it.
+	Compile(ctx context.Context, spec CompileSpec) (Executable, error)
 
 	Close() error
+}
+
+// LoadSpec says what to load. It and CompileSpec are structs so that what
+// later devices need (cache folders, keys, shared arenas) changes no interface.
+type LoadSpec struct {
+	Weights  []WeightSpec
+	Progress func(done int64) // told the bytes of the file done so far; may be nil
+}
+
+// CompileSpec is a lowered graph, its plan, and weights that hold all of the
+// graph's.
+type CompileSpec struct {
+	Graph   *graph.Graph
+	Plan    *plan.Plan
+	Weights Weights
 }
 
 // Uses says how a graph reads a weight; a device packs accordingly.
@@ -130,7 +143,8 @@ type StateSpec struct {
 }
 
 // State holds the caches of all layers. Page numbers run from 0 to Pages-1 and
-// mean the same page in every layer. State is not used by two runs at a time.
+// mean the same page in every layer. State is not used by two runs at a time,
+// nor are its methods called while a run uses it.
 type State interface {
 	// Layout names the format of a page's bytes; pages can be written to a
 	// state of the same layout only.
@@ -147,7 +161,8 @@ type Executable interface {
 	// Submit starts a run and does not allocate. The arguments must stay
 	// untouched until the fence has been waited for. A cancelled context may
 	// end the run early with its error; the state's pages of the run's rows
-	// are then undefined.
+	// are then undefined. A device asks ctx.Err from time to time: several
+	// callers may stand behind ctx, whose Done then never closes.
 	Submit(ctx context.Context, a *Args) (Fence, error)
 	Close() error
 }
@@ -177,7 +192,7 @@ type Tensor struct {
 // is written to the sequence's cache slot Start+i; Pages lists the pages of
 // slots 0 to Start+Rows-1 in order.
 type Segment struct {
-	Seq   int // slot of the sequence, for rings and fixed state
+	Seq   int // number of the sequence in the batch
 	Start int
 	Rows  int
 	Pages []int32

@@ -5,7 +5,7 @@
 // A model emits a graph through a [Builder]; passes (package pass) are
 // functions from graph to graph; a backend compiles the result. Operations are
 // data: an [Op], its inputs and one attribute struct. What an operation means
-// is written down once, in the table of ops.go, and computed in plain float32
+// is written down once, in the table of op.go, and computed in plain float32
 // by kernels/ref.
 //
 // Every graph prints as text (String) and reads back (Parse) without loss, so

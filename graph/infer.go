@@ -195,7 +195,7 @@ func inferAttention(n *Node, g *Graph) (Type, error) {
 		return Type{}, err
 	}
 	w := n.In[1]
-	if !w.Op.WritesState() || stateOf(w) != a.State {
+	if !w.Op.WritesState() || w.State() != a.State {
 		return Type{}, fmt.Errorf("second input must be the node that writes state %q, is %s", a.State, w)
 	}
 	q := n.In[0].Type.Shape
@@ -248,6 +248,9 @@ func inferUnary(n *Node, g *Graph) (Type, error) {
 
 func inferReshape(n *Node, g *Graph) (Type, error) {
 	if err := arity(n, 1, 1); err != nil {
+		return Type{}, err
+	}
+	if err := wantF32(n, 0); err != nil {
 		return Type{}, err
 	}
 	from, to := n.In[0].Type.Shape, n.Attr.(ReshapeAttr).Shape
@@ -564,8 +567,8 @@ func kvState(g *Graph, name string) (StateDecl, error) {
 	return s, nil
 }
 
-// stateOf is the state that n reads or writes, or "".
-func stateOf(n *Node) string {
+// State is the name of the state that n reads or writes, or "".
+func (n *Node) State() string {
 	switch a := n.Attr.(type) {
 	case StateAttr:
 		return a.State

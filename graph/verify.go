@@ -52,7 +52,7 @@ func Verify(g *Graph) error {
 			names[key] = n
 		}
 		if n.Op.WritesState() {
-			s := stateOf(n)
+			s := n.State()
 			if w := writer[s]; w != nil {
 				return fail(n, fmt.Errorf("state %q is already written by %s", s, w))
 			}
@@ -122,8 +122,8 @@ func verifyOutputs(g *Graph) error {
 		if o.Node.Op == OpInput || o.Node.Op == OpWeight {
 			return fmt.Errorf("graph %s: output %q: %s is given, not computed", g.Name, o.Name, o.Node)
 		}
-		if o.Node.Type.IsZero() {
-			return fmt.Errorf("graph %s: output %q: %s has no value", g.Name, o.Name, o.Node)
+		if o.Node.Type.DType != dtype.F32 {
+			return fmt.Errorf("graph %s: output %q: %s has no value in f32", g.Name, o.Name, o.Node)
 		}
 	}
 	return nil

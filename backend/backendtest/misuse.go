@@ -107,7 +107,7 @@ func testMisuse(t *testing.T, dev backend.Device) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("a cancelled run gives %v", err)
 		}
-		w, err := dev.Load(ctx, withUses(specs, m.lowered), nil)
+		w, err := dev.Load(ctx, backend.LoadSpec{Weights: withUses(specs, m.lowered)})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("a cancelled Load gives %v", err)
 		}
@@ -176,7 +176,7 @@ func testBadLoad(t *testing.T, dev backend.Device, g *graph.Graph, specs []backe
 			for _, at := range []int{0, len(specs) - 1} {
 				bad := withUses(specs, g)
 				c.spoil(&bad[at])
-				w, err := dev.Load(context.Background(), bad, nil)
+				w, err := dev.Load(context.Background(), backend.LoadSpec{Weights: bad})
 				if err == nil {
 					t.Errorf("weight %q: is no error", bad[at].Name)
 					w.Close()
@@ -197,11 +197,11 @@ func testBadLoad(t *testing.T, dev backend.Device, g *graph.Graph, specs []backe
 		all := withUses(specs, lowered)
 		for i := range all {
 			some := append(append([]backend.WeightSpec(nil), all[:i]...), all[i+1:]...)
-			w, err := dev.Load(context.Background(), some, nil)
+			w, err := dev.Load(context.Background(), backend.LoadSpec{Weights: some})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e, err := dev.Compile(lowered, p, w); err == nil {
+			if e, err := dev.Compile(context.Background(), backend.CompileSpec{Graph: lowered, Plan: p, Weights: w}); err == nil {
 				t.Errorf("without %q: Compile gives no error", all[i].Name)
 				e.Close()
 			}
@@ -230,12 +230,12 @@ func testProgress(t *testing.T, dev backend.Device, g *graph.Graph, specs []back
 			return b, func() { released++; release() }, err
 		}
 	}
-	w, err := dev.Load(context.Background(), all, func(done int64) {
+	w, err := dev.Load(context.Background(), backend.LoadSpec{Weights: all, Progress: func(done int64) {
 		if done < last {
 			t.Errorf("progress goes back from %d to %d", last, done)
 		}
 		last = done
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,16 +107,8 @@ func unsupported(dev backend.Device, g *graph.Graph) string {
 		if n.Op == graph.OpInput || n.Op == graph.OpWeight {
 			continue
 		}
-		if err := target.Supports(n); err != nil {
+		if err := target.Supports(g, n); err != nil {
 			return fmt.Sprintf("%s: %v", n.Op, err)
-		}
-	}
-	for _, s := range g.States {
-		if target.States == nil {
-			break
-		}
-		if err := target.States(s); err != nil {
-			return fmt.Sprintf("%s %s state: %v", s.Kind, s.DType, err)
 		}
 	}
 	return ""
@@ -179,12 +171,12 @@ func tryCompile(t testing.TB, dev backend.Device, g *graph.Graph, specs []backen
 	if err != nil {
 		return nil, err
 	}
-	w, err := dev.Load(context.Background(), withUses(specs, m.lowered), nil)
+	w, err := dev.Load(context.Background(), backend.LoadSpec{Weights: withUses(specs, m.lowered)})
 	if err != nil {
 		return nil, err
 	}
 	closeLater(t, "weights", w.Close)
-	if m.exe, err = dev.Compile(m.lowered, p, w); err != nil {
+	if m.exe, err = dev.Compile(context.Background(), backend.CompileSpec{Graph: m.lowered, Plan: p, Weights: w}); err != nil {
 		return nil, fmt.Errorf("Compile refused what the target supports: %w", err)
 	}
 	closeLater(t, "executable", m.exe.Close)

@@ -2,7 +2,9 @@ package cpu
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu/pool"
@@ -22,6 +24,7 @@ type executable struct {
 	plan    *plan.Plan
 	weights *weights
 	arena   memory
+	scratch memory
 	steps   []step
 	inputs  []*graph.Node
 	ropes   []*ropeTable
@@ -34,7 +37,7 @@ type executable struct {
 	size dtype.Binding
 	rows []rowRef
 	work func(*pool.Worker) // the function given to the pool, made once
-	stop int                // number of the step after which a cancelled run ends
+	stop atomic.Int32       // number of the step after which a cancelled run ends
 	err  error
 }
 
@@ -73,19 +76,24 @@ type rowRef struct {
 }
 
 // Compile makes the steps and allocates everything a run needs.
-func (d *device) Compile(g *graph.Graph, p *plan.Plan, w backend.Weights) (backend.Executable, error) {
-	ws, ok := w.(*weights)
+func (d *device) Compile(ctx context.Context, spec backend.CompileSpec) (_ backend.Executable, err error) {
+	g, p := spec.Graph, spec.Plan
+	ws, ok := spec.Weights.(*weights)
 	if !ok {
-		return nil, fmt.Errorf("cpu: weights of another device (%T)", w)
+		return nil, fmt.Errorf("cpu: weights of another device (%T)", spec.Weights)
 	}
 	e := &executable{k: d.k, pool: d.pool, threads: d.threads, graph: g, plan: p, weights: ws, inputs: g.Inputs()}
 	if len(p.Slots) != len(g.Nodes) {
 		return nil, fmt.Errorf("cpu: a plan of %d values for a graph of %d", len(p.Slots), len(g.Nodes))
 	}
-	err := checkWeights(g, ws)
-	if err != nil {
+	if err := checkWeights(g, ws); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+		}
+	}()
 	if e.arena, err = allocate("the arena", p.Arena); err != nil {
 		return nil, err
 	}
@@ -103,7 +111,9 @@ func (d *device) Compile(g *graph.Graph, p *plan.Plan, w backend.Weights) (backe
 		}
 	}
 	b.outputs()
-	b.allocate()
+	if err := b.allocate(); err != nil {
+		return nil, err
+	}
 	e.rows = make([]rowRef, 0, g.Max.T)
 	e.work = e.runSteps
 	if e.steps == nil {
@@ -132,9 +142,9 @@ func checkWeights(g *graph.Graph, ws *weights) error {
 }
 
 func (e *executable) Close() error {
-	a := e.arena
-	e.arena, e.steps = memory{}, nil
-	return a.free()
+	a, s := e.arena, e.scratch
+	e.arena, e.scratch, e.steps = memory{}, memory{}, nil
+	return errors.Join(a.free(), s.free())
 }
 
 // compiler gathers, over all steps, how much scratch a worker needs.
@@ -202,9 +212,18 @@ func (c *compiler) step(n *graph.Node) (func(*pool.Worker), error) {
 }
 
 // allocate makes the scratch that the steps asked for.
-func (c *compiler) allocate() {
+func (c *compiler) allocate() error {
 	q8 := kernels.Q8RowBytes(c.maxCols)
-	c.shared.acts = acts{f32: make([]float32, c.maxRows*c.maxCols), q8: make([]byte, c.maxRows*q8)}
+	f32, ok := dtype.Product([]int{c.maxRows, c.maxCols, 4})
+	if !ok {
+		return fmt.Errorf("cpu: %d rows of %d activations are too many", c.maxRows, c.maxCols)
+	}
+	at := roundUp(f32, align)
+	var err error
+	if c.scratch, err = allocate("a batch's activations", at+c.maxRows*q8); err != nil {
+		return err
+	}
+	c.shared.acts = acts{f32: floatsOf(c.scratch.bytes[:f32]), q8: c.scratch.bytes[at:]}
 	for _, l := range c.workers {
 		l.acts = acts{f32: make([]float32, c.maxCols), q8: make([]byte, q8)}
 		l.tile = make([]float32, c.tile)
@@ -224,6 +243,7 @@ func (c *compiler) allocate() {
 		}
 		c.shared.sums = make([]kernels.ExpSum, (c.maxVocab+kernels.ExpSumLen-1)/kernels.ExpSumLen)
 	}
+	return nil
 }
 
 func grow[T any](s []T, n int) []T {

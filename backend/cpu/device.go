@@ -68,7 +68,7 @@ func (d *device) Info() backend.Info {
 }
 
 func (d *device) Target() pass.Target {
-	return pass.Target{Name: Name, Supports: d.supports, States: supportsState, Lower: lower, Align: align}
+	return pass.Target{Name: Name, Supports: d.supports, Lower: lower, Align: align}
 }
 
 func (d *device) Close() error { return nil }
@@ -76,13 +76,19 @@ func (d *device) Close() error { return nil }
 // supports accepts every operation there is today. What it asks for is where
 // operands come from: matrices, and what is prepared with them, are weights;
 // indices are inputs.
-func (d *device) supports(n *graph.Node) error {
+func (d *device) supports(g *graph.Graph, n *graph.Node) error {
 	if !known(n.Op) {
 		return fmt.Errorf("the cpu backend does not know this operation")
 	}
 	for _, in := range n.In {
 		if in.Op == graph.OpWeight && !in.Type.DType.Computable() {
 			return fmt.Errorf("weight %q has type %s", in.Name, in.Type.DType)
+		}
+	}
+	if n.Op.WritesState() {
+		s, _ := g.State(n.State())
+		if err := supportsState(s); err != nil {
+			return err
 		}
 	}
 	for _, w := range loadedOperands(n) {
@@ -157,7 +163,7 @@ func supportsState(s graph.StateDecl) error {
 
 // lower names the kernel of a node; products read int8 blocks or floats,
 // depending on their weights.
-func lower(n *graph.Node) (kernel, format string) {
+func lower(_ *graph.Graph, n *graph.Node) (kernel, format string) {
 	kernel = n.Op.String()
 	ws := productWeights(n)
 	if len(ws) == 0 {

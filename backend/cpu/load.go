@@ -44,10 +44,10 @@ func (w *weights) Close() error {
 // Load packs matrices for products into one block of memory, all workers
 // sharing each, and gives the file's bytes back at once. A matrix whose rows
 // are only looked up stays where it is.
-func (d *device) Load(ctx context.Context, specs []backend.WeightSpec, progress func(int64)) (backend.Weights, error) {
+func (d *device) Load(ctx context.Context, spec backend.LoadSpec) (backend.Weights, error) {
 	w := &weights{byName: map[string]*weight{}}
 	total := 0
-	for _, s := range specs {
+	for _, s := range spec.Weights {
 		if s.Uses&backend.UseProduct != 0 {
 			size, err := d.packedSize(s)
 			if err != nil {
@@ -61,7 +61,7 @@ func (d *device) Load(ctx context.Context, specs []backend.WeightSpec, progress 
 		return nil, err
 	}
 	free, done := w.memory.bytes, int64(0)
-	for _, s := range specs {
+	for _, s := range spec.Weights {
 		if err := ctx.Err(); err != nil {
 			return nil, errors.Join(err, w.Close())
 		}
@@ -73,8 +73,8 @@ func (d *device) Load(ctx context.Context, specs []backend.WeightSpec, progress 
 		}
 		free = free[used:]
 		w.vector += int64(4 * len(x.vector))
-		if done += n; progress != nil {
-			progress(done)
+		if done += n; spec.Progress != nil {
+			spec.Progress(done)
 		}
 	}
 	return w, nil

@@ -19,6 +19,12 @@ func allocate(what string, size int) (memory, error) {
 		return memory{}, nil
 	}
 	const huge = 2 << 20
+	if size > huge {
+		// Linux promises more than it has and kills who believes it: ask first.
+		if _, free := systemMemory(); free > 0 && uint64(size) > free {
+			return memory{}, &backend.ErrOutOfMemory{What: what, Need: uint64(size), Have: free}
+		}
+	}
 	length := size
 	if size >= huge {
 		length = size + huge // room to begin at a multiple of a huge page
@@ -44,9 +50,29 @@ func (m memory) free() error {
 	return unix.Munmap(m.whole)
 }
 
-// systemMemory is what the machine has and what is available, in bytes; zero if
-// unknown.
+// systemMemory is what the machine has and what is available, in bytes, within
+// the process's control group; zero if unknown.
 func systemMemory() (total, free uint64) {
+	total, free = machineMemory()
+	const group = "/sys/fs/cgroup/memory."
+	if limit, ok := readNumber(group + "max"); ok && limit < total {
+		used, _ := readNumber(group + "current")
+		total, free = limit, min(free, limit-min(used, limit))
+	}
+	return total, free
+}
+
+// readNumber reads a file that holds one number; "max", no limit, is none.
+func readNumber(path string) (uint64, bool) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	return n, err == nil
+}
+
+func machineMemory() (total, free uint64) {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
 		return 0, 0

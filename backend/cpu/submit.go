@@ -19,7 +19,8 @@ func (done) Wait() error { return nil }
 // Submit checks the arguments and runs the steps; the fence it returns is
 // already passed.
 func (e *executable) Submit(ctx context.Context, a *backend.Args) (backend.Fence, error) {
-	e.ctx, e.args, e.err, e.stop = ctx, a, nil, len(e.steps)
+	e.ctx, e.args, e.err = ctx, a, nil
+	e.stop.Store(int32(len(e.steps)))
 	if e.steps == nil {
 		return nil, errors.New("cpu: the executable is closed")
 	}
@@ -39,18 +40,19 @@ func (e *executable) Submit(ctx context.Context, a *backend.Args) (backend.Fence
 	return done{}, nil
 }
 
-// runSteps is what every worker does. Worker 0 looks at the context; a step at
-// which it decides to stop is the last for all, because they read the decision
-// after that step's barrier and it never names an earlier one.
+// runSteps is what every worker does. Worker 0 looks at the context; the step
+// at which it decides to stop is the last for all: they look for the decision
+// after each step's barrier, and one that comes early for a slow worker names a
+// later step than the one it has just done.
 func (e *executable) runSteps(w *pool.Worker) {
 	for i := range e.steps {
 		e.steps[i].run(w)
 		if w.ID == 0 && i%8 == 0 && e.ctx.Err() != nil && e.err == nil {
 			e.err = e.ctx.Err()
-			e.stop = i
+			e.stop.Store(int32(i))
 		}
 		w.Barrier()
-		if e.stop <= i {
+		if int(e.stop.Load()) <= i {
 			return
 		}
 	}

@@ -112,12 +112,12 @@ func runType(ctx context.Context, d backend.Device, t dtype.DType) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err := d.Load(ctx, specs, nil)
+	w, err := d.Load(ctx, backend.LoadSpec{Weights: specs})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	e, err := d.Compile(lowered, p, w)
+	e, err := d.Compile(ctx, backend.CompileSpec{Graph: lowered, Plan: p, Weights: w})
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func compare(ctx context.Context, e backend.Executable, s backend.State, r *Refe
 		if err != nil {
 			return err
 		}
-		if err := Close(a.Outputs[0].F32, want[0], Tolerance); err != nil {
+		if err := Compare(a.Outputs[0].F32, want[0], Tolerance); err != nil {
 			return fmt.Errorf("after %d tokens: %w", start+n, err)
 		}
 		start += n
@@ -166,9 +166,9 @@ func compare(ctx context.Context, e backend.Executable, s backend.State, r *Refe
 	return nil
 }
 
-// Close compares two results by their normalised mean square error,
+// Compare judges a result by their normalised mean square error,
 // |got-want|² / |want|².
-func Close(got, want []float32, tolerance float64) error {
+func Compare(got, want []float32, tolerance float64) error {
 	if len(got) != len(want) {
 		return fmt.Errorf("%d values instead of %d", len(got), len(want))
 	}

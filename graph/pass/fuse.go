@@ -70,7 +70,7 @@ func fuseOnce(g *graph.Graph, t Target, run func(*fuser, *graph.Node) (*graph.No
 // target do not take it: then the pattern stays as it is.
 func (f *fuser) fused(n *graph.Node, op graph.Op, attr graph.Attr, in ...*graph.Node) *graph.Node {
 	m, err := f.node(n, op, attr, in...)
-	if err != nil || f.target.Supports(m) != nil {
+	if err != nil || f.target.Supports(f.out, m) != nil {
 		return nil
 	}
 	return m

@@ -22,7 +22,7 @@ func target(name, without string) pass.Target {
 	}
 	return pass.Target{
 		Name: name,
-		Supports: func(n *graph.Node) error {
+		Supports: func(g *graph.Graph, n *graph.Node) error {
 			has := map[string]bool{n.Op.String(): true}
 			if a, ok := n.Attr.(graph.FusedLinearAttr); ok {
 				has["segments"], has["norm"], has["bias"] = a.Segments > 1, a.Norm, a.Bias
@@ -35,7 +35,7 @@ func target(name, without string) pass.Target {
 			}
 			return nil
 		},
-		Lower: func(n *graph.Node) (string, string) { return "k_" + n.Op.String(), "f32" },
+		Lower: func(g *graph.Graph, n *graph.Node) (string, string) { return "k_" + n.Op.String(), "f32" },
 		Align: 64,
 	}
 }
@@ -168,7 +168,7 @@ func TestRandomGraphs(t *testing.T) {
 			}
 			out := parts[0].Graph
 			for _, n := range out.Nodes {
-				if n.Op != graph.OpInput && n.Op != graph.OpWeight && on.Supports(n) != nil {
+				if n.Op != graph.OpInput && n.Op != graph.OpWeight && on.Supports(g, n) != nil {
 					t.Fatalf("seed %d: made %s, which the target refuses", seed, n)
 				}
 			}

@@ -9,6 +9,7 @@ import (
 // Part is the piece of a graph that one device runs. Values that cross from
 // one part to a later one are an output and an input of the same name.
 type Part struct {
+	Device int // index of the target among those compiled for
 	Target Target
 	Graph  *graph.Graph
 }
@@ -87,10 +88,10 @@ func lower(g *graph.Graph, t Target) (*graph.Graph, error) {
 		if n.Op == graph.OpInput || n.Op == graph.OpWeight {
 			continue
 		}
-		if err := t.Supports(n); err != nil {
+		if err := t.Supports(g, n); err != nil {
 			return nil, fmt.Errorf("%s: %w", n, err)
 		}
-		m.Kernel, m.Format = t.Lower(n)
+		m.Kernel, m.Format = t.Lower(g, n)
 	}
 	return r.finish()
 }

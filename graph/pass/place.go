@@ -17,10 +17,7 @@ func place(g *graph.Graph, targets []Target, o Options) ([]Part, error) {
 		if n.Op == graph.OpInput || n.Op == graph.OpWeight {
 			continue
 		}
-		if err := targets[last].Supports(n); err != nil {
-			return nil, fmt.Errorf("place: %s cannot run %s: %w", targets[last].Name, n, err)
-		}
-		if err := targets[last].keeps(g, n); err != nil {
+		if err := targets[last].Supports(g, n); err != nil {
 			return nil, fmt.Errorf("place: %s cannot run %s: %w", targets[last].Name, n, err)
 		}
 	}
@@ -30,7 +27,7 @@ func place(g *graph.Graph, targets []Target, o Options) ([]Part, error) {
 			r.copy(n).Device = targets[0].Name
 		}
 		out, err := r.finish()
-		return []Part{{targets[0], out}}, err
+		return []Part{{Device: 0, Target: targets[0], Graph: out}}, err
 	}
 	layers := 0
 	for _, n := range g.Nodes {
@@ -45,7 +42,7 @@ func place(g *graph.Graph, targets []Target, o Options) ([]Part, error) {
 		case n.Layer >= fit, n.Layer < 0 && begun && fit < layers, fit == 0 && layers > 0:
 			device[i] = last
 		}
-		if device[i] == 0 && n.Layer < 0 && n.Op != graph.OpInput && n.Op != graph.OpWeight && targets[0].Supports(n) != nil {
+		if device[i] == 0 && n.Layer < 0 && n.Op != graph.OpInput && n.Op != graph.OpWeight && targets[0].Supports(g, n) != nil {
 			device[i] = last
 		}
 	}
@@ -63,7 +60,7 @@ func fitting(g *graph.Graph, t Target, o Options, layers int) int {
 			if err == nil {
 				bytes[n.Layer+1] += uint64(b)
 			}
-		case n.Op != graph.OpInput && n.Layer >= 0 && (t.Supports(n) != nil || t.keeps(g, n) != nil):
+		case n.Op != graph.OpInput && n.Layer >= 0 && t.Supports(g, n) != nil:
 			fit = min(fit, n.Layer)
 		}
 		if n.Op == graph.OpCacheWrite && n.Layer >= 0 {
@@ -111,7 +108,7 @@ func cut(g *graph.Graph, targets []Target, device []int) ([]Part, error) {
 		for i, n := range g.Nodes {
 			if partOf[i] == p {
 				c.take(n)
-				if s := stateName(n); n.Op.WritesState() {
+				if s := n.State(); n.Op.WritesState() {
 					decl, _ := g.State(s)
 					sub.States = append(sub.States, decl)
 				}
@@ -137,7 +134,7 @@ func cut(g *graph.Graph, targets []Target, device []int) ([]Part, error) {
 				}
 			}
 		}
-		parts[p] = Part{targets[d], sub}
+		parts[p] = Part{Device: d, Target: targets[d], Graph: sub}
 	}
 	return parts, nil
 }
@@ -170,15 +167,4 @@ func (c *cutter) take(n *graph.Node) *graph.Node {
 	c.sub.Nodes = append(c.sub.Nodes, &m)
 	c.moved[n.ID] = &m
 	return &m
-}
-
-// stateName is the state that n writes, or "".
-func stateName(n *graph.Node) string {
-	switch a := n.Attr.(type) {
-	case graph.StateAttr:
-		return a.State
-	case graph.RopeCacheAttr:
-		return a.State
-	}
-	return ""
 }

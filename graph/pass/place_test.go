@@ -61,20 +61,20 @@ func TestPlace(t *testing.T) {
 	g := layered()
 	layer, outside := layerBytes(t, g)
 	tokenBytes := uint64(g.States[0].TokenBytes())
-	noGelu := func(n *graph.Node) error {
+	noGelu := func(g *graph.Graph, n *graph.Node) error {
 		if n.Op == graph.OpSilu && n.Layer == 1 {
 			return fmt.Errorf("no silu today")
 		}
 		return nil
 	}
-	noReadout := func(n *graph.Node) error {
+	noReadout := func(g *graph.Graph, n *graph.Node) error {
 		if n.Op == graph.OpReadout {
 			return fmt.Errorf("no readout")
 		}
 		return nil
 	}
-	noState := func(s graph.StateDecl) error {
-		if s.Name == "kv.3" {
+	noState := func(g *graph.Graph, n *graph.Node) error {
+		if n.Op.WritesState() && n.State() == "kv.3" {
 			return fmt.Errorf("full")
 		}
 		return nil
@@ -97,7 +97,7 @@ func TestPlace(t *testing.T) {
 		{"an operation not supported in layer 1", func(p *pass.Target) { p.Supports = noGelu }, pass.Options{Layers: -1}, "gpu:-,0 cpu:1,2,3,-"},
 		{"not supported wins over what is asked for", func(p *pass.Target) { p.Supports = noGelu }, pass.Options{Layers: 3}, "gpu:-,0 cpu:1,2,3,-"},
 		{"no readout", func(p *pass.Target) { p.Supports = noReadout }, pass.Options{Layers: -1}, "gpu:-,0,1,2,3,- cpu:-"},
-		{"a state not kept", func(p *pass.Target) { p.States = noState }, pass.Options{Layers: -1}, "gpu:-,0,1,2 cpu:3,-"},
+		{"a state not kept", func(p *pass.Target) { p.Supports = noState }, pass.Options{Layers: -1}, "gpu:-,0,1,2 cpu:3,-"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			gpu, cpu := target("gpu", ""), target("cpu", "")
@@ -222,8 +222,8 @@ func TestCompileErrors(t *testing.T) {
 	q8.Cache = dtype.Q8_0
 	q8.KeyDim, q8.ValueDim = 32, 32
 	noQ8 := target("cpu", "")
-	noQ8.States = func(s graph.StateDecl) error {
-		if s.DType == dtype.Q8_0 {
+	noQ8.Supports = func(g *graph.Graph, n *graph.Node) error {
+		if s, ok := g.State(n.State()); ok && s.DType == dtype.Q8_0 {
 			return fmt.Errorf("no q8_0 caches")
 		}
 		return nil

@@ -10,17 +10,13 @@ type Target struct {
 	Name string
 
 	// Supports says whether the device runs a node, or why not. Passes ask
-	// it of fused nodes too, before they make them.
-	Supports func(n *graph.Node) error
-
-	// States says whether the device keeps a state, or why not: kinds and
-	// element types differ. nil keeps all. A node cannot tell, since it only
-	// names its state.
-	States func(s graph.StateDecl) error
+	// it of fused nodes too, before they make them. The graph tells what a
+	// node does not: its state's heads and types, the limits of a run.
+	Supports func(g *graph.Graph, n *graph.Node) error
 
 	// Lower names the kernel that runs a supported node and the activation
 	// format it reads. Neither depends on T.
-	Lower func(n *graph.Node) (kernel, format string)
+	Lower func(g *graph.Graph, n *graph.Node) (kernel, format string)
 
 	// Memory is what weights, states and the arena may take together, in
 	// bytes; 0 for no limit.
@@ -28,13 +24,4 @@ type Target struct {
 
 	// Align is the alignment of values in the arena, in bytes: a power of two.
 	Align int
-}
-
-// keeps asks whether the target keeps the state that n writes, if it does.
-func (t *Target) keeps(g *graph.Graph, n *graph.Node) error {
-	if t.States == nil || !n.Op.WritesState() {
-		return nil
-	}
-	s, _ := g.State(stateName(n))
-	return t.States(s)
 }

@@ -14,8 +14,8 @@ import (
 // everything is a target that supports all there is.
 var everything = pass.Target{
 	Name:     "all",
-	Supports: func(*graph.Node) error { return nil },
-	Lower:    func(n *graph.Node) (string, string) { return n.Op.String(), "f32" },
+	Supports: func(*graph.Graph, *graph.Node) error { return nil },
+	Lower:    func(g *graph.Graph, n *graph.Node) (string, string) { return n.Op.String(), "f32" },
 	Align:    64,
 }
 

@@ -43,6 +43,9 @@ type Options struct {
 // for a conversation, small enough for a board's memory.
 const DefaultContext = 4096
 
+// maxBatch bounds a batch's rows: beyond it nothing gets faster.
+const maxBatch = 8192
+
 // MaxStreams is how many sequences a batch can hold.
 const MaxStreams = 16
 
@@ -146,6 +149,10 @@ func resolve(o Options, info model.Info) (Options, error) {
 		o.Batch = 512
 	}
 	o.Sequences = max(o.Sequences, 1)
+	if o.Sequences > MaxStreams {
+		return o, fmt.Errorf("%d sequences were asked for; at most %d run together", o.Sequences, MaxStreams)
+	}
+	o.Batch = min(o.Batch, o.Sequences*o.Context, maxBatch)
 	if o.CacheType == dtype.Invalid {
 		o.CacheType = dtype.F16
 	}
@@ -169,7 +176,7 @@ func (m *Model) load(ctx context.Context) error {
 			m.Options.Progress(done, total)
 		}
 	}
-	if m.weights, err = m.device.Load(ctx, specs, report); err != nil {
+	if m.weights, err = m.device.Load(ctx, backend.LoadSpec{Weights: specs, Progress: report}); err != nil {
 		return err
 	}
 	pages := m.Options.Sequences * pagesFor(m.Options.Context)

@@ -116,10 +116,12 @@ func (m *Model) CheckPrompt(prompt []int32) error {
 func (s *Session) Generate(ctx context.Context, prompt []int32, set Settings) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		s.usage = Usage{PromptTokens: len(prompt)}
+		defer func() { // also when the consumer panics
+			if s.stream != nil {
+				s.stream.Pause()
+			}
+		}()
 		err := s.generate(ctx, prompt, set, yield)
-		if s.stream != nil {
-			s.stream.Pause()
-		}
 		switch {
 		case err == nil:
 		case errors.Is(err, errStopped):
@@ -214,15 +216,22 @@ func (s *Session) choose(ctx context.Context, smp *sampler.Sampler, want sched.W
 	if want == sched.Full {
 		return smp.Sample(st.Logits)
 	}
-	tok, full, err := smp.SampleCandidates(sampler.Candidates{IDs: st.IDs, Logits: st.Logits, LogSumExp: st.LogSumExp, Vocab: s.m.Vocab()})
+	n := 0
+	for n < len(st.IDs) && st.IDs[n] >= 0 { // a device fills up with -1 where rows hold NaN
+		n++
+	}
+	if n == 0 {
+		return sampler.Token{}, errors.New("the model computed no number (NaN): the file is damaged, or its metadata does not fit its weights")
+	}
+	tok, full, err := smp.SampleCandidates(sampler.Candidates{IDs: st.IDs[:n], Logits: st.Logits[:n], LogSumExp: st.LogSumExp, Vocab: s.m.Vocab()})
 	if err != nil || !full {
 		return tok, err
 	}
 	// Seldom: the candidates leave the choice open. The last token is run
 	// once more, for the whole row.
-	n := st.Len() - 1
-	last := []int32{st.Tokens()[n]}
-	st.Truncate(n)
+	at := st.Len() - 1
+	last := []int32{st.Tokens()[at]}
+	st.Truncate(at)
 	if err := st.Run(ctx, last, sched.Full); err != nil {
 		return tok, err
 	}

@@ -127,7 +127,7 @@ func (r *runner) compile(v variant) (err error) {
 		if err != nil {
 			return err
 		}
-		e, err := r.m.device.Compile(p.Graph, pl, r.m.weights)
+		e, err := r.m.device.Compile(context.Background(), backend.CompileSpec{Graph: p.Graph, Plan: pl, Weights: r.m.weights})
 		if err != nil {
 			return err
 		}

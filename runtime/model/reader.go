@@ -23,7 +23,8 @@ func NewReader(s Source) *Reader {
 // Err is the first mistake found.
 func (r *Reader) Err() error { return r.err }
 
-func (r *Reader) fail(format string, args ...any) {
+// Fail remembers a mistake that the caller found.
+func (r *Reader) Fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = fmt.Errorf(format, args...)
 	}
@@ -43,7 +44,7 @@ const MaxSize = 1 << 24
 func (r *Reader) Int(key string) int {
 	v, ok := r.Value(r.Prefix + key)
 	if !ok {
-		r.fail("metadata key %q is missing", r.Prefix+key)
+		r.Fail("metadata key %q is missing", r.Prefix+key)
 		return 1
 	}
 	return r.size(key, v, 1)
@@ -71,12 +72,12 @@ func (r *Reader) IntUniform(key string, def int) int {
 	}
 	for _, n := range list {
 		if n != list[0] {
-			r.fail("metadata key %q differs from layer to layer, which this architecture does not support", r.Prefix+key)
+			r.Fail("metadata key %q differs from layer to layer, which this architecture does not support", r.Prefix+key)
 			return def
 		}
 	}
 	if len(list) == 0 {
-		r.fail("metadata key %q is an empty list", r.Prefix+key)
+		r.Fail("metadata key %q is an empty list", r.Prefix+key)
 		return def
 	}
 	return r.size(key, list[0], 1)
@@ -85,7 +86,7 @@ func (r *Reader) IntUniform(key string, def int) int {
 func (r *Reader) size(key string, v any, least int64) int {
 	n, ok := integer(v)
 	if !ok || n < least || n > MaxSize {
-		r.fail("metadata key %q is %v: want a number from %d to %d", r.Prefix+key, v, least, MaxSize)
+		r.Fail("metadata key %q is %v: want a number from %d to %d", r.Prefix+key, v, least, MaxSize)
 		return int(max(least, 1))
 	}
 	return int(n)
@@ -106,13 +107,13 @@ func (r *Reader) FloatOr(key string, def float32) float32 {
 	default:
 		n, ok := integer(v)
 		if !ok {
-			r.fail("metadata key %q is %v: want a number", r.Prefix+key, v)
+			r.Fail("metadata key %q is %v: want a number", r.Prefix+key, v)
 			return def
 		}
 		f = float64(n)
 	}
 	if math.IsNaN(f) || math.IsInf(f, 0) || math.Abs(f) > math.MaxFloat32 {
-		r.fail("metadata key %q is %v: want a finite number", r.Prefix+key, v)
+		r.Fail("metadata key %q is %v: want a finite number", r.Prefix+key, v)
 		return def
 	}
 	return float32(f)
@@ -126,7 +127,7 @@ func (r *Reader) StringOr(key, def string) string {
 	}
 	s, ok := v.(string)
 	if !ok {
-		r.fail("metadata key %q is %v: want a text", r.Prefix+key, v)
+		r.Fail("metadata key %q is %v: want a text", r.Prefix+key, v)
 		return def
 	}
 	return s

@@ -61,6 +61,14 @@ func ReadConfig(s model.Source) (Config, error) {
 	if c.KVHeads == 0 || c.Heads%c.KVHeads != 0 || c.KeyDim == 0 || c.ValueDim == 0 {
 		return c, fmt.Errorf("%d heads over %d key-value heads of size %d and %d do not fit", c.Heads, c.KVHeads, c.KeyDim, c.ValueDim)
 	}
+	for what, v := range map[string]float32{
+		"attention.layer_norm_rms_epsilon": c.NormEps * 1e4, "attention.scale": abs(c.AttnScale), "attn_logit_softcapping": c.AttnCap,
+		"final_logit_softcapping": c.LogitCap, "rope.scaling.attn_factor": c.Rotary.Mag,
+	} {
+		if v < 0 || v > 1e4 {
+			return c, fmt.Errorf("metadata key %q has a value that no model has", r.Prefix+what)
+		}
+	}
 	if c.Layers > 4096 {
 		return c, fmt.Errorf("%d layers are more than any model has", c.Layers)
 	}
@@ -94,6 +102,9 @@ func readRope(r *model.Reader, keyDim, context int) (graph.RopeAttr, RopeFactors
 	}
 	orig := r.IntOr("rope.scaling.original_context_length", context)
 	switch kind {
+	case "", "none", "longrope", "llama3": // the last two come as tensors
+	default:
+		r.Fail("metadata key %q is %q: want none, linear, yarn, longrope or llama3", r.Prefix+"rope.scaling.type", kind)
 	case "linear":
 		a.Scaling, a.Factor = graph.RopeLinear, factor
 	case "yarn":
@@ -116,3 +127,5 @@ func readRope(r *model.Reader, keyDim, context int) (graph.RopeAttr, RopeFactors
 	}
 	return a, f
 }
+
+func abs(x float32) float32 { return max(x, -x) }
