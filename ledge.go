@@ -50,7 +50,7 @@ package ledge
 import (
 	"context"
 	"iter"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "github.com/ledge-run/ledge/backend/cpu" // so that Open works at once
@@ -61,12 +61,10 @@ import (
 
 // Model is an open model. It is safe for concurrent use.
 type Model struct {
-	m    *engine.Model
-	info Info
-	dev  Device
-
-	mu     sync.RWMutex // held for reading while the device is used outside sessions
-	closed bool
+	m      *engine.Model
+	info   Info
+	dev    Device
+	closed atomic.Bool
 }
 
 // Open reads the GGUF file at path, picks a device and loads the weights. Of a
@@ -98,17 +96,13 @@ func Open(ctx context.Context, path string, opts ...Option) (*Model, error) {
 // Close frees the model. Sessions that are generating get [ErrClosed], as does
 // everything that is asked of the model later. Closing it again does nothing.
 func (m *Model) Close() error {
-	m.mu.Lock()
-	m.closed = true
-	m.mu.Unlock()
+	m.closed.Store(true)
 	return wrap(m.m.Close())
 }
 
 // check gives ErrClosed for a closed model.
 func (m *Model) check() error {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.closed {
+	if m.closed.Load() {
 		return ErrClosed
 	}
 	return nil
@@ -179,12 +173,16 @@ func (m *Model) EmbedTokens(ctx context.Context, tokens []int32) ([]float32, err
 // Errors: [ErrEmptyPrompt], [*ContextError], [ErrCacheFull], [ErrClosed].
 func (m *Model) Logits(ctx context.Context, tokens []int32) iter.Seq2[[]float32, error] {
 	return func(yield func([]float32, error) bool) {
-		if err := m.check(); err != nil {
+		err := m.check()
+		if err == nil && len(tokens) == 0 {
+			err = wrap(engine.ErrEmptyPrompt)
+		}
+		if err != nil {
 			yield(nil, err)
 			return
 		}
 		v := m.m.Vocab()
-		err := m.m.Logits(ctx, tokens, func(_ int, rows []float32) error {
+		err = m.m.Logits(ctx, tokens, func(_ int, rows []float32) error {
 			for ; len(rows) > 0; rows = rows[v:] {
 				if !yield(rows[:v:v], nil) {
 					return errStop

@@ -216,7 +216,8 @@ func (s *Session) Save(w io.Writer) error {
 }
 
 // Load replaces the session's cache by what Save wrote. Damaged data, and data
-// of another model, are refused and leave the session as it was.
+// of another model, are refused and leave the session as it was; so there must
+// be room for both, or the session be new.
 //
 // Errors: [ErrCacheFull], [ErrBusy], [ErrSessionClosed], [ErrClosed].
 func (s *Session) Load(r io.Reader) error {
