@@ -67,6 +67,7 @@ type Model struct {
 	state      *pageStore
 	sched      *sched.Scheduler
 	runner     *runner
+	classOnce  sync.Once
 	class      string // see className
 
 	chatOnce sync.Once
@@ -169,7 +170,6 @@ func (m *Model) load(ctx context.Context) error {
 		return err
 	}
 	m.runner = r
-	m.class = className(m.File, r.first, m.device.Info().Numerics.String())
 	specs, total := r.weightSpecs(m.File)
 	report := func(done int64) {
 		if m.Options.Progress != nil {

@@ -20,13 +20,13 @@ func (s *Session) Save(w io.Writer) error {
 		st = s.m.sched.NewStream(nil)
 		defer st.Close()
 	}
-	return st.Save(w, s.m.class)
+	return st.Save(w, s.m.className())
 }
 
 // Load replaces the session's cache by what Save wrote.
 func (s *Session) Load(r io.Reader) error {
 	st := s.m.sched.NewStream(nil)
-	if err := st.Load(r, s.m.class); err != nil {
+	if err := st.Load(r, s.m.className()); err != nil {
 		st.Close()
 		return err
 	}

@@ -44,7 +44,7 @@ func (m *Model) ChatPrompt(messages []chat.Message, o chat.RenderOptions) ([]int
 // order, in pieces: rows for tokens first, first+1, ...
 func (m *Model) Logits(ctx context.Context, tokens []int32, each func(first int, logits []float32) error) error {
 	st := m.sched.NewStream(nil)
-	defer st.Close()
+	defer st.Discard()
 	return st.RunAll(ctx, tokens, each)
 }
 
@@ -54,7 +54,7 @@ func (m *Model) Embed(ctx context.Context, tokens []int32) ([]float32, error) {
 		return nil, err
 	}
 	st := m.sched.NewStream(tokens)
-	defer st.Close()
+	defer st.Discard()
 	if err := st.Run(ctx, tokens[st.Len():], sched.Hidden); err != nil {
 		return nil, err
 	}

@@ -210,3 +210,13 @@ func (st *Stream) Close() {
 		st.seq, st.tokens = nil, nil
 	}
 }
+
+// Discard ends the stream without remembering its tokens: for texts that
+// nobody goes on from, which would push conversations out of the cache.
+func (st *Stream) Discard() {
+	st.Pause()
+	if st.seq != nil {
+		st.seq.Close()
+		st.seq, st.tokens = nil, nil
+	}
+}
