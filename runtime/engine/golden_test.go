@@ -71,7 +71,7 @@ func (g goldenModel) byContext() map[int][]goldenSequence {
 	return out
 }
 
-func gunzip(t *testing.T, name string) []byte {
+func gunzip(t testing.TB, name string) []byte {
 	t.Helper()
 	f, err := os.Open(filepath.Join(goldens, name))
 	if err != nil {
@@ -89,7 +89,7 @@ func gunzip(t *testing.T, name string) []byte {
 	return b
 }
 
-func openGolden(t *testing.T, g goldenModel, o engine.Options) *engine.Model {
+func openGolden(t testing.TB, g goldenModel, o engine.Options) *engine.Model {
 	t.Helper()
 	f, err := gguf.Parse(gunzip(t, g.Gguf))
 	if err != nil {
