@@ -185,7 +185,7 @@ func (a *app) values(cmd *cli.Command, flag string) []string {
 		}
 		return all
 	case "stage":
-		return engine.Stages
+		return slices.Clone(engine.Stages)
 	case "cache-type":
 		return []string{"f16", "f32"}
 	case "device":

@@ -77,8 +77,12 @@ func (m *modelInfo) print(w io.Writer) {
 	}
 	m.printText(row)
 	if e := m.Memory; e != nil {
-		row("memory", "%s for a context of %d on %s: weights %s, cache (%s) %s, work %s; %s stay in the file",
-			hub.FormatBytes(e.Total), e.Context, e.Device, hub.FormatBytes(e.Weights), e.CacheType, hub.FormatBytes(e.Cache), hub.FormatBytes(e.Work), hub.FormatBytes(e.Mapped))
+		mapped := ""
+		if e.Mapped > 0 {
+			mapped = "; " + hub.FormatBytes(e.Mapped) + " stay in the file"
+		}
+		row("memory", "%s for a context of %d on %s: weights %s, cache (%s) %s, work %s%s",
+			hub.FormatBytes(e.Total), e.Context, e.Device, hub.FormatBytes(e.Weights), e.CacheType, hub.FormatBytes(e.Cache), hub.FormatBytes(e.Work), mapped)
 	}
 	for _, t := range m.Tensors {
 		fmt.Fprintf(w, "%-40s %-8s %-20s %d\n", oneLine(t.Name), t.Type, fmt.Sprint(t.Shape), t.Bytes)

@@ -215,7 +215,7 @@ func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine
 func (a *app) blame(ctx context.Context, o engine.Options, err error) error {
 	d, _, derr := backend.Select(ctx, choice(o))
 	if derr != nil {
-		return deviceError{err}
+		return deviceError{derr}
 	}
 	return errors.Join(err, d.Close())
 }

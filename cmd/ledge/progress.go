@@ -71,22 +71,27 @@ func (p *progress) show(what string, fraction float64, text string) {
 	p.drawn = true
 }
 
-// bar draws "name [#####-----] text" into width columns.
+// bar draws "name [#####-----] text" into width columns. Where they do not
+// suffice the name is cut, then the bar is left out.
 func bar(what string, fraction float64, text string, width int) string {
-	if n := width - utf8.RuneCountInString(text) - 1; utf8.RuneCountInString(what) > n {
-		what = ""
+	const longest, shortest = 30, 10
+	room := width - utf8.RuneCountInString(text) - 4 // brackets and two spaces
+	name := []rune(what)
+	if fraction >= 0 && room >= shortest {
+		size := min(max(room-len(name), shortest), longest, room)
+		if cut := room - size; len(name) > cut {
+			name = name[:max(cut, 0)]
+			if len(name) > 0 {
+				name[len(name)-1] = '…'
+			}
+		}
+		full := min(int(fraction*float64(size)+0.5), size)
+		text = "[" + strings.Repeat("#", full) + strings.Repeat("-", size-full) + "] " + text
+	} else if len(name) > room {
+		name = nil
 	}
-	line := strings.TrimSpace(what + " " + text)
-	room := width - utf8.RuneCountInString(line) - 3
-	if fraction >= 0 && room >= 10 {
-		room = min(room, 30)
-		full := min(int(fraction*float64(room)+0.5), room)
-		line = strings.TrimSpace(what + " [" + strings.Repeat("#", full) + strings.Repeat("-", room-full) + "] " + text)
-	}
-	if utf8.RuneCountInString(line) > width {
-		line = string([]rune(line)[:max(width, 0)])
-	}
-	return line
+	line := []rune(strings.TrimSpace(string(name) + " " + text))
+	return string(line[:min(len(line), max(width, 0))])
 }
 
 // log writes a line above the bar.
