@@ -1,0 +1,335 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/cpu"
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/sched"
+)
+
+// faulty is the processor with a fault: one call of one kind fails. It counts
+// what is open, so that nothing is forgotten.
+var faulty struct {
+	sync.Mutex
+	kind  string // of the call that fails
+	nth   int    // which one, from 1; 0 for none
+	err   error
+	calls map[string]int
+	open  int // things to be closed
+}
+
+func init() {
+	backend.Register(backend.Driver{
+		Name: "faulty",
+		Probe: func(context.Context) ([]backend.Info, error) {
+			return []backend.Info{{Name: "faulty", Backend: "faulty"}}, nil // with a score of 0: by name only
+		},
+		Open: func(context.Context, string, backend.Options) (backend.Device, error) {
+			if err := fault("Open", 0); err != nil {
+				return nil, err
+			}
+			d, err := cpu.Open(backend.Options{Threads: 1})
+			if err == nil {
+				opened(1)
+			}
+			return faultyDevice{d}, err
+		},
+	})
+}
+
+// setFault has the nth call of a kind fail.
+func setFault(kind string, nth int, err error) {
+	faulty.Lock()
+	defer faulty.Unlock()
+	faulty.kind, faulty.nth, faulty.err, faulty.calls = kind, nth, err, map[string]int{}
+}
+
+func opened(n int) {
+	faulty.Lock()
+	defer faulty.Unlock()
+	faulty.open += n
+}
+
+func stillOpen() int {
+	faulty.Lock()
+	defer faulty.Unlock()
+	return faulty.open
+}
+
+func calls(kind string) int {
+	faulty.Lock()
+	defer faulty.Unlock()
+	return faulty.calls[kind]
+}
+
+// fault counts a call, and closes n things.
+func fault(kind string, closes int) error {
+	faulty.Lock()
+	defer faulty.Unlock()
+	faulty.open -= closes
+	faulty.calls[kind]++
+	if kind == faulty.kind && faulty.calls[kind] == faulty.nth {
+		return faulty.err
+	}
+	return nil
+}
+
+type faultyDevice struct{ backend.Device }
+
+func (d faultyDevice) Load(ctx context.Context, s backend.LoadSpec) (backend.Weights, error) {
+	if err := fault("Load", 0); err != nil {
+		return nil, err
+	}
+	w, err := d.Device.Load(ctx, s)
+	if err == nil {
+		opened(1)
+	}
+	return faultyWeights{w}, err
+}
+
+func (d faultyDevice) NewState(s backend.StateSpec) (backend.State, error) {
+	if err := fault("NewState", 0); err != nil {
+		return nil, err
+	}
+	st, err := d.Device.NewState(s)
+	if err == nil {
+		opened(1)
+	}
+	return faultyState{st}, err
+}
+
+func (d faultyDevice) Compile(ctx context.Context, s backend.CompileSpec) (backend.Executable, error) {
+	if err := fault("Compile", 0); err != nil {
+		return nil, err
+	}
+	s.Weights = s.Weights.(faultyWeights).Weights
+	e, err := d.Device.Compile(ctx, s)
+	if err == nil {
+		opened(1)
+	}
+	return faultyExecutable{e}, err
+}
+
+func (d faultyDevice) Close() error { return errors.Join(fault("Close", 1), d.Device.Close()) }
+
+type faultyWeights struct{ backend.Weights }
+
+func (w faultyWeights) Close() error { return errors.Join(fault("Close", 1), w.Weights.Close()) }
+
+type faultyState struct{ backend.State }
+
+func (s faultyState) Close() error { return errors.Join(fault("Close", 1), s.State.Close()) }
+
+func (s faultyState) CopyPage(dst, src int) error {
+	return errors.Join(fault("CopyPage", 0), s.State.CopyPage(dst, src))
+}
+
+func (s faultyState) ReadPage(page int, dst []byte) error {
+	return errors.Join(fault("ReadPage", 0), s.State.ReadPage(page, dst))
+}
+
+func (s faultyState) WritePage(page int, src []byte) error {
+	return errors.Join(fault("WritePage", 0), s.State.WritePage(page, src))
+}
+
+type faultyExecutable struct{ backend.Executable }
+
+func (e faultyExecutable) Submit(ctx context.Context, a *backend.Args) (backend.Fence, error) {
+	if err := fault("Submit", 0); err != nil {
+		return nil, err
+	}
+	inner := *a
+	if s, ok := a.State.(faultyState); ok {
+		inner.State = s.State
+	}
+	f, err := e.Executable.Submit(ctx, &inner)
+	if err == nil {
+		err = f.Wait()
+	}
+	return faultyFence{}, err
+}
+
+func (e faultyExecutable) Close() error { return errors.Join(fault("Close", 1), e.Executable.Close()) }
+
+type faultyFence struct{}
+
+func (faultyFence) Wait() error { return fault("Wait", 0) }
+
+func tinyFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tiny.gguf")
+	if err := os.WriteFile(path, gunzip(t, "llama-gqa.gguf.gz"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// life opens a model, uses it in every way, and closes it.
+func life(path string) (err error) {
+	ctx := context.Background()
+	m, err := engine.Open(ctx, path, engine.Options{Device: "faulty", Batch: 16, Context: 128, Sequences: 2})
+	if err != nil {
+		return fmt.Errorf("Open: %w", err)
+	}
+	defer func() { err = errors.Join(err, m.Close(), m.Close()) }()
+	s := m.NewSession()
+	defer s.Close()
+	for _, err := range s.Generate(ctx, randomTokens(1, 40), engine.Settings{Sampler: greedy(), MaxTokens: 3, IgnoreEOG: true}) {
+		if err != nil {
+			return fmt.Errorf("Generate: %w", err)
+		}
+	}
+	f := s.Fork()
+	defer f.Close()
+	for _, err := range f.Generate(ctx, randomTokens(1, 41), engine.Settings{Sampler: greedy(), MaxTokens: 1}) {
+		if err != nil {
+			return fmt.Errorf("Generate: %w", err)
+		}
+	}
+	if err := m.Logits(ctx, randomTokens(2, 20), func(int, []float32) error { return nil }); err != nil {
+		return fmt.Errorf("Logits: %w", err)
+	}
+	if _, err := m.Embed(ctx, randomTokens(3, 20)); err != nil {
+		return fmt.Errorf("Embed: %w", err)
+	}
+	var saved strings.Builder
+	if err := s.Save(&saved); err != nil {
+		return fmt.Errorf("Save: %w", err)
+	}
+	if err := f.Load(strings.NewReader(saved.String())); err != nil {
+		return fmt.Errorf("Load: %w", err)
+	}
+	return nil
+}
+
+// TestFaults lets every call to the device fail once: its error arrives, by
+// name, everything is closed, and no goroutine stays.
+func TestFaults(t *testing.T) {
+	path := tinyFile(t)
+	for range 2 { // the self-test runs the first time only
+		setFault("", 0, nil)
+		if err := life(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := stillOpen(); n != 0 {
+		t.Fatalf("%d things were not closed", n)
+	}
+	faulty.Lock()
+	count := faulty.calls
+	faulty.Unlock()
+	before := runtime.NumGoroutine()
+	tried := 0
+	for _, kind := range []string{"Open", "Load", "NewState", "Compile", "Submit", "Wait", "CopyPage", "ReadPage", "WritePage", "Close"} {
+		if count[kind] == 0 {
+			t.Errorf("%s was not called at all", kind)
+		}
+		for nth := 1; nth <= count[kind]; nth++ {
+			broken := fmt.Errorf("%w: fault in %s %d", backend.ErrDeviceLost, kind, nth)
+			setFault(kind, nth, broken)
+			if err := life(path); !errors.Is(err, broken) {
+				t.Errorf("%s %d: got %v", kind, nth, err)
+			}
+			if n := stillOpen(); n != 0 {
+				t.Fatalf("%s %d: %d things were not closed", kind, nth, n)
+			}
+			tried++
+		}
+	}
+	t.Logf("%d faults", tried)
+	noLeak(t, before)
+}
+
+func noLeak(t *testing.T, before int) {
+	t.Helper()
+	for i := 0; runtime.NumGoroutine() > before; i++ {
+		if i > 500 {
+			buf := make([]byte, 1<<16)
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestGoesOn: after a run that failed the same session goes on, and says the
+// same as if nothing had happened.
+func TestGoesOn(t *testing.T) {
+	path := tinyFile(t)
+	setFault("", 0, nil)
+	m, err := engine.Open(context.Background(), path, engine.Options{Device: "faulty", Batch: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	prompt := randomTokens(1, 40)
+	set := engine.Settings{Sampler: greedy(), MaxTokens: 8, IgnoreEOG: true}
+	s := m.NewSession()
+	want := collect(t, s, prompt, set)
+	s.Close()
+	for nth := 1; nth <= 9; nth++ {
+		s := m.NewSession()
+		broken := &backend.ErrOutOfMemory{What: "a command buffer", Need: 1 << 20}
+		setFault("Submit", nth, broken)
+		got := append([]int32(nil), prompt...)
+		for p, err := range s.Generate(context.Background(), prompt, set) {
+			if err != nil {
+				if !errors.Is(err, broken) {
+					t.Errorf("got %v", err)
+				}
+				break
+			}
+			got = append(got, p.ID)
+		}
+		rest := set
+		rest.MaxTokens = len(prompt) + len(want) - len(got)
+		if rest.MaxTokens > 0 {
+			got = append(got, collect(t, s, got, rest)...)
+		}
+		if fmt.Sprint(got[len(prompt):]) != fmt.Sprint(want) {
+			t.Errorf("run %d failed: then %v, want %v", nth, got[len(prompt):], want)
+		}
+		s.Close()
+	}
+}
+
+// TestCloseDuringRun does not wait for a long prompt.
+func TestCloseDuringRun(t *testing.T) {
+	before := runtime.NumGoroutine()
+	m := openGolden(t, golden(t, "gemma3"), engine.Options{Threads: 1, Sequences: 4})
+	errs := make(chan error)
+	for i := range 4 {
+		go func() {
+			for {
+				s := m.NewSession()
+				for _, err := range s.Generate(context.Background(), randomTokens(uint64(i), 100), engine.Settings{Sampler: greedy(), IgnoreEOG: true}) {
+					if err != nil {
+						errs <- err
+						return
+					}
+				}
+				s.Close()
+			}
+		}()
+	}
+	time.Sleep(20 * time.Millisecond)
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	for range 4 {
+		if err := <-errs; !errors.Is(err, sched.ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+	}
+	noLeak(t, before)
+}
