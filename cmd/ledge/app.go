@@ -65,16 +65,17 @@ func (a *app) newCLI() *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {}, // run reports errors
 		OnUsageError:              usageFault,
 	}
-	finish(c.Commands)
+	a.finish(c.Commands)
 	return c
 }
 
 // finish gives every command what all have in common.
-func finish(commands []*cli.Command) {
+func (a *app) finish(commands []*cli.Command) {
 	for _, c := range commands {
+		c.Before = a.before
 		c.OnUsageError = usageFault
 		c.HideHelpCommand = true
-		finish(c.Subcommands)
+		a.finish(c.Subcommands)
 	}
 }
 
@@ -98,6 +99,12 @@ func (a *app) execute(ctx context.Context, args []string) error {
 		return err
 	}
 	return c.RunContext(ctx, append([]string{"ledge"}, args...))
+}
+
+// before runs ahead of every command.
+func (a *app) before(c *cli.Context) error {
+	a.quiet = c.Bool("quiet")
+	return nil
 }
 
 // note writes a line for the user to standard error.

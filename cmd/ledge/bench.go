@@ -100,18 +100,14 @@ func (a *app) benchPlan(c *cli.Context) (tests []bench.Test, threads []int, o en
 	if tests = bench.Tests(sizes[0], sizes[1], sizes[2]); len(tests) == 0 {
 		return nil, nil, o, usagef("nothing to measure: -p and -n are both 0")
 	}
-	o = engine.Options{Device: c.String("device"), Batch: c.Int("batch")}
-	if o.Device == "" {
-		o.Device = a.getenv("LEDGE_DEVICE")
+	if o, err = a.options(c); err != nil {
+		return nil, nil, o, err
 	}
-	if o.Batch < 0 || o.Batch > 1<<16 {
-		return nil, nil, o, usagef("-b %d: it must be 0 (automatic) to %d", o.Batch, 1<<16)
-	}
+	o.Context = 0
 	for _, t := range tests {
 		o.Context = max(o.Context, t.Context())
 	}
-	o.CacheType, err = cacheType(c)
-	return tests, sizes[3], o, err
+	return tests, sizes[3], o, nil
 }
 
 // numbers reads "1,2,4".

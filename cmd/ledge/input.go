@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -63,11 +64,19 @@ func checkUTF8(what, text string) error {
 	return nil
 }
 
+// patience is how long standard input may take before the user is told that it
+// is being waited for: a pipe that nobody closes looks like a program that hangs.
+const patience = 2 * time.Second
+
 // readInput reads standard input to its end. An interrupt ends the wait.
 func (a *app) readInput(ctx context.Context) (string, error) {
 	if a.in == nil {
 		return "", nil
 	}
+	hint := time.AfterFunc(patience, func() {
+		a.note("reading standard input to its end (Ctrl-D); with < /dev/null nothing is read")
+	})
+	defer hint.Stop()
 	return await(ctx, func() (string, error) { return readAll(a.in, "standard input") })
 }
 

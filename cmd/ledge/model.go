@@ -132,7 +132,6 @@ func (a *app) offline(c *cli.Context, cfg config) bool {
 // openFile opens the file of the model that a command means, without loading
 // anything.
 func (a *app) openFile(c *cli.Context, arg string) (*gguf.File, string, error) {
-	a.quiet = c.Bool("quiet")
 	cfg, err := a.readConfig()
 	if err != nil {
 		return nil, "", err
@@ -162,7 +161,7 @@ func (a *app) options(c *cli.Context) (engine.Options, error) {
 	if d := c.String("device"); d != "" {
 		o.Device = d
 	}
-	if c.IsSet("threads") {
+	if c.IsSet("threads") { // of ledge bench it is a list, read there
 		o.Threads = c.Int("threads")
 	}
 	for _, n := range []struct {

@@ -102,7 +102,6 @@ func (a *app) removeModels(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return usagef("no model to remove: name one; ledge models shows them")
 	}
-	a.quiet = c.Bool("quiet")
 	h := hub.New(hub.Config{Getenv: a.getenv})
 	for _, name := range c.Args().Slice() {
 		m, err := h.Remove(name)

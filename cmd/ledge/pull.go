@@ -31,7 +31,6 @@ func (a *app) pull(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return usagef("no model to pull: name one; ledge models list --all shows the short names")
 	}
-	a.quiet = c.Bool("quiet")
 	cfg, err := a.readConfig()
 	if err != nil {
 		return err

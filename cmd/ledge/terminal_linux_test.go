@@ -104,17 +104,18 @@ func TestChatTerminal(t *testing.T) {
 	m := golden(t, "llama-gqa")
 	s := onTerminal(t, "chat", "-m", m, "-n", "3", "--temp", "0")
 	s.expect("Ctrl-D leaves", "")
-	s.expect("> ", "thx\x7fe\r")         // the, with a mistake put right
-	s.expect("\n", "")                   // the answer
-	s.expect("> ", "\x1b[A other\r")     // the line before, and more
-	s.expect("the other", "")            // shown as edited
-	s.expect("> ", "thrown away\x03")    // Ctrl-C drops the line
-	s.expect("> ", "one \\\rmore\r")     // two lines, one message
-	s.expect("> ", "\x03")               // Ctrl-C on an empty line
-	s.expect("once more", "")            // says how to leave
-	s.expect("> ", "/stats\r")           //
-	s.expect("2 messages", "")           // the others left: the context of the tiny model is small
-	s.expect("> ", "/system Be nice.\r") //
+	s.expect("> ", "thx\x7fe\r")      // the, with a mistake put right
+	s.expect("\n", "")                // the answer
+	s.expect("> ", "\x1b[A other\r")  // the line before, and more
+	s.expect("the other", "")         // shown as edited
+	s.expect("> ", "thrown away\x03") // Ctrl-C drops the line
+	s.expect("> ", "one \\\rmore\r")  // two lines, one message
+	s.expect("more", "")
+	s.expect("> ", "\x03")    // Ctrl-C on an empty line
+	s.expect("once more", "") // says how to leave
+	s.expect("> ", "/stats\r")
+	s.expect("2 messages", "") // the others left: the context of the tiny model is small
+	s.expect("> ", "/system Be nice.\r")
 	s.expect("message set", "")
 	s.expect("> ", "\x04")
 	s.exit(0)
