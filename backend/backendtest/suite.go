@@ -59,6 +59,9 @@ func Run(t *testing.T, open func() (backend.Device, error)) {
 		if err := selftest.Run(context.Background(), dev); err != nil {
 			t.Error(err)
 		}
+		if err := selftest.RunAll(context.Background(), dev); err != nil {
+			t.Error(err)
+		}
 	})
 	t.Run("ops", func(t *testing.T) { testCases(t, dev, opCases()) })
 	t.Run("products", func(t *testing.T) { testCases(t, dev, productCases()) })

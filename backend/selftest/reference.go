@@ -15,7 +15,7 @@ import (
 type Reference struct {
 	Graph   *graph.Graph
 	Weights map[string][]float32 // dequantised, by name
-	cache   map[cacheKey]*vectors
+	cache   map[cell]vectors
 	values  []tensor
 	args    *backend.Args
 	size    dtype.Binding
@@ -27,19 +27,20 @@ type tensor struct {
 	i []int32
 }
 
-// cacheKey names one sequence's part of a state. Sequences are told apart by
-// their first page, which no two share in the tests.
-type cacheKey struct {
+// cell is one token's place in a state: pages are shared and passed on as on a
+// device.
+type cell struct {
 	state string
 	page  int32
+	slot  int
 }
 
-// vectors are a sequence's keys and values by position, each [heads*dim].
-type vectors struct{ k, v [][]float32 }
+// vectors are a token's keys and values, [heads*dim] each.
+type vectors struct{ k, v []float32 }
 
 // NewReference makes a reference for a graph; weights are as in the file.
 func NewReference(g *graph.Graph, specs []backend.WeightSpec) (*Reference, error) {
-	r := &Reference{Graph: g, Weights: map[string][]float32{}, cache: map[cacheKey]*vectors{}}
+	r := &Reference{Graph: g, Weights: map[string][]float32{}, cache: map[cell]vectors{}}
 	for _, s := range specs {
 		data, release, err := s.Open()
 		if err != nil {
@@ -189,9 +190,9 @@ func (r *Reference) eval(n *graph.Node, out []float32) error {
 		}
 		r.rope(n.Attr.(graph.RopeAttr), out, lastOf(r.sizes(n)), r.values[n.In[1].ID].i, factors)
 	case graph.OpCacheWrite:
-		r.store(n.Attr.(graph.StateAttr).State, x, y)
+		return r.store(n.Attr.(graph.StateAttr).State, x, y)
 	case graph.OpRopeCache:
-		r.ropeCache(n, out)
+		return r.ropeCache(n, out)
 	case graph.OpAttention:
 		r.attention(n, out)
 	default:

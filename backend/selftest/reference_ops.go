@@ -1,6 +1,7 @@
 package selftest
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/ledge-run/ledge/backend"
@@ -158,7 +159,7 @@ func (r *Reference) rope(a graph.RopeAttr, x []float32, size int, pos []int32, f
 	}
 }
 
-func (r *Reference) ropeCache(n *graph.Node, out []float32) {
+func (r *Reference) ropeCache(n *graph.Node, out []float32) error {
 	a, p := n.Attr.(graph.RopeCacheAttr), n.RopeCache()
 	s, _ := r.Graph.State(a.State)
 	x, wide := r.f(p.X), p.X.Type.Shape[1].N
@@ -179,48 +180,50 @@ func (r *Reference) ropeCache(n *graph.Node, out []float32) {
 	}
 	r.rope(a.Rope, q, s.KeyDim, pos, r.f(p.Factors))
 	r.rope(a.Rope, k, s.KeyDim, pos, r.f(p.Factors))
-	r.store(a.State, k, v)
 	copy(out, q)
+	return r.store(a.State, k, v)
 }
 
-// store appends rows to the caches of their sequences, rounded to the stored
-// type.
-func (r *Reference) store(state string, k, v []float32) {
+// store writes rows to their cells, rounded to the stored type.
+func (r *Reference) store(state string, k, v []float32) error {
 	s, _ := r.Graph.State(state)
 	nk, nv := s.KVHeads*s.KeyDim, s.KVHeads*s.ValueDim
 	row := 0
-	for _, seg := range r.args.Segments {
-		c := r.sequence(state, seg)
+	for i, seg := range r.args.Segments {
+		if seg.Start < 0 || seg.Start+seg.Rows > len(seg.Pages)*backend.PageTokens {
+			return fmt.Errorf("segment %d: %d rows from %d do not fit %d pages", i, seg.Rows, seg.Start, len(seg.Pages))
+		}
 		for i := range seg.Rows {
-			for len(c.k) <= seg.Start+i {
-				c.k, c.v = append(c.k, nil), append(c.v, nil)
+			key, err := stored(s.DType, k[row*nk:(row+1)*nk])
+			if err != nil {
+				return err
 			}
-			c.k[seg.Start+i] = stored(s.DType, k[row*nk:(row+1)*nk])
-			c.v[seg.Start+i] = stored(s.DType, v[row*nv:(row+1)*nv])
+			value, err := stored(s.DType, v[row*nv:(row+1)*nv])
+			if err != nil {
+				return err
+			}
+			r.cache[cellOf(state, seg, seg.Start+i)] = vectors{key, value}
 			row++
 		}
 	}
+	return nil
 }
 
-func (r *Reference) sequence(state string, seg backend.Segment) *vectors {
-	key := cacheKey{state: state, page: -1}
-	if len(seg.Pages) > 0 {
-		key.page = seg.Pages[0]
-	}
-	if r.cache[key] == nil {
-		r.cache[key] = &vectors{}
-	}
-	return r.cache[key]
+func cellOf(state string, seg backend.Segment, pos int) cell {
+	return cell{state, seg.Pages[pos/backend.PageTokens], pos % backend.PageTokens}
 }
 
-func stored(t dtype.DType, x []float32) []float32 {
-	y := append([]float32(nil), x...)
-	if t == dtype.F16 {
-		for i, v := range y {
-			y[i] = dtype.F16ToF32(dtype.F32ToF16(v))
-		}
+// stored is what a cache of type t gives back for x.
+func stored(t dtype.DType, x []float32) ([]float32, error) {
+	size, err := t.RowBytes(len(x))
+	if err != nil {
+		return nil, err
 	}
-	return y
+	data, y := make([]byte, size), make([]float32, len(x))
+	if err := dtype.Quantize(t, data, x); err != nil {
+		return nil, err
+	}
+	return y, dtype.Dequantize(t, y, data)
 }
 
 func (r *Reference) attention(n *graph.Node, out []float32) {
@@ -229,9 +232,17 @@ func (r *Reference) attention(n *graph.Node, out []float32) {
 	q := r.f(n.In[0])
 	heads := n.Type.Shape[1].N
 	group := heads / s.KVHeads
+	never := vectors{make([]float32, s.KVHeads*s.KeyDim), make([]float32, s.KVHeads*s.ValueDim)} // a cleared state
 	row := 0
 	for _, seg := range r.args.Segments {
-		c := r.sequence(a.State, seg)
+		cells := make([]vectors, seg.Start+seg.Rows)
+		for p := range cells {
+			if v, ok := r.cache[cellOf(a.State, seg, p)]; ok {
+				cells[p] = v
+			} else {
+				cells[p] = never
+			}
+		}
 		for i := range seg.Rows {
 			at := seg.Start + i
 			sees := func(p int) bool {
@@ -245,8 +256,8 @@ func (r *Reference) attention(n *graph.Node, out []float32) {
 			}
 			for h := range heads {
 				kv := h / group
-				key := func(p int) []float32 { return c.k[p][kv*s.KeyDim : (kv+1)*s.KeyDim] }
-				value := func(p int) []float32 { return c.v[p][kv*s.ValueDim : (kv+1)*s.ValueDim] }
+				key := func(p int) []float32 { return cells[p].k[kv*s.KeyDim : (kv+1)*s.KeyDim] }
+				value := func(p int) []float32 { return cells[p].v[kv*s.ValueDim : (kv+1)*s.ValueDim] }
 				at := row*heads + h
 				ref.Attention(out[at*s.ValueDim:(at+1)*s.ValueDim], q[at*s.KeyDim:(at+1)*s.KeyDim],
 					seg.Start+seg.Rows, a.Scale, a.SoftCap, sees, key, value)

@@ -1,0 +1,15 @@
+// Package all links in every backend of a build. Programs import it for its side
+// effects; a library that wants one backend imports that one.
+//
+// Which backends there are is decided by build tags, one file here for each:
+//
+//	no tags          cpu, and what needs no cgo: it loads its driver at run time
+//	-tags cuda,gles  those that need cgo, too (build/build.sh)
+//	-tags static     cpu only: CGO_ENABLED=0 gives a fully static program
+//
+// Today every build has the cpu backend alone. A backend that is missing from a
+// build registers no driver, so that asking for it by name is an error which
+// lists what is there.
+package all
+
+import _ "github.com/ledge-run/ledge/backend/cpu" // in every build

@@ -1,0 +1,303 @@
+package importrules
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ledge-run/ledge"
+
+// rule says what packages may import, besides the standard library and packages
+// below themselves. Patterns are paths within the module ("." is the root), an
+// ending "/..." stands for the package and all below it, and * for one element;
+// paths with a dot in their first element are other modules. $1 is what * stood
+// for.
+type rule struct {
+	pkg   string
+	may   []string
+	tests []string // what their tests may import besides
+}
+
+// rules: the first whose pattern fits a package is its own.
+var rules = []rule{
+	{"graph/dtype", nil, nil},
+	{"graph", []string{"graph/dtype"}, []string{"graph/..."}},
+	{"graph/...", []string{"graph/..."}, nil},
+
+	{"kernels/*/...", []string{"graph/dtype", "golang.org/x/sys/..."}, []string{"kernels/ref"}},
+
+	{"backend", []string{"graph/..."}, []string{"backend/null"}},
+	{"backend/internal/dl", []string{"github.com/ebitengine/purego/...", "golang.org/x/sys/..."}, nil},
+	{"backend/selftest", []string{"backend", "graph/...", "kernels/ref"}, []string{"backend/null"}},
+	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
+	{"backend/all", []string{"backend/..."}, nil},
+	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
+	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "backend/internal/dl", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "backend/internal/dl", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/*/...", []string{"backend", "graph/...", "kernels/$1/...", "backend/internal/dl", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest"}},
+
+	{"runtime/tokenizer/...", []string{"golang.org/x/text/..."}, []string{"runtime/weights/..."}},
+	{"runtime/chat/...", nil, []string{"runtime/weights/...", "github.com/ardanlabs/jinja/..."}},
+	{"runtime/hub/...", []string{"golang.org/x/sys/..."}, nil},
+	{"runtime/power/...", []string{"golang.org/x/sys/..."}, nil},
+	{"runtime/sampler/...", []string{"kernels/cpu"}, nil},
+	{"runtime/weights/...", []string{"graph/dtype", "golang.org/x/sys/..."}, nil},
+	{"runtime/model/...", []string{"graph/...", "runtime/weights/..."}, []string{"backend/...", "runtime/engine"}},
+	{"runtime/kvcache/...", []string{"graph/...", "backend"}, []string{"backend/null", "backend/cpu"}},
+	{"runtime/sched/...", []string{"graph/...", "backend", "runtime/kvcache"}, []string{"backend/null", "backend/cpu"}},
+	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest"}, belowEngine...), []string{"backend/..."}},
+	{"runtime/bench/...", upToEngine, []string{"backend/..."}},
+	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
+	{"runtime/train/...", upToEngine, []string{"backend/..."}},
+	{"runtime/compress/...", upToEngine, []string{"backend/..."}},
+	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},
+	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
+	{"runtime/fleet/...", []string{"."}, []string{"backend/..."}},
+
+	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "graph/dtype"}, belowEngine...), []string{"backend/..."}},
+	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
+	{"build/...", []string{"graph/...", "runtime/..."}, nil},
+}
+
+var belowEngine = []string{"runtime/tokenizer/...", "runtime/chat/...", "runtime/hub/...", "runtime/power/...", "runtime/sampler/...",
+	"runtime/weights/...", "runtime/model/...", "runtime/kvcache/...", "runtime/sched/..."}
+
+var upToEngine = append([]string{"graph/...", "backend", "runtime/engine/..."}, belowEngine...)
+
+// never is what no package may import, whatever else is said, but those named.
+var never = []struct {
+	what string
+	but  []string
+	why  string
+}{
+	{"cmd/...", nil, "nothing imports a command"},
+	{"github.com/ebitengine/purego/...", []string{"backend/internal/dl"}, "backend/internal/dl is the only importer of purego"},
+	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler"}, "kernels belong to their backend"},
+	{"backend/null", []string{}, "the null device is for tests"},
+	{"backend/backendtest", []string{}, "the suite is for tests"},
+	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
+}
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath, Name                   string
+	Imports, TestImports, XTestImports []string
+	Standard                           bool
+}
+
+// list runs go list in the module's root.
+func list(t *testing.T, args ...string) []pkg {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("the go command is not at hand")
+	}
+	cmd := exec.Command("go", append([]string{"list", "-e"}, args...)...)
+	cmd.Dir = "../.."
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("go list: %v\n%s", err, complaints.String())
+	}
+	var all []pkg
+	for dec := json.NewDecoder(&out); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// local is the path within the module; other paths stay as they are.
+func local(path string) string {
+	if path == module {
+		return "."
+	}
+	return strings.TrimPrefix(path, module+"/")
+}
+
+// standard reports whether the path is the standard library's.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".") && !strings.HasPrefix(path, module)
+}
+
+// match reports whether a path fits a pattern, and what * stood for.
+func match(pattern, path string) (star string, ok bool) {
+	below := strings.HasSuffix(pattern, "/...")
+	want := strings.Split(strings.TrimSuffix(pattern, "/..."), "/")
+	have := strings.Split(path, "/")
+	if len(have) < len(want) || len(have) > len(want) && !below {
+		return "", false
+	}
+	for i, w := range want {
+		if w == "*" {
+			star = have[i]
+		} else if w != have[i] {
+			return "", false
+		}
+	}
+	return star, true
+}
+
+func matchAny(patterns []string, path string) bool {
+	for _, p := range patterns {
+		if _, ok := match(p, path); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// ruleOf is a package's rule with $1 filled in, and the top of the subtree that
+// it belongs to, whose packages may import each other.
+func ruleOf(path string) (r rule, own string, ok bool) {
+	for _, r := range rules {
+		star, ok := match(r.pkg, path)
+		if !ok {
+			continue
+		}
+		may := make([]string, len(r.may))
+		for i, m := range r.may {
+			may[i] = strings.ReplaceAll(m, "$1", star)
+		}
+		own := ""                             // a pattern without /... allows nothing below
+		if strings.HasSuffix(r.pkg, "/...") { // kernels/*/... of kernels/cpu/gen: kernels/cpu
+			n := strings.Count(strings.TrimSuffix(r.pkg, "/..."), "/") + 1
+			own = strings.Join(strings.Split(path, "/")[:n], "/")
+		}
+		return rule{r.pkg, may, r.tests}, own, true
+	}
+	return rule{}, "", false
+}
+
+// offence says why a package must not import another, or is "".
+func offence(from, path string, test bool) string {
+	if standard(path) {
+		return ""
+	}
+	from, path = local(from), local(path)
+	r, own, ok := ruleOf(from)
+	if !ok {
+		return fmt.Sprintf("%s: no rule says what it may import; add one", from)
+	}
+	if !test {
+		for _, n := range never {
+			if _, hit := match(n.what, path); hit && !matchAny(n.but, from) && path != from {
+				if own != "" && matchAny([]string{own + "/..."}, path) {
+					continue // a part of itself
+				}
+				return fmt.Sprintf("%s imports %s: %s", from, path, n.why)
+			}
+		}
+	}
+	if path == from || own != "" && matchAny([]string{own + "/..."}, path) || matchAny(r.may, path) || test && matchAny(r.tests, path) {
+		return ""
+	}
+	// Tests may use what is made for them.
+	if test && matchAny([]string{"graph/graphtest", "backend/backendtest"}, path) && !strings.HasPrefix(from, "kernels/") && from != "graph/dtype" {
+		return ""
+	}
+	return fmt.Sprintf("%s imports %s; it may import: %s", from, path, strings.Join(append([]string{"std"}, r.may...), ", "))
+}
+
+func TestImports(t *testing.T) {
+	packages := list(t, "-json=ImportPath,Name,Imports,TestImports,XTestImports", "./...")
+	if len(packages) < 10 {
+		t.Fatalf("go list found %d packages", len(packages))
+	}
+	for _, p := range packages {
+		for _, i := range p.Imports {
+			if o := offence(p.ImportPath, i, false); o != "" {
+				t.Error(o)
+			}
+		}
+		for _, i := range append(p.TestImports, p.XTestImports...) {
+			if o := offence(p.ImportPath, i, true); o != "" {
+				t.Errorf("in tests: %s", o)
+			}
+		}
+	}
+}
+
+// TestStaticHasNoDynamicLoader: -tags static links nothing that loads libraries.
+func TestStaticHasNoDynamicLoader(t *testing.T) {
+	for _, p := range list(t, "-deps", "-tags", "static", "-json=ImportPath", "./backend/all") {
+		if strings.HasPrefix(p.ImportPath, "github.com/ebitengine/purego") {
+			t.Errorf("-tags static links %s", p.ImportPath)
+		}
+	}
+}
+
+// TestRules: the table says what it means to.
+func TestRules(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		test, ok bool
+	}{
+		{"graph", "graph/dtype", false, true},
+		{"graph", "graph/pass", false, false},
+		{"graph", "graph/pass", true, true},
+		{"graph/pass", "graph", false, true},
+		{"graph/pass", "backend", false, false},
+		{"graph/dtype", "graph", false, false},
+		{"graph/dtype", "golang.org/x/sys/cpu", false, false},
+		{"kernels/cpu", "graph/dtype", false, true},
+		{"kernels/cpu", "graph", false, false},
+		{"kernels/cpu", "kernels/ref", false, false},
+		{"kernels/cpu/gen", "kernels/cpu", false, true},
+		{"backend", "graph/plan", false, true},
+		{"backend", "kernels/ref", false, false},
+		{"backend/cpu", "kernels/cpu", false, true},
+		{"backend/cpu", "backend/cpu/pool", false, true},
+		{"backend/cpu/pool", "golang.org/x/sys/unix", false, true},
+		{"backend/cpu", "kernels/vulkan", false, false},
+		{"backend/cpu", "backend/vulkan", false, false},
+		{"backend/cpu", "runtime/engine", false, false},
+		{"backend/cpu", "backend/backendtest", true, true},
+		{"backend/cpu", "backend/backendtest", false, false},
+		{"backend/vulkan", "backend/internal/dl", false, true},
+		{"backend/vulkan", "github.com/ebitengine/purego", false, false},
+		{"backend/internal/dl", "github.com/ebitengine/purego", false, true},
+		{"runtime/sampler", "kernels/cpu", false, true},
+		{"runtime/tokenizer", "kernels/cpu", false, false},
+		{"runtime/tokenizer", "graph/dtype", false, false},
+		{"runtime/sched", "backend", false, true},
+		{"runtime/sched", "backend/null", false, false},
+		{"runtime/sched", "backend/null", true, true},
+		{"runtime/model/llama", "runtime/model/block", false, true},
+		{"runtime/model/llama", "backend", false, false},
+		{"runtime/engine", "runtime/sched", false, true},
+		{"runtime/engine", "backend/cpu", false, false},
+		{"runtime/eval", "runtime/engine", false, true},
+		{"runtime/eval", ".", false, false},
+		{".", "runtime/engine", false, true},
+		{".", "runtime/bench", false, false},
+		{"runtime/serve", ".", false, true},
+		{"runtime/serve", "runtime/engine", false, false},
+		{"cmd/ledge", "backend/all", false, true},
+		{"runtime/engine", "cmd/ledge", false, false},
+		{"somewhere", "graph", false, false},
+	} {
+		full := func(p string) string {
+			if p == "." {
+				return module
+			}
+			if strings.Contains(strings.SplitN(p, "/", 2)[0], ".") {
+				return p
+			}
+			return module + "/" + p
+		}
+		if o := offence(full(c.from), full(c.to), c.test); (o == "") != c.ok {
+			t.Errorf("%s -> %s (test %v): %q, want allowed %v", c.from, c.to, c.test, o, c.ok)
+		}
+	}
+}
