@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+
+	"github.com/ledge-run/ledge/runtime/sched"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // className names everything that a cached key or value depends on: the
@@ -11,21 +14,31 @@ import (
 // and the device's numerics. Saved caches carry it, and the cache's
 // layout besides. All of the weights are hashed, when it is first asked for:
 // files that differ in a few rows are different models.
-func (m *Model) className() string {
-	m.classOnce.Do(func() {
-		numerics := m.device.Info().Numerics.String()
-		h := sha256.New()
-		_, _ = io.WriteString(h, numerics) // a hash never fails
-		for _, p := range m.runner.first {
-			for _, n := range p.Graph.Nodes { // not the graph's text: limits change nothing
-				_, _ = io.WriteString(h, n.Text())
-			}
+func (m *Model) className() (string, error) {
+	m.fileMu.Lock() // Close waits before it takes the file away
+	defer m.fileMu.Unlock()
+	if m.class != "" {
+		return m.class, nil
+	}
+	numerics := m.device.Info().Numerics.String()
+	h := sha256.New()
+	_, _ = io.WriteString(h, numerics) // a hash never fails
+	for _, p := range m.runner.first {
+		for _, n := range p.Graph.Nodes { // not the graph's text: limits change nothing
+			_, _ = io.WriteString(h, n.Text())
 		}
-		for _, t := range m.File.Tensors() {
-			_, _ = io.WriteString(h, t.Name)
-			_, _ = h.Write(t.Data)
+	}
+	for _, t := range m.File.Tensors() {
+		if m.closing.Load() {
+			return "", sched.ErrClosed
 		}
-		m.class = numerics + " " + hex.EncodeToString(h.Sum(nil)[:16])
-	})
-	return m.class
+		_, _ = io.WriteString(h, t.Name)
+		_, _ = h.Write(t.Data)
+		_ = t.Advise(gguf.DontNeed) // only a hint: the device has what it needs
+	}
+	if m.closing.Load() {
+		return "", sched.ErrClosed
+	}
+	m.class = numerics + " " + hex.EncodeToString(h.Sum(nil)[:16])
+	return m.class, nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
@@ -67,8 +68,10 @@ type Model struct {
 	state      *pageStore
 	sched      *sched.Scheduler
 	runner     *runner
-	classOnce  sync.Once
-	class      string // see className
+
+	fileMu  sync.Mutex // held while the file is read after opening
+	class   string     // see className
+	closing atomic.Bool
 
 	chatOnce sync.Once
 	chat     *chat.Template
@@ -110,29 +113,42 @@ func open(ctx context.Context, f *gguf.File, o Options) (_ *Model, err error) {
 	if m.Options, err = resolve(o, m.Network.Info()); err != nil {
 		return nil, err
 	}
-	if m.Tokenizer, err = Tokenizer(f); err != nil {
-		return nil, err
-	}
-	if n := m.Network.Info().Vocab; m.Tokenizer.Size() > n {
-		return nil, fmt.Errorf("the tokenizer has %d tokens, the embedding %d rows", m.Tokenizer.Size(), n)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.closeParts())
+	// The tokenizer is built while the device is tried and the weights load.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	tokens := make(chan error, 1)
+	go func() {
+		t, err := Tokenizer(f)
+		if n := m.Network.Info().Vocab; err == nil && t.Size() > n {
+			err = fmt.Errorf("the tokenizer has %d tokens, the embedding %d rows", t.Size(), n)
 		}
+		m.Tokenizer = t
+		if err != nil {
+			cancel(err) // no need to load the weights
+		}
+		tokens <- err
 	}()
+	err = m.start(ctx)
+	if e := <-tokens; e != nil {
+		err = e // the other one follows from it
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.closeParts())
+	}
+	return m, nil
+}
+
+// start finds a device and loads the model onto it.
+func (m *Model) start(ctx context.Context) (err error) {
 	m.device, m.candidates, err = backend.Select(ctx, backend.Choice{
 		Device:  m.Options.Device,
 		Options: backend.Options{Threads: m.Options.Threads, Level: m.Options.Level},
 		Test:    selftest.Run,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := m.load(ctx); err != nil {
-		return nil, err
-	}
-	return m, nil
+	return m.load(ctx)
 }
 
 // resolve fills in defaults and refuses what cannot be.
@@ -176,9 +192,11 @@ func (m *Model) load(ctx context.Context) error {
 			m.Options.Progress(done, total)
 		}
 	}
-	if m.weights, err = m.device.Load(ctx, backend.LoadSpec{Weights: specs, Progress: report}); err != nil {
+	weights, err := m.device.Load(ctx, backend.LoadSpec{Weights: specs, Progress: report})
+	if err != nil {
 		return err
 	}
+	m.weights = weights
 	pages := m.Options.Sequences * pagesFor(m.Options.Context)
 	state, err := m.device.NewState(backend.StateSpec{Decls: r.states, Pages: pages, Sequences: m.Options.Sequences})
 	if err != nil {
@@ -199,9 +217,12 @@ func pagesFor(tokens int) int { return (tokens + backend.PageTokens - 1) / backe
 // Close ends all work and frees everything.
 func (m *Model) Close() error {
 	m.closeOnce.Do(func() {
+		m.closing.Store(true)
 		if m.sched != nil {
-			m.sched.Close()
+			m.sched.Close() // first: it ends what may hold the file
 		}
+		m.fileMu.Lock()
+		defer m.fileMu.Unlock()
 		m.closeErr = errors.Join(m.closeParts(), m.File.Close())
 	})
 	return m.closeErr
@@ -209,6 +230,9 @@ func (m *Model) Close() error {
 
 func (m *Model) closeParts() error {
 	var errs []error
+	if m.sched != nil {
+		m.sched.Close()
+	}
 	if m.runner != nil {
 		errs = append(errs, m.runner.close())
 	}

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -260,6 +261,27 @@ func noLeak(t *testing.T, before int) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// TestBadTokenizer: the tokenizer is made while the weights load; its error is
+// the one that arrives, and everything is closed.
+func TestBadTokenizer(t *testing.T) {
+	before := runtime.NumGoroutine()
+	data := bytes.ReplaceAll(gunzip(t, "llama-gqa.gguf.gz"), []byte("tokenizer.ggml.tokens"), []byte("tokenizer.ggml.tokenz"))
+	path := filepath.Join(t.TempDir(), "bad.gguf")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	setFault("", 0, nil)
+	for range 10 {
+		if err := life(path); err == nil || !strings.Contains(err.Error(), "tokenizer.ggml.tokens") {
+			t.Errorf("got %v", err)
+		}
+		if n := stillOpen(); n != 0 {
+			t.Fatalf("%d things were not closed", n)
+		}
+	}
+	noLeak(t, before)
 }
 
 // TestGoesOn: after a run that failed the same session goes on, and says the

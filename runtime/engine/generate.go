@@ -60,6 +60,7 @@ type Session struct {
 	m      *Model
 	stream *sched.Stream
 	usage  Usage
+	next   [1]int32 // the token to run; a slice made for each would be garbage
 }
 
 // NewSession starts a session.
@@ -173,7 +174,8 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 		if done, err := out.token(tok); done || err != nil {
 			return err
 		}
-		if err := s.stream.Run(ctx, []int32{tok.ID}, want); err != nil {
+		s.next[0] = tok.ID
+		if err := s.stream.Run(ctx, s.next[:], want); err != nil {
 			return err
 		}
 	}

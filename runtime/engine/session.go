@@ -15,18 +15,26 @@ func (s *Session) Fork() *Session {
 
 // Save writes the session's cache.
 func (s *Session) Save(w io.Writer) error {
+	class, err := s.m.className()
+	if err != nil {
+		return err
+	}
 	st := s.stream
 	if st == nil {
 		st = s.m.sched.NewStream(nil)
 		defer st.Close()
 	}
-	return st.Save(w, s.m.className())
+	return st.Save(w, class)
 }
 
 // Load replaces the session's cache by what Save wrote.
 func (s *Session) Load(r io.Reader) error {
+	class, err := s.m.className()
+	if err != nil {
+		return err
+	}
 	st := s.m.sched.NewStream(nil)
-	if err := st.Load(r, s.m.className()); err != nil {
+	if err := st.Load(r, class); err != nil {
 		st.Close()
 		return err
 	}
