@@ -346,7 +346,7 @@ func TestVersionAndDevices(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if out := must(t, "devices"); !strings.Contains(out, "* cpu") || !strings.Contains(out, "self-test passed") {
+	if out := must(t, "devices"); !strings.Contains(out, "* cpu") || !strings.Contains(out, "vulkan ") || !strings.Contains(out, "self-test passed") {
 		t.Error(out)
 	}
 }

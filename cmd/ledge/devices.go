@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -59,6 +60,7 @@ func (a *app) devices(c *cli.Context) error {
 	for _, d := range backend.Drivers() {
 		reports = append(reports, a.probeDriver(c.Context, d)...)
 	}
+	reports = append(reports, missing(reports)...)
 	if c.Context.Err() != nil {
 		return context.Cause(c.Context)
 	}
@@ -78,6 +80,17 @@ func (a *app) devices(c *cli.Context) error {
 		return deviceError{fmt.Errorf("no device can be used%s", map[bool]string{true: "", false: ": " + want + " was asked for"}[want == "" || want == "auto"])}
 	}
 	return err
+}
+
+// missing reports the backends that this build leaves out.
+func missing(have []deviceReport) []deviceReport {
+	var out []deviceReport
+	for _, name := range []string{"cuda", "gles", "npu", "opencl", "vulkan"} {
+		if !slices.ContainsFunc(have, func(r deviceReport) bool { return r.Backend == name }) {
+			out = append(out, deviceReport{Name: name, Backend: name, Reason: "not in this build"})
+		}
+	}
+	return out
 }
 
 // pick marks the device that other commands would take: the best that passed,
