@@ -51,7 +51,7 @@ import (
 // Open opens the device under test. The suite closes it.
 type Open func() (backend.Device, error)
 
-// Run is the whole suite.
+// Run is the whole suite; with -short, a quarter of it (for emulated processors).
 func Run(t *testing.T, open func() (backend.Device, error)) {
 	dev := mustOpen(t, open)
 	t.Run("info", func(t *testing.T) { testInfo(t, dev) })
