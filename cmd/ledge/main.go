@@ -10,7 +10,7 @@ package main
 import (
 	"os"
 
-	_ "github.com/ledge-run/ledge/backend/cpu"
+	_ "github.com/ledge-run/ledge/backend/all" // every backend of this build
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
