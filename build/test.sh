@@ -56,12 +56,6 @@ step "race detector"
 go test -race -timeout 15m -short . ./runtime/sched ./runtime/kvcache ./runtime/engine ./runtime/hub ./backend/cpu/pool
 
 step "fuzzing, briefly"
-for pkg in $(go list ./...); do
-  dir=$(go list -f '{{.Dir}}' "$pkg")
-  for f in $(cat "$dir"/*_test.go 2>/dev/null | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(f \*testing\.F).*/\1/p'); do
-    echo "$pkg $f"
-    go test -run '^$' -fuzz "^$f\$" -fuzztime 4s "$pkg" | tail -n 1
-  done
-done
+build/fuzz.sh 4s
 
 step "done"
