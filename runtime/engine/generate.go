@@ -126,7 +126,9 @@ func (s *Session) Generate(ctx context.Context, prompt []int32, set Settings) it
 		switch {
 		case err == nil:
 		case errors.Is(err, errStopped):
-			s.usage.Reason = ReasonCancel
+			if s.usage.Reason == "" { // else it was the last token anyway
+				s.usage.Reason = ReasonCancel
+			}
 		default:
 			s.usage.Reason = ReasonError
 			if ctx.Err() != nil {
