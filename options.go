@@ -32,8 +32,9 @@ func WithThreads(n int) Option { return Option{func(c *config) { c.o.Threads = n
 // 4,096 if it is less.
 func WithContext(tokens int) Option { return Option{func(c *config) { c.o.Context = tokens }} }
 
-// WithSequences sets how many full contexts the cache has room for; the default
-// is 1. More sessions than that may be open as long as they are shorter.
+// WithSequences sets how many full contexts the cache has room for, from 1, the
+// default, to 16. More sessions than that may be open as long as they are
+// shorter.
 func WithSequences(n int) Option { return Option{func(c *config) { c.o.Sequences = n }} }
 
 // WithBatch sets how many tokens are run at once at most: the size of a
