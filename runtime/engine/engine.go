@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +77,9 @@ type Model struct {
 	chatOnce sync.Once
 	chat     *chat.Template
 	chatErr  error
+
+	defuseOnce sync.Once
+	defuser    *strings.Replacer
 
 	closeOnce sync.Once
 	closeErr  error

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/ledge-run/ledge/backend"
-	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/sched"
 	"github.com/ledge-run/ledge/runtime/tokenizer"
 )
@@ -15,29 +14,6 @@ const topCount = backend.TopCount
 // ends (BOS), parseSpecial reads control tokens written in the text.
 func (m *Model) Encode(text string, addSpecial, parseSpecial bool) []int32 {
 	return m.Tokenizer.Encode(text, tokenizer.EncodeOptions{AddSpecial: addSpecial, ParseSpecial: parseSpecial})
-}
-
-// ChatPrompt renders messages with the model's template and returns the tokens
-// of the prompt. A system message that the template cannot hold goes into the
-// first user message.
-func (m *Model) ChatPrompt(messages []chat.Message, o chat.RenderOptions) ([]int32, error) {
-	t, err := m.Chat()
-	if err != nil {
-		return nil, err
-	}
-	if !t.SupportsSystem() {
-		messages = chat.MergeSystem(messages)
-	}
-	text, err := t.Render(messages, o)
-	if err != nil {
-		return nil, err
-	}
-	ids := m.Encode(text, true, true)
-	// Most templates write the BOS token themselves; it must not come twice.
-	if n := m.Tokenizer.BOS(); len(ids) > 1 && n >= 0 && ids[0] == n && ids[1] == n {
-		ids = ids[1:]
-	}
-	return ids, nil
 }
 
 // Logits runs tokens as one sequence and gives each the rows of logits in
