@@ -62,7 +62,7 @@ func (d *device) Info() backend.Info {
 		Kind:        backend.CPU,
 		Memory:      backend.Memory{Total: total, Free: free, Unified: true},
 		Features:    []string{runtime.GOARCH, d.k.Level().String()},
-		Numerics:    backend.Numerics{Device: "cpu/" + runtime.GOARCH, Level: d.k.Level().String(), Version: d.k.Layout().String()},
+		Numerics:    backend.Numerics{Device: "cpu/" + runtime.GOARCH, Level: d.k.Level().String(), Version: d.k.Layout().String() + "/" + kernels.Version},
 		Score:       10,
 	}
 }

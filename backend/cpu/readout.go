@@ -82,13 +82,6 @@ func (e *executable) best(w *pool.Worker, out *backend.Output, row []float32, r 
 		n = k.TopK(e.shared.top[w.ID], row[lo:hi], lo)
 		if out.Mode == backend.ReadTop {
 			k.ExpSums(e.shared.sums[lo/kernels.ExpSumLen:], row[lo:hi], l.sums)
-			for i := lo / kernels.ExpSumLen; i*kernels.ExpSumLen < hi; i++ {
-				// A part that is masked as a whole counts nothing; as
-				// exp(-inf - -inf) its sum is not a number.
-				if s := &e.shared.sums[i]; math.IsInf(float64(s.Max), -1) {
-					s.Sum = 0
-				}
-			}
 		}
 	}
 	e.shared.top[w.ID] = e.shared.top[w.ID][:n]

@@ -29,6 +29,10 @@ func (l Level) String() string {
 	return levelNames[l]
 }
 
+// Version changes with every change of what a kernel computes, if only in the
+// last bit: what was computed by one version is not mixed with another's.
+const Version = "1"
+
 // EnvLevel is the environment variable that forces a level.
 const EnvLevel = "LEDGE_CPU"
 

@@ -358,6 +358,18 @@ func TestLogSumExp(t *testing.T) {
 			}
 		}
 	})
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		x := make([]float32, 2*ExpSumLen) // one value among masked ones, a whole part masked
+		for i := range x {
+			x[i] = float32(math.Inf(-1))
+		}
+		x[ExpSumLen+3] = 2
+		parts := make([]ExpSum, 2)
+		k.ExpSums(parts, x, make([]float32, ExpSumLen))
+		if got := LogSumExp(parts); got != 2 {
+			t.Errorf("of a masked row with one value of 2: %v", got)
+		}
+	})
 	if got := LogSumExp(nil); !math.IsInf(float64(got), -1) {
 		t.Errorf("of nothing: %v", got)
 	}

@@ -138,6 +138,9 @@ func LogSumExp(parts []ExpSum) float32 {
 	}
 	var sum float64
 	for _, p := range parts {
+		if math.IsInf(float64(p.Max), -1) {
+			continue // all of them -Inf: its Sum is no number
+		}
 		sum += math.Exp(float64(p.Max)-top) * float64(p.Sum)
 	}
 	return float32(top + math.Log(sum))
