@@ -180,7 +180,7 @@ func tryCompile(t testing.TB, dev backend.Device, g *graph.Graph, specs []backen
 	}
 	closeLater(t, "weights", w.Close)
 	if m.exe, err = dev.Compile(context.Background(), backend.CompileSpec{Graph: m.lowered, Plan: p, Weights: w}); err != nil {
-		return nil, fmt.Errorf("Compile refused what the target supports: %w", err)
+		return nil, fmt.Errorf("compiling refused what the target supports: %w", err)
 	}
 	closeLater(t, "executable", m.exe.Close)
 	if len(g.States) > 0 {
@@ -370,13 +370,6 @@ func canary[T float32 | int32]() (v T) {
 		*p = guardWord
 	}
 	return v
-}
-
-func bits[T float32 | int32](v T) uint32 {
-	if f, ok := any(v).(float32); ok {
-		return math.Float32bits(f)
-	}
-	return uint32(any(v).(int32))
 }
 
 // execute runs a step and checks that nothing but the outputs was written.

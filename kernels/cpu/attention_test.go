@@ -55,7 +55,6 @@ func (c *cacheCase) exact(q []float32, pos int) []float64 {
 	var out []float64
 	for h := range a.Heads * a.Group {
 		kvh := h / a.Group
-		var weights []float64
 		var total float64
 		acc := make([]float64, a.VDim)
 		for p := range a.Len {
@@ -71,7 +70,7 @@ func (c *cacheCase) exact(q []float32, pos int) []float64 {
 				s = float64(a.SoftCap) * math.Tanh(s/float64(a.SoftCap))
 			}
 			w := math.Exp(s)
-			weights, total = append(weights, w), total+w
+			total += w
 			for d := range acc {
 				acc[d] += w * c.values[(p*a.Heads+kvh)*a.VDim+d]
 			}

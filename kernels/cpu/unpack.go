@@ -18,7 +18,6 @@ func loadHalf(b []byte) uint16   { return binary.LittleEndian.Uint16(b) }
 func loadBF16(b []byte) float32  { return dtype.BF16ToF32(binary.LittleEndian.Uint16(b)) }
 func halfOf(v float32) uint16    { return dtype.F32ToF16(v) }
 func putHalf(b []byte, h uint16) { binary.LittleEndian.PutUint16(b, h) }
-func halfToF32(h uint16) float32 { return dtype.F16ToF32(h) }
 
 // Eight bytes at a time: the lower bits of each.
 const (

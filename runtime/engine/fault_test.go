@@ -68,12 +68,6 @@ func stillOpen() int {
 	return faulty.open
 }
 
-func calls(kind string) int {
-	faulty.Lock()
-	defer faulty.Unlock()
-	return faulty.calls[kind]
-}
-
 // fault counts a call, and closes n things.
 func fault(kind string, closes int) error {
 	faulty.Lock()

@@ -306,16 +306,17 @@ func (s *Sampler) topNSigma() error {
 		return errNeedFull
 	}
 	var top float32
-	var mean, variance float64
+	var variance float64
 	if t.row != nil {
 		top = maxLogit(t.row)
 		if err := checkTop(top); err != nil {
 			return err
 		}
-		_, mean, variance = moments(t.row)
+		_, _, variance = moments(t.row)
 	} else {
 		t.canonical()
 		top = t.best().logit()
+		mean := 0.0
 		for _, it := range t.items {
 			mean += float64(it.logit())
 		}

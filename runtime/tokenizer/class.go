@@ -70,7 +70,7 @@ var classTable = sync.OnceValue(func() *[bmp]class {
 			t[r] |= p.class
 		}
 	}
-	poro := []rune("(|.,!?…。，、।۔،)")
+	const poro = "(|.,!?…。，、।۔،)"
 	for x := range t {
 		if t[x]&clsSpace == 0 {
 			t[x] |= clsPoro

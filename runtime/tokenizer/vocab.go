@@ -106,22 +106,22 @@ func (r *ranks) get(left, right uint64) int32 {
 	return -1
 }
 
-// byteRunes is GPT-2's alphabet: how byte-level BPE writes each byte as one
-// printable character. runeBytes is its inverse for code points below 0x144
-// (-1: not in the alphabet).
-var byteRunes, runeBytes = func() (to [256]rune, from [0x144]int16) {
+// runeBytes inverts GPT-2's alphabet, in which byte-level BPE writes each byte
+// as one printable character: the byte of each code point below 0x144 (-1: not
+// in the alphabet).
+var runeBytes = func() (from [0x144]int16) {
 	for i := range from {
 		from[i] = -1
 	}
 	n := rune(256)
-	for b := range to {
+	for b := range 256 {
 		r := rune(b)
 		if b < 0x21 || b > 0x7E && b < 0xA1 || b == 0xAD {
 			r, n = n, n+1
 		}
-		to[b], from[r] = r, int16(b)
+		from[r] = int16(b)
 	}
-	return to, from
+	return from
 }()
 
 // appendBytes appends the bytes that s spells in GPT-2's alphabet; ok is false,

@@ -162,9 +162,6 @@ func (e *emitter) newLabel(name string) string {
 
 func (e *emitter) at(label string) { fmt.Fprintf(&e.text, "%s:\n", label) }
 
-// param is an argument or result of a function.
-type param struct{ name, typ string }
-
 // begin opens a function. params is as in Go: "dst, x *float32, n int"; result
 // is a type or empty. The doc comment is of the declaration.
 func (e *emitter) begin(name, params, result string, frame int, doc string) {

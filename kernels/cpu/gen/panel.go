@@ -11,14 +11,6 @@ type panelKernel struct {
 
 func (p panelKernel) name() string { return fmt.Sprintf("Panel%s%dx%d", p.typ, p.rows, p.groups) }
 
-// size is the bytes of a value.
-func (p panelKernel) size() int {
-	if p.typ == "F32" {
-		return 4
-	}
-	return 2
-}
-
 // panelShapes are the rows and groups of the panel kernels of a level.
 func (e *emitter) panelShapes() [][2]int {
 	if e.z {
