@@ -83,7 +83,7 @@ func New(s Source) (Model, error) {
 	}
 	a, ok := architectures[name]
 	if !ok {
-		return nil, fmt.Errorf("model: architecture %q is not known; known are: %s", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("model: architecture %s is not known; known are: %s", Show(name), strings.Join(Names(), ", "))
 	}
 	m, err := a.New(s)
 	if err != nil {

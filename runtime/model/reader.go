@@ -3,6 +3,8 @@ package model
 import (
 	"fmt"
 	"math"
+	"reflect"
+	"strconv"
 )
 
 // Reader reads an architecture's keys from a source's metadata. The first
@@ -86,7 +88,7 @@ func (r *Reader) IntUniform(key string, def int) int {
 func (r *Reader) size(key string, v any, least int64) int {
 	n, ok := integer(v)
 	if !ok || n < least || n > MaxSize {
-		r.Fail("metadata key %q is %v: want a number from %d to %d", r.Prefix+key, v, least, MaxSize)
+		r.Fail("metadata key %q is %s: want a number from %d to %d", r.Prefix+key, Show(v), least, MaxSize)
 		return int(max(least, 1))
 	}
 	return int(n)
@@ -107,7 +109,7 @@ func (r *Reader) FloatOr(key string, def float32) float32 {
 	default:
 		n, ok := integer(v)
 		if !ok {
-			r.Fail("metadata key %q is %v: want a number", r.Prefix+key, v)
+			r.Fail("metadata key %q is %s: want a number", r.Prefix+key, Show(v))
 			return def
 		}
 		f = float64(n)
@@ -127,10 +129,29 @@ func (r *Reader) StringOr(key, def string) string {
 	}
 	s, ok := v.(string)
 	if !ok {
-		r.Fail("metadata key %q is %v: want a text", r.Prefix+key, v)
+		r.Fail("metadata key %q is %s: want a text", r.Prefix+key, Show(v))
 		return def
 	}
 	return s
+}
+
+// Show writes a value of the metadata for a message: a list by its length, a
+// text quoted and cut, since a file may hold megabytes under any key.
+func Show(v any) string {
+	const most = 40
+	switch x := v.(type) {
+	case string:
+		if len(x) > most {
+			return fmt.Sprintf("%q... (%d bytes)", x[:most], len(x))
+		}
+		return strconv.Quote(x)
+	case bool, uint8, int8, uint16, int16, uint32, int32, uint64, int64, float32, float64:
+		return fmt.Sprint(x)
+	}
+	if list := reflect.ValueOf(v); list.Kind() == reflect.Slice {
+		return fmt.Sprintf("a list of %d", list.Len())
+	}
+	return fmt.Sprintf("a %T", v)
 }
 
 func integer(v any) (int64, bool) {

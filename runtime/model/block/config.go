@@ -58,19 +58,8 @@ func ReadConfig(s model.Source) (Config, error) {
 	if err := r.Err(); err != nil {
 		return c, err
 	}
-	if c.KVHeads == 0 || c.Heads%c.KVHeads != 0 || c.KeyDim == 0 || c.ValueDim == 0 {
-		return c, fmt.Errorf("%d heads over %d key-value heads of size %d and %d do not fit", c.Heads, c.KVHeads, c.KeyDim, c.ValueDim)
-	}
-	for what, v := range map[string]float32{
-		"attention.layer_norm_rms_epsilon": c.NormEps * 1e4, "attention.scale": abs(c.AttnScale), "attn_logit_softcapping": c.AttnCap,
-		"final_logit_softcapping": c.LogitCap, "rope.scaling.attn_factor": c.Rotary.Mag,
-	} {
-		if v < 0 || v > 1e4 {
-			return c, fmt.Errorf("metadata key %q has a value that no model has", r.Prefix+what)
-		}
-	}
-	if c.Layers > 4096 {
-		return c, fmt.Errorf("%d layers are more than any model has", c.Layers)
+	if err := c.check(r.Prefix); err != nil {
+		return c, err
 	}
 	if c.AttnScale == 0 {
 		c.AttnScale = float32(1 / math.Sqrt(float64(c.KeyDim)))
@@ -81,6 +70,58 @@ func ReadConfig(s model.Source) (Config, error) {
 	}
 	c.Vocab = shape[0]
 	return c, nil
+}
+
+// check refuses values that no model has, by their key.
+func (c *Config) check(prefix string) error {
+	if c.KVHeads == 0 || c.Heads%c.KVHeads != 0 {
+		return fmt.Errorf("metadata keys %[1]q (%[2]d) and %[3]q (%[4]d): the first must be a multiple of the second",
+			prefix+"attention.head_count", c.Heads, prefix+"attention.head_count_kv", c.KVHeads)
+	}
+	a := c.Rotary
+	for _, n := range []struct {
+		key            string
+		v, least, most int
+	}{
+		{"block_count", c.Layers, 1, 4096},
+		{"attention.key_length", c.KeyDim, 1, 1 << 16},
+		{"attention.value_length", c.ValueDim, 1, 1 << 16},
+		{"rope.dimension_count", a.Dims, 2, c.KeyDim},
+	} {
+		if n.v < n.least || n.v > n.most {
+			return fmt.Errorf("metadata key %q stands for %d: want %d to %d", prefix+n.key, n.v, n.least, n.most)
+		}
+	}
+	if a.Dims%2 != 0 {
+		return fmt.Errorf("metadata key %q stands for %d: rotary embeddings turn pairs, so it must be even", prefix+"rope.dimension_count", a.Dims)
+	}
+	for _, n := range []struct {
+		key            string
+		v, least, most float32
+	}{
+		{"attention.layer_norm_rms_epsilon", c.NormEps, 1e-30, 1},
+		{"attention.scale", c.AttnScale, -1e4, 1e4},
+		{"attn_logit_softcapping", c.AttnCap, 0, 1e4},
+		{"final_logit_softcapping", c.LogitCap, 0, 1e4},
+		{"rope.freq_base", a.Base, 1.001, 1e15},
+		{"rope.scaling.factor", a.Factor, 0, 1e6},
+		{"rope.scaling.attn_factor", a.Mag, 0, 1e4},
+		{"rope.scaling.yarn_beta_fast", a.BetaFast, 0, 1e6},
+		{"rope.scaling.yarn_beta_slow", a.BetaSlow, 0, 1e6},
+		{"rope.scaling.yarn_ext_factor", a.Ext, 0, 1},
+	} {
+		if !(n.v >= n.least && n.v <= n.most) {
+			return fmt.Errorf("metadata key %q stands for %g: want %g to %g", prefix+n.key, n.v, n.least, n.most)
+		}
+	}
+	if a.Factor != 0 && a.Factor < 1e-3 {
+		return fmt.Errorf("metadata key %q is %g: want 0 (none) or at least 0.001", prefix+"rope.scaling.factor", a.Factor)
+	}
+	if a.Scaling == graph.RopeYarn && (a.OrigCtx == 0 || a.BetaFast == 0 || a.BetaSlow == 0) {
+		return fmt.Errorf("metadata keys %[1]q, %[2]q and %[3]q must not be 0 with YaRN", prefix+"rope.scaling.original_context_length",
+			prefix+"rope.scaling.yarn_beta_fast", prefix+"rope.scaling.yarn_beta_slow")
+	}
+	return nil
 }
 
 // readRope reads rope.*: plain, linear, YaRN; llama3's and longrope's factors
@@ -103,8 +144,6 @@ func readRope(r *model.Reader, keyDim, context int) (graph.RopeAttr, RopeFactors
 	orig := r.IntOr("rope.scaling.original_context_length", context)
 	switch kind {
 	case "", "none", "longrope", "llama3": // the last two come as tensors
-	default:
-		r.Fail("metadata key %q is %q: want none, linear, yarn, longrope or llama3", r.Prefix+"rope.scaling.type", kind)
 	case "linear":
 		a.Scaling, a.Factor = graph.RopeLinear, factor
 	case "yarn":
@@ -117,6 +156,8 @@ func readRope(r *model.Reader, keyDim, context int) (graph.RopeAttr, RopeFactors
 			// Given outright, it stands for YaRN's own 0.1 ln(factor) + 1.
 			a.Mag = m / float32(1+0.1*math.Log(float64(factor)))
 		}
+	default:
+		r.Fail("metadata key %q is %s: want none, linear, yarn, longrope or llama3", r.Prefix+"rope.scaling.type", model.Show(kind))
 	}
 	if _, _, ok := r.TensorType("rope_factors_long.weight"); ok {
 		f = RopeFactors{Short: "rope_factors_short.weight", Long: "rope_factors_long.weight", Switch: orig}
@@ -127,5 +168,3 @@ func readRope(r *model.Reader, keyDim, context int) (graph.RopeAttr, RopeFactors
 	}
 	return a, f
 }
-
-func abs(x float32) float32 { return max(x, -x) }

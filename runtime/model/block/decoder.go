@@ -2,6 +2,7 @@ package block
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/graph/dtype"
@@ -34,6 +35,18 @@ func NewDecoder(c Config, o model.Options) *Decoder {
 func (d *Decoder) Layer(l int) {
 	d.layer = l
 	d.SetLayer(l)
+}
+
+// EachLayer starts one layer after the other, up to the first mistake: a file
+// may speak of thousands that it does not have.
+func (d *Decoder) EachLayer() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for l := range d.Layers {
+			if d.Layer(l); d.Err() != nil || !yield(l) {
+				return
+			}
+		}
+	}
 }
 
 func (d *Decoder) name(short string) string {
@@ -184,8 +197,7 @@ func (d *Decoder) Finish(x *graph.Node) (*graph.Graph, error) {
 func (c Config) Standard(o model.Options, prepare func(d *Decoder, q, k *graph.Node) (*graph.Node, *graph.Node)) (*graph.Graph, error) {
 	d := NewDecoder(c, o)
 	x := d.Embed()
-	for l := range c.Layers {
-		d.Layer(l)
+	for range d.EachLayer() {
 		q, k, v := d.QKV(d.Norm(x, "attn_norm"))
 		if prepare != nil {
 			q, k = prepare(d, q, k)

@@ -35,8 +35,7 @@ func (m *Model) Info() model.Info { return m.c.Info }
 func (m *Model) Decoder(o model.Options) (*graph.Graph, error) {
 	d := block.NewDecoder(m.c, o)
 	x := d.Scale(d.Embed(), float32(math.Sqrt(float64(m.c.Embedding))))
-	for l := range m.c.Layers {
-		d.Layer(l)
+	for l := range d.EachLayer() {
 		window := 0
 		if l%2 == 0 {
 			window = m.c.Window

@@ -31,6 +31,9 @@ func New(s model.Source) (model.Model, error) {
 	m := &Model{c: c}
 	m.pattern = r.IntOr("attention.sliding_window_pattern", 6)
 	m.localRope = graph.RopeAttr{Mode: c.Rotary.Mode, Dims: c.Rotary.Dims, Base: r.FloatOr("rope.freq_base_swa", r.FloatOr("rope.local.freq_base", 10000))}
+	if !(m.localRope.Base > 1) {
+		r.Fail("metadata key %q stands for %g: want more than 1", r.Prefix+"rope.freq_base_swa", m.localRope.Base)
+	}
 	if c.Layers == 62 && !r.Has("attention.scale") {
 		// As in Gemma 2, the 27B model alone scales by the embedding's share of a head.
 		m.c.AttnScale = float32(1 / math.Sqrt(float64(c.Embedding)/float64(c.Heads)))
@@ -45,8 +48,7 @@ func (m *Model) Info() model.Info { return m.c.Info }
 func (m *Model) Decoder(o model.Options) (*graph.Graph, error) {
 	d := block.NewDecoder(m.c, o)
 	x := d.Scale(d.Embed(), float32(math.Sqrt(float64(m.c.Embedding))))
-	for l := range m.c.Layers {
-		d.Layer(l)
+	for l := range d.EachLayer() {
 		window, rope := m.c.Window, m.localRope
 		if m.pattern > 0 && (l+1)%m.pattern == 0 {
 			window, rope = 0, m.c.Rotary
