@@ -3,6 +3,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -18,17 +19,20 @@ type Perplexity struct {
 	Chunks int     `json:"chunks"`
 }
 
+var errNoNumber = errors.New("the model computed no probability")
+
 // MeasurePerplexity follows llama.cpp's protocol, so that figures compare: the
 // text's tokens are cut into chunks of size; each begins with the BOS token in
 // place of its first if the model wants one, and its second half is scored.
-// chunks of 0 takes all. progress, which may be nil, is told after each chunk.
+// chunks of 0 takes all. Logits that are no numbers are an error, not a figure.
+// progress, which may be nil, is told after each chunk.
 func MeasurePerplexity(ctx context.Context, m *engine.Model, text string, size, chunks int, progress func(done, of int, so Perplexity)) (Perplexity, error) {
 	if size < 8 {
 		return Perplexity{}, fmt.Errorf("chunks of %d tokens are too small: at least 8 are needed", size)
 	}
 	tokens := m.Encode(text, true, false)
-	if len(tokens) < 2*size {
-		return Perplexity{}, fmt.Errorf("the text has %d tokens; chunks of %d need at least %d of them", len(tokens), size, 2*size)
+	if len(tokens)/2 < size {
+		return Perplexity{}, fmt.Errorf("the text has %d tokens; chunks of %d need at least twice as many", len(tokens), size)
 	}
 	most := len(tokens) / size
 	if chunks <= 0 || chunks > most {
@@ -38,6 +42,9 @@ func MeasurePerplexity(ctx context.Context, m *engine.Model, text string, size, 
 	count := 0
 	score := func(logits []float32, token int32) error {
 		lp, err := sampler.Logprob(logits, token)
+		if errors.Is(err, sampler.ErrBadLogits) || err == nil && !(lp >= -math.MaxFloat32) {
+			return fmt.Errorf("%w for token %d of the text: the file is damaged, or its metadata does not fit its weights", errNoNumber, count+1)
+		}
 		if err != nil {
 			return err
 		}
@@ -67,6 +74,9 @@ func MeasurePerplexity(ctx context.Context, m *engine.Model, text string, size, 
 			return so, err
 		}
 		so = summary(sum, squares, count, c+1)
+		if math.IsInf(so.PPL, 0) {
+			return so, fmt.Errorf("%w: the perplexity is beyond 1e308: the file is damaged, or its metadata does not fit its weights", errNoNumber)
+		}
 		if progress != nil {
 			progress(c+1, chunks, so)
 		}

@@ -440,7 +440,9 @@ func TestManyLayers(t *testing.T) {
 // tensors, then makes the model and its graph.
 func FuzzMetadata(f *testing.F) {
 	all := goldens(f)
-	names := slices.Sorted(maps.Keys(all))
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(name string) bool {
+		return strings.HasSuffix(name, "-27b") // very many layers are only slow
+	})
 	for i := range names {
 		f.Add(uint8(i), []byte{byte(i), 0, 1, 0, 0, 0, 0, 0, 0, 0, byte(3 * i), 7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})
 		f.Add(uint8(i), []byte{byte(5 * i), 9, 0, 0, 0xc0, 0x7f, 0, 0, 0, 0})

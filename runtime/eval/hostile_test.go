@@ -1,0 +1,108 @@
+package eval_test
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/eval"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+// tiny opens a tiny random model after its output matrix has been changed.
+func tiny(t *testing.T, change func(output []byte)) *engine.Model {
+	t.Helper()
+	z, err := os.Open("../model/testdata/llama-gqa.gguf.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	r, err := gzip.NewReader(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, ok := f.Tensor("output.weight")
+	if !ok {
+		t.Fatal("the file has no output.weight")
+	}
+	change(w.Data)
+	m, err := engine.OpenFile(context.Background(), f, engine.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+func fill(v float32) func([]byte) {
+	return func(b []byte) {
+		for i := 0; i < len(b); i += 4 {
+			binary.LittleEndian.PutUint32(b[i:], math.Float32bits(v))
+		}
+	}
+}
+
+// scale makes all differences between logits enormous.
+func scale(b []byte) {
+	for i := 0; i < len(b); i += 4 {
+		v := math.Float32frombits(binary.LittleEndian.Uint32(b[i:]))
+		binary.LittleEndian.PutUint32(b[i:], math.Float32bits(v*1e6))
+	}
+}
+
+func TestBadLogits(t *testing.T) {
+	text := strings.Repeat("the other, thin inner ", 30)
+	for what, change := range map[string]func([]byte){
+		"NaN": fill(float32(math.NaN())), "infinity": fill(float32(math.Inf(1))), "a perplexity beyond all numbers": scale,
+	} {
+		p, err := eval.MeasurePerplexity(context.Background(), tiny(t, change), text, 32, 2, nil)
+		if err == nil || !strings.Contains(err.Error(), "no probability") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %+v, %v", what, p, err)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	m := tiny(t, func([]byte) {})
+	long := strings.Repeat("the other ", 100)
+	for _, c := range []struct {
+		text string
+		size int
+		say  string
+	}{
+		{long, 7, "too small"}, {long, -1, "too small"}, {"", 32, "need at least"}, {"the", 32, "need at least"},
+		{"\xff\xfe", 8, "need at least"}, {long, 1 << 40, "chunks of"}, {long, math.MaxInt, "chunks of"}, {long, 200, "128"},
+	} {
+		p, err := eval.MeasurePerplexity(context.Background(), m, c.text, c.size, 0, nil)
+		if err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("chunks of %d: %+v, %v; want it to say %q", c.size, p, err, c.say)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := eval.MeasurePerplexity(ctx, m, long, 32, 0, nil); err == nil {
+		t.Error("a cancelled measurement succeeds")
+	}
+	p, err := eval.MeasurePerplexity(context.Background(), m, long, 32, 0, nil)
+	if err != nil || p.Tokens != p.Chunks*15 || !(p.PPL > 1) || !(p.Stderr > 0) {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
