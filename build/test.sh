@@ -8,6 +8,7 @@ export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 offline=${LEDGE_TEST_OFFLINE:-}
 
+mkdir -p out
 step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
 
 step "what the tests need"
@@ -50,7 +51,13 @@ if [ -z "$offline" ]; then
 fi
 
 step "tests"
-go test -timeout 20m ./...
+if ! go test -v -timeout 20m ./... >out/test.log 2>&1; then
+  grep -vE '^ *(=== |--- PASS)' out/test.log | tail -n 400
+  exit 1
+fi
+grep -E '^ok' out/test.log
+echo "skipped, and why:"
+grep -A1 -E '^ *--- SKIP' out/test.log | grep -v '^--$' || echo "nothing"
 
 step "race detector"
 go test -race -timeout 15m -short . ./runtime/sched ./runtime/kvcache ./runtime/engine ./runtime/hub ./backend/cpu/pool
