@@ -39,7 +39,10 @@ func Tokenizer(f *gguf.File) (*tokenizer.Tokenizer, error) {
 func ChatTemplate(f *gguf.File, t *tokenizer.Tokenizer) (*chat.Template, error) {
 	o := chat.Options{BOS: tokenText(t, t.BOS()), EOS: tokenText(t, t.EOS())}
 	text, ok := f.String("tokenizer.chat_template")
-	if !ok || text == "" {
+	if v, there := f.Value("tokenizer.chat_template"); there && !ok {
+		return nil, fmt.Errorf("metadata key \"tokenizer.chat_template\" is %s: want a text", model.Show(v))
+	}
+	if text == "" {
 		return chat.ChatML(o)
 	}
 	c, err := chat.New(text, o)
