@@ -159,13 +159,19 @@ func noDevice(want string, cands []Candidate, failed []error) error {
 	if len(failed) > 0 {
 		return fmt.Errorf("no device could be used: %w", errors.Join(failed...))
 	}
-	var have []string
+	var have, why []string
 	for _, c := range cands {
 		if c.Info != nil {
 			have = append(have, c.Info.Name)
-		} else if want == c.Driver {
+			continue
+		}
+		if want == c.Driver {
 			return fmt.Errorf("device %q is not here: %s", want, c.Reason)
 		}
+		why = append(why, c.Driver+": "+c.Reason)
+	}
+	if want == "" && len(why) > 0 {
+		return fmt.Errorf("no device: %s", strings.Join(why, "; "))
 	}
 	if want == "" {
 		return errors.New("no device: no backend in this build found one")

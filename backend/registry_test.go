@@ -83,6 +83,10 @@ func TestSelect(t *testing.T) {
 		{"null by name", nil, backend.Choice{Device: "null"}, "null", "", ""},
 		{"missing", nil, backend.Choice{Device: "gpu7"}, `error: no device "gpu7"; there are: `, "", ""},
 		{"driver without devices", func() { fast.devices, fast.probe = nil, errors.New("libfast.so.1 is not installed") }, backend.Choice{Device: "fast"}, "error: libfast.so.1", ": libfast", ""},
+		{"no driver has any", func() {
+			fast.devices, fast.probe = nil, errors.New("no library")
+			slow.devices, slow.probe = nil, errors.New("this processor lacks AVX9")
+		}, backend.Choice{}, "error: slow: this processor lacks AVX9", "", ""},
 		{"the rest without one driver", func() { fast.devices, fast.probe = nil, errors.New("no library") }, backend.Choice{}, "slow0", ": no library", ""},
 		{"cannot be opened", func() { fast.open = map[string]error{"fast0": errors.New("busy")} }, backend.Choice{}, "slow0", "fast0: busy", ""},
 		{"asked for, cannot be opened", func() { fast.open = map[string]error{"fast0": errors.New("busy")} }, backend.Choice{Device: "fast0"}, "error: busy", "", ""},

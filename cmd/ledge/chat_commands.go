@@ -108,14 +108,16 @@ func (v *conversation) load(path string) error {
 	if path == "" {
 		return errors.New("/load needs the name of a file")
 	}
-	f, err := os.Open(v.a.expand(path))
+	full := v.a.expand(path)
+	// Look first: opening a named pipe would wait for a writer.
+	if st, err := os.Stat(full); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("cannot load %s: it is no regular file", path)
+	}
+	f, err := os.Open(full)
 	if err != nil {
 		return fmt.Errorf("cannot load: %w", err)
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return fmt.Errorf("cannot load %s: it is no regular file", path)
-	}
 	data, err := io.ReadAll(io.LimitReader(f, maxConversation+1))
 	if err != nil {
 		return fmt.Errorf("cannot load: %w", err)

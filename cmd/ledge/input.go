@@ -116,13 +116,15 @@ func (a *app) readFile(ctx context.Context, path string) (string, error) {
 	if path == "-" {
 		return a.readInput(ctx)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("cannot read: %w", err)
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err == nil && st.IsDir() {
-		return "", fmt.Errorf("%s is a folder: name a file", path)
-	}
-	return await(ctx, func() (string, error) { return readAll(f, path) })
+	return await(ctx, func() (string, error) {
+		f, err := os.Open(path) // of a pipe that nobody writes to, this waits
+		if err != nil {
+			return "", fmt.Errorf("cannot read: %w", err)
+		}
+		defer f.Close()
+		if st, err := f.Stat(); err == nil && st.IsDir() {
+			return "", fmt.Errorf("%s is a folder: name a file", path)
+		}
+		return readAll(f, path)
+	})
 }
