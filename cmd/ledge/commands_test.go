@@ -285,7 +285,7 @@ func TestPerplexity(t *testing.T) {
 	if r := ledgeIn(text, "perplexity", "-m", m, "-f", "-", "-c", "32"); !strings.Contains(r.out, "±") {
 		t.Errorf("%+v", r)
 	}
-	checkRefusal(t, ledgeIn("short", "perplexity", "-m", m, "-f", "-", "-c", "32"), exitFailed, "at least 64", nil)
+	checkRefusal(t, ledgeIn("short", "perplexity", "-m", m, "-f", "-", "-c", "32"), exitFailed, "at least twice as many", nil)
 	refused(t, exitFailed, "cannot read", "perplexity", "-m", m, "-f", filepath.Join(scratch, "none.txt"))
 	refused(t, exitFailed, "is a folder", "perplexity", "-m", m, "-f", scratch)
 }
