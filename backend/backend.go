@@ -21,6 +21,9 @@ import (
 // PageTokens is the number of tokens in one page of a paged state.
 const PageTokens = 64
 
+// PagesFor is the number of pages that so many tokens take.
+func PagesFor(tokens int) int { return (tokens + PageTokens - 1) / PageTokens }
+
 // Kind is the sort of hardware behind a device.
 type Kind string
 

@@ -92,9 +92,9 @@ func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := open(ctx, f, o)
+	m, err := OpenFile(ctx, f, o)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, err
 	}
 	m.LoadTime = time.Since(start)
 	return m, nil
@@ -201,7 +201,7 @@ func (m *Model) load(ctx context.Context) error {
 		return err
 	}
 	m.weights = weights
-	pages := m.Options.Sequences * pagesFor(m.Options.Context)
+	pages := m.Options.Sequences * backend.PagesFor(m.Options.Context)
 	state, err := m.device.NewState(backend.StateSpec{Decls: r.states, Pages: pages, Sequences: m.Options.Sequences})
 	if err != nil {
 		return err
@@ -215,8 +215,6 @@ func (m *Model) load(ctx context.Context) error {
 	}, r.run)
 	return nil
 }
-
-func pagesFor(tokens int) int { return (tokens + backend.PageTokens - 1) / backend.PageTokens }
 
 // Close ends all work and frees everything.
 func (m *Model) Close() error {

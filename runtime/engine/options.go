@@ -35,7 +35,7 @@ func Graph(net model.Model, d backend.Device, o Options, stage string) ([]StageG
 	if err != nil {
 		return nil, err
 	}
-	l := graph.Limits{T: o.Batch, S: MaxStreams, R: MaxStreams, P: pagesFor(o.Context)}
+	l := graph.Limits{T: o.Batch, S: MaxStreams, R: MaxStreams, P: backend.PagesFor(o.Context)}
 	g, err := net.Decoder(modelOptions(o, l, false))
 	if err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func (r *runner) allRows() int {
 }
 
 func (r *runner) limits(v variant) graph.Limits {
-	l := graph.Limits{T: r.m.Options.Batch, S: MaxStreams, R: MaxStreams, P: pagesFor(r.m.Options.Context)}
+	l := graph.Limits{T: r.m.Options.Batch, S: MaxStreams, R: MaxStreams, P: backend.PagesFor(r.m.Options.Context)}
 	if v == all {
 		l.T, l.R = r.allRows(), r.allRows()
 	}

@@ -99,7 +99,7 @@ func (s *Seq) Reserve(n int) error {
 	c := s.cache
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	grow := max(0, pagesFor(s.len+n)-len(s.pages))
+	grow := max(0, backend.PagesFor(s.len+n)-len(s.pages))
 	written := int32(-1) // the page, if any, that has tokens and will get more
 	if i := s.len / backend.PageTokens; n > 0 && s.len%backend.PageTokens != 0 {
 		written = s.pages[i]
@@ -135,7 +135,7 @@ func (s *Seq) Truncate(n int) {
 // truncate also gives pages back that were reserved but never filled.
 func (s *Seq) truncate(n int) {
 	s.len = max(min(n, s.len), 0)
-	keep := pagesFor(s.len)
+	keep := backend.PagesFor(s.len)
 	for _, p := range s.pages[keep:] {
 		s.cache.drop(p)
 	}
@@ -150,7 +150,7 @@ func (s *Seq) Fork() *Seq {
 }
 
 func (s *Seq) fork() *Seq {
-	f := &Seq{cache: s.cache, len: s.len, pages: slices.Clone(s.pages[:pagesFor(s.len)])}
+	f := &Seq{cache: s.cache, len: s.len, pages: slices.Clone(s.pages[:backend.PagesFor(s.len)])}
 	for _, p := range f.pages {
 		s.cache.refs[p]++
 	}
@@ -170,8 +170,6 @@ func (s *Seq) close() {
 	}
 	s.pages, s.len = nil, 0
 }
-
-func pagesFor(tokens int) int { return (tokens + backend.PageTokens - 1) / backend.PageTokens }
 
 func (c *Cache) take() int32 {
 	p := c.free[len(c.free)-1]

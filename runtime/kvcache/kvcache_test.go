@@ -86,7 +86,7 @@ func check(c *Cache, live []*Seq) error {
 		count(s)
 	}
 	for _, k := range c.kept {
-		if k.seq.len != len(k.tokens) || len(k.seq.pages) != pagesFor(k.seq.len) {
+		if k.seq.len != len(k.tokens) || len(k.seq.pages) != backend.PagesFor(k.seq.len) {
 			return fmt.Errorf("kept: %d tokens, length %d, %d pages", len(k.tokens), k.seq.len, len(k.seq.pages))
 		}
 		count(k.seq)
@@ -217,7 +217,7 @@ func fits(live []*Seq, i, n, pages int) bool {
 			held[p]++
 		}
 	}
-	need := len(held) + max(0, pagesFor(s.len+n)-len(s.pages))
+	need := len(held) + max(0, backend.PagesFor(s.len+n)-len(s.pages))
 	if s.len%pageTokens != 0 && held[s.pages[s.len/pageTokens]] > 1 {
 		need++
 	}

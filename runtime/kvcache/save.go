@@ -45,7 +45,7 @@ func (s *Seq) Save(w io.Writer, model string, tokens []int32) error {
 		return fmt.Errorf("kvcache: saving: %w", err)
 	}
 	page := make([]byte, size)
-	for _, p := range s.pages[:pagesFor(s.len)] {
+	for _, p := range s.pages[:backend.PagesFor(s.len)] {
 		if err := s.cache.state.ReadPage(int(p), page); err != nil {
 			return fmt.Errorf("kvcache: saving: %w", err)
 		}
@@ -101,7 +101,7 @@ func (c *Cache) load(r io.Reader, model string) (*Seq, []int32, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if n > maxSavedTokens || pagesFor(int(n)) > c.Pages() {
+	if n > maxSavedTokens || backend.PagesFor(int(n)) > c.Pages() {
 		return nil, nil, fmt.Errorf("it has %d tokens, this cache holds %d", n, c.Pages()*backend.PageTokens)
 	}
 	tokens := make([]int32, n)
