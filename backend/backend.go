@@ -161,7 +161,8 @@ type State interface {
 
 // Executable is a compiled graph. It is run by one goroutine at a time.
 type Executable interface {
-	// Submit starts a run and does not allocate. The arguments must stay
+	// Submit starts a run. It does not allocate from token to token; buffers
+	// may grow now and then as contexts do. The arguments must stay
 	// untouched until the fence has been waited for. A cancelled context may
 	// end the run early with its error; the state's pages of the run's rows
 	// are then undefined. A device asks ctx.Err from time to time: several
