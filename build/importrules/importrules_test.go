@@ -30,7 +30,7 @@ var rules = []rule{
 	{"graph", []string{"graph/dtype"}, []string{"graph/..."}},
 	{"graph/...", []string{"graph/..."}, nil},
 
-	{"kernels/*/...", []string{"graph/dtype", "golang.org/x/sys/..."}, []string{"kernels/ref"}},
+	{"kernels/*/...", []string{"graph/dtype", "kernels/$1/internal/...", "golang.org/x/sys/..."}, []string{"kernels/ref"}},
 
 	{"backend", []string{"graph/..."}, []string{"backend/null"}},
 	{"backend/internal/dl", []string{"github.com/ebitengine/purego/...", "golang.org/x/sys/..."}, nil},

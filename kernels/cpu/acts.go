@@ -5,23 +5,13 @@ import (
 	"math"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
 
-// A quantised row of activations is ceil(cols/64) records of actBytes bytes, all
-// fields little-endian:
-//
-//	 0  [64]int8    q, in -127..127
-//	64  [2]float32  d, one for each 32 values: value = d*q
-//	72  [2]int32    sums of q over each 32
-//	80  [4]int32    sums of q over each 16
-//
-// A block with a NaN has a NaN for d, one with an infinity has an infinity;
-// both make the product's output NaN or infinite. Values beyond cols are 0.
+// The records of quantised activations are those of package packed.
 const (
-	actBytes = 96
-	actScale = 64
-	actSum32 = 72
-	actSum16 = 80
+	actCols  = packed.ActCols
+	actBytes = packed.ActBytes
 )
 
 // tiniest is the least magnitude that a block's largest value is taken to have,
@@ -56,35 +46,37 @@ type Acts struct {
 }
 
 // Q8RowBytes is the size of a quantised row of cols activations.
-func Q8RowBytes(cols int) int { return (cols + pairCols - 1) / pairCols * actBytes }
+func Q8RowBytes(cols int) int { return packed.ActRowBytes(cols) }
 
 // QuantizeRows quantises rows [row0, row1) of src, of cols values each, row i
 // beginning at src[i*lds], into dst, row i beginning at dst[i*Q8RowBytes(cols)].
 // cols need not be a multiple of 32.
 func (k *Kernels) QuantizeRows(dst []byte, src []float32, lds, cols, row0, row1 int) {
 	size := Q8RowBytes(cols)
-	full := cols / pairCols
+	full := cols / actCols
 	for i := row0; i < row1; i++ {
 		d, s := dst[i*size:(i+1)*size], src[i*lds:i*lds+cols]
 		if k.asm != nil && full > 0 {
 			k.asm.quantize(&d[0], &s[0], full)
 		} else {
 			for j := range full {
-				quantizePair(d[j*actBytes:], s[j*pairCols:])
+				quantizeRecord(d[j*actBytes:], s[j*actCols:])
 			}
 		}
-		if rest := s[full*pairCols:]; len(rest) > 0 {
-			var padded [pairCols]float32
-			copy(padded[:], rest)
-			// Plain Go is exact here: every level gives the same bytes.
-			quantizePair(d[full*actBytes:], padded[:])
+		// Plain Go gives the same bytes as every level.
+		for j := full; j*actBytes < size; j++ {
+			var padded [actCols]float32
+			copy(padded[:], s[min(j*actCols, len(s)):])
+			quantizeRecord(d[j*actBytes:], padded[:])
 		}
 	}
 }
 
-// quantizePair writes one record.
-func quantizePair(dst []byte, src []float32) {
-	dst, src = dst[:actBytes], src[:pairCols]
+// quantizeRecord writes one record. A block with a NaN has a NaN for d, one with
+// an infinity has an infinity; both make the product's output NaN or infinite.
+func quantizeRecord(dst []byte, src []float32) {
+	dst, src = dst[:actBytes], src[:actCols]
+	le := binary.LittleEndian
 	for b := range 2 {
 		x := src[32*b : 32*b+32]
 		// As integers, magnitudes order like the numbers, and NaN comes last.
@@ -94,17 +86,22 @@ func quantizePair(dst []byte, src []float32) {
 		}
 		amax := math.Float32frombits(top)
 		inv := 127 / amax
-		var sums [2]int32
+		var half [2]int32
 		for i, v := range x {
 			q := roundInt8(float32(v * inv))
 			dst[32*b+i] = byte(q)
-			sums[i/16] += int32(q)
+			half[i/16] += int32(q)
 		}
-		binary.LittleEndian.PutUint32(dst[actScale+4*b:], math.Float32bits(amax/127))
-		binary.LittleEndian.PutUint32(dst[actSum32+4*b:], uint32(sums[0]+sums[1]))
-		binary.LittleEndian.PutUint32(dst[actSum16+8*b:], uint32(sums[0]))
-		binary.LittleEndian.PutUint32(dst[actSum16+8*b+4:], uint32(sums[1]))
+		d, sum := amax/127, half[0]+half[1]
+		putF32(dst[packed.ActScale+4*b:], d)
+		putF32(dst[packed.ActSum+4*b:], d*float32(sum))
+		le.PutUint32(dst[packed.ActMinus8+4*b:], uint32(-8*sum))
+		le.PutUint32(dst[packed.ActMinus16+4*b:], uint32(-16*sum))
+		le.PutUint32(dst[packed.ActHigh+4*b:], uint32(-128*sum))
+		le.PutUint32(dst[packed.ActHalf32+8*b:], uint32(-32*half[0]))
+		le.PutUint32(dst[packed.ActHalf32+8*b+4:], uint32(-32*half[1]))
 	}
+	clear(dst[packed.ActEnd:])
 }
 
 // roundInt8 rounds to the nearest integer, half to even. What is not a number of

@@ -1,12 +1,14 @@
 package cpu
 
-import "github.com/ledge-run/ledge/graph/dtype"
+import (
+	"github.com/ledge-run/ledge/graph/dtype"
+)
 
 // A tileFunc multiplies a fixed number of activation rows (x, ldx bytes apart)
-// with row groups of weights, one after another at w, each of pairs pairs of
-// blocks. Results go to dst, rows ldd bytes apart; of the last group only the
+// with row groups of weights, one after another at w, each of so many units.
+// Results go to dst, rows ldd bytes apart; of the last group only the
 // first tail (1 to 16) are stored.
-type tileFunc func(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+type tileFunc func(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // A panelFunc multiplies a fixed number of rows of x (ldx bytes apart) with one
 // or four panels, group bytes apart, of k times 16 values, step bytes apart. If
@@ -20,15 +22,15 @@ type (
 
 // table has the assembly kernels of a level. n is never 0.
 type table struct {
-	tileRows  []int // ascending, beginning with 1
-	tiles     [numFormats][]tileFunc
-	twoGroups [numFormats]tileFunc // one row, groups in twos, of which groups is the number; or nil
+	tileRows  []int        // ascending, beginning with 1
+	tiles     [][]tileFunc // by format
+	twoGroups []tileFunc   // by format: one row, groups in twos, of which groups is the number; or nil
 
 	panelRows                     []int
 	panelF32, panelF16, panelBF16 []panelFunc // one panel
 	wideF32, wideF16, wideBF16    panelFunc   // one row, four panels
 
-	quantize   func(dst *byte, x *float32, pairs int)
+	quantize   func(dst *byte, x *float32, records int)
 	scatterF16 func(dst *byte, x *float32, eights int)
 	toF16      func(dst *byte, x *float32, sixteens int)
 	fromF16    func(dst *float32, x *byte, sixteens int)
@@ -68,12 +70,8 @@ func largest(rows []int, m int) int {
 }
 
 func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Matrix, p *packing, group0, group1 int) {
-	group, pairs := p.groupBytes(w.Cols), actRow/actBytes
+	group, units := p.groupBytes(w.Cols), p.format.Units(w.Cols)
 	kernels := t.tiles[p.id]
-	var curve *int8
-	if p.curve != nil {
-		curve = &p.curve[0]
-	}
 	most := t.tileRows[len(t.tileRows)-1]
 	run := max(most, runBytes/actRow/most*most)
 	for i0 := 0; i0 < m; i0 += run {
@@ -88,7 +86,7 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 			for group1-g >= step {
 				n := min(max(1, callBytes/(step*group)), (group1-g)/step)
 				tail := min(GroupRows, w.Rows-(g+n*step-1)*GroupRows)
-				kernel(&dst[i0*ldd+g*GroupRows], ldd*4, &x[i0*actRow], actRow, &w.Data[g*group], pairs, n, tail, curve)
+				kernel(&dst[i0*ldd+g*GroupRows], ldd*4, &x[i0*actRow], actRow, &w.Data[g*group], units, n, tail)
 				g += n * step
 			}
 		}
@@ -97,7 +95,7 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 			tail := min(GroupRows, w.Rows-g*GroupRows)
 			for i := i0; i < i1; {
 				j := largest(t.tileRows, i1-i)
-				kernels[j](&dst[i*ldd+g*GroupRows], ldd*4, &x[i*actRow], actRow, &w.Data[g*group], pairs, 1, tail, curve)
+				kernels[j](&dst[i*ldd+g*GroupRows], ldd*4, &x[i*actRow], actRow, &w.Data[g*group], units, 1, tail)
 				i += t.tileRows[j]
 			}
 		}

@@ -3,19 +3,13 @@ package cpu
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
-
-// formatNames are the names of the packed integer formats in the names of
-// kernels.
-var formatNames = [numFormats]string{
-	fmtNib16: "Nib16", fmtNib16Min: "Nib16Min", fmtNib32Min: "Nib32Min", fmtNib32Sub: "Nib32Sub", fmtNib32SubMin: "Nib32SubMin",
-	fmtIdx16: "Idx16", fmtIdx32: "Idx32", fmtByte16: "Byte16", fmtByte16Min: "Byte16Min", fmtByte32Min: "Byte32Min",
-	fmtByte32Sub: "Byte32Sub", fmtInt16: "Int16",
-}
 
 // interpreted returns the kernels of avx512_amd64.s, interpreted. The functions
 // that the level shares with AVX2 (conversions and quantisation) are plain Go.
@@ -27,15 +21,17 @@ func interpreted(t testing.TB) *Kernels {
 		if m.code[name] == nil {
 			return nil
 		}
-		return func(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8) {
-			m.call(name, dst, ldd, x, ldx, w, pairs, groups, tail, curve)
+		return func(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int) {
+			m.call(name, dst, ldd, x, ldx, w, units, groups, tail)
 		}
 	}
-	for id, name := range formatNames {
+	for _, f := range packed.Formats {
+		name := strings.ReplaceAll(strings.ToUpper(f.DType.String()), "_", "")
+		var tiles []tileFunc
 		for _, rows := range tb.tileRows {
-			tb.tiles[id] = append(tb.tiles[id], tile("%s%dx1", name, rows))
+			tiles = append(tiles, tile("%s%dx1", name, rows))
 		}
-		tb.twoGroups[id] = tile("%s1x2", name)
+		tb.tiles, tb.twoGroups = append(tb.tiles, tiles), append(tb.twoGroups, tile("%s1x2", name))
 	}
 	panel := func(typ string, rows, groups int) panelFunc {
 		name := fmt.Sprintf("avx512Panel%s%dx%d", typ, rows, groups)
@@ -71,8 +67,10 @@ func interpreted(t testing.TB) *Kernels {
 		tb.gated[op] = func(dst, x, up *float32, n int) { m.call("avx512"+name+"Gate", dst, x, up, n) }
 	}
 	generic := kernelsOf(Generic)
-	tb.quantize = func(dst *byte, x *float32, pairs int) {
-		generic.QuantizeRows(unsafe.Slice(dst, pairs*actBytes), unsafe.Slice(x, pairs*pairCols), 0, pairs*pairCols, 0, 1)
+	tb.quantize = func(dst *byte, x *float32, records int) {
+		for i, v := 0, unsafe.Slice(x, records*actCols); i < records; i++ {
+			quantizeRecord(unsafe.Slice(dst, records*actBytes)[i*actBytes:], v[i*actCols:])
+		}
 	}
 	tb.toF16 = func(dst *byte, x *float32, n int) { generic.F32ToF16(unsafe.Slice(dst, 32*n), unsafe.Slice(x, 16*n)) }
 	tb.fromF16 = func(dst *float32, x *byte, n int) { generic.F16ToF32(unsafe.Slice(dst, 16*n), unsafe.Slice(x, 32*n)) }
@@ -82,18 +80,20 @@ func interpreted(t testing.TB) *Kernels {
 	return &Kernels{AVX512, tb}
 }
 
-// TestAVX512AgreesWithAVX2 holds more than the contract asks: the two levels do
+// TestLevelsAgree holds more than the contract asks: the levels of amd64 do
 // the same operations in the same order, so their results have the same bits. A
 // processor with AVX-512 compares itself with the interpreter, too.
-func TestAVX512AgreesWithAVX2(t *testing.T) {
+func TestLevelsAgree(t *testing.T) {
 	if !slices.Contains(Levels(), AVX2) {
 		t.Skip("this processor has no AVX2 to compare with")
 	}
 	agree(t, kernelsOf(AVX2), interpreted(t))
-	if slices.Contains(Levels(), AVX512) {
-		agree(t, kernelsOf(AVX512), kernelsOf(AVX2))
-	} else {
-		t.Log("this processor has no AVX-512 with VNNI: its kernels ran interpreted only")
+	for _, l := range []Level{AVXVNNI, AVX512} {
+		if slices.Contains(Levels(), l) {
+			agree(t, kernelsOf(l), kernelsOf(AVX2))
+		} else {
+			t.Logf("this processor cannot run the %v kernels", l)
+		}
 	}
 }
 

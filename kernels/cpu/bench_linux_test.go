@@ -16,7 +16,7 @@ func benchMatrix(dt dtype.DType, cols, size int) *Matrix {
 	p, _ := packingOf(dt)
 	group := p.groupBytes(cols)
 	w := &Matrix{DType: dt, Rows: GroupRows, Cols: cols, Data: make([]byte, group)}
-	(&checker{state: 1}).weights(w, &p)
+	(&checker{state: 1}).weights(w, p)
 	one := w.Data
 	w.Rows = GroupRows * max(1, size/group)
 	w.Data = hugePages(w.Groups() * group)

@@ -19,7 +19,10 @@ func missingFeatures(l Level) string {
 	if l >= AVX2 {
 		need = append(need, feature{"AVX2", x.HasAVX2}, feature{"FMA", x.HasFMA}, feature{"F16C", x.HasF16C})
 	}
-	if l >= AVX512 {
+	if l == AVXVNNI {
+		need = append(need, feature{"AVX-VNNI", x.HasAVXVNNI})
+	}
+	if l == AVX512 {
 		need = append(need, feature{"AVX512F", x.HasAVX512F}, feature{"AVX512BW", x.HasAVX512BW}, feature{"AVX512VL", x.HasAVX512VL},
 			feature{"AVX512DQ", x.HasAVX512DQ}, feature{"AVX512VNNI", x.HasAVX512VNNI})
 	}
@@ -37,6 +40,8 @@ func levelTable(l Level) *table {
 	switch l {
 	case AVX2:
 		return &avx2Table
+	case AVXVNNI:
+		return &avxvnniTable
 	case AVX512:
 		return &avx512Table
 	}

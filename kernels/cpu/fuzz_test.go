@@ -26,7 +26,7 @@ func FuzzPack(f *testing.F) {
 		if err := dtype.Dequantize(dt, want, src); err != nil {
 			t.Fatal(err)
 		}
-		w, row := packed(t, dt, src, rows, cols), make([]float32, cols)
+		w, row := packWeights(t, dt, src, rows, cols), make([]float32, cols)
 		for _, l := range Levels() {
 			k := kernelsOf(l)
 			for r := range rows {

@@ -1,6 +1,12 @@
 package cpu
 
-import "github.com/ledge-run/ledge/graph/dtype"
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
+)
 
 // GatherRow writes row r of the matrix to dst, Cols values: exactly those that
 // dtype.Dequantize gives for the row as it was before packing.
@@ -19,19 +25,19 @@ func (k *Kernels) GatherRow(dst []float32, w *Matrix, r int) {
 		}
 		return
 	}
-	f := &formats[p.id]
-	pair := f.pairBytes()
-	var q [32]int32
-	for b := 0; b*32 < len(dst); b++ {
-		in := group[b/2*pair : (b/2+1)*pair]
-		f.integers(&q, in[f.valuesAt()+b%2*f.blockBytes():], r, p.curve)
-		for j := range min(32, len(dst)-b*32) {
-			at := (b%2*32 + j) / f.subLen * GroupRows
-			v := float32(f.scale(in, at+r) * float32(q[j]))
-			if f.min {
-				v += f.scale(in[f.scaleBytes():], at+r)
+	f := p.format
+	unit, blocks := f.UnitBytes(), f.Blocks()
+	var q [packed.BlockCols]int32
+	for b := 0; b*len(q) < len(dst); b++ {
+		in := group[b/blocks*unit : (b/blocks+1)*unit]
+		integers(f, &q, in[f.ValuesAt()+b%blocks*f.BlockBytes():], r)
+		for j := range min(len(q), len(dst)-b*len(q)) {
+			scale, least := scaleAt(f, in, r, (b%blocks*len(q)+j)/f.Sub)
+			v := float32(scale * float32(q[j]))
+			if f.Min { // or -0 would become 0
+				v += least
 			}
-			dst[b*32+j] = v
+			dst[b*len(q)+j] = v
 		}
 	}
 }
@@ -47,35 +53,50 @@ func plainValue(dt dtype.DType, b []byte) float32 {
 	return loadF32(b)
 }
 
-// scale reads element at of a pair's scales, or of its minimums.
-func (f *format) scale(b []byte, at int) float32 {
-	if f.wide {
-		return loadF32(b[4*at:])
+// scaleAt reads the scale and the minimum of sub-block i of a unit, for row r.
+func scaleAt(f *packed.Format, unit []byte, r, i int) (scale, least float32) {
+	at := f.ScalesAt() + (i*GroupRows+r)*f.ScaleBytes()/GroupRows
+	minAt := f.MinsAt() + (i*GroupRows+r)*f.ScaleBytes()/GroupRows
+	switch f.Scales {
+	case packed.Halves:
+		if f.Min {
+			least = loadF16(unit[minAt:])
+		}
+		return loadF16(unit[at:]), least
+	case packed.Exponents:
+		return float32(math.Ldexp(1, int(unit[at])-128)), 0
 	}
-	return loadF16(b[2*at:])
+	d, m := loadF16(unit[2*r:]), loadF16(unit[2*GroupRows+2*r:])
+	if f.Scales == packed.SuperNibbles {
+		return float32(d * float32(unit[at]&15)), -float32(m * float32(unit[at]>>4))
+	}
+	if f.Min {
+		least = -float32(m * float32(int8(unit[minAt])))
+	}
+	return float32(d * float32(int8(unit[at]))), least
 }
 
 // integers reads the 32 integers of row r of a packed block, the offset taken off.
-func (f *format) integers(q *[32]int32, b []byte, r int, curve *[16]int8) {
-	b = b[4*r:]
-	switch f.kind {
-	case nibbles:
-		for j := range 16 {
-			v := b[j/4*64+j%4]
-			q[j], q[16+j] = int32(v&15)-int32(f.offset), int32(v>>4)-int32(f.offset)
+func integers(f *packed.Format, q *[packed.BlockCols]int32, block []byte, r int) {
+	high := block[f.LowBytes():]
+	for j := range packed.Steps {
+		v, shift := packed.Place(f.Low, j)
+		low := binary.LittleEndian.Uint32(block[64*v+4*r:]) >> shift
+		var top uint32
+		if f.High > 0 {
+			v, shift = packed.Place(f.High, j)
+			top = binary.LittleEndian.Uint32(high[64*v+4*r:]) >> shift
 		}
-	case indices:
-		for j := range 16 {
-			v := b[j/4*64+j%4]
-			q[j], q[16+j] = int32(curve[v&15]), int32(curve[v>>4])
-		}
-	case unsigned8:
-		for j := range q {
-			q[j] = int32(b[j/4*64+j%4]) - int32(f.offset)
-		}
-	case signed8:
-		for j := range q {
-			q[j] = int32(int8(b[j/4*64+j%4]))
+		for c := range packed.StepCols {
+			b := low>>(8*c)&(1<<f.Low-1) | top>>(8*c)&(1<<f.High-1)<<f.Low
+			switch {
+			case f.Signed:
+				q[4*j+c] = int32(int8(b))
+			case f.Curve != nil:
+				q[4*j+c] = int32(f.Curve[b])
+			default:
+				q[4*j+c] = int32(b) - int32(f.Offset)
+			}
 		}
 	}
 }

@@ -228,13 +228,14 @@ var floatOps = map[string]func(x, y float32) float32{
 
 // operations of words of 32 bits.
 var wordOps = map[string]func(x, y uint32) uint32{
-	"VPADDD": func(x, y uint32) uint32 { return x + y },
-	"VPSUBD": func(x, y uint32) uint32 { return x - y },
-	"VPANDD": func(x, y uint32) uint32 { return x & y },
-	"VPXORD": func(x, y uint32) uint32 { return x ^ y },
-	"VANDPS": func(x, y uint32) uint32 { return x & y },
-	"VORPS":  func(x, y uint32) uint32 { return x | y },
-	"VXORPS": func(x, y uint32) uint32 { return x ^ y },
+	"VPADDD":  func(x, y uint32) uint32 { return x + y },
+	"VPMAXUD": func(x, y uint32) uint32 { return max(x, y) },
+	"VPSUBD":  func(x, y uint32) uint32 { return x - y },
+	"VPANDD":  func(x, y uint32) uint32 { return x & y },
+	"VPXORD":  func(x, y uint32) uint32 { return x ^ y },
+	"VANDPS":  func(x, y uint32) uint32 { return x & y },
+	"VORPS":   func(x, y uint32) uint32 { return x | y },
+	"VXORPS":  func(x, y uint32) uint32 { return x ^ y },
 }
 
 // fused operations: d is the destination, x and y the manual's second and third
@@ -242,8 +243,8 @@ var wordOps = map[string]func(x, y uint32) uint32{
 var fusedOps = map[string]func(d, x, y float32, l int) float32{
 	"VFMADD213PS":  func(d, x, y float32, l int) float32 { return fma32(x, d, y) },
 	"VFMADD231PS":  func(d, x, y float32, l int) float32 { return fma32(x, y, d) },
-	"VFMSUB231PS":  func(d, x, y float32, l int) float32 { return fma32(x, y, -d) },
 	"VFNMADD231PS": func(d, x, y float32, l int) float32 { return fma32(-x, y, d) },
+	"VFMSUB231PS":  func(d, x, y float32, l int) float32 { return fma32(x, y, -d) },
 	"VFMADDSUB231PS": func(d, x, y float32, l int) float32 {
 		if l%2 == 0 {
 			d = -d
@@ -344,9 +345,35 @@ func (m *machine) vector(i instruction) {
 		case "VPERMILPS":
 			x := src(a[1], w)
 			lanes(func(l int) { put(l, u32(x[4*(l&^3|a[0].n>>(2*(l&3))&3):])) })
+		case "VPMOVZXBD", "VPMOVSXBD":
+			x := src(a[0], w/4)
+			lanes(func(l int) {
+				if name == "VPMOVSXBD" {
+					put(l, uint32(int8(x[l])))
+				} else {
+					put(l, uint32(x[l]))
+				}
+			})
 		case "VPSLLD":
 			x := src(a[1], w)
 			lanes(func(l int) { put(l, u32(x[4*l:])<<a[0].n) })
+		case "VPSRLD":
+			x := src(a[1], w)
+			lanes(func(l int) { put(l, u32(x[4*l:])>>a[0].n) })
+		case "VPSRAD":
+			x := src(a[1], w)
+			lanes(func(l int) { put(l, uint32(int32(u32(x[4*l:]))>>a[0].n)) })
+		case "VPSLLW":
+			x := src(a[1], w)
+			for l := 0; l < w; l += 2 {
+				putHalf(out[l:], loadHalf(x[l:])<<a[0].n)
+			}
+		case "VPTERNLOGD":
+			if a[0].n != 0xf8 { // destination or both sources
+				m.fail(i)
+			}
+			x, y := src(a[2], w), src(a[1], w)
+			lanes(func(l int) { put(l, u32(m.z[dst.n][4*l:])|u32(x[4*l:])&u32(y[4*l:])) })
 		case "VPSRLW":
 			x := src(a[1], w)
 			for l := 0; l < w; l += 2 {

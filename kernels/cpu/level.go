@@ -14,12 +14,13 @@ type Level uint8
 const (
 	Generic Level = iota // plain Go
 	AVX2                 // amd64 with AVX2, FMA and F16C
+	AVXVNNI              // amd64 with AVX-VNNI besides
 	AVX512               // amd64 with AVX-512 F, BW, VL, DQ and VNNI
 
 	numLevels
 )
 
-var levelNames = [numLevels]string{"generic", "avx2", "avx512"}
+var levelNames = [numLevels]string{"generic", "avx2", "avxvnni", "avx512"}
 
 // String returns the name that LEDGE_CPU takes.
 func (l Level) String() string {
@@ -31,7 +32,7 @@ func (l Level) String() string {
 
 // Version changes with every change of what a kernel computes, if only in the
 // last bit: what was computed by one version is not mixed with another's.
-const Version = "1"
+const Version = "2"
 
 // EnvLevel is the environment variable that forces a level.
 const EnvLevel = "LEDGE_CPU"

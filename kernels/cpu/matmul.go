@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/ledge-run/ledge/graph/dtype"
+import (
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
+)
 
 // maxTile is the largest number of activation rows that a kernel takes at once.
 const maxTile = 8
@@ -29,11 +32,11 @@ func (k *Kernels) MatMul(dst []float32, ldd int, x *Acts, m int, w *Matrix, grou
 	}
 	if p.plain > 0 {
 		_ = x.F32[(m-1)*x.LD+w.Cols-1]
-		k.matMulPlain(dst, ldd, x, m, w, &p, group0, group1)
+		k.matMulPlain(dst, ldd, x, m, w, p, group0, group1)
 		return
 	}
 	_ = x.Q8[m*Q8RowBytes(w.Cols)-1]
-	k.matMulInt(dst, ldd, x, m, w, &p, group0, group1)
+	k.matMulInt(dst, ldd, x, m, w, p, group0, group1)
 }
 
 func (k *Kernels) matMulInt(dst []float32, ldd int, x *Acts, m int, w *Matrix, p *packing, group0, group1 int) {
@@ -42,45 +45,37 @@ func (k *Kernels) matMulInt(dst []float32, ldd int, x *Acts, m int, w *Matrix, p
 		k.asm.matMulInt(dst, ldd, x.Q8, actRow, m, w, p, group0, group1)
 		return
 	}
-	f := &formats[p.id]
 	for g := group0; g < group1; g++ {
 		n := min(GroupRows, w.Rows-g*GroupRows)
 		in := w.Data[g*group : (g+1)*group]
 		for i := 0; i < m; i += maxTile {
 			t := min(maxTile, m-i)
-			f.tile(dst[i*ldd+g*GroupRows:], ldd, x.Q8[i*actRow:], actRow, t, in, n, p.curve)
+			genericTile(p.format, dst[i*ldd+g*GroupRows:], ldd, x.Q8[i*actRow:], actRow, t, in, n)
 		}
 	}
 }
 
-// tile is the generic kernel of integer products: t activation rows by the n
-// rows of a group.
-func (f *format) tile(dst []float32, ldd int, x []byte, actRow, t int, group []byte, n int, curve *[16]int8) {
+// genericTile is the product of t activation rows with the n rows of a group.
+func genericTile(f *packed.Format, dst []float32, ldd int, x []byte, actRow, t int, group []byte, n int) {
 	var acc [maxTile][GroupRows]float32
-	var q [32]int32
-	pair, pairs := f.pairBytes(), actRow/actBytes
-	for b := range 2 * pairs {
-		in := group[b/2*pair : (b/2+1)*pair]
+	var q [packed.BlockCols]int32
+	unit, blocks := f.UnitBytes(), f.Blocks()
+	for b := range len(group) / unit * blocks {
+		in := group[b/blocks*unit : (b/blocks+1)*unit]
 		for r := range n {
-			f.integers(&q, in[f.valuesAt()+b%2*f.blockBytes():], r, curve)
-			for i := range t {
-				a := x[i*actRow+b/2*actBytes:][:actBytes]
-				d := loadF32(a[actScale+4*(b%2):])
-				sums := a[actSum32+4*(b%2):]
-				if f.subLen == 16 {
-					sums = a[actSum16+8*(b%2):]
-				}
-				for s := range 32 / f.subLen {
-					var dot int32
-					for j := s * f.subLen; j < (s+1)*f.subLen; j++ {
-						dot += q[j] * int32(int8(a[b%2*32+j]))
+			integers(f, &q, in[f.ValuesAt()+b%blocks*f.BlockBytes():], r)
+			for s := range f.Subs() {
+				scale, least := scaleAt(f, in, r, b%blocks*f.Subs()+s)
+				for i := range t {
+					a := x[i*actRow+b/2*actBytes:][:actBytes]
+					var dot, sum int32
+					for j := s * f.Sub; j < (s+1)*f.Sub; j++ {
+						v := int32(int8(a[b%2*packed.BlockCols+j]))
+						dot += q[j] * v
+						sum += v
 					}
-					at := (b%2*32/f.subLen+s)*GroupRows + r
-					v := float32(f.scale(in, at) * float32(dot))
-					if f.min {
-						v += float32(f.scale(in[f.scaleBytes():], at) * float32(loadI32(sums[4*s:])))
-					}
-					acc[i][r] += float32(d * v)
+					v := float32(scale*float32(dot)) + float32(least*float32(sum))
+					acc[i][r] += float32(loadF32(a[packed.ActScale+4*(b%2):]) * v)
 				}
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
 
 // shapesFor are rows and columns of matrices: whole and partial groups, odd
@@ -65,7 +66,7 @@ func TestPackRandomBytes(t *testing.T) {
 		if err := dtype.Dequantize(dt, want, src); err != nil {
 			t.Fatal(err)
 		}
-		w, got := packed(t, dt, src, rows, cols), make([]float32, cols)
+		w, got := packWeights(t, dt, src, rows, cols), make([]float32, cols)
 		for i := range rows {
 			k.GatherRow(got, w, i)
 			for j, v := range got {
@@ -114,7 +115,7 @@ type product struct {
 func newProduct(t testing.TB, k *Kernels, dt dtype.DType, rows, cols, m int) *product {
 	r := newRand(uint64(rows*cols + m))
 	src, vals := randomWeights(t, r, dt, rows, cols)
-	p := &product{w: packed(t, dt, src, rows, cols), m: m}
+	p := &product{w: packWeights(t, dt, src, rows, cols), m: m}
 	x := randoms(r, m*(cols+3))
 	p.x = &Acts{Cols: cols, F32: x, LD: cols + 3, Q8: make([]byte, m*Q8RowBytes(cols))}
 	k.QuantizeRows(p.x.Q8, x, cols+3, cols, 0, m)
@@ -218,7 +219,7 @@ func TestQuantizeRows(t *testing.T) {
 		for i := range 8 {
 			for c := range cols {
 				rec := want[i*Q8RowBytes(cols)+c/64*actBytes:]
-				d, q := loadF32(rec[actScale+4*(c/32%2):]), int8(rec[c%64])
+				d, q := loadF32(rec[packed.ActScale+4*(c/32%2):]), int8(rec[c%64])
 				v := x[i*cols+c]
 				if v != v && d == d {
 					t.Fatalf("NaN lost in row %d", i)
@@ -242,9 +243,9 @@ func TestQuantizeRows(t *testing.T) {
 	}
 }
 
-// nanField reports whether byte i is part of a scale that is NaN, whose bits may differ.
+// nanField reports whether byte i is part of a float that is NaN, whose bits may differ.
 func nanField(b []byte, i int) bool {
-	if f := i % actBytes; f < actScale || f >= actSum32 {
+	if f := i % actBytes; f < packed.ActScale || f >= packed.ActMinus8 {
 		return false
 	}
 	v := loadF32(b[i&^3:])

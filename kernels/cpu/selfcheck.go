@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
 
 // checkTolerance bounds the squared error of a level's results relative to the
@@ -66,14 +67,17 @@ func (c *checker) compare(what string, n int, f func(k *Kernels, dst []float32))
 	}
 }
 
-// product types: one for each packed form.
-var checkTypes = []dtype.DType{
-	dtype.F32, dtype.F16, dtype.BF16, dtype.Q4_0, dtype.Q4_1, dtype.Q4_K, dtype.Q3_K, dtype.Q2_K, dtype.IQ4_NL,
-	dtype.IQ4_XS, dtype.Q5_0, dtype.Q5_1, dtype.Q5_K, dtype.Q6_K, dtype.Q8_0,
-}
+// checkTypes are all types that products are computed with.
+var checkTypes = func() []dtype.DType {
+	types := []dtype.DType{dtype.F32, dtype.F16, dtype.BF16}
+	for i := range packed.Formats {
+		types = append(types, packed.Formats[i].DType)
+	}
+	return types
+}()
 
 func (c *checker) products() {
-	const rows, cols, m = GroupRows + 5, 128, 15 // tiles of 8, 4, 2 and 1
+	const rows, cols, m = GroupRows + 5, 256, 15 // tiles of 8, 4, 2 and 1
 	x := c.floats(m * cols)
 	acts := &Acts{Cols: cols, F32: x, LD: cols, Q8: make([]byte, m*Q8RowBytes(cols))}
 	c.ref.QuantizeRows(acts.Q8, x, cols, cols, 0, m)
@@ -85,7 +89,7 @@ func (c *checker) products() {
 	for _, dt := range checkTypes {
 		p, _ := packingOf(dt)
 		w := &Matrix{DType: dt, Rows: rows, Cols: cols, Data: make([]byte, Groups(rows)*p.groupBytes(cols))}
-		c.weights(w, &p)
+		c.weights(w, p)
 		for _, n := range []int{1, m} {
 			c.compare(fmt.Sprintf("the product with %v and %d rows", dt, n), n*rows, func(k *Kernels, dst []float32) {
 				k.MatMul(dst, rows, acts, n, w, 0, 2)
@@ -111,24 +115,23 @@ func (c *checker) weights(w *Matrix, p *packing) {
 		}
 		return
 	}
-	f := &formats[p.id]
-	mask := byte(0xff)
-	if f.kind == unsigned8 {
-		mask = byte(f.maxValue)
-	} else if f.kind == nibbles {
-		mask = byte(f.maxValue) * 0x11
+	for i := range b {
+		b[i] = byte(c.next())
 	}
-	for ; len(b) > 0; b = b[f.pairBytes():] {
-		size := 2
-		if f.wide {
-			size = 4
+	// Every byte is a good value, or a good scale but for these.
+	f := p.format
+	for ; len(b) > 0; b = b[f.UnitBytes():] {
+		halves := f.ScalesAt() // of float16
+		switch f.Scales {
+		case packed.Halves:
+			halves = f.ValuesAt()
+		case packed.Exponents:
+			for i := range f.ValuesAt() {
+				b[i] = 128 - 4 + b[i]%8
+			}
 		}
-		for i := range f.valuesAt() / size {
-			f.putScale(b, i, float32(c.next())/(1<<24))
-		}
-		values := b[f.valuesAt():f.pairBytes()]
-		for i := range values {
-			values[i] = byte(c.next()) & mask
+		for i := range halves / 2 {
+			putHalf(b[2*i:], halfOf(float32(c.next())/(1<<24)))
 		}
 	}
 }

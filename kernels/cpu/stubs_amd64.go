@@ -2,210 +2,205 @@
 
 package cpu
 
-// avx2Nib161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q401x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q401x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q402x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q402x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q404x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q404x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib16Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q411x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q411x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib16Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q412x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q412x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib16Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q414x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q414x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib32Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q501x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q501x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib32Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q502x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q502x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib32Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q504x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q504x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib32Sub1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q511x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q511x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib32Sub2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q512x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q512x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib32Sub4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q514x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q514x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib32SubMin1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q801x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32SubMin1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q801x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib32SubMin2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q802x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32SubMin2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q802x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Nib32SubMin4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q804x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Nib32SubMin4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q804x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Idx161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q801x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx2Idx161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q801x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Idx162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2IQ4NL1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2IQ4NL1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Idx164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2IQ4NL2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2IQ4NL2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Idx321x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2IQ4NL4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx321x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2IQ4NL4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Idx322x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2MXFP41x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx322x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2MXFP41x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Idx324x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2MXFP42x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Idx324x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2MXFP42x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2MXFP44x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2MXFP44x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2IQ4XS1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2IQ4XS1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2IQ4XS2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2IQ4XS2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte161x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+// avx2IQ4XS4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2IQ4XS4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte16Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q2K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q2K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte16Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q2K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q2K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte16Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q2K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q2K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte16Min1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+// avx2Q3K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte16Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q3K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte32Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q3K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q3K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte32Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q3K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q3K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte32Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q4K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q4K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte32Min1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+// avx2Q4K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q4K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte32Sub1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q4K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q4K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte32Sub2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q5K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q5K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte32Sub4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q5K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q5K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Byte32Sub1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+// avx2Q5K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Byte32Sub1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q5K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Int161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q6K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Int161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q6K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Int162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q6K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Int162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q6K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Int164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q6K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx2Int164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
-
-// avx2Int161x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
-//
-//go:noescape
-func avx2Int161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx2Q6K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avx2PanelF321x4 multiplies 1 rows with 4 panels of F32.
 //
@@ -400,31 +395,32 @@ func avx2ScatterF16(dst *byte, x *float32, eights int)
 // avx2Quantize quantises 64 values at a time into records of activations.
 //
 //go:noescape
-func avx2Quantize(dst *byte, x *float32, pairs int)
+func avx2Quantize(dst *byte, x *float32, records int)
+
+var avx2Tiles = [][]tileFunc{
+	{avx2Q401x1, avx2Q402x1, avx2Q404x1},
+	{avx2Q411x1, avx2Q412x1, avx2Q414x1},
+	{avx2Q501x1, avx2Q502x1, avx2Q504x1},
+	{avx2Q511x1, avx2Q512x1, avx2Q514x1},
+	{avx2Q801x1, avx2Q802x1, avx2Q804x1},
+	{avx2IQ4NL1x1, avx2IQ4NL2x1, avx2IQ4NL4x1},
+	{avx2MXFP41x1, avx2MXFP42x1, avx2MXFP44x1},
+	{avx2IQ4XS1x1, avx2IQ4XS2x1, avx2IQ4XS4x1},
+	{avx2Q2K1x1, avx2Q2K2x1, avx2Q2K4x1},
+	{avx2Q3K1x1, avx2Q3K2x1, avx2Q3K4x1},
+	{avx2Q4K1x1, avx2Q4K2x1, avx2Q4K4x1},
+	{avx2Q5K1x1, avx2Q5K2x1, avx2Q5K4x1},
+	{avx2Q6K1x1, avx2Q6K2x1, avx2Q6K4x1},
+}
+
+var avx2TwoGroups = []tileFunc{
+	4:  avx2Q801x2,
+	12: nil,
+}
 
 var avx2Table = table{
 	tileRows: []int{1, 2, 4},
-	tiles: [numFormats][]tileFunc{
-		fmtNib16:       {avx2Nib161x1, avx2Nib162x1, avx2Nib164x1},
-		fmtNib16Min:    {avx2Nib16Min1x1, avx2Nib16Min2x1, avx2Nib16Min4x1},
-		fmtNib32Min:    {avx2Nib32Min1x1, avx2Nib32Min2x1, avx2Nib32Min4x1},
-		fmtNib32Sub:    {avx2Nib32Sub1x1, avx2Nib32Sub2x1, avx2Nib32Sub4x1},
-		fmtNib32SubMin: {avx2Nib32SubMin1x1, avx2Nib32SubMin2x1, avx2Nib32SubMin4x1},
-		fmtIdx16:       {avx2Idx161x1, avx2Idx162x1, avx2Idx164x1},
-		fmtIdx32:       {avx2Idx321x1, avx2Idx322x1, avx2Idx324x1},
-		fmtByte16:      {avx2Byte161x1, avx2Byte162x1, avx2Byte164x1},
-		fmtByte16Min:   {avx2Byte16Min1x1, avx2Byte16Min2x1, avx2Byte16Min4x1},
-		fmtByte32Min:   {avx2Byte32Min1x1, avx2Byte32Min2x1, avx2Byte32Min4x1},
-		fmtByte32Sub:   {avx2Byte32Sub1x1, avx2Byte32Sub2x1, avx2Byte32Sub4x1},
-		fmtInt16:       {avx2Int161x1, avx2Int162x1, avx2Int164x1},
-	},
-	twoGroups: [numFormats]tileFunc{
-		fmtByte16:    avx2Byte161x2,
-		fmtByte16Min: avx2Byte16Min1x2,
-		fmtByte32Min: avx2Byte32Min1x2,
-		fmtByte32Sub: avx2Byte32Sub1x2,
-		fmtInt16:     avx2Int161x2,
-	},
+	tiles:    avx2Tiles, twoGroups: avx2TwoGroups,
 	panelRows:  []int{1, 2, 3, 4},
 	panelF32:   []panelFunc{avx2PanelF321x1, avx2PanelF322x1, avx2PanelF323x1, avx2PanelF324x1},
 	wideF32:    avx2PanelF321x4,
@@ -462,270 +458,497 @@ var avx2Table = table{
 	fromF16:    avx2FromF16,
 }
 
-// avx512Nib161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ401x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ401x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ402x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ402x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ404x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ404x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib168x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avxvnniQ411x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ411x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib16Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ412x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ412x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib16Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ414x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ414x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib16Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ501x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ501x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib16Min8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avxvnniQ502x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib16Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ502x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ504x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ504x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ511x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ511x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ512x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ512x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32Min8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avxvnniQ514x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ514x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32Sub1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ801x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ801x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32Sub2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ802x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ802x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32Sub4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ804x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ804x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32Sub8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avxvnniQ801x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx512Nib32Sub8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ801x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32SubMin1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniIQ4NL1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32SubMin1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniIQ4NL1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32SubMin2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniIQ4NL2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32SubMin2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniIQ4NL2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32SubMin4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniIQ4NL4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32SubMin4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniIQ4NL4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Nib32SubMin8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avxvnniMXFP41x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Nib32SubMin8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniMXFP41x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Idx161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniMXFP42x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniMXFP42x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Idx162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniMXFP44x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniMXFP44x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Idx164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniIQ4XS1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniIQ4XS1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Idx168x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avxvnniIQ4XS2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniIQ4XS2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Idx321x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniIQ4XS4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx321x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniIQ4XS4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Idx322x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ2K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx322x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ2K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Idx324x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ2K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx324x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ2K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Idx328x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avxvnniQ2K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Idx328x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ2K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ3K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ3K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ3K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ3K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ3K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ3K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte168x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avxvnniQ4K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ4K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte161x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+// avxvnniQ4K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ4K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte16Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ4K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ4K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte16Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ5K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ5K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte16Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ5K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ5K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte16Min8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avxvnniQ5K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ5K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte16Min1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+// avxvnniQ6K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte16Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ6K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte32Min1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ6K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Min1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ6K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte32Min2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ6K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Min2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avxvnniQ6K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte32Min4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
-//
-//go:noescape
-func avx512Byte32Min4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+var avxvnniTable = func() table {
+	t := avx2Table
+	t.tiles, t.twoGroups = avxvnniTiles, avxvnniTwoGroups
+	return t
+}()
 
-// avx512Byte32Min8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
-//
-//go:noescape
-func avx512Byte32Min8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+var avxvnniTiles = [][]tileFunc{
+	{avxvnniQ401x1, avxvnniQ402x1, avxvnniQ404x1},
+	{avxvnniQ411x1, avxvnniQ412x1, avxvnniQ414x1},
+	{avxvnniQ501x1, avxvnniQ502x1, avxvnniQ504x1},
+	{avxvnniQ511x1, avxvnniQ512x1, avxvnniQ514x1},
+	{avxvnniQ801x1, avxvnniQ802x1, avxvnniQ804x1},
+	{avxvnniIQ4NL1x1, avxvnniIQ4NL2x1, avxvnniIQ4NL4x1},
+	{avxvnniMXFP41x1, avxvnniMXFP42x1, avxvnniMXFP44x1},
+	{avxvnniIQ4XS1x1, avxvnniIQ4XS2x1, avxvnniIQ4XS4x1},
+	{avxvnniQ2K1x1, avxvnniQ2K2x1, avxvnniQ2K4x1},
+	{avxvnniQ3K1x1, avxvnniQ3K2x1, avxvnniQ3K4x1},
+	{avxvnniQ4K1x1, avxvnniQ4K2x1, avxvnniQ4K4x1},
+	{avxvnniQ5K1x1, avxvnniQ5K2x1, avxvnniQ5K4x1},
+	{avxvnniQ6K1x1, avxvnniQ6K2x1, avxvnniQ6K4x1},
+}
 
-// avx512Byte32Min1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
-//
-//go:noescape
-func avx512Byte32Min1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+var avxvnniTwoGroups = []tileFunc{
+	4:  avxvnniQ801x2,
+	12: nil,
+}
 
-// avx512Byte32Sub1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q401x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Sub1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q401x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte32Sub2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q402x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Sub2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q402x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte32Sub4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q404x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Sub4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q404x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte32Sub8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q408x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Sub8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q408x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Byte32Sub1x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+// avx512Q411x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Byte32Sub1x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q411x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Int161x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q412x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Int161x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q412x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Int162x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q414x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Int162x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q414x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Int164x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q418x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Int164x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q418x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Int168x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q501x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Int168x1(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q501x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Int161x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+// avx512Q502x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
 //
 //go:noescape
-func avx512Int161x2(dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8)
+func avx512Q502x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q504x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q504x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q508x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q508x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q511x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q511x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q512x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q512x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q514x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q514x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q518x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q518x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q801x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q801x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q802x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q802x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q804x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q804x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q808x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q808x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q801x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q801x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512IQ4NL1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512IQ4NL1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512IQ4NL2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512IQ4NL2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512IQ4NL4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512IQ4NL4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512IQ4NL8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512IQ4NL8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512MXFP41x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512MXFP41x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512MXFP42x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512MXFP42x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512MXFP44x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512MXFP44x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512MXFP48x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512MXFP48x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512IQ4XS1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512IQ4XS1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512IQ4XS2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512IQ4XS2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512IQ4XS4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512IQ4XS4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512IQ4XS8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512IQ4XS8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q2K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q2K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q2K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q2K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q2K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q2K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q2K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q2K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q3K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q3K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q3K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q3K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q3K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q3K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q3K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q3K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q4K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q4K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q4K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q4K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q4K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q4K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q4K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q4K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q5K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q5K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q5K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q5K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q5K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q5K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q5K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q5K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q6K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q6K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q6K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q6K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q6K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q6K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q6K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+//
+//go:noescape
+func avx512Q6K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avx512PanelF321x4 multiplies 1 rows with 4 panels of F32.
 //
@@ -917,29 +1140,30 @@ func avx512GELUErfGate(dst, x, up *float32, n int)
 //go:noescape
 func avx512SoftCap(dst, x *float32, limit, twice float32, n int)
 
+var avx512Tiles = [][]tileFunc{
+	{avx512Q401x1, avx512Q402x1, avx512Q404x1, avx512Q408x1},
+	{avx512Q411x1, avx512Q412x1, avx512Q414x1, avx512Q418x1},
+	{avx512Q501x1, avx512Q502x1, avx512Q504x1, avx512Q508x1},
+	{avx512Q511x1, avx512Q512x1, avx512Q514x1, avx512Q518x1},
+	{avx512Q801x1, avx512Q802x1, avx512Q804x1, avx512Q808x1},
+	{avx512IQ4NL1x1, avx512IQ4NL2x1, avx512IQ4NL4x1, avx512IQ4NL8x1},
+	{avx512MXFP41x1, avx512MXFP42x1, avx512MXFP44x1, avx512MXFP48x1},
+	{avx512IQ4XS1x1, avx512IQ4XS2x1, avx512IQ4XS4x1, avx512IQ4XS8x1},
+	{avx512Q2K1x1, avx512Q2K2x1, avx512Q2K4x1, avx512Q2K8x1},
+	{avx512Q3K1x1, avx512Q3K2x1, avx512Q3K4x1, avx512Q3K8x1},
+	{avx512Q4K1x1, avx512Q4K2x1, avx512Q4K4x1, avx512Q4K8x1},
+	{avx512Q5K1x1, avx512Q5K2x1, avx512Q5K4x1, avx512Q5K8x1},
+	{avx512Q6K1x1, avx512Q6K2x1, avx512Q6K4x1, avx512Q6K8x1},
+}
+
+var avx512TwoGroups = []tileFunc{
+	4:  avx512Q801x2,
+	12: nil,
+}
+
 var avx512Table = table{
 	tileRows: []int{1, 2, 4, 8},
-	tiles: [numFormats][]tileFunc{
-		fmtNib16:       {avx512Nib161x1, avx512Nib162x1, avx512Nib164x1, avx512Nib168x1},
-		fmtNib16Min:    {avx512Nib16Min1x1, avx512Nib16Min2x1, avx512Nib16Min4x1, avx512Nib16Min8x1},
-		fmtNib32Min:    {avx512Nib32Min1x1, avx512Nib32Min2x1, avx512Nib32Min4x1, avx512Nib32Min8x1},
-		fmtNib32Sub:    {avx512Nib32Sub1x1, avx512Nib32Sub2x1, avx512Nib32Sub4x1, avx512Nib32Sub8x1},
-		fmtNib32SubMin: {avx512Nib32SubMin1x1, avx512Nib32SubMin2x1, avx512Nib32SubMin4x1, avx512Nib32SubMin8x1},
-		fmtIdx16:       {avx512Idx161x1, avx512Idx162x1, avx512Idx164x1, avx512Idx168x1},
-		fmtIdx32:       {avx512Idx321x1, avx512Idx322x1, avx512Idx324x1, avx512Idx328x1},
-		fmtByte16:      {avx512Byte161x1, avx512Byte162x1, avx512Byte164x1, avx512Byte168x1},
-		fmtByte16Min:   {avx512Byte16Min1x1, avx512Byte16Min2x1, avx512Byte16Min4x1, avx512Byte16Min8x1},
-		fmtByte32Min:   {avx512Byte32Min1x1, avx512Byte32Min2x1, avx512Byte32Min4x1, avx512Byte32Min8x1},
-		fmtByte32Sub:   {avx512Byte32Sub1x1, avx512Byte32Sub2x1, avx512Byte32Sub4x1, avx512Byte32Sub8x1},
-		fmtInt16:       {avx512Int161x1, avx512Int162x1, avx512Int164x1, avx512Int168x1},
-	},
-	twoGroups: [numFormats]tileFunc{
-		fmtByte16:    avx512Byte161x2,
-		fmtByte16Min: avx512Byte16Min1x2,
-		fmtByte32Min: avx512Byte32Min1x2,
-		fmtByte32Sub: avx512Byte32Sub1x2,
-		fmtInt16:     avx512Int161x2,
-	},
+	tiles:    avx512Tiles, twoGroups: avx512TwoGroups,
 	panelRows:  []int{1, 2, 3, 4, 8},
 	panelF32:   []panelFunc{avx512PanelF321x1, avx512PanelF322x1, avx512PanelF323x1, avx512PanelF324x1, avx512PanelF328x1},
 	wideF32:    avx512PanelF321x4,

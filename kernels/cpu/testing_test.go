@@ -98,7 +98,7 @@ func randomActs(k *Kernels, cols, m int) *Acts {
 	return a
 }
 
-func packed(t testing.TB, dt dtype.DType, src []byte, rows, cols int) *Matrix {
+func packWeights(t testing.TB, dt dtype.DType, src []byte, rows, cols int) *Matrix {
 	t.Helper()
 	size, err := rows16.PackedSize(dt, rows, cols)
 	if err != nil {

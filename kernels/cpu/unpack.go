@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
 
 // The file formats that Pack takes apart block by block; graph/dtype describes
@@ -55,35 +56,36 @@ func addFifthBits(q *[32]uint8, high uint32) {
 	}
 }
 
-func packQ5_0(dst []byte, f *format, src []byte, rowBytes, n int) {
-	byBlock(dst, f, src, rowBytes, n, 22, 1, func(out *[8]block, b []byte) {
-		out[0].scale[0] = loadF16(b)
+func packQ5_0(dst []byte, f *packed.Format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 22, 1, func(out *[8]block, _ *super, b []byte) {
+		out[0].scale[0] = loadHalf(b)
 		splitNibbles(&out[0].q, b[6:])
 		addFifthBits(&out[0].q, binary.LittleEndian.Uint32(b[2:]))
 	})
 }
 
-func packQ5_1(dst []byte, f *format, src []byte, rowBytes, n int) {
-	byBlock(dst, f, src, rowBytes, n, 24, 1, func(out *[8]block, b []byte) {
-		out[0].scale[0], out[0].min[0] = loadF16(b), loadF16(b[2:])
+func packQ5_1(dst []byte, f *packed.Format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 24, 1, func(out *[8]block, _ *super, b []byte) {
+		out[0].scale[0], out[0].min[0] = loadHalf(b), loadHalf(b[2:])
 		splitNibbles(&out[0].q, b[8:])
 		addFifthBits(&out[0].q, binary.LittleEndian.Uint32(b[4:]))
 	})
 }
 
-func packMXFP4(dst []byte, f *format, src []byte, rowBytes, n int) {
-	byBlock(dst, f, src, rowBytes, n, 17, 1, func(out *[8]block, b []byte) {
-		out[0].scale[0] = float32(math.Ldexp(1, int(b[0])-128))
+func packMXFP4(dst []byte, f *packed.Format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 17, 1, func(out *[8]block, _ *super, b []byte) {
+		out[0].scale[0] = uint16(b[0])
 		splitNibbles(&out[0].q, b[1:])
 	})
 }
 
-func packIQ4_XS(dst []byte, f *format, src []byte, rowBytes, n int) {
-	byBlock(dst, f, src, rowBytes, n, 136, 8, func(out *[8]block, b []byte) {
-		d, high := loadF16(b), loadHalf(b[2:])
+func packIQ4_XS(dst []byte, f *packed.Format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 136, 8, func(out *[8]block, sup *super, b []byte) {
+		high := loadHalf(b[2:])
+		sup.d = loadHalf(b)
 		for g := range out {
 			s := int(b[4+g/2]>>(4*(g%2))&15) | int(high>>(2*g)&3)<<4
-			out[g].scale[0] = d * float32(s-32)
+			out[g].scale[0] = uint16(s - 32)
 			splitNibbles(&out[g].q, b[8+16*g:])
 		}
 	})
@@ -91,36 +93,35 @@ func packIQ4_XS(dst []byte, f *format, src []byte, rowBytes, n int) {
 
 // scaleMin returns scale and minimum j of the 12 bytes of q4_k and q5_k: 6 bits
 // each, the last four of either spread over two places.
-func scaleMin(b []byte, j int) (s, m float32) {
+func scaleMin(b []byte, j int) (s, m uint16) {
 	if j < 4 {
-		return float32(b[j] & 63), float32(b[4+j] & 63)
+		return uint16(b[j] & 63), uint16(b[4+j] & 63)
 	}
-	return float32(b[4+j]&15 | b[j-4]>>6<<4), float32(b[4+j]>>4 | b[j]>>6<<4)
+	return uint16(b[4+j]&15 | b[j-4]>>6<<4), uint16(b[4+j]>>4 | b[j]>>6<<4)
 }
 
 // affineBlocks fills the scales and minimums, and the nibbles of q4_k and q5_k:
 // groups 2i and 2i+1 share 32 bytes.
-func affineBlocks(out *[8]block, b, qs []byte) {
-	d, m := loadF16(b), loadF16(b[2:])
+func affineBlocks(out *[8]block, sup *super, b, qs []byte) {
+	sup.d, sup.m = loadHalf(b), loadHalf(b[2:])
 	for g := range out {
-		s, sm := scaleMin(b[4:16], g)
 		o := &out[g]
-		o.scale[0], o.min[0] = d*s, -(m * sm)
+		o.scale[0], o.min[0] = scaleMin(b[4:16], g)
 		for j := 0; j < 32; j += 8 {
 			put64(o.q[j:], load64(qs[g/2*32+j:])>>(4*(g%2))&bytes15)
 		}
 	}
 }
 
-func packQ4_K(dst []byte, f *format, src []byte, rowBytes, n int) {
-	byBlock(dst, f, src, rowBytes, n, 144, 8, func(out *[8]block, b []byte) {
-		affineBlocks(out, b, b[16:])
+func packQ4_K(dst []byte, f *packed.Format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 144, 8, func(out *[8]block, sup *super, b []byte) {
+		affineBlocks(out, sup, b, b[16:])
 	})
 }
 
-func packQ5_K(dst []byte, f *format, src []byte, rowBytes, n int) {
-	byBlock(dst, f, src, rowBytes, n, 176, 8, func(out *[8]block, b []byte) {
-		affineBlocks(out, b, b[48:])
+func packQ5_K(dst []byte, f *packed.Format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 176, 8, func(out *[8]block, sup *super, b []byte) {
+		affineBlocks(out, sup, b, b[48:])
 		for g := range out {
 			for j := 0; j < 32; j += 8 {
 				q := out[g].q[j:]
@@ -130,14 +131,14 @@ func packQ5_K(dst []byte, f *format, src []byte, rowBytes, n int) {
 	})
 }
 
-func packQ2_K(dst []byte, f *format, src []byte, rowBytes, n int) {
-	byBlock(dst, f, src, rowBytes, n, 84, 8, func(out *[8]block, b []byte) {
-		d, m := loadF16(b[80:]), loadF16(b[82:])
+func packQ2_K(dst []byte, f *packed.Format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 84, 8, func(out *[8]block, sup *super, b []byte) {
+		sup.d, sup.m = loadHalf(b[80:]), loadHalf(b[82:])
 		for g := range out {
 			o := &out[g]
 			for s := range 2 {
-				sm := b[2*g+s]
-				o.scale[s], o.min[s] = d*float32(sm&15), -(m * float32(sm>>4))
+				sm := uint16(b[2*g+s])
+				o.scale[s], o.min[s] = sm&15, sm>>4
 			}
 			for j := 0; j < 32; j += 8 {
 				put64(o.q[j:], load64(b[16+g/4*32+j:])>>(2*(g%4))&bytes3)
@@ -146,15 +147,16 @@ func packQ2_K(dst []byte, f *format, src []byte, rowBytes, n int) {
 	})
 }
 
-func packQ3_K(dst []byte, f *format, src []byte, rowBytes, n int) {
-	byBlock(dst, f, src, rowBytes, n, 110, 8, func(out *[8]block, b []byte) {
-		d, packed := loadF16(b[108:]), b[96:108]
+func packQ3_K(dst []byte, f *packed.Format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 110, 8, func(out *[8]block, sup *super, b []byte) {
+		scales := b[96:108]
+		sup.d = loadHalf(b[108:])
 		for g := range out {
 			o := &out[g]
 			for s := range 2 {
 				j := 2*g + s
-				low, high := packed[j%8]>>(j/8*4)&15, packed[8+j%4]>>(j/4*2)&3
-				o.scale[s] = d * float32(int(low|high<<4)-32)
+				low, high := scales[j%8]>>(j/8*4)&15, scales[8+j%4]>>(j/4*2)&3
+				o.scale[s] = uint16(int(low|high<<4) - 32)
 			}
 			for j := 0; j < 32; j += 8 {
 				low, third := load64(b[32+g/4*32+j:]), load64(b[j:])
@@ -164,13 +166,13 @@ func packQ3_K(dst []byte, f *format, src []byte, rowBytes, n int) {
 	})
 }
 
-func packQ6_K(dst []byte, f *format, src []byte, rowBytes, n int) {
-	byBlock(dst, f, src, rowBytes, n, 210, 8, func(out *[8]block, b []byte) {
-		d := loadF16(b[208:])
+func packQ6_K(dst []byte, f *packed.Format, src []byte, rowBytes, n int) {
+	byBlock(dst, f, src, rowBytes, n, 210, 8, func(out *[8]block, sup *super, b []byte) {
+		sup.d = loadHalf(b[208:])
 		for g := range out {
 			o := &out[g]
 			for s := range 2 {
-				o.scale[s] = d * float32(int8(b[192+2*g+s]))
+				o.scale[s] = uint16(b[192+2*g+s])
 			}
 			low := b[64*(g/4)+32*(g%2):]
 			high := b[128+32*(g/4):]

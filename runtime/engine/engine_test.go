@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,15 +39,22 @@ func greedy() sampler.Params {
 	return p
 }
 
-// TestGreedyText continues prompts as llama.cpp does with the same weights in
-// float32 (build/golden/real_models.json has both texts and how close the best
-// two tokens came: quantised, different processors break near ties
-// differently, llama.cpp's as well).
+// TestGreedyText continues prompts as llama.cpp does. The first has a near tie
+// after " Paris.\n\nThe" (the best two tokens are 0.03 to 0.06 apart:
+// build/golden/real_models.json), which the rounding of activations decides:
+// llama.cpp itself goes one way with the file and the other with its weights in
+// float32. Both are right; a third text would not be.
 func TestGreedyText(t *testing.T) {
 	m := realModel(t, "smollm2-135m-instruct-q4_1.gguf", engine.Options{})
-	for _, c := range []struct{ prompt, want string }{
-		{"The capital of France is", " Paris.\n\nThe answer is: 2018-01-22 12:1"},
-		{"1, 2, 3, 4, 5, 6,", " 7, 8, 9, 10, 11, 12, 13"},
+	for _, c := range []struct {
+		prompt string
+		want   []string
+	}{
+		{"The capital of France is", []string{
+			" Paris.\n\nThe answer is: 2018-01-22 12:1",
+			" Paris.\n\nThe United States has a population of approximately 321 million people.\n\nThe United States",
+		}},
+		{"1, 2, 3, 4, 5, 6,", []string{" 7, 8, 9, 10, 11, 12, 13"}},
 	} {
 		s := m.NewSession()
 		var text strings.Builder
@@ -56,8 +64,8 @@ func TestGreedyText(t *testing.T) {
 			}
 			text.WriteString(p.Text)
 		}
-		if text.String() != c.want {
-			t.Errorf("%q: got %q, want %q", c.prompt, text.String(), c.want)
+		if !slices.Contains(c.want, text.String()) {
+			t.Errorf("%q: got %q, want one of %q", c.prompt, text.String(), c.want)
 		}
 		t.Logf("load %v, %+v", m.LoadTime, s.Usage())
 		s.Close()

@@ -1,5 +1,7 @@
 package main
 
+import "github.com/ledge-run/ledge/kernels/cpu/internal/packed"
+
 // conversions writes the functions that all levels with AVX2 share.
 func (e *emitter) conversions() {
 	e.begin("ToF16", "dst *byte, x *float32, sixteens int", "", 0, "FN writes 16 float16 at a time.")
@@ -50,11 +52,11 @@ func (e *emitter) times(body func()) {
 	e.line("JNZ %s", top)
 }
 
-// quantize writes records of activations: see quantizePair in package cpu.
+// quantize writes records of activations: see quantizeRecord in package cpu.
 func (e *emitter) quantize() {
-	e.begin("Quantize", "dst *byte, x *float32, pairs int", "", 0,
+	e.begin("Quantize", "dst *byte, x *float32, records int", "", 0,
 		"FN quantises 64 values at a time into records of activations.")
-	e.pointers("dst", "DI", "x", "SI", "pairs", "CX")
+	e.pointers("dst", "DI", "x", "SI", "records", "CX")
 	// Blocks of 32: the values in Y0-Y3, magnitudes above.
 	abs, tiny, max127, order := splat(15), splat(14), splat(13), splat(12)
 	e.op("VMOVUPS", e.konst(signBit-1), abs)
@@ -62,6 +64,7 @@ func (e *emitter) quantize() {
 	e.op("VMOVUPS", e.float(127), max127)
 	e.data.add("packOrder", [16]uint32{0, 4, 1, 5, 2, 6, 3, 7, 0, 4, 1, 5, 2, 6, 3, 7})
 	e.op("VMOVDQU", mem{base: "·packOrder<>(SB)"}, order)
+	e.line("VPXOR X11, X11, X11")
 	e.times(func() {
 		for b := range 2 {
 			for i := range 4 {
@@ -81,8 +84,8 @@ func (e *emitter) quantize() {
 			e.line("VPSHUFD $0xb1, X4, X5")
 			e.line("VPMAXSD X5, X4, X4")
 			e.line("VPMAXSD X14, X4, X4")
-			e.line("VDIVSS X13, X4, X5")
-			e.line("VMOVSS X5, %d(DI)", 64+4*b)
+			e.line("VDIVSS X13, X4, X10") // d
+			e.line("VMOVSS X10, %d(DI)", packed.ActScale+4*b)
 			e.line("VDIVSS X4, X13, X5")
 			e.line("VBROADCASTSS X5, Y5")
 			for i := range 4 {
@@ -103,13 +106,23 @@ func (e *emitter) quantize() {
 			e.line("VPHADDD Y0, Y0, Y0")
 			e.line("VPHADDD Y0, Y0, Y0")
 			e.line("VEXTRACTI128 $1, Y0, X1")
-			e.line("VMOVD X0, %d(DI)", 80+8*b)
-			e.line("VMOVD X1, %d(DI)", 84+8*b)
+			e.line("VPUNPCKLDQ X1, X0, X2") // the sums of both halves
+			e.line("VPSUBD X2, X11, X2")
+			e.line("VPSLLD $5, X2, X2")
+			e.line("VMOVQ X2, %d(DI)", packed.ActHalf32+8*b)
 			e.line("VPADDD X1, X0, X0")
-			e.line("VMOVD X0, %d(DI)", 72+4*b)
+			e.line("VCVTDQ2PS X0, X1")
+			e.line("VMULSS X10, X1, X1")
+			e.line("VMOVSS X1, %d(DI)", packed.ActSum+4*b)
+			e.line("VPSUBD X0, X11, X0")
+			for _, c := range []struct{ shift, at int }{{3, packed.ActMinus8}, {1, packed.ActMinus16}, {3, packed.ActHigh}} {
+				e.line("VPSLLD $%d, X0, X0", c.shift)
+				e.line("VMOVD X0, %d(DI)", c.at+4*b)
+			}
 		}
-		e.line("ADDQ $256, SI")
-		e.line("ADDQ $96, DI")
+		e.line("VMOVQ X11, %d(DI)", packed.ActEnd)
+		e.line("ADDQ $%d, SI", 4*packed.ActCols)
+		e.line("ADDQ $%d, DI", packed.ActBytes)
 	})
 	e.ret()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode"
 )
 
 // An emitter writes the functions of one level. Kernels are described on vectors
@@ -13,6 +14,7 @@ import (
 type emitter struct {
 	prefix string // of function names: avx2, avx512
 	z      bool   // 512-bit registers
+	vnni   bool   // VPDPBUSD
 	text   bytes.Buffer
 	stubs  bytes.Buffer // Go declarations
 	data   *constants
@@ -267,3 +269,14 @@ func (e *emitter) konst(word uint32) mem {
 
 // float is konst of a number.
 func (e *emitter) float(v float64) mem { return e.konst(math.Float32bits(float32(v))) }
+
+// exported writes a type's name without underscores, as parts of names of Go
+// functions are: q4_k is Q4K.
+func exported(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' {
+			return -1
+		}
+		return unicode.ToUpper(r)
+	}, name)
+}

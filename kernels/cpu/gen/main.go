@@ -9,6 +9,8 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+
+	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
 
 func main() {
@@ -34,13 +36,15 @@ func generate() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	var stubs bytes.Buffer
 	stubs.WriteString(header + "package cpu\n\n")
-	for _, e := range []*emitter{{prefix: "avx2"}, {prefix: "avx512", z: true}} {
+	for _, e := range []*emitter{{prefix: "avx2"}, {prefix: "avxvnni", vnni: true}, {prefix: "avx512", z: true, vnni: true}} {
 		e.data = &constants{names: map[string]bool{}}
 		e.tiles()
-		e.panels()
-		e.rowKernels()
-		e.elementwise()
-		if !e.z {
+		if e.own() {
+			e.panels()
+			e.rowKernels()
+			e.elementwise()
+		}
+		if e.prefix == "avx2" {
 			e.conversions()
 		}
 		var s bytes.Buffer
@@ -59,26 +63,38 @@ func generate() (map[string][]byte, error) {
 	return files, nil
 }
 
+// own reports whether the level has more than products of its own: AVX-VNNI takes
+// the rest from AVX2.
+func (e *emitter) own() bool { return e.z || !e.vnni }
+
 // table writes the level's table of kernels.
 func (e *emitter) table() {
 	p := func(f string, args ...any) { fmt.Fprintf(&e.stubs, f+"\n", args...) }
-	p("var %sTable = table{", e.prefix)
-	p("tileRows: []int{%s},", list(e.tileRows()))
-	p("tiles: [numFormats][]tileFunc{")
-	for _, f := range tileFormats {
+	if !e.own() {
+		p("var %sTable = func() table {\nt := avx2Table", e.prefix)
+		p("t.tiles, t.twoGroups = %sTiles, %sTwoGroups\nreturn t\n}()\n", e.prefix, e.prefix)
+	}
+	p("var %sTiles = [][]tileFunc{", e.prefix)
+	for i := range packed.Formats {
 		s := ""
 		for _, r := range e.tileRows() {
-			s += fmt.Sprintf("%s%s%dx1, ", e.prefix, f.name, r)
+			s += fmt.Sprintf("%s%s%dx1, ", e.prefix, formatName(&packed.Formats[i]), r)
 		}
-		p("fmt%s: {%s},", f.name, s)
+		p("{%s},", s)
 	}
-	p("},\ntwoGroups: [numFormats]tileFunc{")
-	for _, f := range tileFormats {
-		if f.paired() {
-			p("fmt%s: %s%s1x2,", f.name, e.prefix, f.name)
+	p("}\n\nvar %sTwoGroups = []tileFunc{", e.prefix)
+	for i := range packed.Formats {
+		if f := &packed.Formats[i]; paired(f) {
+			p("%d: %s%s1x2,", i, e.prefix, formatName(f))
 		}
 	}
-	p("},")
+	p("%d: nil,\n}\n", len(packed.Formats)-1)
+	if !e.own() {
+		return
+	}
+	p("var %sTable = table{", e.prefix)
+	p("tileRows: []int{%s},", list(e.tileRows()))
+	p("tiles: %sTiles, twoGroups: %sTwoGroups,", e.prefix, e.prefix)
 	p("panelRows: []int{%s},", list(e.panelRows()))
 	for _, typ := range []string{"F32", "F16", "BF16"} {
 		s := ""

@@ -2,151 +2,58 @@ package main
 
 import (
 	"fmt"
-	"math/bits"
+
+	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
 
-// A tileFormat is a packed integer format as package cpu describes it (format in
-// layout.go), in the order of its formatID.
-type tileFormat struct {
-	name   string
-	kind   kind
-	wide   bool // f32 scales
-	min    bool
-	offset int
-	sub    int // columns that share a scale
-	max    int // largest stored integer, for unsigned kinds
-}
+// How a level multiplies bytes.
+//
+//	AVX-512   VPDPBUSD on ZMM registers, activations broadcast from memory
+//	AVX-VNNI  VPDPBUSD on YMM registers
+//	AVX2      VPMADDUBSW, whose sums of two products are 16 bits wide
+//
+// The first factor is unsigned: by VPDPBUSD signed weights get 128 added, and
+// offsets come in as the sums' first value (packed.Correction); AVX2 multiplies the
+// magnitudes of signed weights, and takes offsets off at the end.
 
-type kind int
-
-const (
-	nibbles kind = iota
-	indices
-	unsigned8
-	signed8
-)
-
-var tileFormats = []tileFormat{
-	{"Nib16", nibbles, false, false, 8, 32, 15},
-	{"Nib16Min", nibbles, false, true, 0, 32, 15},
-	{"Nib32Min", nibbles, true, true, 0, 32, 15},
-	{"Nib32Sub", nibbles, true, false, 4, 16, 7},
-	{"Nib32SubMin", nibbles, true, true, 0, 16, 3},
-	{"Idx16", indices, false, false, 0, 32, 0},
-	{"Idx32", indices, true, false, 0, 32, 0},
-	{"Byte16", unsigned8, false, false, 16, 32, 31},
-	{"Byte16Min", unsigned8, false, true, 0, 32, 31},
-	{"Byte32Min", unsigned8, true, true, 0, 32, 31},
-	{"Byte32Sub", unsigned8, true, false, 32, 16, 63},
-	{"Int16", signed8, false, false, 0, 32, 0},
-}
-
-func (f tileFormat) halved() bool { return f.kind == nibbles || f.kind == indices }
-
-// paired reports whether there is a kernel for one row and two row groups.
-func (f tileFormat) paired() bool { return !f.halved() }
-
-func (f tileFormat) scaleSize() int {
-	if f.wide {
-		return 4
-	}
-	return 2
-}
-
-func (f tileFormat) scaleBytes() int { return 64 / f.sub * 16 * f.scaleSize() }
-
-func (f tileFormat) valuesAt() int {
-	if f.min {
-		return 2 * f.scaleBytes()
-	}
-	return f.scaleBytes()
-}
-
-func (f tileFormat) blockBytes() int {
-	if f.halved() {
-		return 256
-	}
-	return 512
-}
-
-func (f tileFormat) pairBytes() int { return f.valuesAt() + 2*f.blockBytes() }
-
-// scale is the place of the scales of sub-block s of block b in a pair at base.
-func (f tileFormat) scale(base string, b, s int) mem {
-	return mem{base: base, off: (b*32/f.sub + s) * 16 * f.scaleSize(), step: 8 * f.scaleSize()}
-}
-
-// A step multiplies 16 rows x 4 columns: the values of a chunk of 64 bytes, or
-// one half of each byte, with 4 activations.
-type step struct {
-	chunk int
-	upper bool
-	x     int // first of the columns in the block
-}
-
-// subBlocks lists the steps of a block, sub-block by sub-block.
-func (f tileFormat) subBlocks() [][]step {
-	var all []step
-	switch {
-	case !f.halved():
-		for j := range 8 {
-			all = append(all, step{j, false, 4 * j})
-		}
-	case f.sub == 32: // both halves of a chunk in turn
-		for j := range 4 {
-			all = append(all, step{j, false, 4 * j}, step{j, true, 16 + 4*j})
-		}
-	default:
-		for i := range 8 {
-			all = append(all, step{i % 4, i >= 4, 4 * i})
-		}
-	}
-	if f.sub == 32 {
-		return [][]step{all}
-	}
-	return [][]step{all[:4], all[4:]}
-}
-
-// Where things lie in a record of activations: see acts.go in package cpu.
-const (
-	actBytes = 96
-	actScale = 64
-	actSum32 = 72
-	actSum16 = 80
-)
-
-func (f tileFormat) sumAt(b, s int) int {
-	if f.sub == 16 {
-		return actSum16 + 8*b + 4*s
-	}
-	return actSum32 + 4*b
-}
-
-// With one row of activations memory is the bound. Measured on Zen 3: formats of
-// 4 bits run best if memory is fetched this far ahead, those of 8 bits, which do
-// less with a byte, if they read two row groups at once, and nothing ahead. At
-// AVX-512, which needs fewer instructions, fetching ahead did not help.
+// With one row of activations memory is the bound. Measured on Zen 3: at AVX2
+// formats of 4 bits run best if memory is fetched this far ahead, those of 8 bits,
+// which do less with a byte, if they read two row groups at once, and nothing
+// ahead. At AVX-512, which needs fewer instructions, fetching ahead did not help.
 const ahead = 2048
 
-const tileParams = "dst *float32, ldd int, x *byte, ldx int, w *byte, pairs, groups, tail int, curve *int8"
+const tileParams = "dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int"
+
+// formatName is a format's part of the names of kernels.
+func formatName(f *packed.Format) string { return fmt.Sprint(exported(f.DType.String())) }
+
+// paired reports whether there is a kernel for one row and two row groups.
+func paired(f *packed.Format) bool { return f.Low == 8 }
 
 // tile writes the product of some rows of activations with row groups of weights.
+//
+// Registers: DI results, DX activations (R12: those of row 4), R8 and R9 one and
+// three of their rows, SI the weights' values, CX units to go, R13 groups to go.
+// Where units are longer than a record of activations: R10 the scales, R11
+// records to go, BX the unit. BX is the second group, if there are two.
 type tile struct {
 	*emitter
-	f      tileFormat
+	f      *packed.Format
 	rows   int
 	groups int // row groups that are taken at once
 	row    func(i int) string
 	ints   []vec   // dot products of a sub-block
 	floats [][]vec // results by group; nil if they are in the frame
 	w, w2  vec
+	h, tmp vec // AVX-512: a vector of the plane of high bits, and scratch
+	d, m   vec // AVX-512: what the unit's scales and minimums are times
 	x, x2  splat
-	m, m2  splat
-	mask   splat // low halves of bytes
+	y, y2  splat // scratch of one half
+	mask   splat // low bits of bytes
+	top    splat // AVX-512: the high bits' places
 	curve  splat
-	flip   splat // the sign bits of bytes
-	zeros  splat
-	tmp    vec
+	inW2   int // AVX-512: the vector of low bits that is in w2, or -1
+	inH    int
 }
 
 // tileRows are the numbers of activation rows for which there are kernels.
@@ -158,12 +65,13 @@ func (e *emitter) tileRows() []int {
 }
 
 func (e *emitter) tiles() {
-	for _, f := range tileFormats {
+	for i := range packed.Formats {
+		f := &packed.Formats[i]
 		for _, rows := range e.tileRows() {
 			t := &tile{emitter: e, f: f, rows: rows, groups: 1}
 			t.write()
 		}
-		if f.paired() {
+		if paired(f) {
 			t := &tile{emitter: e, f: f, rows: 1, groups: 2}
 			t.write()
 		}
@@ -176,13 +84,43 @@ func (t *tile) frame(i int) mem { return at("SP", 64*i) }
 // base is the register with the address of group g.
 func (t *tile) base(g int) string { return [2]string{"SI", "BX"}[g] }
 
+// short reports whether a unit is a record of activations.
+func (t *tile) short() bool { return t.f.Unit == packed.ActCols }
+
+// values is where step vectors of block b (0 or 1) of the current record are.
+func (t *tile) values(g, b, off int) mem {
+	off += b * t.f.BlockBytes()
+	if t.short() {
+		off += t.f.ValuesAt()
+	}
+	return at(t.base(g), off)
+}
+
+// scale is where the scales of sub-block s of block b are: 16 elements of which
+// each half of a vector takes eight.
+func (t *tile) scale(g, b, s int) mem {
+	n := t.f.ScaleBytes()
+	m := mem{base: "R10", off: (b*t.f.Subs() + s) * n, step: n / 2}
+	if t.short() {
+		m.base, m.off = t.base(g), m.off+t.f.ScalesAt()
+	}
+	return m
+}
+
+// least is likewise where the minimums are.
+func (t *tile) least(g, b, s int) mem {
+	m := t.scale(g, b, s)
+	m.off += t.f.MinsAt() - t.f.ScalesAt()
+	return m
+}
+
 func (t *tile) write() {
 	frame := 0
 	inRegisters := t.z || t.rows <= 2
 	if !inRegisters {
 		frame = 64 * t.rows
 	}
-	t.begin(fmt.Sprintf("%s%dx%d", t.f.name, t.rows, t.groups), tileParams, "", frame, fmt.Sprintf(
+	t.begin(fmt.Sprintf("%s%dx%d", formatName(t.f), t.rows, t.groups), tileParams, "", frame, fmt.Sprintf(
 		"FN multiplies rows of activations, %d at once, with row groups, %d at once.", t.rows, t.groups))
 	t.ints = t.vecs(t.rows)
 	if inRegisters {
@@ -195,14 +133,14 @@ func (t *tile) write() {
 	t.pointers("dst", "DI", "ldx", "R8", "w", "SI", "groups", "R13")
 	t.line("LEAQ (R8)(R8*2), R9")
 	t.row = rowAddress("DX", "R12", "R8", "R9")
-	group, pair, last := t.newLabel("group"), t.newLabel("pair"), t.newLabel("last")
+	group, unit, record, last := t.newLabel("group"), t.newLabel("unit"), t.newLabel("record"), t.newLabel("last")
 	t.at(group)
-	t.pointers("x", "DX", "pairs", "CX")
+	t.pointers("x", "DX", "units", "CX")
 	if t.rows > 4 {
 		t.line("LEAQ (DX)(R8*4), R12")
 	}
 	if t.groups == 2 {
-		t.line("IMUL3Q $%d, CX, BX", t.f.pairBytes())
+		t.line("IMUL3Q $%d, CX, BX", t.f.UnitBytes())
 		t.line("ADDQ SI, BX")
 	}
 	for _, group := range t.floats {
@@ -216,33 +154,19 @@ func (t *tile) write() {
 			t.op("VMOVUPS", t.ints[0], t.frame(i))
 		}
 	}
-	t.at(pair)
-	if t.rows == 1 && !t.f.paired() && !t.z {
-		for off := 0; off < t.f.pairBytes(); off += 64 {
-			t.line("PREFETCHT0 %d(SI)", ahead+off)
-		}
+	t.at(unit)
+	if !t.short() {
+		t.openUnit()
+		t.at(record)
 	}
-	for b := range 2 {
-		for s, steps := range t.f.subBlocks() {
-			for g := range t.groups {
-				if t.z {
-					t.dot512(g, b, s, steps)
-				} else {
-					t.dot256(g, b, steps)
-				}
-				t.scaleInts(g, b, s)
-			}
-		}
-	}
-	for g := range t.groups {
-		t.line("ADDQ $%d, %s", t.f.pairBytes(), t.base(g))
-	}
-	t.line("ADDQ $%d, DX", actBytes)
-	if t.rows > 4 {
-		t.line("ADDQ $%d, R12", actBytes)
+	t.record()
+	if !t.short() {
+		t.line("ADDQ $%d, R10", 2*t.f.Subs()*t.f.ScaleBytes())
+		t.line("DECQ R11")
+		t.line("JNZ %s", record)
 	}
 	t.line("DECQ CX")
-	t.line("JNZ %s", pair)
+	t.line("JNZ %s", unit)
 
 	if t.groups == 2 {
 		t.line("MOVQ BX, SI")
@@ -271,217 +195,436 @@ func (t *tile) write() {
 	t.ret()
 }
 
-// registers takes what dot and scaleInts need.
-func (t *tile) registers() {
-	t.w = t.vec()
-	t.x, t.m = t.splat(), t.splat()
-	switch {
-	case t.z:
-		t.w2, t.tmp = t.vec(), t.vec()
-		t.mask, t.flip, t.zeros, t.curve = t.splat(), t.splat(), t.splat(), t.splat()
-		t.op("VMOVDQU", t.konst(0x80808080), t.flip)
-		t.zero(t.zeros)
-	case t.f.kind == nibbles:
-		t.mask, t.w2, t.m2 = t.splat(), t.vec(), t.splat()
-		t.x2 = t.m2
-	case t.f.kind == unsigned8:
-		t.w2, t.x2, t.m2 = t.vec(), t.splat(), t.splat()
-	default: // w2: magnitudes
-		t.w2, t.mask, t.curve = t.vec(), t.splat(), t.splat()
-	}
-	if t.f.halved() {
-		t.op("VMOVDQU", t.konst(0x0f0f0f0f), t.mask)
-	}
-	if t.f.kind == indices {
-		t.arg("curve", "AX")
-		if t.z {
-			t.line("VBROADCASTI32X4 (AX), Z%d", t.curve)
-			t.op("VPXOR", t.flip, t.curve, t.curve)
-		} else {
-			t.line("VBROADCASTI128 (AX), Y%d", t.curve)
+// openUnit begins a unit of several records.
+func (t *tile) openUnit() {
+	t.line("LEAQ %d(SI), R10", t.f.ScalesAt())
+	if t.z && t.f.ScalesAt() > 0 {
+		t.op("VCVTPH2PS", at("SI", 0), t.d)
+		if t.f.Min {
+			t.op("VCVTPH2PS", at("SI", 2*packed.Rows), t.m)
 		}
+	}
+	t.line("MOVQ SI, BX")
+	t.line("ADDQ $%d, SI", t.f.ValuesAt())
+	t.line("MOVQ $%d, R11", t.f.Unit/packed.ActCols)
+}
+
+// record multiplies the 64 columns of a record of activations.
+func (t *tile) record() {
+	size := 2 * t.f.BlockBytes()
+	if t.short() {
+		size = t.f.UnitBytes()
+	}
+	if t.rows == 1 && t.groups == 1 && !paired(t.f) && !t.z {
+		for off := 0; off < size; off += 64 {
+			t.line("PREFETCHT0 %d(SI)", ahead+off)
+		}
+	}
+	t.inH = -1
+	for b := range 2 {
+		for s := range t.f.Subs() {
+			for g := range t.groups {
+				t.inW2 = -1 // scales overwrite it
+				if t.vnni {
+					t.dotVNNI(g, b, s)
+				} else {
+					t.dotAVX2(g, b, s)
+				}
+				t.scaleInts(g, b, s)
+			}
+		}
+		t.inH = -1
+	}
+	for g := range t.groups {
+		t.line("ADDQ $%d, %s", size, t.base(g))
+	}
+	t.line("ADDQ $%d, DX", packed.ActBytes)
+	if t.rows > 4 {
+		t.line("ADDQ $%d, R12", packed.ActBytes)
 	}
 }
 
-// load brings the values of a step into w.
-func (t *tile) load(g, b int, s step, w vec) {
-	src := at(t.base(g), t.f.valuesAt()+b*t.f.blockBytes()+64*s.chunk)
+// steps lists the steps of a sub-block: those that share a vector of low bits
+// together, where they can be.
+func (t *tile) steps(s int) []int {
 	switch {
-	case !t.f.halved():
-		t.op("VMOVDQU", src, w)
-	case s.upper:
-		t.op("VMOVDQU", src, w)
-		t.op("VPSRLW", 4, w, w)
-		t.op("VPAND", t.mask, w, w)
-	default:
-		t.op("VPAND", src, t.mask, w)
+	case t.f.Sub == 16:
+		return []int{4 * s, 4*s + 1, 4*s + 2, 4*s + 3}
+	case t.f.Low == 4:
+		return []int{0, 4, 1, 5, 2, 6, 3, 7}
 	}
-	if t.f.kind == indices {
+	return []int{0, 1, 2, 3, 4, 5, 6, 7}
+}
+
+// registers takes what extract, dot and scaleInts need.
+func (t *tile) registers() {
+	t.w, t.w2 = t.vec(), t.vec()
+	if t.z {
+		t.tmp = t.vec()
+		if t.f.High > 0 {
+			t.h, t.top = t.vec(), t.splat()
+			t.op("VMOVDQU", t.highMask(), t.top)
+		}
+		if t.f.ScalesAt() > 0 {
+			t.d, t.m = t.vec(), t.vec()
+		}
+	} else {
+		t.x, t.y = t.splat(), t.splat()
+		if !t.vnni && t.pairs() {
+			t.x2, t.y2 = t.splat(), t.splat()
+		} else {
+			t.x2 = t.y
+		}
+	}
+	if t.masked() {
+		t.mask = t.splat()
+		t.op("VMOVDQU", t.lowMask(), t.mask)
+	}
+	if t.f.Curve != nil {
+		t.curve = t.splat()
+		t.op("VMOVDQU", t.curveTable(), t.curve)
+	}
+}
+
+// masked reports whether the mask of low bits is in a register; without one it
+// is taken from memory.
+func (t *tile) masked() bool { return t.f.Low < 8 && (t.z || t.vnni || !t.pairs()) }
+
+// pairs reports whether AVX2 takes steps in pairs: see dotAVX2.
+func (t *tile) pairs() bool { return !t.f.Signed && t.f.Curve == nil && t.f.Max() > 15 }
+
+func (t *tile) lowMask() mem  { return t.konst(0x01010101 * (1<<t.f.Low - 1)) }
+func (t *tile) highMask() mem { return t.konst(0x01010101 * (1<<t.f.High - 1) << t.f.Low) }
+
+// curveTable is the place of the format's curve, four times over, for VPSHUFB;
+// with 128 added for VPDPBUSD.
+func (t *tile) curveTable() mem {
+	var words [16]uint32
+	for i, v := range t.f.Curve {
+		b := uint32(uint8(v))
+		if t.vnni {
+			b ^= 0x80
+		}
+		for lane := range 4 {
+			words[4*lane+i/4] |= b << (8 * (i % 4))
+		}
+	}
+	name := "curve" + formatName(t.f)
+	t.data.add(name, words)
+	return mem{base: "·" + name + "<>(SB)", splat: true}
+}
+
+// extract brings the bytes of step j of a block into w.
+func (t *tile) extract(g, b, j int, w vec) {
+	v, shift := packed.Place(t.f.Low, j)
+	src := t.values(g, b, 64*v)
+	switch {
+	case t.f.Low == 8:
+		t.op("VMOVDQU", src, w)
+	case t.z:
+		if t.inW2 != v {
+			t.op("VMOVDQU", src, t.w2)
+			t.inW2 = v
+		}
+		if shift > 0 {
+			t.op("VPSRLW", shift, t.w2, w)
+			t.op("VPAND", t.mask, w, w)
+		} else {
+			t.op("VPAND", t.mask, t.w2, w)
+		}
+	case shift == 0 && t.masked():
+		t.op("VPAND", src, t.mask, w)
+	default:
+		t.op("VMOVDQU", src, w)
+		if shift > 0 {
+			t.op("VPSRLW", shift, w, w)
+		}
+		if t.masked() {
+			t.op("VPAND", t.mask, w, w)
+		} else {
+			t.op("VPAND", t.lowMask(), w, w)
+		}
+	}
+	if t.f.High > 0 {
+		t.addHigh(g, b, j, w)
+	}
+	if t.f.Curve != nil {
 		t.op("VPSHUFB", w, t.curve, w)
 	}
 }
 
-// dot512 sums a sub-block's products by VPDPBUSD, whose first factors are
-// unsigned: signed weights get 128 added, which scaleInts' offset takes off.
-func (t *tile) dot512(g, b, s int, steps []step) {
-	offset := t.f.offset
-	if t.f.kind == indices || t.f.kind == signed8 {
-		offset = 128
+// addHigh adds a step's high bits to w.
+func (t *tile) addHigh(g, b, j int, w vec) {
+	v, from := packed.Place(t.f.High, j)
+	src := t.values(g, b, t.f.LowBytes()+64*v)
+	name, n := "VPSLLW", t.f.Low-from // bits may cross into the next byte: the mask takes them off
+	if n < 0 {
+		name, n = "VPSRLW", -n
 	}
-	for i := range t.rows {
-		if offset == 0 {
-			t.zero(t.ints[i])
-			continue
+	if t.z {
+		if t.inH != v {
+			t.op("VMOVDQU", src, t.h)
+			t.inH = v
 		}
-		t.op("VPBROADCASTD", at(t.row(i), t.f.sumAt(b, s)), t.m)
-		t.op("VPSLLD", bits.TrailingZeros(uint(offset)), t.m, t.m)
-		t.op("VPSUBD", t.m, t.zeros, t.ints[i])
+		high := t.h
+		if n > 0 {
+			t.op(name, n, t.h, t.tmp)
+			high = t.tmp
+		}
+		t.op("VPTERNLOGD", 0xf8, t.top, high, w) // w | high & top
+		return
 	}
-	for _, st := range steps {
-		t.load(g, b, st, t.w)
-		if t.f.kind == signed8 {
-			t.op("VPXOR", t.flip, t.w, t.w)
+	for h := range t.halves() {
+		t.half(h, "VMOVDQU", src, t.y)
+		if n > 0 {
+			t.line("%s $%d, Y%d, Y%d", name, n, t.y, t.y)
+		}
+		t.half(h, "VPAND", t.highMask(), t.y, t.y)
+		t.half(h, "VPOR", t.y, w, w)
+	}
+}
+
+// offset is what the stored values have too much, in the eyes of the level's
+// instruction.
+func (t *tile) offset() int {
+	if t.vnni && (t.f.Signed || t.f.Curve != nil) {
+		return 128
+	}
+	return t.f.Offset
+}
+
+// correction brings the correction of row i's dot product into v.
+func (t *tile) correction(i, b, s int, v any) {
+	at, shift := packed.Correction(t.offset(), b, s)
+	t.op("VPBROADCASTD", mem{base: t.row(i), off: at, splat: true}, v)
+	switch {
+	case shift > 0:
+		t.op("VPSLLD", shift, v, v)
+	case shift < 0:
+		t.op("VPSRAD", -shift, v, v)
+	}
+}
+
+// bcst broadcasts the activations of a step.
+func (t *tile) bcst(i, b, j int, x splat) {
+	t.op("VPBROADCASTD", t.step(i, b, j), x)
+}
+
+func (t *tile) step(i, b, j int) mem {
+	return mem{base: t.row(i), off: packed.BlockCols*b + packed.StepCols*j, splat: true}
+}
+
+// dotVNNI sums a sub-block's products by VPDPBUSD.
+func (t *tile) dotVNNI(g, b, s int) {
+	for i := range t.rows {
+		if t.offset() == 0 {
+			t.zero(t.ints[i])
+		} else {
+			t.correction(i, b, s, t.ints[i])
+		}
+	}
+	for _, j := range t.steps(s) {
+		t.extract(g, b, j, t.w)
+		if t.f.Signed {
+			t.op("VPXOR", t.konst(0x80808080), t.w, t.w)
 		}
 		for i := range t.rows {
-			t.op("VPDPBUSD.BCST", at(t.row(i), 32*b+st.x), t.w, t.ints[i])
+			if t.z {
+				t.op("VPDPBUSD.BCST", t.step(i, b, j), t.w, t.ints[i])
+				continue
+			}
+			t.bcst(i, b, j, t.x)
+			for h := range 2 {
+				t.dpbusd(int(t.x), int(t.w)+h, int(t.ints[i])+h)
+			}
 		}
 	}
 }
 
-// dot256 sums a sub-block's products by VPMADDUBSW: unsigned times signed bytes,
+// dpbusd writes VPDPBUSD x, w, acc on YMM registers in its VEX form, which Go's
+// assembler does not write.
+func (e *emitter) dpbusd(x, w, acc int) {
+	high := func(r, bit int) int { return (r>>3&1 ^ 1) << bit } // the inverted fourth bit of a register
+	e.line("BYTE $0xc4; BYTE $%#x; BYTE $%#x; BYTE $0x50; BYTE $%#x // VPDPBUSD Y%d, Y%d, Y%d",
+		high(acc, 7)|1<<6|high(x, 5)|2, (^w&15)<<3|1<<2|1, 3<<6|acc&7<<3|x&7, x, w, acc)
+}
+
+// dotAVX2 sums a sub-block's products by VPMADDUBSW: unsigned times signed bytes,
 // two products added with saturation to 16 bits.
-func (t *tile) dot256(g, b int, steps []step) {
+func (t *tile) dotAVX2(g, b, s int) {
 	ones := t.konst(0x00010001)
-	bcast := func(s step, i int, x splat) {
-		t.line("VPBROADCASTD %s, Y%d", t.operand(at(t.row(i), 32*b+s.x), 0), x)
-	}
-	switch t.f.kind {
-	case nibbles:
-		// Sums of 16 bits hold 16 products of at most 15*127.
-		for n, s := range steps {
-			t.load(g, b, s, t.w)
+	steps := t.steps(s)
+	switch {
+	case t.f.Signed || t.f.Curve != nil:
+		// Magnitudes of the weights times activations that have taken their
+		// signs: 2 products of at most 128*127 in 16 bits.
+		for n, j := range steps {
+			t.extract(g, b, j, t.w)
+			t.op("VPABSB", t.w, t.w2)
 			for i := range t.rows {
-				bcast(s, i, t.x)
+				t.bcst(i, b, j, t.x)
+				for h := range 2 {
+					t.half(h, "VPSIGNB", t.w, t.x, t.y)
+					t.half(h, "VPMADDUBSW", t.y, t.w2, t.y)
+					t.widen(h, n == 0, ones, i)
+				}
+			}
+		}
+	case t.pairs():
+		// Sums of 16 bits hold 4 products of at most 63*127.
+		for n := 0; n < len(steps); n += 2 {
+			t.extract(g, b, steps[n], t.w)
+			t.extract(g, b, steps[n+1], t.w2)
+			for i := range t.rows {
+				t.bcst(i, b, steps[n], t.x)
+				t.bcst(i, b, steps[n+1], t.x2)
+				for h := range 2 {
+					t.half(h, "VPMADDUBSW", t.x, t.w, t.y)
+					t.half(h, "VPMADDUBSW", t.x2, t.w2, t.y2)
+					t.half(h, "VPADDW", t.y2, t.y, t.y)
+					t.widen(h, n == 0, ones, i)
+				}
+			}
+		}
+	default:
+		// Sums of 16 bits hold 16 products of at most 15*127.
+		for n, j := range steps {
+			t.extract(g, b, j, t.w)
+			for i := range t.rows {
+				t.bcst(i, b, j, t.x)
 				for h := range 2 {
 					if n == 0 {
 						t.half(h, "VPMADDUBSW", t.x, t.w, t.ints[i])
 						continue
 					}
-					t.half(h, "VPMADDUBSW", t.x, t.w, t.m)
-					t.half(h, "VPADDW", t.m, t.ints[i], t.ints[i])
+					t.half(h, "VPMADDUBSW", t.x, t.w, t.y)
+					t.half(h, "VPADDW", t.y, t.ints[i], t.ints[i])
 				}
 			}
 		}
 		for i := range t.rows {
 			t.op("VPMADDWD", ones, t.ints[i], t.ints[i])
 		}
-	case unsigned8:
-		// Sums of 16 bits hold 4 products of at most 63*127.
-		for n := 0; n < len(steps); n += 2 {
-			t.load(g, b, steps[n], t.w)
-			t.load(g, b, steps[n+1], t.w2)
-			for i := range t.rows {
-				bcast(steps[n], i, t.x)
-				bcast(steps[n+1], i, t.x2)
-				for h := range 2 {
-					t.half(h, "VPMADDUBSW", t.x, t.w, t.m)
-					t.half(h, "VPMADDUBSW", t.x2, t.w2, t.m2)
-					t.half(h, "VPADDW", t.m2, t.m, t.m)
-					t.widen(h, n == 0, ones, i)
-				}
-			}
-		}
-	default:
-		// Magnitudes of the weights times activations that have taken their
-		// signs: 2 products of at most 128*127 in 16 bits.
-		for n, s := range steps {
-			t.load(g, b, s, t.w)
-			t.op("VPABSB", t.w, t.w2)
-			for i := range t.rows {
-				bcast(s, i, t.x)
-				for h := range 2 {
-					t.half(h, "VPSIGNB", t.w, t.x, t.m)
-					t.half(h, "VPMADDUBSW", t.m, t.w2, t.m)
-					t.widen(h, n == 0, ones, i)
-				}
-			}
-		}
 	}
-}
-
-// widen adds the 16-bit sums in m to the 32-bit ones of row i.
-func (t *tile) widen(h int, first bool, ones mem, i int) {
-	if first {
-		t.half(h, "VPMADDWD", ones, t.m, t.ints[i])
+	if t.offset() == 0 {
 		return
 	}
-	t.half(h, "VPMADDWD", ones, t.m, t.m)
-	t.half(h, "VPADDD", t.m, t.ints[i], t.ints[i])
+	for i := range t.rows {
+		t.correction(i, b, s, t.x)
+		t.op("VPADDD", t.x, t.ints[i], t.ints[i])
+	}
 }
 
-// scaleInts adds the dot products of a sub-block to the results, without a
-// minimum as (scale*d) * dot, with one as d * (scale*dot + minimum*sum): the
-// same at every level.
-func (t *tile) scaleInts(g, b, s int) {
-	scales := t.f.scale(t.base(g), b, s)
-	mins := scales
-	mins.off += t.f.scaleBytes()
-	load := "VCVTPH2PS"
-	if t.f.wide {
-		load = "VMOVUPS"
+// widen adds the 16-bit sums in y to the 32-bit ones of row i.
+func (t *tile) widen(h int, first bool, ones mem, i int) {
+	if first {
+		t.half(h, "VPMADDWD", ones, t.y, t.ints[i])
+		return
 	}
-	t.op(load, scales, t.w)
-	if t.f.min {
-		t.op(load, mins, t.w2)
+	t.half(h, "VPMADDWD", ones, t.y, t.y)
+	t.half(h, "VPADDD", t.y, t.ints[i], t.ints[i])
+}
+
+// scales brings the scales of a sub-block into w, its minimums into w2; those of
+// Supers without their sign, those of SuperNibbles divided by 32, too.
+func (t *tile) scales(g, b, s int) {
+	src := t.scale(g, b, s)
+	switch t.f.Scales {
+	case packed.Halves:
+		t.op("VCVTPH2PS", src, t.w)
+		if t.f.Min {
+			t.op("VCVTPH2PS", t.least(g, b, s), t.w2)
+		}
+	case packed.Exponents:
+		t.op("VPMOVZXBD", src, t.w)
+		t.op("VPSLLD", 23, t.w, t.w)                   // 2^(e-127)
+		t.op("VPMAXUD", t.konst(0x00400000), t.w, t.w) // or, of e = 0, that as a subnormal
+		t.op("VMULPS", t.float(0.5), t.w, t.w)
+	case packed.Supers:
+		t.op("VPMOVSXBD", src, t.w)
+		t.op("VCVTDQ2PS", t.w, t.w)
+		t.times2(t.w, 0)
+		if t.f.Min {
+			t.op("VPMOVSXBD", t.least(g, b, s), t.w2)
+			t.op("VCVTDQ2PS", t.w2, t.w2)
+			t.times2(t.w2, 2*packed.Rows)
+		}
+	case packed.SuperNibbles:
+		t.op("VPMOVZXBD", src, t.w)
+		t.op("VPSRLD", 4, t.w, t.w2)
+		t.op("VPAND", t.konst(15), t.w, t.w)
+		t.op("VCVTDQ2PS", t.w, t.w)
+		t.op("VCVTDQ2PS", t.w2, t.w2)
+		t.times2(t.w, 0)
+		t.times2(t.w2, 2*packed.Rows)
+		t.op("VMULPS", t.float(1.0/32), t.w2, t.w2)
+	}
+}
+
+// times2 multiplies v by the unit's d, at 0 of it, or by its m.
+func (t *tile) times2(v vec, off int) {
+	if t.z {
+		by := t.d
+		if off > 0 {
+			by = t.m
+		}
+		t.op("VMULPS", by, v, v)
+		return
+	}
+	for h := range t.halves() {
+		t.half(h, "VCVTPH2PS", mem{base: "BX", off: off, step: 16}, t.y)
+		t.half(h, "VMULPS", t.y, v, v)
+	}
+}
+
+// scaleInts adds the dot products of a sub-block to the results: scale*dot times
+// d, then the minimum times d*sum; or, with minimums for each 16 columns,
+// scale*dot + minimum*sum, times d. It is the same at every level.
+func (t *tile) scaleInts(g, b, s int) {
+	t.scales(g, b, s)
+	inner := t.f.Min && t.f.Scales == packed.SuperNibbles
+	outer := t.f.Min && !inner
+	addMin := "VFMADD231PS"
+	if t.f.Scales == packed.Supers {
+		addMin = "VFNMADD231PS"
 	}
 	for i := range t.rows {
-		row := t.row(i)
-		sum := mem{base: row, off: t.f.sumAt(b, s), splat: true}
-		d := mem{base: row, off: actScale + 4*b, splat: true}
-		if t.f.offset > 0 && !t.z {
-			t.op("VPBROADCASTD", sum, t.x2)
-			t.op("VPSLLD", bits.TrailingZeros(uint(t.f.offset)), t.x2, t.x2)
-			t.op("VPSUBD", t.x2, t.ints[i], t.ints[i])
-		}
-		t.op("VCVTDQ2PS", t.ints[i], t.ints[i])
-		t.op("VBROADCASTSS", d, t.x)
-		if t.f.min {
-			sums := t.x2
-			if t.z {
-				sums = t.m
+		field := func(off int) mem { return mem{base: t.row(i), off: off, splat: true} }
+		d, sum := field(packed.ActScale+4*b), field(packed.ActSum+4*b)
+		sub := field(packed.ActHalf32 + 8*b + 4*s)
+		v := t.ints[i]
+		t.op("VCVTDQ2PS", v, v)
+		t.op("VMULPS", t.w, v, v)
+		if t.z {
+			if inner {
+				t.op("VCVTDQ2PS.BCST", sub, t.tmp)
+				t.op("VFMADD231PS", t.tmp, t.w2, v)
 			}
-			t.op("VPBROADCASTD", sum, sums)
-			t.op("VCVTDQ2PS", sums, sums)
-			for h := range t.halves() {
-				tmp := t.scratch()
-				t.half(h, "VMULPS", sums, t.w2, tmp)
-				t.half(h, "VFMADD231PS", t.ints[i], t.w, tmp)
-				if t.floats != nil {
-					t.half(h, "VFMADD231PS", t.x, tmp, t.floats[g][i])
-					continue
-				}
-				t.half(h, "VFMADD213PS", t.frame(i), t.x, tmp)
-				t.half(h, "VMOVUPS", tmp, t.frame(i))
+			t.op("VFMADD231PS.BCST", d, v, t.floats[g][i])
+			if outer {
+				t.op(addMin+".BCST", sum, t.w2, t.floats[g][i])
 			}
 			continue
 		}
-		for h := range t.halves() {
-			tmp := t.scratch()
-			t.half(h, "VMULPS", t.x, t.w, tmp)
-			if t.floats != nil {
-				t.half(h, "VFMADD231PS", t.ints[i], tmp, t.floats[g][i])
-				continue
-			}
-			t.half(h, "VFMADD213PS", t.frame(i), tmp, t.ints[i])
-			t.half(h, "VMOVUPS", t.ints[i], t.frame(i))
+		if inner {
+			t.op("VPBROADCASTD", sub, t.x)
+			t.op("VCVTDQ2PS", t.x, t.x)
+			t.op("VFMADD231PS", t.x, t.w2, v)
+		}
+		t.op("VBROADCASTSS", d, t.x)
+		to := v
+		if t.floats != nil {
+			to = t.floats[g][i]
+			t.op("VFMADD231PS", t.x, v, to)
+		} else {
+			t.op("VFMADD213PS", t.frame(i), t.x, v)
+		}
+		if outer {
+			t.op("VBROADCASTSS", sum, t.x)
+			t.op(addMin, t.x, t.w2, to)
+		}
+		if t.floats == nil {
+			t.op("VMOVUPS", v, t.frame(i))
 		}
 	}
-}
-
-// scratch is a register of one half.
-func (t *tile) scratch() any {
-	if t.z {
-		return t.tmp
-	}
-	return t.m
 }
