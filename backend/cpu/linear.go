@@ -9,8 +9,13 @@ import (
 )
 
 const (
-	tileCols = 512 // output columns computed at once: their weights stay in cache
-	tileRowN = 64  // rows of activations that share them
+	tileCols  = 512 // output columns computed at once: their weights stay in cache
+	tileRowN  = 64  // rows of activations that share them
+	tileElems = tileRowN * (tileCols + kernels.GroupRows)
+
+	// yieldBytes is how much of the weights few rows read between yields: a
+	// fraction of a millisecond's.
+	yieldBytes = 4 << 20
 )
 
 // acts are activations in the forms that products read.
@@ -76,7 +81,7 @@ func (c *compiler) linear(n *graph.Node, a graph.FusedLinearAttr, parts graph.Fu
 	c.maxCols = max(c.maxCols, p.k)
 	c.maxRows = max(c.maxRows, c.maxElems(x)/max(1, p.k))
 	// Two halves for a gated product, each with room for a misaligned start.
-	c.tile = max(c.tile, 2*tileRowN*(tileCols+kernels.GroupRows)+tileRowN*kernels.GroupRows)
+	c.tile = max(c.tile, 2*tileElems+tileRowN*kernels.GroupRows)
 	return p.run, nil
 }
 
@@ -101,13 +106,26 @@ func (p *product) run(w *pool.Worker) {
 		residual = p.value(p.parts.Residual)
 	}
 	lo, hi := pool.Split(p.cols, kernels.GroupRows, w.ID, w.N)
-	for c0 := lo; c0 < hi; c0 += tileCols {
-		c1 := min(hi, c0+tileCols)
+	step := p.tileCols(m)
+	for c0 := lo; c0 < hi; c0 += step {
+		c1 := min(hi, c0+step)
 		for m0 := 0; m0 < m; m0 += tileRowN {
 			p.tile(p.workers[w.ID].tile, out, residual, in, m0, min(m, m0+tileRowN), c0, c1)
 			w.Yield()
 		}
 	}
+}
+
+// tileCols is how many columns of the result are computed at once. Few rows take
+// as many as their tile holds, so that weights are read in long runs.
+func (p *product) tileCols(m int) int {
+	if m >= tileRowN {
+		return tileCols
+	}
+	most := tileElems/max(1, m) - kernels.GroupRows
+	s := &p.segments[0]
+	most = min(most, yieldBytes/s.group*kernels.GroupRows)
+	return max(tileCols, most/kernels.GroupRows*kernels.GroupRows)
 }
 
 // prepare norms and quantises rows [lo, hi) of x into in.
@@ -131,8 +149,8 @@ func (p *product) prepare(in *acts, x []float32, lo, hi int) {
 func (p *product) tile(z, out, residual []float32, in *acts, m0, m1, c0, c1 int) {
 	k, n, m := p.executable.k, c1-c0, m1-m0
 	ld := roundUp(n, kernels.GroupRows)
-	up := z[tileRowN*(tileCols+kernels.GroupRows):]
-	odd := z[2*tileRowN*(tileCols+kernels.GroupRows):]
+	up := z[tileElems:]
+	odd := z[2*tileElems:]
 	p.columns(z, ld, odd, in, m0, m, c0, c1)
 	if p.Gated {
 		p.columns(up, ld, odd, in, m0, m, p.cols+c0, p.cols+c1)
@@ -160,7 +178,8 @@ func (p *product) tile(z, out, residual []float32, in *acts, m0, m1, c0, c1 int)
 func (p *product) columns(z []float32, ld int, odd []float32, in *acts, m0, m, r0, r1 int) {
 	k := p.executable.k
 	x := kernels.Acts{Cols: p.k, LD: p.k, F32: in.f32[m0*p.k:], Q8: in.q8[m0*kernels.Q8RowBytes(p.k):]}
-	for _, s := range p.segments {
+	for i := range p.segments {
+		s := &p.segments[i]
 		lo, hi := max(r0-s.base, 0), min(r1-s.base, s.weight.Rows) // rows of this segment
 		if lo >= hi {
 			continue
@@ -171,7 +190,7 @@ func (p *product) columns(z []float32, ld int, odd []float32, in *acts, m0, m, r
 			// matrix ends there; z has the room.
 			s.multiply(k, z[at:], ld, &x, m, lo, hi)
 		} else {
-			p.oddColumns(z[at:], ld, odd, &s, &x, m, lo, hi)
+			p.oddColumns(z[at:], ld, odd, s, &x, m, lo, hi)
 		}
 		for i := range m {
 			y := z[i*ld+at:][:hi-lo]

@@ -64,11 +64,12 @@ func (k *Kernels) QuantizeRows(dst []byte, src []float32, lds, cols, row0, row1 
 			}
 		}
 		// Plain Go gives the same bytes as every level.
-		for j := full; j*actBytes < size; j++ {
+		if rest := s[full*actCols:]; len(rest) > 0 {
 			var padded [actCols]float32
-			copy(padded[:], s[min(j*actCols, len(s)):])
-			quantizeRecord(d[j*actBytes:], padded[:])
+			copy(padded[:], rest)
+			quantizeRecord(d[full*actBytes:], padded[:])
 		}
+		clear(d[(cols+actCols-1)/actCols*actBytes:]) // what is there to the multiple of packed.ActAlign
 	}
 }
 

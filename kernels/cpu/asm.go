@@ -24,7 +24,8 @@ type (
 type table struct {
 	tileRows  []int        // ascending, beginning with 1
 	tiles     [][]tileFunc // by format
-	twoGroups []tileFunc   // by format: one row, groups in twos, of which groups is the number; or nil
+	twoGroups []tileFunc   // by format: twoRows rows, groups in twos, of which groups is the number; or nil
+	twoRows   int
 
 	panelRows                     []int
 	panelF32, panelF16, panelBF16 []panelFunc // one panel
@@ -72,6 +73,14 @@ func largest(rows []int, m int) int {
 func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Matrix, p *packing, group0, group1 int) {
 	group, units := p.groupBytes(w.Cols), p.format.Units(w.Cols)
 	kernels := t.tiles[p.id]
+	rest := func(g, from, to int) {
+		tail := min(GroupRows, w.Rows-g*GroupRows)
+		for i := from; i < to; {
+			j := largest(t.tileRows, to-i)
+			kernels[j](&dst[i*ldd+g*GroupRows], ldd*4, &x[i*actRow], actRow, &w.Data[g*group], units, 1, tail)
+			i += t.tileRows[j]
+		}
+	}
 	most := t.tileRows[len(t.tileRows)-1]
 	run := max(most, runBytes/actRow/most*most)
 	for i0 := 0; i0 < m; i0 += run {
@@ -79,9 +88,9 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 		g := group0
 		if i1-i0 == 1 {
 			// One row takes many groups in a call.
-			kernel, step := t.twoGroups[p.id], 2
-			if kernel == nil {
-				kernel, step = kernels[0], 1
+			kernel, step := kernels[0], 1
+			if t.twoRows == 1 && t.twoGroups[p.id] != nil {
+				kernel, step = t.twoGroups[p.id], 2
 			}
 			for group1-g >= step {
 				n := min(max(1, callBytes/(step*group)), (group1-g)/step)
@@ -90,14 +99,19 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 				g += n * step
 			}
 		}
-		// Several rows take a group in turn, so that it is still in the first-level cache.
+		// Several rows take a group, or two, in turn, so that it is still in the
+		// first-level cache.
 		for ; g < group1; g++ {
-			tail := min(GroupRows, w.Rows-g*GroupRows)
-			for i := i0; i < i1; {
-				j := largest(t.tileRows, i1-i)
-				kernels[j](&dst[i*ldd+g*GroupRows], ldd*4, &x[i*actRow], actRow, &w.Data[g*group], units, 1, tail)
-				i += t.tileRows[j]
+			from := i0
+			if two := t.twoGroups[p.id]; two != nil && t.twoRows > 1 && g+2 <= group1 {
+				tail := min(GroupRows, w.Rows-(g+1)*GroupRows)
+				for ; i1-from >= t.twoRows; from += t.twoRows {
+					two(&dst[from*ldd+g*GroupRows], ldd*4, &x[from*actRow], actRow, &w.Data[g*group], units, 1, tail)
+				}
+				rest(g, from, i1)
+				g++
 			}
+			rest(g, from, i1)
 		}
 	}
 }

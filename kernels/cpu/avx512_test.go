@@ -15,7 +15,7 @@ import (
 // that the level shares with AVX2 (conversions and quantisation) are plain Go.
 func interpreted(t testing.TB) *Kernels {
 	m := &machine{program: parseProgram(t, "avx512_amd64.s"), t: t}
-	tb := &table{tileRows: []int{1, 2, 4, 8}, panelRows: []int{1, 2, 3, 4, 8}}
+	tb := &table{tileRows: []int{1, 2, 4, 8}, twoRows: 4, panelRows: []int{1, 2, 3, 4, 8}}
 	tile := func(name string, args ...any) tileFunc {
 		name = fmt.Sprintf("avx512"+name, args...)
 		if m.code[name] == nil {
@@ -31,7 +31,7 @@ func interpreted(t testing.TB) *Kernels {
 		for _, rows := range tb.tileRows {
 			tiles = append(tiles, tile("%s%dx1", name, rows))
 		}
-		tb.tiles, tb.twoGroups = append(tb.tiles, tiles), append(tb.twoGroups, tile("%s1x2", name))
+		tb.tiles, tb.twoGroups = append(tb.tiles, tiles), append(tb.twoGroups, tile("%s4x2", name))
 	}
 	panel := func(typ string, rows, groups int) panelFunc {
 		name := fmt.Sprintf("avx512Panel%s%dx%d", typ, rows, groups)

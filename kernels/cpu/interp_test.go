@@ -294,7 +294,7 @@ func (m *machine) vector(i instruction) {
 		lanes(func(l int) { putF32(out[4*l:], f(loadF32(d[4*l:]), loadF32(x[4*l:]), loadF32(y[4*l:]), l)) })
 	} else {
 		switch name {
-		case "VMOVUPS", "VMOVAPS", "VMOVDQU32":
+		case "VMOVUPS", "VMOVAPS", "VMOVDQU32", "VMOVDQA32":
 			out = src(a[0], w)
 		case "VMOVUPS.Z", "VMOVAPS.Z":
 			lanes(func(l int) {

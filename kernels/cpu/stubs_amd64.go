@@ -414,13 +414,24 @@ var avx2Tiles = [][]tileFunc{
 }
 
 var avx2TwoGroups = []tileFunc{
-	4:  avx2Q801x2,
-	12: nil,
+	nil,
+	nil,
+	nil,
+	nil,
+	avx2Q801x2,
+	nil,
+	nil,
+	nil,
+	nil,
+	nil,
+	nil,
+	nil,
+	nil,
 }
 
 var avx2Table = table{
 	tileRows: []int{1, 2, 4},
-	tiles:    avx2Tiles, twoGroups: avx2TwoGroups,
+	tiles:    avx2Tiles, twoGroups: avx2TwoGroups, twoRows: 1,
 	panelRows:  []int{1, 2, 3, 4},
 	panelF32:   []panelFunc{avx2PanelF321x1, avx2PanelF322x1, avx2PanelF323x1, avx2PanelF324x1},
 	wideF32:    avx2PanelF321x4,
@@ -681,8 +692,19 @@ var avxvnniTiles = [][]tileFunc{
 }
 
 var avxvnniTwoGroups = []tileFunc{
-	4:  avxvnniQ801x2,
-	12: nil,
+	nil,
+	nil,
+	nil,
+	nil,
+	avxvnniQ801x2,
+	nil,
+	nil,
+	nil,
+	nil,
+	nil,
+	nil,
+	nil,
+	nil,
 }
 
 // avx512Q401x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
@@ -705,6 +727,11 @@ func avx512Q404x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //go:noescape
 func avx512Q408x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
+// avx512Q404x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q404x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
 // avx512Q411x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
@@ -724,6 +751,11 @@ func avx512Q414x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //
 //go:noescape
 func avx512Q418x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q414x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q414x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avx512Q501x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
@@ -745,6 +777,11 @@ func avx512Q504x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //go:noescape
 func avx512Q508x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
+// avx512Q504x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q504x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
 // avx512Q511x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
@@ -764,6 +801,11 @@ func avx512Q514x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //
 //go:noescape
 func avx512Q518x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q514x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q514x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avx512Q801x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
@@ -785,10 +827,10 @@ func avx512Q804x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //go:noescape
 func avx512Q808x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q801x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
+// avx512Q804x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
 //
 //go:noescape
-func avx512Q801x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q804x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avx512IQ4NL1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
@@ -810,6 +852,11 @@ func avx512IQ4NL4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, gro
 //go:noescape
 func avx512IQ4NL8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
+// avx512IQ4NL4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512IQ4NL4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
 // avx512MXFP41x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
@@ -829,6 +876,11 @@ func avx512MXFP44x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, gro
 //
 //go:noescape
 func avx512MXFP48x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512MXFP44x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512MXFP44x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avx512IQ4XS1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
@@ -850,6 +902,11 @@ func avx512IQ4XS4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, gro
 //go:noescape
 func avx512IQ4XS8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
+// avx512IQ4XS4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512IQ4XS4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
 // avx512Q2K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
@@ -869,6 +926,11 @@ func avx512Q2K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //
 //go:noescape
 func avx512Q2K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q2K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q2K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avx512Q3K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
@@ -890,6 +952,11 @@ func avx512Q3K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //go:noescape
 func avx512Q3K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
+// avx512Q3K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q3K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
 // avx512Q4K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
@@ -909,6 +976,11 @@ func avx512Q4K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //
 //go:noescape
 func avx512Q4K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q4K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q4K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avx512Q5K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
@@ -930,6 +1002,11 @@ func avx512Q5K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //go:noescape
 func avx512Q5K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
+// avx512Q5K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q5K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
 // avx512Q6K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
@@ -949,6 +1026,11 @@ func avx512Q6K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, group
 //
 //go:noescape
 func avx512Q6K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+
+// avx512Q6K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+//
+//go:noescape
+func avx512Q6K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avx512PanelF321x4 multiplies 1 rows with 4 panels of F32.
 //
@@ -1157,13 +1239,24 @@ var avx512Tiles = [][]tileFunc{
 }
 
 var avx512TwoGroups = []tileFunc{
-	4:  avx512Q801x2,
-	12: nil,
+	avx512Q404x2,
+	avx512Q414x2,
+	avx512Q504x2,
+	avx512Q514x2,
+	avx512Q804x2,
+	avx512IQ4NL4x2,
+	avx512MXFP44x2,
+	avx512IQ4XS4x2,
+	avx512Q2K4x2,
+	avx512Q3K4x2,
+	avx512Q4K4x2,
+	avx512Q5K4x2,
+	avx512Q6K4x2,
 }
 
 var avx512Table = table{
 	tileRows: []int{1, 2, 4, 8},
-	tiles:    avx512Tiles, twoGroups: avx512TwoGroups,
+	tiles:    avx512Tiles, twoGroups: avx512TwoGroups, twoRows: 4,
 	panelRows:  []int{1, 2, 3, 4, 8},
 	panelF32:   []panelFunc{avx512PanelF321x1, avx512PanelF322x1, avx512PanelF323x1, avx512PanelF324x1, avx512PanelF328x1},
 	wideF32:    avx512PanelF321x4,

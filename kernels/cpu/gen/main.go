@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
 
@@ -84,17 +85,19 @@ func (e *emitter) table() {
 	}
 	p("}\n\nvar %sTwoGroups = []tileFunc{", e.prefix)
 	for i := range packed.Formats {
-		if f := &packed.Formats[i]; paired(f) {
-			p("%d: %s%s1x2,", i, e.prefix, formatName(f))
+		if f := &packed.Formats[i]; e.twoRows(f) > 0 {
+			p("%s%s%dx2,", e.prefix, formatName(f), e.twoRows(f))
+		} else {
+			p("nil,")
 		}
 	}
-	p("%d: nil,\n}\n", len(packed.Formats)-1)
+	p("}\n")
 	if !e.own() {
 		return
 	}
 	p("var %sTable = table{", e.prefix)
 	p("tileRows: []int{%s},", list(e.tileRows()))
-	p("tiles: %sTiles, twoGroups: %sTwoGroups,", e.prefix, e.prefix)
+	p("tiles: %sTiles, twoGroups: %sTwoGroups, twoRows: %d,", e.prefix, e.prefix, e.twoRows(&packed.Formats[packed.Find(dtype.Q8_0)]))
 	p("panelRows: []int{%s},", list(e.panelRows()))
 	for _, typ := range []string{"F32", "F16", "BF16"} {
 		s := ""

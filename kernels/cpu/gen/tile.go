@@ -20,39 +20,52 @@ import (
 // formats of 4 bits run best if memory is fetched this far ahead, those of 8 bits,
 // which do less with a byte, if they read two row groups at once, and nothing
 // ahead. At AVX-512, which needs fewer instructions, fetching ahead did not help.
-const ahead = 2048
+const ahead = 8192
 
 const tileParams = "dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int"
 
 // formatName is a format's part of the names of kernels.
 func formatName(f *packed.Format) string { return fmt.Sprint(exported(f.DType.String())) }
 
-// paired reports whether there is a kernel for one row and two row groups.
-func paired(f *packed.Format) bool { return f.Low == 8 }
+// twoRows is the number of activation rows that two row groups are multiplied
+// with at once, or 0 for never: at AVX2 one, where a format does little with a
+// byte, and at AVX-512 four, which share what is broadcast for both groups: with
+// one group the loads of activations were the bound.
+func (e *emitter) twoRows(f *packed.Format) int {
+	switch {
+	case e.z:
+		return 4
+	case f.Low == 8:
+		return 1
+	}
+	return 0
+}
 
 // tile writes the product of some rows of activations with row groups of weights.
 //
-// Registers: DI results, DX activations (R12: those of row 4), R8 and R9 one and
-// three of their rows, SI the weights' values, CX units to go, R13 groups to go.
-// Where units are longer than a record of activations: R10 the scales, R11
-// records to go, BX the unit. BX is the second group, if there are two.
+// Registers: DI results, DX activations, R8 and R9 one and three of their rows, SI
+// the weights' values, CX units to go, R13 groups to go, R12 the activations of
+// row 4, or, where two groups are taken at once, the size of a group. Where units
+// are longer than a record of activations: R10 the scales, R11 records to go, BX
+// the unit.
 type tile struct {
 	*emitter
 	f      *packed.Format
 	rows   int
 	groups int // row groups that are taken at once
 	row    func(i int) string
-	ints   []vec   // dot products of a sub-block
+	ints   [][]vec // dot products of a sub-block, by group
 	floats [][]vec // results by group; nil if they are in the frame
 	w, w2  vec
-	h, tmp vec // AVX-512: a vector of the plane of high bits, and scratch
-	d, m   vec // AVX-512: what the unit's scales and minimums are times
+	h, tmp vec   // AVX-512: a vector of the plane of high bits, and scratch
+	d, m   []vec // AVX-512: what the unit's scales and minimums are times, by group
 	x, x2  splat
 	y, y2  splat // scratch of one half
 	mask   splat // low bits of bytes
 	top    splat // AVX-512: the high bits' places
 	curve  splat
-	inW2   int // AVX-512: the vector of low bits that is in w2, or -1
+	wg     []vec // AVX-512: a step's weights, by group, if there are two
+	inW2   int   // AVX-512: the vector of low bits that is in w2, or -1
 	inH    int
 }
 
@@ -71,8 +84,8 @@ func (e *emitter) tiles() {
 			t := &tile{emitter: e, f: f, rows: rows, groups: 1}
 			t.write()
 		}
-		if paired(f) {
-			t := &tile{emitter: e, f: f, rows: 1, groups: 2}
+		if n := e.twoRows(f); n > 0 {
+			t := &tile{emitter: e, f: f, rows: n, groups: 2}
 			t.write()
 		}
 	}
@@ -81,8 +94,13 @@ func (e *emitter) tiles() {
 // frame is where the results of row i are if they are not in registers.
 func (t *tile) frame(i int) mem { return at("SP", 64*i) }
 
-// base is the register with the address of group g.
-func (t *tile) base(g int) string { return [2]string{"SI", "BX"}[g] }
+// in is an address in group g, given the register with that in the first one.
+func in(g int, register string) string {
+	if g > 0 {
+		return register + ")(R12*1"
+	}
+	return register
+}
 
 // short reports whether a unit is a record of activations.
 func (t *tile) short() bool { return t.f.Unit == packed.ActCols }
@@ -93,16 +111,16 @@ func (t *tile) values(g, b, off int) mem {
 	if t.short() {
 		off += t.f.ValuesAt()
 	}
-	return at(t.base(g), off)
+	return at(in(g, "SI"), off)
 }
 
 // scale is where the scales of sub-block s of block b are: 16 elements of which
 // each half of a vector takes eight.
 func (t *tile) scale(g, b, s int) mem {
 	n := t.f.ScaleBytes()
-	m := mem{base: "R10", off: (b*t.f.Subs() + s) * n, step: n / 2}
+	m := mem{base: in(g, "R10"), off: (b*t.f.Subs() + s) * n, step: n / 2}
 	if t.short() {
-		m.base, m.off = t.base(g), m.off+t.f.ScalesAt()
+		m.base, m.off = in(g, "SI"), m.off+t.f.ScalesAt()
 	}
 	return m
 }
@@ -122,9 +140,14 @@ func (t *tile) write() {
 	}
 	t.begin(fmt.Sprintf("%s%dx%d", formatName(t.f), t.rows, t.groups), tileParams, "", frame, fmt.Sprintf(
 		"FN multiplies rows of activations, %d at once, with row groups, %d at once.", t.rows, t.groups))
-	t.ints = t.vecs(t.rows)
-	if inRegisters {
-		for range t.groups {
+	for range t.groups {
+		// AVX2 has room for the dot products of one group, which it takes in turn.
+		if len(t.ints) == 0 || t.z {
+			t.ints = append(t.ints, t.vecs(t.rows))
+		} else {
+			t.ints = append(t.ints, t.ints[0])
+		}
+		if inRegisters {
 			t.floats = append(t.floats, t.vecs(t.rows))
 		}
 	}
@@ -140,8 +163,7 @@ func (t *tile) write() {
 		t.line("LEAQ (DX)(R8*4), R12")
 	}
 	if t.groups == 2 {
-		t.line("IMUL3Q $%d, CX, BX", t.f.UnitBytes())
-		t.line("ADDQ SI, BX")
+		t.line("IMUL3Q $%d, CX, R12", t.f.UnitBytes())
 	}
 	for _, group := range t.floats {
 		for _, v := range group {
@@ -149,9 +171,9 @@ func (t *tile) write() {
 		}
 	}
 	if t.floats == nil {
-		t.zero(t.ints[0])
+		t.zero(t.ints[0][0])
 		for i := range t.rows {
-			t.op("VMOVUPS", t.ints[0], t.frame(i))
+			t.op("VMOVUPS", t.ints[0][0], t.frame(i))
 		}
 	}
 	t.at(unit)
@@ -169,7 +191,7 @@ func (t *tile) write() {
 	t.line("JNZ %s", unit)
 
 	if t.groups == 2 {
-		t.line("MOVQ BX, SI")
+		t.line("ADDQ R12, SI")
 	}
 	acc := make([][]vec, t.rows)
 	for i := range acc {
@@ -177,8 +199,8 @@ func (t *tile) write() {
 			acc[i] = append(acc[i], group[i])
 		}
 		if t.floats == nil {
-			t.op("VMOVUPS", t.frame(i), t.ints[i])
-			acc[i] = []vec{t.ints[i]}
+			t.op("VMOVUPS", t.frame(i), t.ints[0][i])
+			acc[i] = []vec{t.ints[0][i]}
 		}
 	}
 	t.line("DECQ R13")
@@ -197,16 +219,32 @@ func (t *tile) write() {
 
 // openUnit begins a unit of several records.
 func (t *tile) openUnit() {
+	t.prefetch(t.f.ValuesAt())
 	t.line("LEAQ %d(SI), R10", t.f.ScalesAt())
-	if t.z && t.f.ScalesAt() > 0 {
-		t.op("VCVTPH2PS", at("SI", 0), t.d)
+	for g := range t.d {
+		t.op("VCVTPH2PS", mem{base: in(g, "SI"), step: 16}, t.d[g])
 		if t.f.Min {
-			t.op("VCVTPH2PS", at("SI", 2*packed.Rows), t.m)
+			t.op("VCVTPH2PS", mem{base: in(g, "SI"), off: 2 * packed.Rows, step: 16}, t.m[g])
 		}
 	}
 	t.line("MOVQ SI, BX")
 	t.line("ADDQ $%d, SI", t.f.ValuesAt())
 	t.line("MOVQ $%d, R11", t.f.Unit/packed.ActCols)
+}
+
+// prefetch fetches the next size bytes of what is ahead in each group.
+func (t *tile) prefetch(size int) {
+	fetch := t.rows == 1 && t.groups == 1
+	if t.z {
+		fetch = fetch || t.groups == 2
+	} else if t.f.Low == 8 {
+		fetch = false
+	}
+	for off := 0; fetch && off < size; off += 64 {
+		for g := range t.groups {
+			t.line("PREFETCHT0 %d(%s)", ahead+off, in(g, "SI"))
+		}
+	}
 }
 
 // record multiplies the 64 columns of a record of activations.
@@ -215,29 +253,34 @@ func (t *tile) record() {
 	if t.short() {
 		size = t.f.UnitBytes()
 	}
-	if t.rows == 1 && t.groups == 1 && !paired(t.f) && !t.z {
-		for off := 0; off < size; off += 64 {
-			t.line("PREFETCHT0 %d(SI)", ahead+off)
-		}
-	}
+	t.prefetch(size)
 	t.inH = -1
 	for b := range 2 {
 		for s := range t.f.Subs() {
-			for g := range t.groups {
-				t.inW2 = -1 // scales overwrite it
-				if t.vnni {
-					t.dotVNNI(g, b, s)
-				} else {
-					t.dotAVX2(g, b, s)
+			t.inW2 = -1 // scales overwrite it
+			switch {
+			case t.z:
+				t.dotVNNI(b, s, 0, t.groups)
+			case t.vnni:
+				for g := range t.groups {
+					t.dotVNNI(b, s, g, g+1)
+					t.scaleInts(g, b, s)
 				}
-				t.scaleInts(g, b, s)
+			default:
+				for g := range t.groups {
+					t.dotAVX2(g, b, s)
+					t.scaleInts(g, b, s)
+				}
+			}
+			for g := range t.groups {
+				if t.z {
+					t.scaleInts(g, b, s)
+				}
 			}
 		}
 		t.inH = -1
 	}
-	for g := range t.groups {
-		t.line("ADDQ $%d, %s", size, t.base(g))
-	}
+	t.line("ADDQ $%d, SI", size)
 	t.line("ADDQ $%d, DX", packed.ActBytes)
 	if t.rows > 4 {
 		t.line("ADDQ $%d, R12", packed.ActBytes)
@@ -265,8 +308,15 @@ func (t *tile) registers() {
 			t.h, t.top = t.vec(), t.splat()
 			t.op("VMOVDQU", t.highMask(), t.top)
 		}
+		if t.groups == 2 {
+			t.x = t.splat()
+			t.wg = []vec{t.w, t.vec()}
+		}
 		if t.f.ScalesAt() > 0 {
-			t.d, t.m = t.vec(), t.vec()
+			t.d = t.vecs(t.groups)
+			if t.f.Min {
+				t.m = t.vecs(t.groups)
+			}
 		}
 	} else {
 		t.x, t.y = t.splat(), t.splat()
@@ -322,7 +372,7 @@ func (t *tile) extract(g, b, j int, w vec) {
 	case t.f.Low == 8:
 		t.op("VMOVDQU", src, w)
 	case t.z:
-		if t.inW2 != v {
+		if t.inW2 != v || t.groups > 1 {
 			t.op("VMOVDQU", src, t.w2)
 			t.inW2 = v
 		}
@@ -362,7 +412,7 @@ func (t *tile) addHigh(g, b, j int, w vec) {
 		name, n = "VPSRLW", -n
 	}
 	if t.z {
-		if t.inH != v {
+		if t.inH != v || t.groups > 1 {
 			t.op("VMOVDQU", src, t.h)
 			t.inH = v
 		}
@@ -414,28 +464,45 @@ func (t *tile) step(i, b, j int) mem {
 	return mem{base: t.row(i), off: packed.BlockCols*b + packed.StepCols*j, splat: true}
 }
 
-// dotVNNI sums a sub-block's products by VPDPBUSD.
-func (t *tile) dotVNNI(g, b, s int) {
+// dotVNNI sums a sub-block's products by VPDPBUSD, for groups [g0, g1).
+func (t *tile) dotVNNI(b, s, g0, g1 int) {
 	for i := range t.rows {
-		if t.offset() == 0 {
-			t.zero(t.ints[i])
-		} else {
-			t.correction(i, b, s, t.ints[i])
+		for g := g0; g < g1; g++ {
+			switch {
+			case t.offset() == 0:
+				t.zero(t.ints[g][i])
+			case g > g0:
+				t.op("VMOVDQA", t.ints[g0][i], t.ints[g][i])
+			default:
+				t.correction(i, b, s, t.ints[g][i])
+			}
 		}
 	}
 	for _, j := range t.steps(s) {
-		t.extract(g, b, j, t.w)
-		if t.f.Signed {
-			t.op("VPXOR", t.konst(0x80808080), t.w, t.w)
+		w := t.wg
+		if w == nil {
+			w = []vec{t.w, t.w}
+		}
+		for g := g0; g < g1; g++ {
+			t.extract(g, b, j, w[g])
+			if t.f.Signed {
+				t.op("VPXOR", t.konst(0x80808080), w[g], w[g])
+			}
 		}
 		for i := range t.rows {
-			if t.z {
-				t.op("VPDPBUSD.BCST", t.step(i, b, j), t.w, t.ints[i])
+			if t.z && t.groups == 1 {
+				t.op("VPDPBUSD.BCST", t.step(i, b, j), t.w, t.ints[0][i])
 				continue
 			}
 			t.bcst(i, b, j, t.x)
-			for h := range 2 {
-				t.dpbusd(int(t.x), int(t.w)+h, int(t.ints[i])+h)
+			for g := g0; g < g1; g++ {
+				if t.z {
+					t.op("VPDPBUSD", t.x, w[g], t.ints[g][i])
+					continue
+				}
+				for h := range 2 {
+					t.dpbusd(int(t.x), int(w[g])+h, int(t.ints[g][i])+h)
+				}
 			}
 		}
 	}
@@ -494,16 +561,16 @@ func (t *tile) dotAVX2(g, b, s int) {
 				t.bcst(i, b, j, t.x)
 				for h := range 2 {
 					if n == 0 {
-						t.half(h, "VPMADDUBSW", t.x, t.w, t.ints[i])
+						t.half(h, "VPMADDUBSW", t.x, t.w, t.ints[0][i])
 						continue
 					}
 					t.half(h, "VPMADDUBSW", t.x, t.w, t.y)
-					t.half(h, "VPADDW", t.y, t.ints[i], t.ints[i])
+					t.half(h, "VPADDW", t.y, t.ints[0][i], t.ints[0][i])
 				}
 			}
 		}
 		for i := range t.rows {
-			t.op("VPMADDWD", ones, t.ints[i], t.ints[i])
+			t.op("VPMADDWD", ones, t.ints[0][i], t.ints[0][i])
 		}
 	}
 	if t.offset() == 0 {
@@ -511,18 +578,18 @@ func (t *tile) dotAVX2(g, b, s int) {
 	}
 	for i := range t.rows {
 		t.correction(i, b, s, t.x)
-		t.op("VPADDD", t.x, t.ints[i], t.ints[i])
+		t.op("VPADDD", t.x, t.ints[0][i], t.ints[0][i])
 	}
 }
 
 // widen adds the 16-bit sums in y to the 32-bit ones of row i.
 func (t *tile) widen(h int, first bool, ones mem, i int) {
 	if first {
-		t.half(h, "VPMADDWD", ones, t.y, t.ints[i])
+		t.half(h, "VPMADDWD", ones, t.y, t.ints[0][i])
 		return
 	}
 	t.half(h, "VPMADDWD", ones, t.y, t.y)
-	t.half(h, "VPADDD", t.y, t.ints[i], t.ints[i])
+	t.half(h, "VPADDD", t.y, t.ints[0][i], t.ints[0][i])
 }
 
 // scales brings the scales of a sub-block into w, its minimums into w2; those of
@@ -543,11 +610,11 @@ func (t *tile) scales(g, b, s int) {
 	case packed.Supers:
 		t.op("VPMOVSXBD", src, t.w)
 		t.op("VCVTDQ2PS", t.w, t.w)
-		t.times2(t.w, 0)
+		t.times2(g, t.w, 0)
 		if t.f.Min {
 			t.op("VPMOVSXBD", t.least(g, b, s), t.w2)
 			t.op("VCVTDQ2PS", t.w2, t.w2)
-			t.times2(t.w2, 2*packed.Rows)
+			t.times2(g, t.w2, 2*packed.Rows)
 		}
 	case packed.SuperNibbles:
 		t.op("VPMOVZXBD", src, t.w)
@@ -555,20 +622,20 @@ func (t *tile) scales(g, b, s int) {
 		t.op("VPAND", t.konst(15), t.w, t.w)
 		t.op("VCVTDQ2PS", t.w, t.w)
 		t.op("VCVTDQ2PS", t.w2, t.w2)
-		t.times2(t.w, 0)
-		t.times2(t.w2, 2*packed.Rows)
+		t.times2(g, t.w, 0)
+		t.times2(g, t.w2, 2*packed.Rows)
 		t.op("VMULPS", t.float(1.0/32), t.w2, t.w2)
 	}
 }
 
 // times2 multiplies v by the unit's d, at 0 of it, or by its m.
-func (t *tile) times2(v vec, off int) {
+func (t *tile) times2(g int, v vec, off int) {
 	if t.z {
 		by := t.d
 		if off > 0 {
 			by = t.m
 		}
-		t.op("VMULPS", by, v, v)
+		t.op("VMULPS", by[g], v, v)
 		return
 	}
 	for h := range t.halves() {
@@ -592,7 +659,7 @@ func (t *tile) scaleInts(g, b, s int) {
 		field := func(off int) mem { return mem{base: t.row(i), off: off, splat: true} }
 		d, sum := field(packed.ActScale+4*b), field(packed.ActSum+4*b)
 		sub := field(packed.ActHalf32 + 8*b + 4*s)
-		v := t.ints[i]
+		v := t.ints[g][i]
 		t.op("VCVTDQ2PS", v, v)
 		t.op("VMULPS", t.w, v, v)
 		if t.z {
