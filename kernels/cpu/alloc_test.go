@@ -13,15 +13,15 @@ func TestNoAllocations(t *testing.T) {
 		a := Attention{KV: KV{2, 40, 40, dtype.F16}, Group: 3, Len: 100, Scale: 1, SoftCap: 30}
 		c := newCache(k, a, 1)
 		x := randoms(newRand(1), 6*40)
-		parts, scratch := make([]float32, 6*a.PartialLen()), make([]float32, a.AttendScratch(2))
+		parts, scratch := make([]float32, 6*a.PartialLen()), make([]float32, a.AttendScratch(2, 1))
 		page := c.pages.Data[:c.pages.Stride]
 		pos := []int32{97, 98}
 		top, sums := make([]Candidate, 128), make([]ExpSum, 1)
 		dst, q8 := make([]float32, 6*80), make([]byte, 6*Q8RowBytes(40))
 		for name, f := range map[string]func(){
-			"attend": func() { k.AttendSplit(parts, a.PartialLen(), x, 120, &a, &c.pages, 0, 0, pos, scratch) },
-			"merge":  func() { k.MergePartials(dst[:40], &a, parts, a.PartialLen(), 1) },
-			"store":  func() { k.StoreKV(&a.KV, page[:a.KPageBytes()], page[a.KPageBytes():], 5, x[:80], x[:80]) },
+			"attend": func() { k.AttendSplit(parts, a.PartialLen(), 0, x, 120, &a, &c.pages, 0, 1, 0, pos, scratch) },
+			"merge":  func() { k.MergePartials(dst[:40], &a, parts, a.PartialLen(), 1, scratch) },
+			"store":  func() { k.StoreKV(&a.KV, page[:a.KPageBytes()], page[a.KPageBytes():], 5, x[:80], x[:80], nil) },
 			"rope":   func() { k.RoPE(x, 40, dst[:20], dst[20:40], RopePairs) },
 			"norm":   func() { k.LayerNorm(dst, x, x[:40], x[:40], 40, 1e-5) },
 			"quant":  func() { k.QuantizeRows(q8, x, 40, 40, 0, 6) },

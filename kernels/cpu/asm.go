@@ -15,6 +15,10 @@ type tileFunc func(dst *float32, ldd int, x *byte, ldx int, w *byte, units, grou
 // add is not 0, dst is added to, with all 16 columns of it there.
 type panelFunc func(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
 
+// An aheadFunc is a panelFunc that prefetches from ahead on as many bytes as it
+// reads of its panels.
+type aheadFunc func(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
 type (
 	unaryFunc func(dst, x *float32, n int)
 	gatedFunc func(dst, x, up *float32, n int)
@@ -31,10 +35,21 @@ type table struct {
 	panelF32, panelF16, panelBF16 []panelFunc // one panel
 	wideF32, wideF16, wideBF16    panelFunc   // one row, four panels
 
+	// Kernels of blockGroups panels, by the number of rows less one; or none.
+	blockF32, blockF16, blockBF16 []panelFunc
+	blockGroups                   int
+	aheadF32, aheadF16            []aheadFunc // the same with prefetching; or none
+
 	quantize   func(dst *byte, x *float32, records int)
 	scatterF16 func(dst *byte, x *float32, eights int)
 	toF16      func(dst *byte, x *float32, sixteens int)
 	fromF16    func(dst *float32, x *byte, sixteens int)
+
+	// The cache's keys and values in Q8_0 as float32: panels of 16 keys, and
+	// positions of so many times 16 values. Or nil.
+	widenKeys   func(dst *float32, src *byte, dim, panels int)
+	widenValues func(dst *float32, rows, scales *byte, sixteens, n int)
+	prefetch    func(p *byte, lines int) // or nil
 
 	scaleRow   func(dst, x, w *float32, shift, scale float32, n int)
 	shiftScale func(dst, x *float32, shift, scale float32, n int)
@@ -118,18 +133,21 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 
 // panels is the product of panels: see panels.product.
 func (t *table) panels(p *panels, dst []float32, ldd int, x []float32, ldx, m int, add bool) {
-	kernels, wide := t.panelF32, t.wideF32
+	kernels, block, wide := t.panelF32, t.blockF32, t.wideF32
 	switch p.dt {
 	case dtype.F16:
-		kernels, wide = t.panelF16, t.wideF16
+		kernels, block, wide = t.panelF16, t.blockF16, t.wideF16
 	case dtype.BF16:
-		kernels, wide = t.panelBF16, t.wideBF16
+		kernels, block, wide = t.panelBF16, t.blockBF16, t.wideBF16
 	}
 	adds := 0
 	if add {
 		adds = 1
 	}
 	if p.steps == 0 {
+		return
+	}
+	if len(p.ahead) > 0 && t.panelsAhead(p, dst, ldd, x, ldx, m, adds) {
 		return
 	}
 	for g, c := 0, 0; c < p.cols; {
@@ -140,6 +158,16 @@ func (t *table) panels(p *panels, dst []float32, ldd int, x []float32, ldx, m in
 			g, c = g+4, c+4*GroupRows
 			continue
 		}
+		if n := t.blockGroups; m > 1 && len(block) > 0 && p.cols-c > (n-1)*GroupRows {
+			tail := min(GroupRows, p.cols-c-(n-1)*GroupRows)
+			for i := 0; i < m; {
+				r := min(len(block), m-i)
+				block[r-1](&dst[i*ldd+c], ldd*4, &x[i*ldx], ldx*4, w, p.step, p.group, p.steps, adds, tail)
+				i += r
+			}
+			g, c = g+n, c+n*GroupRows
+			continue
+		}
 		tail := min(GroupRows, p.cols-c)
 		for i := 0; i < m; {
 			j := largest(t.panelRows, m-i)
@@ -148,4 +176,21 @@ func (t *table) panels(p *panels, dst []float32, ldd int, x []float32, ldx, m in
 		}
 		g, c = g+1, c+GroupRows
 	}
+}
+
+// panelsAhead is panels for few rows and whole blocks of panels; it reports
+// whether it has done it.
+func (t *table) panelsAhead(p *panels, dst []float32, ldd int, x []float32, ldx, m, adds int) bool {
+	kernels, n := t.aheadF32, t.blockGroups*GroupRows
+	if p.dt == dtype.F16 {
+		kernels = t.aheadF16
+	}
+	if m > len(kernels) || p.cols%n != 0 || len(p.ahead) < p.cols*p.steps*p.dt.BlockBytes() {
+		return false
+	}
+	for c := 0; c < p.cols; c += n {
+		kernels[m-1](&dst[c], ldd*4, &x[0], ldx*4, &p.data[c/GroupRows*p.group], p.step, p.group, p.steps, adds, GroupRows,
+			&p.ahead[c*p.steps*p.dt.BlockBytes()])
+	}
+	return true
 }

@@ -6,94 +6,9 @@ import (
 	"github.com/ledge-run/ledge/graph/dtype"
 )
 
-// PageLen is the number of positions in a page of the cache.
-const PageLen = 64
-
 // SplitLen is the number of positions that attention takes at once; splits begin
 // at multiples of it.
 const SplitLen = 256
-
-// KV describes what a page of the cache holds for one layer: for PageLen
-// positions and Heads key-value heads, the keys as [head][position/16][KDim][16]
-// and the values as [head][position][VStride], in elements of Type, which is
-// dtype.F16 or dtype.F32.
-type KV struct {
-	Heads, KDim, VDim int
-	Type              dtype.DType
-}
-
-// VStride is VDim rounded up to a multiple of 16; what lies between is zero.
-func (kv *KV) VStride() int { return roundUp(kv.VDim, 16) }
-
-// KPageBytes is the size of a page's keys.
-func (kv *KV) KPageBytes() int { return kv.Heads * PageLen * kv.KDim * kv.Type.BlockBytes() }
-
-// VPageBytes is the size of a page's values.
-func (kv *KV) VPageBytes() int { return kv.Heads * PageLen * kv.VStride() * kv.Type.BlockBytes() }
-
-// Pages says where the pages of a sequence lie: the keys and values of positions
-// [i*PageLen, (i+1)*PageLen) are at Data[Index[i]*Stride+K] and Data[Index[i]*Stride+V].
-// A page that no row of a call may see is not looked at.
-type Pages struct {
-	Data   []byte
-	Index  []int32
-	Stride int
-	K, V   int
-}
-
-func (p *Pages) keys(i int) []byte   { return p.Data[int(p.Index[i])*p.Stride+p.K:] }
-func (p *Pages) values(i int) []byte { return p.Data[int(p.Index[i])*p.Stride+p.V:] }
-
-// check panics if a page's slices are too short for what is written to them.
-func (kv *KV) check(keys, values []byte) {
-	_ = keys[kv.KPageBytes()-1]
-	_ = values[kv.VPageBytes()-1]
-}
-
-// StoreKV writes key and value, the rows [Heads][KDim] and [Heads][VDim] of one
-// position, to place slot (0 to PageLen-1) of the page with those keys and values.
-func (k *Kernels) StoreKV(kv *KV, keys, values []byte, slot int, key, value []float32) {
-	if kv.Heads == 0 {
-		return
-	}
-	kv.check(keys, values)
-	size, vs := kv.Type.BlockBytes(), kv.VStride()
-	for h := range kv.Heads {
-		src := key[h*kv.KDim : (h+1)*kv.KDim]
-		at := ((h*PageLen+slot&^15)*kv.KDim + slot&15) * size
-		out := keys[at : at+(kv.KDim-1)*16*size+size]
-		k.scatter(out, src, size)
-
-		src = value[h*kv.VDim : (h+1)*kv.VDim]
-		out = values[(h*PageLen+slot)*vs*size:][:vs*size]
-		if size == 2 {
-			k.F32ToF16(out, src)
-		} else {
-			for i, v := range src {
-				putF32(out[4*i:], v)
-			}
-		}
-		clear(out[kv.VDim*size:])
-	}
-}
-
-// scatter stores src in elements of size bytes, 16 elements apart.
-func (k *Kernels) scatter(dst []byte, src []float32, size int) {
-	if size == 4 {
-		for i, v := range src {
-			putF32(dst[64*i:], v)
-		}
-		return
-	}
-	i := 0
-	if k.asm != nil && len(src) >= 8 {
-		i = len(src) &^ 7
-		k.asm.scatterF16(&dst[0], &src[0], i/8)
-	}
-	for ; i < len(src); i++ {
-		putHalf(dst[32*i:], halfOf(src[i]))
-	}
-}
 
 // Attention are the parameters of an attention layer.
 type Attention struct {
@@ -136,85 +51,96 @@ func (a *Attention) Splits(pos int) (s0, s1 int) {
 // and the sum of the weights, exp(score - maximum).
 func (a *Attention) PartialLen() int { return a.VStride() + 16 }
 
-// AttendScratch is the number of float32 that AttendSplit needs for m rows.
-func (a *Attention) AttendScratch(m int) int { return m * a.Group * (a.KDim + SplitLen) }
+// AttendScratch is the number of float32 that AttendSplit needs for m rows and a
+// number of key-value heads at once.
+func (a *Attention) AttendScratch(m, heads int) int {
+	n := heads * m * a.Group * (a.KDim + SplitLen)
+	if a.Type == dtype.Q8_0 {
+		n += PageLen * max(a.KDim, a.VStride())
+	}
+	return n
+}
 
-// AttendSplit computes the partial results of len(pos) rows of queries for one
-// key-value head and one split. Row i is at position pos[i], its queries
-// [Heads*Group][KDim] begin at q[i*ldq]. The partial of row i and head
-// head*Group+g goes to dst[(i*Group+g)*ldp]; ldp is at least PartialLen.
-func (k *Kernels) AttendSplit(dst []float32, ldp int, q []float32, ldq int, a *Attention, pages *Pages, head, split int, pos []int32, scratch []float32) {
-	rows, size, vs := len(pos)*a.Group, a.Type.BlockBytes(), a.VStride()
+// A splitCall is a call of AttendSplit.
+type splitCall struct {
+	*Kernels
+	*Attention
+	pages        *Pages
+	head0, head1 int
+	base         int
+	dst          []float32
+	ldp, ldh     int
+	rows         int // of queries, for each key-value head
+	scores       []float32
+	wide         []float32 // a page's keys or values, widened
+	ahead        bool      // few rows: memory limits, so prefetch what comes next
+	first        int       // first position that is seen, relative to base
+	last         int       // last page that is seen
+}
+
+// AttendSplit computes the partial results of len(pos) rows of queries for heads
+// key-value heads from head on and for one split. Row i is at position pos[i], its
+// queries [Heads*Group][KDim] begin at q[i*ldq]. The partial of row i and query head
+// (head+h)*Group+g goes to dst[h*ldh+(i*Group+g)*ldp]; ldp is at least PartialLen.
+//
+// Heads at once read the cache's pages as they lie in memory, which is faster for
+// few rows.
+func (k *Kernels) AttendSplit(dst []float32, ldp, ldh int, q []float32, ldq int, a *Attention, pages *Pages, head, heads, split int, pos []int32, scratch []float32) {
+	rows := len(pos) * a.Group
 	if rows == 0 {
 		return
 	}
-	base := split * SplitLen
-	queries, scores := scratch[:rows*a.KDim], scratch[rows*a.KDim:rows*(a.KDim+SplitLen)]
+	n := heads * rows
+	c := splitCall{Kernels: k, Attention: a, pages: pages, head0: head, head1: head + heads, base: split * SplitLen,
+		dst: dst, ldp: ldp, ldh: ldh, rows: rows, scores: scratch[n*a.KDim : n*(a.KDim+SplitLen)],
+		wide: scratch[n*(a.KDim+SplitLen):], ahead: rows <= k.aheadRows()}
+	queries, vs := scratch[:n*a.KDim], a.VStride()
 
 	// What the rows see of the split: all of them together, and what all share.
 	anyLo, anyHi, allLo, allHi := SplitLen, 0, 0, SplitLen
 	for i, p := range pos {
-		lo, hi := a.inSplit(int(p), base)
-		for g := range a.Group {
-			part := dst[(i*a.Group+g)*ldp:][:a.PartialLen()]
-			clear(part)
-			part[vs] = float32(math.Inf(-1))
-		}
+		lo, hi := a.inSplit(int(p), c.base)
 		allLo, allHi = max(allLo, lo), min(allHi, hi)
 		if lo < hi {
 			anyLo, anyHi = min(anyLo, lo), max(anyHi, hi)
 		}
-		at := i*ldq + head*a.Group*a.KDim
-		k.Scale(queries[i*a.Group*a.KDim:(i+1)*a.Group*a.KDim], q[at:at+a.Group*a.KDim], a.Scale)
+		for h := range heads {
+			for g := range a.Group {
+				part := dst[h*ldh+(i*a.Group+g)*ldp:][:a.PartialLen()]
+				clear(part)
+				part[vs] = float32(math.Inf(-1))
+			}
+			at := i*ldq + (head+h)*a.Group*a.KDim
+			k.Scale(queries[(h*rows+i*a.Group)*a.KDim:][:a.Group*a.KDim], q[at:at+a.Group*a.KDim], a.Scale)
+		}
 	}
 	if anyLo >= anyHi {
 		return
 	}
-	for p := anyLo &^ 15; p < anyHi; {
-		end := min(p&^(PageLen-1)+PageLen, roundUp(anyHi, 16))
-		panel := a.KDim * 16 * size
-		keys := pages.keys((base + p) / PageLen)[(head*PageLen+p%PageLen)*a.KDim*size:]
-		panels{dt: a.Type, data: keys[:(end-p)/16*panel], step: 16 * size, group: panel, cols: end - p, steps: a.KDim}.
-			product(k, scores[p:], SplitLen, queries, a.KDim, rows, false)
-		p = end
-	}
+	c.first, c.last = anyLo, (c.base+anyHi-1)/PageLen
+	c.score(queries, anyLo&^15, roundUp(anyHi, 16))
 	for i, p := range pos {
-		lo, hi := a.inSplit(int(p), base)
-		if lo >= hi {
-			continue
-		}
-		for g := range a.Group {
-			r := i*a.Group + g
-			s := scores[r*SplitLen:][:SplitLen]
-			from := lo &^ 15
-			for j := from; j < lo; j++ {
-				s[j] = float32(math.Inf(-1))
-			}
-			if a.SoftCap > 0 {
-				k.SoftCap(s[lo:hi], s[lo:hi], a.SoftCap)
-			}
-			part := dst[r*ldp:]
-			part[vs] = k.Max(s[from:hi])
-			part[vs+1] = k.expSum(s[from:hi], s[from:hi], part[vs])
+		if lo, hi := a.inSplit(int(p), c.base); lo < hi {
+			c.soften(i, lo, hi)
 		}
 	}
 	if allLo >= allHi { // nothing shared: row by row
 		for i, p := range pos {
-			lo, hi := a.inSplit(int(p), base)
-			k.weigh(dst, ldp, a, pages, head, base, i*a.Group, a.Group, scores, lo, hi)
+			lo, hi := a.inSplit(int(p), c.base)
+			c.weigh(i*a.Group, a.Group, lo, hi)
 		}
 		return
 	}
 	// A row's sum runs over its positions in order: first those before the shared
 	// ones, then the shared ones for all rows at once, then the rest.
 	for i, p := range pos {
-		lo, _ := a.inSplit(int(p), base)
-		k.weigh(dst, ldp, a, pages, head, base, i*a.Group, a.Group, scores, lo, allLo)
+		lo, _ := a.inSplit(int(p), c.base)
+		c.weigh(i*a.Group, a.Group, lo, allLo)
 	}
-	k.weigh(dst, ldp, a, pages, head, base, 0, rows, scores, allLo, allHi)
+	c.weigh(0, rows, allLo, allHi)
 	for i, p := range pos {
-		_, hi := a.inSplit(int(p), base)
-		k.weigh(dst, ldp, a, pages, head, base, i*a.Group, a.Group, scores, allHi, hi)
+		_, hi := a.inSplit(int(p), c.base)
+		c.weigh(i*a.Group, a.Group, allHi, hi)
 	}
 }
 
@@ -229,46 +155,146 @@ func (a *Attention) inSplit(pos, base int) (lo, hi int) {
 	return lo, hi
 }
 
-// weigh adds the values of positions [lo, hi) of a split, times the rows'
-// weights, to the partials of n rows from row r on.
-func (k *Kernels) weigh(dst []float32, ldp int, a *Attention, pages *Pages, head, base, r, n int, weights []float32, lo, hi int) {
-	size, vs := a.Type.BlockBytes(), a.VStride()
+// score computes the scores of positions [lo, hi) of the split, multiples of 16.
+func (c *splitCall) score(queries []float32, lo, hi int) {
+	panel, wide := c.kPanelBytes(), 16*c.KDim
 	for lo < hi {
-		end := min(hi, lo&^(PageLen-1)+PageLen)
-		values := pages.values((base + lo) / PageLen)[(head*PageLen+lo%PageLen)*vs*size:]
-		panels{dt: a.Type, data: values[:(end-lo)*vs*size], step: vs * size, group: 16 * size, cols: vs, steps: end - lo}.
-			product(k, dst[r*ldp:], ldp, weights[r*SplitLen+lo:], SplitLen, n, true)
+		end := min(lo&^(PageLen-1)+PageLen, hi)
+		page, n := (c.base+lo)/PageLen, (end-lo)/16
+		for h := c.head0; h < c.head1; h++ {
+			keys := c.pages.keys(page)[h*c.kHeadBytes()+lo%PageLen/16*panel:][:n*panel]
+			p := panels{dt: c.Type, data: keys, cols: end - lo, steps: c.KDim}
+			if c.Type == dtype.Q8_0 {
+				c.prefetch(c.afterKeys(page, h), len(keys))
+				c.widenKeys(c.wide, &c.KV, keys, n)
+				p.dt, p.data = dtype.F32, bytesOf(c.wide[:n*wide])
+			} else {
+				p.ahead = c.afterKeys(page, h)
+			}
+			p.step = 16 * p.dt.BlockBytes()
+			p.group = c.KDim * p.step
+			at := (h - c.head0) * c.rows
+			p.product(c.Kernels, c.scores[at*SplitLen+lo:], SplitLen, queries[at*c.KDim:], c.KDim, c.rows, false)
+		}
 		lo = end
 	}
 }
 
+// soften makes row i's scores in [lo, hi) weights.
+func (c *splitCall) soften(i, lo, hi int) {
+	vs := c.VStride()
+	for h := range c.head1 - c.head0 {
+		for g := range c.Group {
+			r := i*c.Group + g
+			s := c.scores[(h*c.rows+r)*SplitLen:][:SplitLen]
+			from := lo &^ 15
+			for j := from; j < lo; j++ {
+				s[j] = float32(math.Inf(-1))
+			}
+			if c.Attention.SoftCap > 0 {
+				c.Kernels.SoftCap(s[lo:hi], s[lo:hi], c.Attention.SoftCap)
+			}
+			part := c.dst[h*c.ldh+r*c.ldp:]
+			part[vs] = c.Max(s[from:hi])
+			part[vs+1] = c.expSum(s[from:hi], s[from:hi], part[vs])
+		}
+	}
+}
+
+// weigh adds the values of positions [lo, hi) of the split, times the rows'
+// weights, to the partials of n rows from row r on.
+func (c *splitCall) weigh(r, n, lo, hi int) {
+	vs := c.VStride()
+	for lo < hi {
+		end := min(hi, lo&^(PageLen-1)+PageLen)
+		page, slot := (c.base+lo)/PageLen, lo%PageLen
+		for h := c.head0; h < c.head1; h++ {
+			head := c.pages.values(page)[h*c.vHeadBytes():][:c.vHeadBytes()]
+			p := panels{dt: c.Type, cols: vs, steps: end - lo}
+			if c.Type == dtype.Q8_0 {
+				c.prefetch(c.afterValues(page, h, end), (end-lo)*vs)
+				c.widenValues(c.wide, &c.KV, head, slot, end-lo)
+				p.dt, p.data = dtype.F32, bytesOf(c.wide[:(end-lo)*vs])
+			} else {
+				p.data, p.ahead = head[slot*c.vRowBytes():], c.afterValues(page, h, end)
+			}
+			p.group = 16 * p.dt.BlockBytes()
+			p.step = vs / 16 * p.group
+			at := h - c.head0
+			p.product(c.Kernels, c.dst[at*c.ldh+r*c.ldp:], c.ldp, c.scores[(at*c.rows+r)*SplitLen+lo:], SplitLen, n, true)
+		}
+		lo = end
+	}
+}
+
+// aheadRows is the most rows for which products prefetch.
+func (k *Kernels) aheadRows() int {
+	if k.asm == nil {
+		return 0
+	}
+	return len(k.asm.aheadF16)
+}
+
+// prefetch asks for the first n bytes of what is read next.
+func (c *splitCall) prefetch(next []byte, n int) { c.Prefetch(next[:min(n, len(next))]) }
+
+// afterKeys is what is read after the keys of a head and page; nil if it is not
+// worth knowing.
+func (c *splitCall) afterKeys(page, head int) []byte {
+	switch {
+	case !c.ahead:
+		return nil
+	case head+1 < c.head1:
+		return c.pages.keys(page)[(head+1)*c.kHeadBytes():]
+	case page < c.last:
+		return c.pages.keys(page + 1)[c.head0*c.kHeadBytes():]
+	}
+	return c.pages.values((c.base + c.first) / PageLen)[c.head0*c.vHeadBytes():]
+}
+
+// afterValues is what is read after the values of a head and page.
+func (c *splitCall) afterValues(page, head, end int) []byte {
+	switch {
+	case !c.ahead:
+		return nil
+	case head+1 < c.head1:
+		return c.pages.values(page)[(head+1)*c.vHeadBytes():]
+	case page < c.last:
+		return c.pages.values(page + 1)[c.head0*c.vHeadBytes():]
+	case end == SplitLen && c.base+SplitLen < c.Len: // the next split, if it is ours
+		return c.pages.keys(page + 1)[c.head0*c.kHeadBytes():]
+	}
+	return nil
+}
+
 // MergePartials writes the result of one row and head to dst, VDim values, from
 // the partials of its splits in order: n of them, partial i at parts[i*ldp]. A row
-// that sees nothing gives zeros.
-func (k *Kernels) MergePartials(dst []float32, a *Attention, parts []float32, ldp, n int) {
+// that sees nothing gives zeros. scratch has n float32.
+func (k *Kernels) MergePartials(dst []float32, a *Attention, parts []float32, ldp, n int, scratch []float32) {
 	vs := a.VStride()
 	dst = dst[:a.VDim]
-	clear(dst)
 	top := float32(math.Inf(-1))
 	for i := range n {
 		// NaN, once met, stays.
-		if m := parts[i*ldp+vs]; m > top || m != m {
+		m := parts[i*ldp+vs]
+		if m > top || m != m {
 			top = m
 		}
+		scratch[i] = m
 	}
+	if math.IsInf(float64(top), -1) {
+		clear(dst)
+		return
+	}
+	w := scratch[:n]
+	k.expSum(w, w, top)
 	var total float32
-	for i := range n {
-		part := parts[i*ldp:]
-		if part[vs+1] == 0 {
-			continue
-		}
-		w := float32(math.Exp(float64(part[vs] - top)))
-		total += float32(w * part[vs+1])
-		k.addScaled(dst, part[:a.VDim], w)
+	for i, v := range w {
+		total += float32(v * parts[i*ldp+vs+1])
 	}
-	if total != 0 {
-		k.Scale(dst, dst, 1/total)
-	}
+	panels{dt: dtype.F32, data: bytesOf(parts[:(n-1)*ldp+vs]), step: 4 * ldp, group: 64, cols: a.VDim, steps: n}.
+		product(k, dst, a.VDim, w, n, 1, false)
+	k.Scale(dst, dst, 1/total)
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }

@@ -131,11 +131,11 @@ func agree(t *testing.T, a, b *Kernels) {
 			both(fmt.Sprintf("%s of %d", name, n), n, f)
 		}
 	}
-	for _, typ := range []dtype.DType{dtype.F16, dtype.F32} {
+	for _, typ := range []dtype.DType{dtype.F16, dtype.F32, dtype.Q8_0} {
 		c := newCache(a, Attention{KV: KV{1, 72, 40, typ}, Group: 3, Len: 300, Scale: 0.1, SoftCap: 20}, 3)
 		q := randoms(newRand(9), 5*3*72)
 		both(fmt.Sprintf("attention over %v", typ), 5*3*40, func(k *Kernels, dst []float32) {
-			copy(dst, c.run(t, k, q, []int32{200, 255, 256, 298, 299}))
+			copy(dst, c.run(t, k, q, []int32{200, 255, 256, 298, 299}, 1))
 		})
 	}
 }

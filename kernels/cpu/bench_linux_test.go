@@ -137,11 +137,11 @@ func BenchmarkAttend(b *testing.B) {
 			for i := range pos {
 				pos[i] = int32(a.Len - rows + i)
 			}
-			parts, scratch := make([]float32, rows*a.Group*a.PartialLen()), make([]float32, a.AttendScratch(rows))
+			parts, scratch := make([]float32, rows*a.Group*a.PartialLen()), make([]float32, a.AttendScratch(rows, 1))
 			var took []time.Duration
 			for b.Loop() {
 				t := time.Now()
-				k.AttendSplit(parts, a.PartialLen(), q, a.Group*a.KDim, &a, &c.pages, 0, 0, pos, scratch)
+				k.AttendSplit(parts, a.PartialLen(), 0, q, a.Group*a.KDim, &a, &c.pages, 0, 1, 0, pos, scratch)
 				took = append(took, time.Since(t))
 			}
 			b.ReportMetric(4*float64(rows*a.Group*a.Len*a.KDim)/quick(took)/1e9, "GFLOPS")

@@ -71,13 +71,13 @@ func TestReadsInBounds(t *testing.T) {
 				k.RoPE(d, n, x[n-n/2:], y[n-n/2:], style)
 			}
 		}
-		for _, typ := range []dtype.DType{dtype.F16, dtype.F32} {
+		for _, typ := range []dtype.DType{dtype.F16, dtype.F32, dtype.Q8_0} {
 			c := newCache(k, Attention{KV: KV{2, 40, 24, typ}, Group: 3, Len: 64, Scale: 0.1}, 1)
 			c.pages.Index[0] = 0
 			data := beforeFence(t, c.pages.Stride)
 			copy(data, c.pages.Data)
 			c.pages.Data = data
-			c.run(t, k, floatsBeforeFence(t, randoms(newRand(1), 4*6*40)), []int32{60, 61, 62, 63})
+			c.run(t, k, floatsBeforeFence(t, randoms(newRand(1), 4*6*40)), []int32{60, 61, 62, 63}, 2)
 		}
 	})
 }

@@ -108,6 +108,7 @@ type panels struct {
 	group int
 	cols  int
 	steps int
+	ahead []byte // what will be read next, if anything: worth prefetching
 }
 
 // product computes dst[i,c] = sum over s of x[i,s] * p[s,c] for m rows, or adds

@@ -177,21 +177,22 @@ func (c *checker) rows() {
 
 func (c *checker) attention() {
 	a := Attention{KV: KV{Heads: 1, KDim: 24, VDim: 24, Type: dtype.F16}, Group: 3, Scale: 0.2, Len: 70}
-	for _, t := range []dtype.DType{dtype.F16, dtype.F32} {
+	for _, t := range []dtype.DType{dtype.F16, dtype.F32, dtype.Q8_0} {
 		a.Type = t
+		store := make([]byte, a.StoreScratch())
 		kb, vb := a.KPageBytes(), a.VPageBytes()
 		pages := Pages{Data: make([]byte, 2*(kb+vb)), Index: []int32{1, 0}, Stride: kb + vb, V: kb}
 		q, row := c.floats(2*a.Group*a.KDim), c.floats(a.Len*a.KDim)
-		scratch, parts := make([]float32, a.AttendScratch(2)), make([]float32, 2*a.Group*a.PartialLen())
+		scratch, parts := make([]float32, a.AttendScratch(2, 1)), make([]float32, 2*a.Group*a.PartialLen())
 		c.compare("attention", 2*a.Group*a.VDim, func(k *Kernels, dst []float32) {
 			for p := range a.Len {
 				page := pages.Data[int(pages.Index[p/PageLen])*pages.Stride:]
-				k.StoreKV(&a.KV, page[:kb], page[kb:kb+vb], p%PageLen, row[p*a.KDim:], row[p*a.KDim:])
+				k.StoreKV(&a.KV, page[:kb], page[kb:kb+vb], p%PageLen, row[p*a.KDim:], row[p*a.KDim:], store)
 			}
 			ldp := a.PartialLen()
-			k.AttendSplit(parts, ldp, q, a.Group*a.KDim, &a, &pages, 0, 0, []int32{68, 69}, scratch)
+			k.AttendSplit(parts, ldp, 0, q, a.Group*a.KDim, &a, &pages, 0, 1, 0, []int32{68, 69}, scratch)
 			for i := range 2 * a.Group {
-				k.MergePartials(dst[i*a.VDim:(i+1)*a.VDim], &a, parts[i*ldp:], ldp, 1)
+				k.MergePartials(dst[i*a.VDim:(i+1)*a.VDim], &a, parts[i*ldp:], ldp, 1, scratch)
 			}
 		})
 	}

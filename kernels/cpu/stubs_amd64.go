@@ -227,6 +227,21 @@ func avx2PanelF323x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, 
 //go:noescape
 func avx2PanelF324x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
 
+// avx2PanelF321x2 multiplies 1 rows with 2 panels of F32.
+//
+//go:noescape
+func avx2PanelF321x2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx2PanelF322x2 multiplies 2 rows with 2 panels of F32.
+//
+//go:noescape
+func avx2PanelF322x2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx2PanelF323x2 multiplies 3 rows with 2 panels of F32.
+//
+//go:noescape
+func avx2PanelF323x2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
 // avx2PanelF161x4 multiplies 1 rows with 4 panels of F16.
 //
 //go:noescape
@@ -252,6 +267,21 @@ func avx2PanelF163x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, 
 //go:noescape
 func avx2PanelF164x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
 
+// avx2PanelF161x2 multiplies 1 rows with 2 panels of F16.
+//
+//go:noescape
+func avx2PanelF161x2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx2PanelF162x2 multiplies 2 rows with 2 panels of F16.
+//
+//go:noescape
+func avx2PanelF162x2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx2PanelF163x2 multiplies 3 rows with 2 panels of F16.
+//
+//go:noescape
+func avx2PanelF163x2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
 // avx2PanelBF161x4 multiplies 1 rows with 4 panels of BF16.
 //
 //go:noescape
@@ -276,6 +306,73 @@ func avx2PanelBF163x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step,
 //
 //go:noescape
 func avx2PanelBF164x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx2PanelBF161x2 multiplies 1 rows with 2 panels of BF16.
+//
+//go:noescape
+func avx2PanelBF161x2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx2PanelBF162x2 multiplies 2 rows with 2 panels of BF16.
+//
+//go:noescape
+func avx2PanelBF162x2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx2PanelBF163x2 multiplies 3 rows with 2 panels of BF16.
+//
+//go:noescape
+func avx2PanelBF163x2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx2PanelF321x2Ahead multiplies 1 rows with 2 panels of F32.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx2PanelF321x2Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx2PanelF322x2Ahead multiplies 2 rows with 2 panels of F32.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx2PanelF322x2Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx2PanelF323x2Ahead multiplies 3 rows with 2 panels of F32.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx2PanelF323x2Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx2PanelF161x2Ahead multiplies 1 rows with 2 panels of F16.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx2PanelF161x2Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx2PanelF162x2Ahead multiplies 2 rows with 2 panels of F16.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx2PanelF162x2Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx2PanelF163x2Ahead multiplies 3 rows with 2 panels of F16.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx2PanelF163x2Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx2WidenKeys writes panels of 16 keys in Q8_0, each of dim times 16 int8 and then the
+// scales of each 32 of dim, as float32.
+//
+//go:noescape
+func avx2WidenKeys(dst *float32, src *byte, dim, panels int)
+
+// avx2WidenValues writes n values in Q8_0, each of so many times 16 int8, as float32.
+//
+//go:noescape
+func avx2WidenValues(dst *float32, rows, scales *byte, sixteens, n int)
+
+// avx2Prefetch asks for cache lines.
+//
+//go:noescape
+func avx2Prefetch(p *byte, lines int)
 
 // avx2Add computes a + b.
 //
@@ -432,25 +529,34 @@ var avx2TwoGroups = []tileFunc{
 var avx2Table = table{
 	tileRows: []int{1, 2, 4},
 	tiles:    avx2Tiles, twoGroups: avx2TwoGroups, twoRows: 1,
-	panelRows:  []int{1, 2, 3, 4},
-	panelF32:   []panelFunc{avx2PanelF321x1, avx2PanelF322x1, avx2PanelF323x1, avx2PanelF324x1},
-	wideF32:    avx2PanelF321x4,
-	panelF16:   []panelFunc{avx2PanelF161x1, avx2PanelF162x1, avx2PanelF163x1, avx2PanelF164x1},
-	wideF16:    avx2PanelF161x4,
-	panelBF16:  []panelFunc{avx2PanelBF161x1, avx2PanelBF162x1, avx2PanelBF163x1, avx2PanelBF164x1},
-	wideBF16:   avx2PanelBF161x4,
-	scaleRow:   avx2ScaleRow,
-	shiftScale: avx2ShiftScale,
-	addScaled:  avx2AddScaled,
-	add:        avx2Add,
-	mul:        avx2Mul,
-	ropePairs:  avx2RopePairs,
-	ropeHalves: avx2RopeHalves,
-	sum:        avx2Sum,
-	sumSquares: avx2SumSquares,
-	expSum:     avx2ExpSum,
-	max:        avx2Max,
-	softCap:    avx2SoftCap,
+	panelRows:   []int{1, 2, 3, 4},
+	panelF32:    []panelFunc{avx2PanelF321x1, avx2PanelF322x1, avx2PanelF323x1, avx2PanelF324x1},
+	wideF32:     avx2PanelF321x4,
+	blockF32:    []panelFunc{avx2PanelF321x2, avx2PanelF322x2, avx2PanelF323x2},
+	panelF16:    []panelFunc{avx2PanelF161x1, avx2PanelF162x1, avx2PanelF163x1, avx2PanelF164x1},
+	wideF16:     avx2PanelF161x4,
+	blockF16:    []panelFunc{avx2PanelF161x2, avx2PanelF162x2, avx2PanelF163x2},
+	panelBF16:   []panelFunc{avx2PanelBF161x1, avx2PanelBF162x1, avx2PanelBF163x1, avx2PanelBF164x1},
+	wideBF16:    avx2PanelBF161x4,
+	blockBF16:   []panelFunc{avx2PanelBF161x2, avx2PanelBF162x2, avx2PanelBF163x2},
+	blockGroups: 2,
+	aheadF32:    []aheadFunc{avx2PanelF321x2Ahead, avx2PanelF322x2Ahead, avx2PanelF323x2Ahead},
+	aheadF16:    []aheadFunc{avx2PanelF161x2Ahead, avx2PanelF162x2Ahead, avx2PanelF163x2Ahead},
+	scaleRow:    avx2ScaleRow,
+	shiftScale:  avx2ShiftScale,
+	addScaled:   avx2AddScaled,
+	add:         avx2Add,
+	mul:         avx2Mul,
+	ropePairs:   avx2RopePairs,
+	ropeHalves:  avx2RopeHalves,
+	sum:         avx2Sum,
+	sumSquares:  avx2SumSquares,
+	expSum:      avx2ExpSum,
+	max:         avx2Max,
+	softCap:     avx2SoftCap,
+	widenKeys:   avx2WidenKeys,
+	widenValues: avx2WidenValues,
+	prefetch:    avx2Prefetch,
 	unary: [numUnary]unaryFunc{
 		opExp:     avx2Exp,
 		opSiLU:    avx2SiLU,
@@ -1062,6 +1168,31 @@ func avx512PanelF324x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step
 //go:noescape
 func avx512PanelF328x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
 
+// avx512PanelF322x4 multiplies 2 rows with 4 panels of F32.
+//
+//go:noescape
+func avx512PanelF322x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelF323x4 multiplies 3 rows with 4 panels of F32.
+//
+//go:noescape
+func avx512PanelF323x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelF324x4 multiplies 4 rows with 4 panels of F32.
+//
+//go:noescape
+func avx512PanelF324x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelF325x4 multiplies 5 rows with 4 panels of F32.
+//
+//go:noescape
+func avx512PanelF325x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelF326x4 multiplies 6 rows with 4 panels of F32.
+//
+//go:noescape
+func avx512PanelF326x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
 // avx512PanelF161x4 multiplies 1 rows with 4 panels of F16.
 //
 //go:noescape
@@ -1092,6 +1223,31 @@ func avx512PanelF164x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step
 //go:noescape
 func avx512PanelF168x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
 
+// avx512PanelF162x4 multiplies 2 rows with 4 panels of F16.
+//
+//go:noescape
+func avx512PanelF162x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelF163x4 multiplies 3 rows with 4 panels of F16.
+//
+//go:noescape
+func avx512PanelF163x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelF164x4 multiplies 4 rows with 4 panels of F16.
+//
+//go:noescape
+func avx512PanelF164x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelF165x4 multiplies 5 rows with 4 panels of F16.
+//
+//go:noescape
+func avx512PanelF165x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelF166x4 multiplies 6 rows with 4 panels of F16.
+//
+//go:noescape
+func avx512PanelF166x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
 // avx512PanelBF161x4 multiplies 1 rows with 4 panels of BF16.
 //
 //go:noescape
@@ -1121,6 +1277,119 @@ func avx512PanelBF164x1(dst *float32, ldd int, x *float32, ldx int, w *byte, ste
 //
 //go:noescape
 func avx512PanelBF168x1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelBF162x4 multiplies 2 rows with 4 panels of BF16.
+//
+//go:noescape
+func avx512PanelBF162x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelBF163x4 multiplies 3 rows with 4 panels of BF16.
+//
+//go:noescape
+func avx512PanelBF163x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelBF164x4 multiplies 4 rows with 4 panels of BF16.
+//
+//go:noescape
+func avx512PanelBF164x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelBF165x4 multiplies 5 rows with 4 panels of BF16.
+//
+//go:noescape
+func avx512PanelBF165x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelBF166x4 multiplies 6 rows with 4 panels of BF16.
+//
+//go:noescape
+func avx512PanelBF166x4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int)
+
+// avx512PanelF321x4Ahead multiplies 1 rows with 4 panels of F32.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF321x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF322x4Ahead multiplies 2 rows with 4 panels of F32.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF322x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF323x4Ahead multiplies 3 rows with 4 panels of F32.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF323x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF324x4Ahead multiplies 4 rows with 4 panels of F32.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF324x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF325x4Ahead multiplies 5 rows with 4 panels of F32.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF325x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF326x4Ahead multiplies 6 rows with 4 panels of F32.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF326x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF161x4Ahead multiplies 1 rows with 4 panels of F16.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF161x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF162x4Ahead multiplies 2 rows with 4 panels of F16.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF162x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF163x4Ahead multiplies 3 rows with 4 panels of F16.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF163x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF164x4Ahead multiplies 4 rows with 4 panels of F16.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF164x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF165x4Ahead multiplies 5 rows with 4 panels of F16.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF165x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512PanelF166x4Ahead multiplies 6 rows with 4 panels of F16.
+// Meanwhile it prefetches as much from ahead on as it reads.
+//
+//go:noescape
+func avx512PanelF166x4Ahead(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
+
+// avx512WidenKeys writes panels of 16 keys in Q8_0, each of dim times 16 int8 and then the
+// scales of each 32 of dim, as float32.
+//
+//go:noescape
+func avx512WidenKeys(dst *float32, src *byte, dim, panels int)
+
+// avx512WidenValues writes n values in Q8_0, each of so many times 16 int8, as float32.
+//
+//go:noescape
+func avx512WidenValues(dst *float32, rows, scales *byte, sixteens, n int)
+
+// avx512Prefetch asks for cache lines.
+//
+//go:noescape
+func avx512Prefetch(p *byte, lines int)
 
 // avx512Add computes a + b.
 //
@@ -1257,25 +1526,34 @@ var avx512TwoGroups = []tileFunc{
 var avx512Table = table{
 	tileRows: []int{1, 2, 4, 8},
 	tiles:    avx512Tiles, twoGroups: avx512TwoGroups, twoRows: 4,
-	panelRows:  []int{1, 2, 3, 4, 8},
-	panelF32:   []panelFunc{avx512PanelF321x1, avx512PanelF322x1, avx512PanelF323x1, avx512PanelF324x1, avx512PanelF328x1},
-	wideF32:    avx512PanelF321x4,
-	panelF16:   []panelFunc{avx512PanelF161x1, avx512PanelF162x1, avx512PanelF163x1, avx512PanelF164x1, avx512PanelF168x1},
-	wideF16:    avx512PanelF161x4,
-	panelBF16:  []panelFunc{avx512PanelBF161x1, avx512PanelBF162x1, avx512PanelBF163x1, avx512PanelBF164x1, avx512PanelBF168x1},
-	wideBF16:   avx512PanelBF161x4,
-	scaleRow:   avx512ScaleRow,
-	shiftScale: avx512ShiftScale,
-	addScaled:  avx512AddScaled,
-	add:        avx512Add,
-	mul:        avx512Mul,
-	ropePairs:  avx512RopePairs,
-	ropeHalves: avx512RopeHalves,
-	sum:        avx512Sum,
-	sumSquares: avx512SumSquares,
-	expSum:     avx512ExpSum,
-	max:        avx512Max,
-	softCap:    avx512SoftCap,
+	panelRows:   []int{1, 2, 3, 4, 8},
+	panelF32:    []panelFunc{avx512PanelF321x1, avx512PanelF322x1, avx512PanelF323x1, avx512PanelF324x1, avx512PanelF328x1},
+	wideF32:     avx512PanelF321x4,
+	blockF32:    []panelFunc{avx512PanelF321x4, avx512PanelF322x4, avx512PanelF323x4, avx512PanelF324x4, avx512PanelF325x4, avx512PanelF326x4},
+	panelF16:    []panelFunc{avx512PanelF161x1, avx512PanelF162x1, avx512PanelF163x1, avx512PanelF164x1, avx512PanelF168x1},
+	wideF16:     avx512PanelF161x4,
+	blockF16:    []panelFunc{avx512PanelF161x4, avx512PanelF162x4, avx512PanelF163x4, avx512PanelF164x4, avx512PanelF165x4, avx512PanelF166x4},
+	panelBF16:   []panelFunc{avx512PanelBF161x1, avx512PanelBF162x1, avx512PanelBF163x1, avx512PanelBF164x1, avx512PanelBF168x1},
+	wideBF16:    avx512PanelBF161x4,
+	blockBF16:   []panelFunc{avx512PanelBF161x4, avx512PanelBF162x4, avx512PanelBF163x4, avx512PanelBF164x4, avx512PanelBF165x4, avx512PanelBF166x4},
+	blockGroups: 4,
+	aheadF32:    []aheadFunc{avx512PanelF321x4Ahead, avx512PanelF322x4Ahead, avx512PanelF323x4Ahead, avx512PanelF324x4Ahead, avx512PanelF325x4Ahead, avx512PanelF326x4Ahead},
+	aheadF16:    []aheadFunc{avx512PanelF161x4Ahead, avx512PanelF162x4Ahead, avx512PanelF163x4Ahead, avx512PanelF164x4Ahead, avx512PanelF165x4Ahead, avx512PanelF166x4Ahead},
+	scaleRow:    avx512ScaleRow,
+	shiftScale:  avx512ShiftScale,
+	addScaled:   avx512AddScaled,
+	add:         avx512Add,
+	mul:         avx512Mul,
+	ropePairs:   avx512RopePairs,
+	ropeHalves:  avx512RopeHalves,
+	sum:         avx512Sum,
+	sumSquares:  avx512SumSquares,
+	expSum:      avx512ExpSum,
+	max:         avx512Max,
+	softCap:     avx512SoftCap,
+	widenKeys:   avx512WidenKeys,
+	widenValues: avx512WidenValues,
+	prefetch:    avx512Prefetch,
 	unary: [numUnary]unaryFunc{
 		opExp:     avx512Exp,
 		opSiLU:    avx512SiLU,

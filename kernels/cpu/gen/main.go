@@ -42,6 +42,8 @@ func generate() (map[string][]byte, error) {
 		e.tiles()
 		if e.own() {
 			e.panels()
+			e.aheadPanels()
+			e.cacheKernels()
 			e.rowKernels()
 			e.elementwise()
 		}
@@ -106,8 +108,23 @@ func (e *emitter) table() {
 		}
 		p("panel%s: []panelFunc{%s},", typ, s)
 		p("wide%s: %sPanel%s1x4,", typ, e.prefix, typ)
+		s = ""
+		rows, groups := e.blockShape()
+		for r := 1; r <= rows; r++ {
+			s += fmt.Sprintf("%sPanel%s%dx%d, ", e.prefix, typ, r, groups)
+		}
+		p("block%s: []panelFunc{%s},", typ, s)
 	}
-	for _, f := range []string{"ScaleRow", "ShiftScale", "AddScaled", "Add", "Mul", "RopePairs", "RopeHalves", "Sum", "SumSquares", "ExpSum", "Max", "SoftCap"} {
+	rows, groups := e.blockShape()
+	p("blockGroups: %d,", groups)
+	for _, typ := range []string{"F32", "F16"} {
+		s := ""
+		for r := 1; r <= rows; r++ {
+			s += fmt.Sprintf("%sPanel%s%dx%dAhead, ", e.prefix, typ, r, groups)
+		}
+		p("ahead%s: []aheadFunc{%s},", typ, s)
+	}
+	for _, f := range []string{"ScaleRow", "ShiftScale", "AddScaled", "Add", "Mul", "RopePairs", "RopeHalves", "Sum", "SumSquares", "ExpSum", "Max", "SoftCap", "WidenKeys", "WidenValues", "Prefetch"} {
 		p("%s%s: %s%s,", string(f[0]|0x20), f[1:], e.prefix, f)
 	}
 	p("unary: [numUnary]unaryFunc{")

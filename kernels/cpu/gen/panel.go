@@ -7,23 +7,59 @@ import "fmt"
 type panelKernel struct {
 	typ          string // F32, F16, BF16
 	rows, groups int
+	ahead        bool // prefetches what comes next
 }
 
-func (p panelKernel) name() string { return fmt.Sprintf("Panel%s%dx%d", p.typ, p.rows, p.groups) }
+func (p panelKernel) name() string {
+	name := fmt.Sprintf("Panel%s%dx%d", p.typ, p.rows, p.groups)
+	if p.ahead {
+		name += "Ahead"
+	}
+	return name
+}
+
+// stepBytes is the size of what a kernel reads of its panels in a step.
+func (p panelKernel) stepBytes() int {
+	if p.typ == "F32" {
+		return 64 * p.groups
+	}
+	return 32 * p.groups
+}
 
 // panelShapes are the rows and groups of the panel kernels of a level.
 func (e *emitter) panelShapes() [][2]int {
+	shapes := [][2]int{{1, 4}, {1, 1}, {2, 1}, {3, 1}, {4, 1}}
 	if e.z {
-		return [][2]int{{1, 4}, {1, 1}, {2, 1}, {3, 1}, {4, 1}, {8, 1}}
+		shapes = append(shapes, [2]int{8, 1})
 	}
-	return [][2]int{{1, 4}, {1, 1}, {2, 1}, {3, 1}, {4, 1}}
+	rows, groups := e.blockShape()
+	for r := 1; r <= rows; r++ {
+		if r > 1 || groups != 4 {
+			shapes = append(shapes, [2]int{r, groups})
+		}
+	}
+	return shapes
+}
+
+// blockShape is the most rows, and the groups, of the kernels of several groups:
+// as many accumulators as there are registers for. A value that is loaded and
+// converted serves all rows, one of x all groups.
+func (e *emitter) blockShape() (rows, groups int) {
+	if e.z {
+		return 6, 4
+	}
+	return 3, 2
 }
 
 const panelParams = "dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int"
 
 func (e *emitter) panel(p panelKernel) {
-	e.begin(p.name(), panelParams, "", 0, fmt.Sprintf(
-		"FN multiplies %d rows with %d panels of %s.", p.rows, p.groups, p.typ))
+	params, doc := panelParams, fmt.Sprintf("FN multiplies %d rows with %d panels of %s.", p.rows, p.groups, p.typ)
+	if p.ahead {
+		params += ", ahead *byte"
+		doc += "\nMeanwhile it prefetches as much from ahead on as it reads."
+	}
+	e.begin(p.name(), params, "", 0, doc)
 	e.pointers("dst", "DI", "x", "SI", "ldx", "R8", "w", "DX", "step", "R9", "group", "R10", "k", "CX", "add", "R13")
 	e.line("LEAQ (R8)(R8*2), R11")
 	rowAt := rowAddress("SI", "R12", "R8", "R11")
@@ -38,7 +74,11 @@ func (e *emitter) panel(p panelKernel) {
 	for i := range acc {
 		acc[i] = e.vecs(p.groups)
 	}
-	w, x := e.vec(), e.splat()
+	ws := []vec{e.vec()} // of a step, all groups' if there are registers
+	if p.rows > 1 && p.groups > 1 && e.z {
+		ws = append(ws, e.vecs(p.groups-1)...)
+	}
+	w, x := ws[0], e.splat()
 
 	// Begin at what is there, or at zero.
 	start, loop := e.newLabel("start"), e.newLabel("loop")
@@ -55,14 +95,36 @@ func (e *emitter) panel(p panelKernel) {
 		}
 	})
 	e.at(start)
+	if p.ahead {
+		e.arg("ahead", "R13")
+	}
 	e.at(loop)
-	for g := range p.groups {
-		e.plainLoad(p, groupAt[g], w)
+	if p.ahead {
+		for i := 0; i < p.stepBytes(); i += 64 {
+			e.line("PREFETCHT0 %d(R13)", i)
+		}
+		e.line("ADDQ $%d, R13", p.stepBytes())
+	}
+	broadcast := func(i int) { e.line("VBROADCASTSS (%s), %s", rowAt(i), e.operand(x, 0)) }
+	if len(ws) > 1 {
+		for g, w := range ws {
+			e.plainLoad(p, groupAt[g], w)
+		}
 		for i := range p.rows {
-			if g == 0 && (p.groups == 1 || i == 0) {
-				e.line("VBROADCASTSS (%s), %s", rowAt(i), e.operand(x, 0))
+			broadcast(i)
+			for g, w := range ws {
+				e.op("VFMADD231PS", x, w, acc[i][g])
 			}
-			e.op("VFMADD231PS", x, w, acc[i][g])
+		}
+	} else {
+		for g := range p.groups {
+			e.plainLoad(p, groupAt[g], w)
+			for i := range p.rows {
+				if g == 0 || p.rows > 1 {
+					broadcast(i)
+				}
+				e.op("VFMADD231PS", x, w, acc[i][g])
+			}
 		}
 	}
 	e.line("ADDQ $4, SI")
@@ -150,7 +212,17 @@ func (e *emitter) storeRows(rows int, acc [][]vec, tmp vec) {
 func (e *emitter) panels() {
 	for _, typ := range []string{"F32", "F16", "BF16"} {
 		for _, s := range e.panelShapes() {
-			e.panel(panelKernel{typ, s[0], s[1]})
+			e.panel(panelKernel{typ: typ, rows: s[0], groups: s[1]})
+		}
+	}
+}
+
+// aheadPanels writes the kernels of blocks that attention uses for few rows.
+func (e *emitter) aheadPanels() {
+	rows, groups := e.blockShape()
+	for _, typ := range []string{"F32", "F16"} {
+		for r := 1; r <= rows; r++ {
+			e.panel(panelKernel{typ: typ, rows: r, groups: groups, ahead: true})
 		}
 	}
 }
