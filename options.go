@@ -41,13 +41,13 @@ func WithSequences(n int) Option { return Option{func(c *config) { c.o.Sequences
 // prompt's pieces. The default, 0, is 512; less saves memory.
 func WithBatch(tokens int) Option { return Option{func(c *config) { c.o.Batch = tokens }} }
 
-// WithCacheType sets how keys and values are stored: "f16", the default, or
-// "f32".
+// WithCacheType sets how keys and values are stored: "f16", the default,
+// "q8_0", which takes about half the memory, or "f32".
 func WithCacheType(name string) Option {
 	return Option{func(c *config) {
 		d, err := dtype.Parse(name)
 		if err != nil {
-			c.err = fmt.Errorf("cache type: %w; use f16 or f32", err)
+			c.err = fmt.Errorf("cache type: %w; use f16, q8_0 or f32", err)
 			return
 		}
 		c.o.CacheType = d

@@ -122,9 +122,17 @@ func (s StateDecl) TokenBytes() int {
 	if s.Kind == Fixed {
 		return 0
 	}
-	k, _ := s.DType.RowBytes(s.KVHeads * s.KeyDim)
-	v, _ := s.DType.RowBytes(s.KVHeads * s.ValueDim)
-	return k + v
+	return s.KVHeads * (storedBytes(s.DType, s.KeyDim) + storedBytes(s.DType, s.ValueDim))
+}
+
+// storedBytes is the size of one head's n elements. In q8_0 each head begins a
+// block, and its last block may be shorter than 32.
+func storedBytes(d dtype.DType, n int) int {
+	if d == dtype.Q8_0 {
+		return n + (n+31)/32*2
+	}
+	b, _ := d.RowBytes(n)
+	return b
 }
 
 // State returns the declaration of the named state.

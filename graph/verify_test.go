@@ -273,6 +273,7 @@ func TestTokenBytes(t *testing.T) {
 	}{
 		{graph.StateDecl{Kind: graph.Paged, KVHeads: 3, KeyDim: 64, ValueDim: 32, DType: dtype.F16}, 3 * (64 + 32) * 2},
 		{graph.StateDecl{Kind: graph.Ring, KVHeads: 2, KeyDim: 32, ValueDim: 32, Window: 5, DType: dtype.Q8_0}, 2 * 2 * 34},
+		{graph.StateDecl{Kind: graph.Paged, KVHeads: 2, KeyDim: 40, ValueDim: 7, DType: dtype.Q8_0}, 2 * (40 + 4 + 7 + 2)},
 		{graph.StateDecl{Kind: graph.Fixed, Bytes: 100}, 0},
 	} {
 		if got := c.s.TokenBytes(); got != c.want {

@@ -27,6 +27,7 @@ type executable struct {
 	scratch memory
 	steps   []step
 	inputs  []*graph.Node
+	attends []*attention
 	ropes   []*ropeTable
 	workers []*local
 	shared  shared
@@ -53,6 +54,8 @@ type local struct {
 	tile   []float32 // a product's output before its epilogue
 	row    []float32 // a row of any value
 	attend []float32 // attention's scratch
+	merge  []float32 // weights of partial results
+	store  []byte    // for quantising what the cache stores
 	parts  []float32 // attention's partial results, for tiles
 	top    []kernels.Candidate
 	spare  []kernels.Candidate
@@ -150,13 +153,13 @@ func (e *executable) Close() error {
 // compiler gathers, over all steps, how much scratch a worker needs.
 type compiler struct {
 	*executable
-	maxRow    int // elements of the longest row of any value
-	maxRows   int // rows of the largest product
-	maxCols   int // columns of the widest product's input
-	tile      int // elements of a product's output tile
-	attention []*kernels.Attention
-	hasTop    bool
-	maxVocab  int
+	maxRow   int // elements of the longest row of any value
+	maxRows  int // rows of the largest product
+	maxCols  int // columns of the widest product's input
+	tile     int // elements of a product's output tile
+	store    int // bytes that storing a row in the cache needs
+	hasTop   bool
+	maxVocab int
 }
 
 // step makes the function that computes n, or nil where there is nothing to do.
@@ -228,10 +231,10 @@ func (c *compiler) allocate() error {
 		l.acts = acts{f32: make([]float32, c.maxCols), q8: make([]byte, q8)}
 		l.tile = make([]float32, c.tile)
 		l.row = make([]float32, c.maxRow)
-		for _, a := range c.attention {
-			m := tileRows(a)
-			l.attend = grow(l.attend, a.AttendScratch(m))
+		for _, a := range c.attends {
+			l.attend = grow(l.attend, max(a.base.AttendScratch(tileRows(&a.base), 1), a.base.AttendScratch(fewRows(&a.base), a.base.Heads)))
 		}
+		l.store = make([]byte, c.store)
 	}
 	if c.hasTop {
 		c.shared.top = make([][]kernels.Candidate, c.threads)

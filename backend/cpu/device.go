@@ -155,8 +155,8 @@ func supportsState(s graph.StateDecl) error {
 	if s.Kind != graph.Paged {
 		return fmt.Errorf("state %q is %s; this device keeps paged states only", s.Name, s.Kind)
 	}
-	if s.DType != dtype.F16 && s.DType != dtype.F32 {
-		return fmt.Errorf("state %q is stored as %s; this device stores f16 or f32", s.Name, s.DType)
+	if s.DType != dtype.F16 && s.DType != dtype.F32 && s.DType != dtype.Q8_0 {
+		return fmt.Errorf("state %q is stored as %s; this device stores f16, f32 or q8_0", s.Name, s.DType)
 	}
 	return nil
 }

@@ -106,14 +106,22 @@ func (e *executable) place(l *layerState, i int) (keys, values []byte, slot int)
 
 func (e *executable) layer(name string) layerState { return e.args.State.(*state).layers[name] }
 
+// stores notes that a step writes to a state.
+func (c *compiler) stores(name string) {
+	decl, _ := c.graph.State(name)
+	kv := kvOf(decl)
+	c.store = max(c.store, kv.StoreScratch())
+}
+
 func (c *compiler) cacheWrite(n *graph.Node) (func(*pool.Worker), error) {
 	e, name := c.executable, n.Attr.(graph.StateAttr).State
+	c.stores(name)
 	return func(w *pool.Worker) {
 		k, v, l := e.value(n.In[0]), e.value(n.In[1]), e.layer(name)
 		nk, nv := l.kv.Heads*l.kv.KDim, l.kv.Heads*l.kv.VDim
 		eachRow(w, len(e.rows), func(i int) {
 			keys, values, slot := e.place(&l, i)
-			e.k.StoreKV(&l.kv, keys, values, slot, k[i*nk:(i+1)*nk], v[i*nv:(i+1)*nv])
+			e.k.StoreKV(&l.kv, keys, values, slot, k[i*nk:(i+1)*nk], v[i*nv:(i+1)*nv], e.workers[w.ID].store)
 		})
 	}, nil
 }
@@ -129,6 +137,7 @@ func (c *compiler) ropeCache(n *graph.Node) (func(*pool.Worker), error) {
 	e, wide := c.executable, p.X.Type.Shape[1].N
 	nq, nk, nv := a.Heads*decl.KeyDim, decl.KVHeads*decl.KeyDim, decl.KVHeads*decl.ValueDim
 	c.maxRow = max(c.maxRow, nk)
+	c.stores(a.State)
 	return func(w *pool.Worker) {
 		x, pos, out, l := e.value(p.X), e.ints(p.Pos), e.value(n), e.layer(a.State)
 		var qNorm, kNorm []float32
@@ -153,7 +162,7 @@ func (c *compiler) ropeCache(n *graph.Node) (func(*pool.Worker), error) {
 			key := e.workers[w.ID].row[:nk]
 			head(key, row[a.KOff:a.KOff+nk], kNorm, cos, sin)
 			keys, values, slot := e.place(&l, i)
-			e.k.StoreKV(&l.kv, keys, values, slot, key, row[a.VOff:a.VOff+nv])
+			e.k.StoreKV(&l.kv, keys, values, slot, key, row[a.VOff:a.VOff+nv], e.workers[w.ID].store)
 		})
 	}, nil
 }

@@ -36,7 +36,7 @@ func (d *device) NewState(spec backend.StateSpec) (backend.State, error) {
 		if err := supportsState(decl); err != nil {
 			return nil, fmt.Errorf("cpu: %w", err)
 		}
-		l := layerState{kv: kernels.KV{Heads: decl.KVHeads, KDim: decl.KeyDim, VDim: decl.ValueDim, Type: decl.DType}, decl: decl}
+		l := layerState{kv: kvOf(decl), decl: decl}
 		l.key = s.stride
 		l.value = l.key + roundUp(l.kv.KPageBytes(), align)
 		s.stride = l.value + roundUp(l.kv.VPageBytes(), align)
@@ -52,6 +52,11 @@ func (d *device) NewState(spec backend.StateSpec) (backend.State, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// kvOf is what the kernels see of a layer's cache.
+func kvOf(d graph.StateDecl) kernels.KV {
+	return kernels.KV{Heads: d.KVHeads, KDim: d.KeyDim, VDim: d.ValueDim, Type: d.DType}
 }
 
 func (s *state) Layout() string { return s.layout }

@@ -194,11 +194,11 @@ func (r *Reference) store(state string, k, v []float32) error {
 			return fmt.Errorf("segment %d: %d rows from %d do not fit %d pages", i, seg.Rows, seg.Start, len(seg.Pages))
 		}
 		for i := range seg.Rows {
-			key, err := stored(s.DType, k[row*nk:(row+1)*nk])
+			key, err := stored(s.DType, k[row*nk:(row+1)*nk], s.KeyDim)
 			if err != nil {
 				return err
 			}
-			value, err := stored(s.DType, v[row*nv:(row+1)*nv])
+			value, err := stored(s.DType, v[row*nv:(row+1)*nv], s.ValueDim)
 			if err != nil {
 				return err
 			}
@@ -213,17 +213,27 @@ func cellOf(state string, seg backend.Segment, pos int) cell {
 	return cell{state, seg.Pages[pos/backend.PageTokens], pos % backend.PageTokens}
 }
 
-// stored is what a cache of type t gives back for x.
-func stored(t dtype.DType, x []float32) ([]float32, error) {
-	size, err := t.RowBytes(len(x))
+// stored is what a cache of type t gives back for heads of dim values. Each head
+// begins a block; where it does not fill its last, the rest counts as zeros.
+func stored(t dtype.DType, x []float32, dim int) ([]float32, error) {
+	padded := (dim + t.BlockLen() - 1) / t.BlockLen() * t.BlockLen()
+	size, err := t.RowBytes(padded)
 	if err != nil {
 		return nil, err
 	}
-	data, y := make([]byte, size), make([]float32, len(x))
-	if err := dtype.Quantize(t, data, x); err != nil {
-		return nil, err
+	data, head := make([]byte, size), make([]float32, padded)
+	var y []float32
+	for ; len(x) > 0; x = x[dim:] {
+		copy(head, x[:dim])
+		if err := dtype.Quantize(t, data, head); err != nil {
+			return nil, err
+		}
+		if err := dtype.Dequantize(t, head, data); err != nil {
+			return nil, err
+		}
+		y = append(y, head[:dim]...)
 	}
-	return y, dtype.Dequantize(t, y, data)
+	return y, nil
 }
 
 func (r *Reference) attention(n *graph.Node, out []float32) {

@@ -55,7 +55,7 @@ func contextFlag() cli.Flag {
 }
 
 func cacheFlag() cli.Flag {
-	return &cli.StringFlag{Name: "cache-type", Usage: "`TYPE` of the stored keys and values: f16 or f32", Value: "f16", Category: catModel}
+	return &cli.StringFlag{Name: "cache-type", Usage: "`TYPE` of the stored keys and values: f16, q8_0 (about half the memory) or f32", Value: "f16", Category: catModel}
 }
 
 func jsonFlag() cli.Flag {
@@ -182,8 +182,10 @@ func cacheType(c *cli.Context) (dtype.DType, error) {
 		return dtype.F16, nil
 	case "f32":
 		return dtype.F32, nil
+	case "q8_0":
+		return dtype.Q8_0, nil
 	default:
-		return dtype.Invalid, usagef("--cache-type %s: it must be f16 or f32", t)
+		return dtype.Invalid, usagef("--cache-type %s: it must be f16, q8_0 or f32", t)
 	}
 }
 

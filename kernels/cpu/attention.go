@@ -64,8 +64,8 @@ func (a *Attention) AttendScratch(m, heads int) int {
 // A splitCall is a call of AttendSplit.
 type splitCall struct {
 	*Kernels
-	*Attention
-	pages        *Pages
+	Attention    // by value, as the pages: else they would escape to the heap
+	pages        Pages
 	head0, head1 int
 	base         int
 	dst          []float32
@@ -91,7 +91,7 @@ func (k *Kernels) AttendSplit(dst []float32, ldp, ldh int, q []float32, ldq int,
 		return
 	}
 	n := heads * rows
-	c := splitCall{Kernels: k, Attention: a, pages: pages, head0: head, head1: head + heads, base: split * SplitLen,
+	c := splitCall{Kernels: k, Attention: *a, pages: *pages, head0: head, head1: head + heads, base: split * SplitLen,
 		dst: dst, ldp: ldp, ldh: ldh, rows: rows, scores: scratch[n*a.KDim : n*(a.KDim+SplitLen)],
 		wide: scratch[n*(a.KDim+SplitLen):], ahead: rows <= k.aheadRows()}
 	queries, vs := scratch[:n*a.KDim], a.VStride()
