@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// A recipe says how a model file is made: llama-quantize makes type from source,
+// which is another file of the folder, or the synthetic model if empty.
+type recipe struct {
+	file, source, quant string
+}
+
+var recipes = []recipe{
+	{"synth-1b-q4_0.gguf", "", "Q4_0"},
+	{"synth-1b-q4_k_m.gguf", "", "Q4_K_M"},
+	{"synth-1b-q6_k.gguf", "", "Q6_K"},
+	{"synth-1b-iq4_xs.gguf", "", "IQ4_XS"},
+	{"smollm2-q4_0.gguf", smolSource, "Q4_0"},
+	{"smollm2-q8_0.gguf", smolSource, "Q8_0"},
+	{"smollm2-q4_k_m.gguf", smolSource, "Q4_K_M"},
+}
+
+// smolSource is what build/models.sh fetches; speed does not mind that the types
+// made of it were rounded twice.
+const smolSource = "smollm2-135m-instruct-q4_1.gguf"
+
+// makeModels makes the files that dir lacks. Each appears under its name when it
+// is whole.
+func makeModels(dir, llama string, log io.Writer) error {
+	quantize := filepath.Join(llama, "bin", "llama-quantize")
+	if _, err := os.Stat(quantize); err != nil {
+		return fmt.Errorf("llama-quantize: %w: build/llama.sh builds it", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	synth := filepath.Join(dir, "synth-1b-f16.part")
+	defer os.Remove(synth)
+	for _, r := range recipes {
+		path := filepath.Join(dir, r.file)
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		fmt.Fprintln(log, "making", r.file)
+		source := filepath.Join(dir, r.source)
+		if r.source == "" {
+			source = synth
+			if _, err := os.Stat(synth); errors.Is(err, os.ErrNotExist) {
+				if err := writeSynth(synth, oneB); err != nil {
+					return fmt.Errorf("synthetic model: %w", err)
+				}
+			}
+		} else if _, err := os.Stat(source); err != nil {
+			return fmt.Errorf("%s is made of %w: build/models.sh fetches it", r.file, err)
+		}
+		if err := quantizeFile(quantize, source, path, r.quant); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func quantizeFile(quantize, source, path, quant string) error {
+	part := path + ".part"
+	defer os.Remove(part)
+	out, err := exec.Command(quantize, "--allow-requantize", source, part, quant).CombinedOutput()
+	if err != nil {
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		return fmt.Errorf("llama-quantize %s %s: %w: %s", filepath.Base(source), quant, err, lines[len(lines)-1])
+	}
+	return os.Rename(part, path)
+}
