@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"strconv"
+	"github.com/ledge-run/ledge/runtime/bench"
 )
 
 func main() {
-	if err := makeModels(os.Args[2], os.Args[3], os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	n, _ := strconv.Atoi(os.Args[1])
+	for i := 0; i < 3; i++ {
+		c, err := bench.ReadCeiling(context.Background(), 256<<20, n, 7)
+		d, _ := bench.DotCeiling(context.Background(), n, 5)
+		fmt.Println(c, d, err)
 	}
 }

@@ -52,7 +52,7 @@ var rules = []rule{
 	{"runtime/kvcache/...", []string{"graph/...", "backend"}, []string{"backend/null", "backend/cpu"}},
 	{"runtime/sched/...", []string{"graph/...", "backend", "runtime/kvcache"}, []string{"backend/null", "backend/cpu"}},
 	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest"}, belowEngine...), []string{"backend/..."}},
-	{"runtime/bench/...", upToEngine, []string{"backend/..."}},
+	{"runtime/bench/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	{"runtime/compress/...", upToEngine, []string{"backend/..."}},
@@ -62,7 +62,7 @@ var rules = []rule{
 
 	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "graph/dtype"}, belowEngine...), []string{"backend/..."}},
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
-	{"build/...", []string{"graph/...", "runtime/..."}, nil},
+	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, nil},
 }
 
 var belowEngine = []string{"runtime/tokenizer/...", "runtime/chat/...", "runtime/hub/...", "runtime/power/...", "runtime/sampler/...",
@@ -78,7 +78,7 @@ var never = []struct {
 }{
 	{"cmd/...", nil, "nothing imports a command"},
 	{"github.com/ebitengine/purego/...", []string{"backend/internal/dl"}, "backend/internal/dl is the only importer of purego"},
-	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler"}, "kernels belong to their backend"},
+	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench"}, "kernels belong to their backend"},
 	{"backend/null", []string{}, "the null device is for tests"},
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
@@ -279,6 +279,10 @@ func TestRules(t *testing.T) {
 		{"runtime/engine", "backend/cpu", false, false},
 		{"runtime/eval", "runtime/engine", false, true},
 		{"runtime/eval", ".", false, false},
+		{"runtime/eval", "kernels/cpu", false, false},
+		{"runtime/bench", "kernels/cpu", false, true},
+		{"build/compare", "runtime/bench", false, true},
+		{"build/compare", "backend/cpu", false, false},
 		{".", "runtime/engine", false, true},
 		{".", "runtime/bench", false, false},
 		{"runtime/serve", ".", false, true},

@@ -58,6 +58,9 @@ func generate() (map[string][]byte, error) {
 		e.table()
 		stubs.Write(e.stubs.Bytes())
 	}
+	if err := generateCeilings(files); err != nil {
+		return nil, err
+	}
 	text, err := format.Source(stubs.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("stubs: %w", err)
