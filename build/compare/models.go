@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,10 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
-// A recipe says how a model file is made: llama-quantize makes type from source,
-// which is another file of the folder, or the synthetic model if empty.
+// A recipe says how a model file is made: llama-quantize makes the type from
+// source, which is another file of the folder, or the synthetic model if empty.
 type recipe struct {
 	file, source, quant string
 }
@@ -24,7 +27,12 @@ var recipes = []recipe{
 	{"smollm2-q4_0.gguf", smolSource, "Q4_0"},
 	{"smollm2-q8_0.gguf", smolSource, "Q8_0"},
 	{"smollm2-q4_k_m.gguf", smolSource, "Q4_K_M"},
+	{"smollm2-q4_0-32k.gguf", "smollm2-q4_0.gguf", longContext},
 }
+
+// longContext stands for a copy that says it was trained for 32,768 positions:
+// speed does not mind that it was not.
+const longContext = "32k"
 
 // smolSource is what build/models.sh fetches; speed does not mind that the types
 // made of it were rounded twice.
@@ -32,7 +40,7 @@ const smolSource = "smollm2-135m-instruct-q4_1.gguf"
 
 // makeModels makes the files that dir lacks. Each appears under its name when it
 // is whole.
-func makeModels(dir, llama string, log io.Writer) error {
+func makeModels(ctx context.Context, dir, llama string, log io.Writer) error {
 	quantize := filepath.Join(llama, "bin", "llama-quantize")
 	if _, err := os.Stat(quantize); err != nil {
 		return fmt.Errorf("llama-quantize: %w: build/llama.sh builds it", err)
@@ -59,17 +67,59 @@ func makeModels(dir, llama string, log io.Writer) error {
 		} else if _, err := os.Stat(source); err != nil {
 			return fmt.Errorf("%s is made of %w: build/models.sh fetches it", r.file, err)
 		}
-		if err := quantizeFile(quantize, source, path, r.quant); err != nil {
+		make := func() error { return quantizeFile(ctx, quantize, source, path, r.quant) }
+		if r.quant == longContext {
+			make = func() error { return lengthen(source, path, 32768) }
+		}
+		if err := make(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func quantizeFile(quantize, source, path, quant string) error {
+// lengthen copies a model of the llama architecture with another context.
+func lengthen(source, path string, context int) error {
+	f, err := gguf.Open(source)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var w gguf.Writer
+	for key, value := range f.Metadata() {
+		if key == "llama.context_length" {
+			value = uint32(context)
+		}
+		if err := w.Set(key, value); err != nil {
+			return err
+		}
+	}
+	for _, t := range f.Tensors() {
+		if err := w.Add(t.Name, t.DType, t.Shape, t.Data); err != nil {
+			return err
+		}
+	}
 	part := path + ".part"
 	defer os.Remove(part)
-	out, err := exec.Command(quantize, "--allow-requantize", source, part, quant).CombinedOutput()
+	if err := writeFile(part, &w); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
+}
+
+func writeFile(path string, w *gguf.Writer) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = w.WriteTo(f)
+	return errors.Join(err, f.Close())
+}
+
+func quantizeFile(ctx context.Context, quantize, source, path, quant string) error {
+	part := path + ".part"
+	defer os.Remove(part)
+	out, err := exec.CommandContext(ctx, quantize, "--allow-requantize", source, part, quant).CombinedOutput()
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 		return fmt.Errorf("llama-quantize %s %s: %w: %s", filepath.Base(source), quant, err, lines[len(lines)-1])

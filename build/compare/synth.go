@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
@@ -26,7 +25,7 @@ var oneB = shape{layers: 16, dim: 2048, heads: 32, kvHeads: 8, ffn: 8192, vocab:
 // writeSynth writes a model of normally distributed F16 weights, the same each
 // time. Products keep the scale of their inputs, so activations stay finite; the
 // text that comes out is noise.
-func writeSynth(path string, s shape) (err error) {
+func writeSynth(path string, s shape) error {
 	var w gguf.Writer
 	if err := setMetadata(&w, s); err != nil {
 		return err
@@ -67,15 +66,7 @@ func writeSynth(path string, s shape) (err error) {
 			return err
 		}
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if _, err := w.WriteTo(f); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
+	return writeFile(path, &w)
 }
 
 // writeNormal writes n F16 values of a normal distribution around 0: each is one
