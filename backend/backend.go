@@ -12,6 +12,7 @@ package backend
 import (
 	"context"
 
+	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/graph/pass"
@@ -98,6 +99,7 @@ type Device interface {
 type LoadSpec struct {
 	Weights  []WeightSpec
 	Progress func(done int64) // told the bytes of the file done so far; may be nil
+	Pack     *packcache.Model // where packed weights are kept from start to start; nil for nowhere
 }
 
 // CompileSpec is a lowered graph, its plan, and weights that hold all of the
@@ -129,13 +131,38 @@ type WeightSpec struct {
 	// once, so that the file's pages can be given back, and one that reads
 	// them in place calls it when it is closed.
 	Open func() (data []byte, release func(), err error)
+
+	// Drop, if set, may be called while the data is open, from several
+	// goroutines: the bytes [from, to) have been read and are not needed soon,
+	// so that a large weight and its packed form are not both in memory.
+	Drop func(from, to int)
 }
 
 // Weights are a model's weights on a device.
 type Weights interface {
-	Bytes() int64 // memory held on the device, without what is mapped from the file
+	Bytes() int64 // memory held on the device, without what is mapped from a file
 	Close() error
 }
+
+// Keeper is implemented by Weights that LoadSpec.Pack can keep.
+type Keeper interface {
+	// Keep writes the packed weights for the next start, unless they came from
+	// there. It may run beside everything but Close; pace is called every few tens
+	// of microseconds of work and may sleep.
+	Keep(ctx context.Context, pace func()) error
+
+	// Origin says where the weights came from.
+	Origin() Origin
+}
+
+// Origin says how weights came onto a device.
+type Origin string
+
+const (
+	Packed Origin = "packed" // from the model's file
+	Cached Origin = "cached" // read from LoadSpec.Pack
+	Shared Origin = "shared" // mapped from LoadSpec.Pack, in common with other processes
+)
 
 // StateSpec asks for states: Pages pages of PageTokens tokens for every paged
 // declaration, rings and fixed parts for Sequences sequences.

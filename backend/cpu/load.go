@@ -8,6 +8,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu/pool"
+	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/graph/dtype"
 	kernels "github.com/ledge-run/ledge/kernels/cpu"
 )
@@ -25,9 +26,18 @@ type weights struct {
 	memory memory
 	vector int64
 	byName map[string]*weight
+	origin backend.Origin
+	pack   *packcache.Model // where memory may be kept; nil for nowhere
+	block  packcache.Block  // what memory holds
 }
 
-func (w *weights) Bytes() int64 { return int64(len(w.memory.bytes)) + w.vector }
+func (w *weights) Bytes() int64 {
+	n := w.vector
+	if w.origin != backend.Shared {
+		n += int64(len(w.memory.bytes))
+	}
+	return n
+}
 
 func (w *weights) Close() error {
 	for _, x := range w.byName {
@@ -37,63 +47,90 @@ func (w *weights) Close() error {
 		}
 	}
 	m := w.memory
-	w.memory, w.byName = memory{}, nil
+	w.memory, w.byName, w.pack = memory{}, nil, nil
 	return m.free()
 }
 
-// Load packs matrices for products into one block of memory, all workers
-// sharing each, and gives the file's bytes back at once. A matrix whose rows
-// are only looked up stays where it is.
-func (d *device) Load(ctx context.Context, spec backend.LoadSpec) (backend.Weights, error) {
-	w := &weights{byName: map[string]*weight{}}
-	total := 0
-	for _, s := range spec.Weights {
-		if s.Uses&backend.UseProduct != 0 {
-			size, err := d.packedSize(s)
-			if err != nil {
-				return nil, err
-			}
-			total += roundUp(size, align)
-		}
-	}
-	var err error
-	if w.memory, err = allocate("weights", total); err != nil {
+// Load brings matrices for products into one block of memory: as an earlier
+// start packed them, if spec.Pack has that, else packed from the file, whose
+// bytes are given back piece by piece. A matrix whose rows are only looked up
+// stays where it is.
+func (d *device) Load(ctx context.Context, spec backend.LoadSpec) (_ backend.Weights, err error) {
+	w := &weights{byName: map[string]*weight{}, origin: backend.Packed, pack: spec.Pack}
+	if w.block, err = d.describe(spec.Weights); err != nil {
 		return nil, err
 	}
-	free, done := w.memory.bytes, int64(0)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Close())
+		}
+	}()
+	if w.pack != nil {
+		if err := d.restore(ctx, w); err != nil {
+			return nil, err
+		}
+	}
+	if w.origin == backend.Packed && w.memory.bytes == nil {
+		if w.memory, err = allocate("weights", w.block.Size); err != nil {
+			return nil, err
+		}
+	}
+	done, next := int64(0), 0
 	for _, s := range spec.Weights {
 		if err := ctx.Err(); err != nil {
-			return nil, errors.Join(err, w.Close())
+			return nil, err
 		}
 		x := &weight{spec: s}
 		w.byName[s.Name] = x
-		n, used, err := d.loadOne(ctx, x, free)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("loading %q: %w", s.Name, err), w.Close())
+		if s.Uses&backend.UseProduct != 0 {
+			it := w.block.Items[next]
+			next++
+			x.packed = &kernels.Matrix{DType: s.DType, Rows: s.Shape[0], Cols: s.Shape[1], Data: w.memory.bytes[it.Off : it.Off+it.Size : it.Off+it.Size]}
 		}
-		free = free[used:]
+		n, err := d.loadOne(ctx, x, w.origin == backend.Packed)
+		if err != nil {
+			return nil, fmt.Errorf("loading %q: %w", s.Name, err)
+		}
 		w.vector += int64(4 * len(x.vector))
 		if done += n; spec.Progress != nil {
 			spec.Progress(done)
 		}
 	}
+	if w.pack != nil && w.pack.Share() {
+		d.exchange(ctx, w)
+	}
 	return w, nil
 }
 
-func (d *device) packedSize(s backend.WeightSpec) (int, error) {
-	if len(s.Shape) != 2 {
-		return 0, fmt.Errorf("weight %q: a product needs a matrix, not shape %v", s.Name, s.Shape)
+// describe lays the packed forms of all matrices for products out in one block.
+func (d *device) describe(specs []backend.WeightSpec) (packcache.Block, error) {
+	b := packcache.Block{Layout: d.k.Layout().String(), Level: d.k.Level().String()}
+	for _, s := range specs {
+		if s.Uses&backend.UseProduct == 0 {
+			continue
+		}
+		if len(s.Shape) != 2 {
+			return b, fmt.Errorf("weight %q: a product needs a matrix, not shape %v", s.Name, s.Shape)
+		}
+		size, err := d.k.Layout().PackedSize(s.DType, s.Shape[0], s.Shape[1])
+		if err != nil {
+			return b, fmt.Errorf("weight %q: %w", s.Name, err)
+		}
+		b.Items = append(b.Items, packcache.Item{
+			Name: s.Name, DType: s.DType.String(), Shape: s.Shape, Uses: uint8(s.Uses), Off: b.Size, Size: size,
+		})
+		b.Size += roundUp(size, align)
 	}
-	return d.k.Layout().PackedSize(s.DType, s.Shape[0], s.Shape[1])
+	return b, nil
 }
 
-// loadOne fills in x. It returns the bytes read from the file and those taken
-// of free.
-func (d *device) loadOne(ctx context.Context, x *weight, free []byte) (read int64, used int, err error) {
+// loadOne fills in x, packing its matrix if that is asked for. It returns the
+// bytes of the file that this was about.
+func (d *device) loadOne(ctx context.Context, x *weight, pack bool) (int64, error) {
 	s := x.spec
 	data, release, err := s.Open()
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	keep := false
 	defer func() {
@@ -102,45 +139,54 @@ func (d *device) loadOne(ctx context.Context, x *weight, free []byte) (read int6
 		}
 	}()
 	if size, err := dtype.ByteSize(s.DType, s.Shape); err != nil || len(data) != size {
-		return 0, 0, fmt.Errorf("has %d bytes, want %d (%v)", len(data), size, err)
+		return 0, fmt.Errorf("has %d bytes, want %d (%v)", len(data), size, err)
 	}
-	if s.Uses&backend.UseProduct != 0 {
-		size, err := d.packedSize(s)
-		if err != nil {
-			return 0, 0, err
+	if x.packed != nil && pack {
+		if err := d.pack(ctx, x.packed, data, s.Drop); err != nil {
+			return 0, err
 		}
-		x.packed = &kernels.Matrix{DType: s.DType, Rows: s.Shape[0], Cols: s.Shape[1], Data: free[:size:size]}
-		if err := d.pack(ctx, x.packed, data); err != nil {
-			return 0, 0, err
-		}
-		used = roundUp(size, align)
-	} else if s.Uses&backend.UseGather != 0 {
+	} else if x.packed == nil && s.Uses&backend.UseGather != 0 {
 		x.raw, x.release, keep = data, release, true
 	}
 	if s.Uses&backend.UseVector != 0 {
 		n, ok := dtype.Product(s.Shape)
 		if !ok {
-			return 0, 0, fmt.Errorf("shape %v is too large", s.Shape)
+			return 0, fmt.Errorf("shape %v is too large", s.Shape)
 		}
 		x.vector = make([]float32, n)
 		if err := dtype.Dequantize(s.DType, x.vector, data); err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 	}
-	return int64(len(data)), used, nil
+	return int64(len(data)), nil
 }
 
-// pack shares the row groups out in chunks, so that no worker holds the
-// processor for long.
-func (d *device) pack(ctx context.Context, m *kernels.Matrix, data []byte) error {
-	const chunk = 8
+// pack shares the row groups out in chunks. Chunks of a large matrix are about
+// a mebibyte of the file, which is given back as soon as it is packed; in
+// between, workers look up often enough to hold the processor for no long time.
+func (d *device) pack(ctx context.Context, m *kernels.Matrix, data []byte, drop func(from, to int)) error {
+	const step = 8 // groups packed at once
 	groups := m.Groups()
+	groupBytes := len(data) / max(1, m.Rows) * kernels.GroupRows
+	chunk := step
+	if large := 1 << 20; drop != nil && len(data) > 4*large {
+		chunk = max(step, large/max(1, groupBytes))
+	} else {
+		drop = nil // the whole is given back soon enough
+	}
 	var failed atomic.Pointer[error]
 	err := d.pool.Run(ctx, d.threads, func(w *pool.Worker) {
 		n := (groups + chunk - 1) / chunk
 		for c := w.Next(n); c >= 0; c = w.Next(n) {
-			if err := d.k.Layout().Pack(m.Data, m.DType, data, m.Rows, m.Cols, c*chunk, min(groups, (c+1)*chunk)); err != nil {
-				failed.Store(&err)
+			end := min(groups, (c+1)*chunk)
+			for g := c * chunk; g < end; g += step {
+				if err := d.k.Layout().Pack(m.Data, m.DType, data, m.Rows, m.Cols, g, min(end, g+step)); err != nil {
+					failed.Store(&err)
+				}
+				w.Yield()
+			}
+			if drop != nil {
+				drop(c*chunk*groupBytes, min(end*groupBytes, len(data)))
 			}
 		}
 	})

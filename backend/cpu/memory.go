@@ -8,7 +8,8 @@ const align = 64
 // memory is a block that begins at a multiple of align.
 type memory struct {
 	bytes []byte
-	whole []byte // what was asked of the system; nil if the block is Go's
+	whole []byte       // what was asked of the system; nil if the block is Go's
+	unmap func() error // for what is mapped from a file
 }
 
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

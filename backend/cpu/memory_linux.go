@@ -44,6 +44,9 @@ func allocate(what string, size int) (memory, error) {
 }
 
 func (m memory) free() error {
+	if m.unmap != nil {
+		return m.unmap()
+	}
 	if m.whole == nil {
 		return nil
 	}

@@ -14,7 +14,12 @@ func allocate(what string, size int) (memory, error) {
 	return memory{bytes: b[off : off+size : off+size]}, nil
 }
 
-func (m memory) free() error { return nil }
+func (m memory) free() error {
+	if m.unmap != nil {
+		return m.unmap()
+	}
+	return nil
+}
 
 func systemMemory() (total, free uint64) { return 0, 0 }
 

@@ -32,7 +32,8 @@ var rules = []rule{
 
 	{"kernels/*/...", []string{"graph/dtype", "kernels/$1/internal/...", "golang.org/x/sys/..."}, []string{"kernels/ref"}},
 
-	{"backend", []string{"graph/..."}, []string{"backend/null"}},
+	{"backend", []string{"graph/...", "backend/packcache"}, []string{"backend/null"}},
+	{"backend/packcache", []string{"golang.org/x/sys/..."}, nil},
 	{"backend/internal/dl", []string{"github.com/ebitengine/purego/...", "golang.org/x/sys/..."}, nil},
 	{"backend/selftest", []string{"backend", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
@@ -40,7 +41,7 @@ var rules = []rule{
 	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
 	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "backend/internal/dl", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest"}},
 	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "backend/internal/dl", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest"}},
-	{"backend/*/...", []string{"backend", "graph/...", "kernels/$1/...", "backend/internal/dl", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "backend/internal/dl", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest"}},
 
 	{"runtime/tokenizer/...", []string{"golang.org/x/text/..."}, []string{"runtime/weights/..."}},
 	{"runtime/chat/...", nil, []string{"runtime/weights/...", "github.com/ardanlabs/jinja/..."}},
@@ -51,7 +52,7 @@ var rules = []rule{
 	{"runtime/model/...", []string{"graph/...", "runtime/weights/..."}, []string{"backend/...", "runtime/engine"}},
 	{"runtime/kvcache/...", []string{"graph/...", "backend"}, []string{"backend/null", "backend/cpu"}},
 	{"runtime/sched/...", []string{"graph/...", "backend", "runtime/kvcache"}, []string{"backend/null", "backend/cpu"}},
-	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest"}, belowEngine...), []string{"backend/..."}},
+	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest", "backend/packcache"}, belowEngine...), []string{"backend/..."}},
 	{"runtime/bench/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},

@@ -44,7 +44,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // commands lists the commands in the order in which help shows them.
 func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
-		a.runCommand(), a.chatCommand(), a.pullCommand(), a.modelsCommand(), a.infoCommand(),
+		a.runCommand(), a.chatCommand(), a.pullCommand(), a.modelsCommand(), a.cacheCommand(), a.infoCommand(),
 		a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(), a.benchCommand(),
 		a.devicesCommand(), a.graphCommand(), a.versionCommand(), a.completionCommand(),
 		a.helpCommand(), a.probeCommand(), a.completeCommand(),

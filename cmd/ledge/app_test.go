@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	for _, name := range []string{"LEDGE_MODEL", "LEDGE_MODELS", "LEDGE_DEVICE", "LEDGE_CPU", "LEDGE_FUSE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
+	for _, name := range []string{"LEDGE_MODEL", "LEDGE_MODELS", "LEDGE_DEVICE", "LEDGE_CPU", "LEDGE_FUSE", "LEDGE_PACK_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
 		os.Unsetenv(name)
 	}
 	os.Setenv("HOME", filepath.Join(scratch, "home"))

@@ -33,7 +33,7 @@ func (a *app) benchCommand() *cli.Command {
 		}, nameFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "device", Usage: "`NAME` of a device or backend (see ledge devices)", Category: catModel},
 			&cli.IntFlag{Name: "batch", Aliases: []string{"b"}, Usage: "read prompts in chunks of `N` tokens (default: 512)", Category: catModel},
-			cacheFlag(),
+			cacheFlag(), noCacheFlag(), shareFlag(),
 		}),
 		Action: a.bench,
 	}

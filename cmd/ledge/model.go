@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/backend/selftest"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
@@ -47,7 +48,16 @@ func deviceFlags() []cli.Flag {
 		contextFlag(),
 		&cli.IntFlag{Name: "batch", Aliases: []string{"b"}, Usage: "read prompts in chunks of `N` tokens (default: 512)", Category: catModel},
 		cacheFlag(),
+		noCacheFlag(), shareFlag(),
 	}
+}
+
+func noCacheFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "no-cache", Usage: "pack the weights anew and keep nothing of them on disk (see ledge cache)", Category: catModel}
+}
+
+func shareFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "share", Usage: "share the packed weights in memory with other ledge processes; a little slower", Category: catModel}
 }
 
 func contextFlag() cli.Flag {
@@ -171,6 +181,12 @@ func (a *app) options(c *cli.Context) (engine.Options, error) {
 		if n.value < 0 || n.value > n.top {
 			return o, usagef("%s %d: it must be 0 (automatic) to %d", n.name, n.value, n.top)
 		}
+	}
+	if o.Share = c.Bool("share"); !c.Bool("no-cache") {
+		o.PackCache = packcache.Default(a.getenv)
+	}
+	if o.Share && o.PackCache == nil {
+		return o, usagef("--share needs the cache of packed weights, which is off: leave --no-cache away, unset LEDGE_PACK_CACHE or name a folder there")
 	}
 	o.CacheType, err = cacheType(c)
 	return o, err

@@ -204,7 +204,7 @@ func rate(n int, d time.Duration) float64 {
 // stats prints the figures of a generation on standard error.
 func (a *app) stats(m *engine.Model, u engine.Usage) {
 	w := a.stderr
-	fmt.Fprintf(w, "load      %.2f s\n", m.LoadTime.Seconds())
+	fmt.Fprintf(w, "load      %.2f s, weights %s\n", m.LoadTime.Seconds(), m.Origin())
 	fmt.Fprintf(w, "prompt    %d tokens (%d cached), %.2f s, %.1f tok/s\n", u.PromptTokens, u.CachedTokens, u.PromptTime.Seconds(), rate(u.PromptTokens-u.CachedTokens, u.PromptTime))
 	fmt.Fprintf(w, "generate  %d tokens, %.2f s, %.1f tok/s\n", u.GeneratedTokens, u.GenerateTime.Seconds(), rate(u.GeneratedTokens-1, u.GenerateTime))
 	if n := peakMemory(); n > 0 {

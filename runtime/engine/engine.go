@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/backend/selftest"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/chat"
@@ -36,6 +37,9 @@ type Options struct {
 	Batch     int    // rows of a batch, the size of prompt chunks; 0 for 512
 	CacheType dtype.DType
 	NoFuse    bool // run operations as built; LEDGE_FUSE=0 does the same
+
+	PackCache *packcache.Cache // where packed weights are kept from start to start; nil for nowhere
+	Share     bool             // map packed weights from there, in common with other processes
 
 	// Progress is told how many of the weights' bytes are loaded.
 	Progress func(done, total int64)
@@ -69,6 +73,7 @@ type Model struct {
 	state      *pageStore
 	sched      *sched.Scheduler
 	runner     *runner
+	keeper     *keeper
 
 	fileMu  sync.Mutex // held while the file is read after opening
 	class   string     // see className
@@ -196,7 +201,8 @@ func (m *Model) load(ctx context.Context) error {
 			m.Options.Progress(done, total)
 		}
 	}
-	weights, err := m.device.Load(ctx, backend.LoadSpec{Weights: specs, Progress: report})
+	pack := packModel(m.Options.PackCache, m.File, m.Options.Share)
+	weights, err := m.device.Load(ctx, backend.LoadSpec{Weights: specs, Progress: report, Pack: pack})
 	if err != nil {
 		return err
 	}
@@ -210,6 +216,7 @@ func (m *Model) load(ctx context.Context) error {
 	if err := r.compile(last); err != nil {
 		return err
 	}
+	m.keeper = newKeeper(weights, pack)
 	m.sched = sched.New(kvcache.New(m.state, pages), sched.Limits{
 		Rows: m.Options.Batch, Mixed: mixedRows, Seqs: MaxStreams, AllRows: r.allRows(), Tokens: m.Options.Context, Vocab: r.vocab,
 	}, r.run)
@@ -241,6 +248,7 @@ func (m *Model) closeParts() error {
 	if m.state != nil {
 		errs = append(errs, m.state.Close())
 	}
+	m.keeper.close() // it reads the weights
 	if m.weights != nil {
 		errs = append(errs, m.weights.Close())
 	}
@@ -252,6 +260,14 @@ func (m *Model) closeParts() error {
 
 // Device describes the device in use.
 func (m *Model) Device() backend.Info { return m.device.Info() }
+
+// Origin says where the weights came from: the file, or an earlier start.
+func (m *Model) Origin() backend.Origin {
+	if k, ok := m.weights.(backend.Keeper); ok {
+		return k.Origin()
+	}
+	return backend.Packed
+}
 
 // Candidates are the devices that were found and why each was taken or not.
 func (m *Model) Candidates() []backend.Candidate { return m.candidates }

@@ -99,6 +99,7 @@ func (r *runner) weightSpecs(f *gguf.File) (specs []backend.WeightSpec, total in
 				Open: func() ([]byte, func(), error) {
 					return t.Data, func() { _ = t.Advise(gguf.DontNeed) }, nil // only a hint
 				},
+				Drop: func(from, to int) { _ = t.AdviseRange(from, to, gguf.DontNeed) },
 			})
 			total += int64(len(t.Data))
 		}
@@ -175,6 +176,8 @@ func (r *runner) run(ctx context.Context, b *sched.Batch) error {
 			return err
 		}
 	}
+	r.m.keeper.begin()
+	defer r.m.keeper.end()
 	r.makeRoom(b)
 	r.m.state.mu.Lock()
 	defer r.m.state.mu.Unlock()

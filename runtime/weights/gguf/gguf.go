@@ -44,6 +44,8 @@ type part struct {
 	data    []byte
 	onDisk  bool // path is a file's
 	mapped  bool // data is a mapping rather than memory of Go's
+	info    os.FileInfo
+	header  int // bytes before the tensors' data
 	version uint32
 	keys    []string
 	values  map[string]any
@@ -115,7 +117,7 @@ func openPart(path string) (*part, error) {
 	case info.Size() > math.MaxInt:
 		return refuse("use a 64-bit system or a smaller model", "the file is larger than this system can address")
 	}
-	data, mapped, err := readFile(path, int(info.Size()))
+	data, mapped, info, err := readFile(path, int(info.Size()))
 	if err != nil {
 		return nil, fmt.Errorf("gguf: %s: %w", path, err)
 	}
@@ -126,7 +128,7 @@ func openPart(path string) (*part, error) {
 		}
 		return nil, err
 	}
-	p.onDisk, p.mapped = true, mapped
+	p.onDisk, p.mapped, p.info = true, mapped, info
 	return p, nil
 }
 
@@ -279,6 +281,25 @@ func (f *File) Paths() []string {
 		}
 	}
 	return paths
+}
+
+// OnDisk is one of the files a model is read from, as it was opened.
+type OnDisk struct {
+	Path   string
+	Info   os.FileInfo
+	Header []byte // what comes before the tensors' data; valid until Close
+}
+
+// OnDisk are the files a model is read from, in the order of the parts; none
+// after Parse.
+func (f *File) OnDisk() []OnDisk {
+	var files []OnDisk
+	for _, p := range f.parts {
+		if p.onDisk {
+			files = append(files, OnDisk{p.path, p.info, p.data[:min(p.header, len(p.data))]})
+		}
+	}
+	return files
 }
 
 // Size is the number of bytes of all parts together.

@@ -9,17 +9,20 @@ import (
 )
 
 // readFile maps the first size bytes of a file for reading.
-func readFile(path string, size int) (data []byte, mapped bool, err error) {
+func readFile(path string, size int) (data []byte, mapped bool, info os.FileInfo, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, false, err
+		return nil, false, nil, err
 	}
 	defer f.Close() // the mapping outlives the descriptor
+	if info, err = f.Stat(); err != nil {
+		return nil, false, nil, err
+	}
 	data, err = unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
-		return nil, false, os.NewSyscallError("mmap", err)
+		return nil, false, nil, os.NewSyscallError("mmap", err)
 	}
-	return data, true, nil
+	return data, true, info, nil
 }
 
 func unmap(data []byte) error { return unix.Munmap(data) }

@@ -79,6 +79,7 @@ func parsePart(path string, data []byte) (*part, error) {
 		seen[info.name] = true
 		infos = append(infos, info)
 	}
+	p.header = r.off
 	return p, r.place(p, infos, align)
 }
 

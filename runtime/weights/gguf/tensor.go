@@ -104,6 +104,14 @@ func (t *Tensor) Advise(a Advice) error {
 	return t.part.advise(t.offset, t.offset+len(t.Data), a)
 }
 
+// AdviseRange is Advise for the bytes [from, to) of Data.
+func (t *Tensor) AdviseRange(from, to int, a Advice) error {
+	if t.part == nil || from < 0 || to > len(t.Data) {
+		return nil
+	}
+	return t.part.advise(t.offset+from, t.offset+to, a)
+}
+
 func (p *part) advise(from, to int, a Advice) error {
 	if !p.mapped || p.data == nil || from >= to {
 		return nil

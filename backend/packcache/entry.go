@@ -1,0 +1,190 @@
+package packcache
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Entry is a block of packed weights that was found, open for reading.
+type Entry struct {
+	f    *os.File
+	path string
+	at   int64
+	size int
+	sums []uint32
+}
+
+// path is where the entry of a block lies; with an unknown model, a pattern for
+// those of all models.
+func (c *Cache) path(b *Block, model string) string {
+	sum := sha256.Sum256(b.key())
+	return filepath.Join(c.dir, hex.EncodeToString(sum[:8])+"-"+model+entrySuffix)
+}
+
+func fullKey(b *Block, s Sum) []byte { return append(b.key(), s[:]...) }
+
+// Find looks for the entry of a block. It gives nil if there is none that can be
+// used. If records do not know the model's file, it is hashed, but only where
+// there is an entry that may be its own.
+func (m *Model) Find(ctx context.Context, b *Block) *Entry {
+	s, ok := m.known()
+	if !ok {
+		if all, err := filepath.Glob(m.cache.path(b, "*")); err != nil || len(all) == 0 {
+			return nil
+		}
+		var err error
+		if s, err = m.hash(ctx, func() {}); err != nil {
+			return nil
+		}
+	}
+	path := m.cache.path(b, s.String()[:16])
+	e, err := open(path, fullKey(b, s))
+	if err != nil {
+		if !errors.Is(err, os.ErrNotExist) {
+			_ = os.Remove(path) // in the way of a good one
+		}
+		return nil
+	}
+	touch(path)
+	return e
+}
+
+func open(path string, key []byte) (*Entry, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	h, err := headerOf(f)
+	if err == nil && !bytes.Equal(h.key, key) {
+		err = errNoEntry
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return &Entry{f: f, path: path, at: h.at, size: int(h.size), sums: h.sums}, nil
+}
+
+// Chunks is the number of pieces of the block.
+func (e *Entry) Chunks() int { return len(e.sums) }
+
+// Read reads piece i into its place in block, and checks it. Pieces may be read
+// by several goroutines.
+func (e *Entry) Read(i int, block []byte) error {
+	const step = 256 << 10 // checked while it is in the processor's cache
+	end := min((i+1)*chunkSize, e.size)
+	sum := uint32(0)
+	for lo := i * chunkSize; lo < end; lo += step {
+		b := block[lo:min(lo+step, end)]
+		if _, err := e.f.ReadAt(b, e.at+int64(lo)); err != nil {
+			return fmt.Errorf("%s: %w", e.path, err)
+		}
+		sum = update(sum, b)
+	}
+	return e.compare(i, sum)
+}
+
+// Check checks piece i of a block that was mapped.
+func (e *Entry) Check(i int, block []byte) error {
+	return e.compare(i, checksum(block[i*chunkSize:min((i+1)*chunkSize, e.size)]))
+}
+
+func (e *Entry) compare(i int, sum uint32) error {
+	if sum != e.sums[i] {
+		return fmt.Errorf("%s: the weights are damaged", e.path)
+	}
+	return nil
+}
+
+// Close closes the file. A block that was mapped stays.
+func (e *Entry) Close() error { return e.f.Close() }
+
+// Discard closes an entry that turned out to be bad and removes it.
+func (e *Entry) Discard() {
+	_ = e.f.Close()
+	_ = os.Remove(e.path)
+}
+
+// Save keeps a packed block. pace is called every few tens of microseconds of
+// work, and may sleep. It does nothing but return an error if the disk is short
+// of space: twice the block's size must be free.
+func (m *Model) Save(ctx context.Context, b *Block, block []byte, pace func()) (err error) {
+	if len(block) != b.Size {
+		return fmt.Errorf("a block of %d bytes is said to have %d", len(block), b.Size)
+	}
+	if b.Size < smallest {
+		return fmt.Errorf("%d bytes are faster packed than read", b.Size)
+	}
+	f, err := m.cache.temp() // first: most of what can fail fails here
+	if err != nil {
+		return err
+	}
+	path := f.Name() // to be found
+	defer func() {
+		err = finish(f, path, err)
+		if err == nil {
+			m.cache.prune(path)
+		}
+	}()
+	if _, free, err := diskSpace(m.cache.dir); err == nil && free < 2*int64(b.Size) {
+		return fmt.Errorf("%s has %d bytes left, two times %d are asked for", m.cache.dir, free, b.Size)
+	}
+	s, err := m.hash(ctx, pace)
+	if err != nil {
+		return err
+	}
+	path = m.cache.path(b, s.String()[:16])
+	h := header{
+		size: int64(b.Size), key: fullKey(b, s), sums: make([]uint32, b.chunks()),
+		info: Info{Label: m.label, SHA256: s.String(), Layout: b.Layout, Level: b.Level, Size: int64(b.Size)},
+	}
+	if _, err := h.encode(); err != nil { // says where the weights begin
+		return err
+	}
+	for at := 0; at < len(block); at += pieceSize {
+		p := block[at:min(at+pieceSize, len(block))]
+		h.sums[at/chunkSize] = update(h.sums[at/chunkSize], p)
+		if _, err := f.WriteAt(p, h.at+int64(at)); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		pace()
+	}
+	head, err := h.encode()
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(head, 0)
+	return err
+}
+
+// Settle waits until the times of the model's files can be told from those of
+// a later change, so that Save can record their hash.
+func (m *Model) Settle(ctx context.Context) {
+	if _, ok := m.known(); ok {
+		return
+	}
+	var last time.Time
+	for i := range m.files {
+		last = later(last, m.files[i].changed())
+	}
+	wait := time.Until(last.Add(settled + 10*time.Millisecond))
+	if wait <= 0 || wait > 2*settled {
+		return
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/packcache"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+const (
+	keepAfter = time.Second           // without a first run, weights are kept from then on
+	keepBreak = 20 * time.Millisecond // runs closer together are one piece of work
+	keepShare = 10                    // beside runs, keeping takes this part of a processor at most
+	keepGrace = time.Second           // how long Close waits for what is not kept yet
+)
+
+// keeper has the weights kept for the next start, beside everything else: after
+// the first run, a tenth of a processor while the model runs, at full speed
+// while it does not.
+type keeper struct {
+	cancel  context.CancelFunc
+	hasten  context.CancelFunc // ends waiting for a better moment
+	started chan struct{}      // closed with the first run
+	over    chan struct{}
+	hurry   atomic.Bool
+
+	running atomic.Bool
+	ran     atomic.Int64 // when the last run ended, in ns since epoch
+	epoch   time.Time
+	last    time.Time // of keep's goroutine: when the last piece began
+}
+
+// packModel binds a cache to the model's files; nil without a cache.
+func packModel(c *packcache.Cache, f *gguf.File, share bool) *packcache.Model {
+	var files []packcache.File
+	for _, d := range f.OnDisk() {
+		files = append(files, packcache.File{Path: d.Path, Info: d.Info, Header: d.Header})
+	}
+	if c == nil || len(files) == 0 {
+		return nil
+	}
+	return c.Model(filepath.Base(files[0].Path), files, share)
+}
+
+// newKeeper begins to keep weights; nil if there is nothing to keep.
+func newKeeper(w backend.Weights, p *packcache.Model) *keeper {
+	kept, ok := w.(backend.Keeper)
+	if p == nil || !ok || kept.Origin() != backend.Packed {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	patience, hasten := context.WithCancel(ctx)
+	k := &keeper{cancel: cancel, hasten: hasten, started: make(chan struct{}), over: make(chan struct{}), epoch: time.Now()}
+	go func() {
+		defer close(k.over)
+		wait := time.NewTimer(keepAfter)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+		case <-k.started:
+		case <-ctx.Done():
+			return
+		}
+		p.Settle(patience)
+		k.last = time.Now()
+		_ = kept.Keep(ctx, k.pace) // without it, the next start packs again
+	}()
+	return k
+}
+
+// begin and end stand around every run.
+func (k *keeper) begin() {
+	if k != nil {
+		k.running.Store(true)
+	}
+}
+
+func (k *keeper) end() {
+	if k == nil {
+		return
+	}
+	k.running.Store(false)
+	if k.ran.Swap(max(1, int64(time.Since(k.epoch)))) == 0 {
+		close(k.started)
+	}
+}
+
+// pace rests after a piece of work if the model is in use.
+func (k *keeper) pace() {
+	now := time.Now()
+	took := now.Sub(k.last)
+	if !k.hurry.Load() && (k.running.Load() || now.Sub(k.epoch)-time.Duration(k.ran.Load()) < keepBreak) {
+		time.Sleep(min((keepShare-1)*took, keepBreak))
+		now = time.Now()
+	}
+	k.last = now
+}
+
+// close lets what is nearly done be finished, and gives up what is
+// not. It may be called again.
+func (k *keeper) close() {
+	if k == nil {
+		return
+	}
+	k.hurry.Store(true)
+	k.hasten()
+	if k.ran.Load() == 0 {
+		k.cancel() // the model was not used: perhaps it could not be
+	}
+	wait := time.NewTimer(keepGrace)
+	defer wait.Stop()
+	select {
+	case <-k.over:
+	case <-wait.C:
+	}
+	k.cancel()
+	<-k.over
+}
