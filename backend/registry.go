@@ -55,7 +55,7 @@ type Candidate struct {
 	Info   *Info  `json:"info,omitempty"` // nil if the driver has no device
 	Reason string `json:"reason"`         // why there is none, why it was refused, or why it was picked
 	Picked bool   `json:"picked"`
-	Tested bool   `json:"tested"` // the self-test ran
+	Tested bool   `json:"tested"` // the self-test ran, now or lately
 	Passed bool   `json:"passed"` // and passed
 }
 

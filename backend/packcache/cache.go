@@ -13,6 +13,9 @@
 // checksum of the file's header. Any change of these, and the file is hashed
 // again.
 //
+// Besides, the folder remembers facts for a week (*.ok), such as that a device has
+// passed its self-test: see Remember.
+//
 // Files are written beside their place and renamed. Nothing waits for the disk:
 // what a power failure tears fails its checksum and is packed anew. Several
 // processes may use one folder. A cache is a convenience: who uses it goes on
@@ -33,6 +36,7 @@ import (
 const (
 	entrySuffix = ".pack"
 	indexSuffix = ".id"
+	factSuffix  = ".ok"
 	tempSuffix  = ".tmp"
 )
 
@@ -111,7 +115,7 @@ func (c *Cache) List() ([]Info, error) {
 // Clear removes everything that a cache has put into its folder, and tells how
 // many bytes that were.
 func (c *Cache) Clear() (freed int64, err error) {
-	files, err := c.files(entrySuffix, indexSuffix, tempSuffix)
+	files, err := c.files(entrySuffix, indexSuffix, factSuffix, tempSuffix)
 	if err != nil {
 		return 0, err
 	}
@@ -175,7 +179,7 @@ func (c *Cache) prune(keep string) {
 			sum -= f.size
 		}
 	}
-	old, _ := c.files(tempSuffix, indexSuffix)
+	old, _ := c.files(tempSuffix, indexSuffix, factSuffix)
 	for _, f := range old {
 		age := staleIndex
 		if strings.HasSuffix(f.path, tempSuffix) {

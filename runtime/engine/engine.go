@@ -16,7 +16,6 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
-	"github.com/ledge-run/ledge/backend/selftest"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/kvcache"
@@ -152,7 +151,7 @@ func (m *Model) start(ctx context.Context) (err error) {
 	m.device, m.candidates, err = backend.Select(ctx, backend.Choice{
 		Device:  m.Options.Device,
 		Options: backend.Options{Threads: m.Options.Threads, Level: m.Options.Level},
-		Test:    selftest.Run,
+		Test:    m.Options.test,
 	})
 	if err != nil {
 		return err

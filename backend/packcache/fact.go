@@ -1,0 +1,63 @@
+package packcache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// factLife is how long a fact is remembered: long enough for warm starts, short
+// enough for what no key can tell (a kernel, a hypervisor, a processor's
+// firmware that was changed) to be noticed.
+const factLife = 7 * 24 * time.Hour
+
+const factTitle = "ledge fact 1"
+
+// Remember keeps the fact that key names.
+func (c *Cache) Remember(key string) error { return c.replace(c.factPath(key), encodeFact(key)) }
+
+// Remembers tells whether a fact was kept in the last week.
+func (c *Cache) Remembers(key string) bool {
+	path := c.factPath(key)
+	st, err := os.Stat(path)
+	if age := time.Since(stamp(st)); err != nil || age > factLife || age < -time.Hour || st.Size() > 64<<10 {
+		return false
+	}
+	b, err := os.ReadFile(path)
+	return err == nil && string(b) == string(encodeFact(key))
+}
+
+func stamp(st os.FileInfo) time.Time {
+	if st == nil {
+		return time.Time{}
+	}
+	return st.ModTime()
+}
+
+func encodeFact(key string) []byte {
+	text := fmt.Sprintf("%s\n%q\n", factTitle, key)
+	return fmt.Appendf(nil, "%s%08x\n", text, checksum([]byte(text)))
+}
+
+func (c *Cache) factPath(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return filepath.Join(c.dir, hex.EncodeToString(sum[:16])+factSuffix)
+}
+
+// Program names the running program's file in its present state; "" if that
+// cannot be told.
+func Program() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	id, _ := fileIdentity(path, st)
+	return id
+}
