@@ -147,7 +147,7 @@ type Weights interface {
 // Keeper is implemented by Weights that LoadSpec.Pack can keep.
 type Keeper interface {
 	// Keep writes the packed weights for the next start, unless they came from
-	// there. It may run beside everything but Close; pace is called every few tens
+	// there. It may run beside everything but Close; pace is called every few hundred
 	// of microseconds of work and may sleep.
 	Keep(ctx context.Context, pace func()) error
 

@@ -52,10 +52,11 @@ const (
 type Cache struct {
 	dir   string
 	limit int64 // bytes of all entries; 0: by the disk's size
+	space func(dir string) (total, free int64, err error)
 }
 
 // New gives the cache in a folder, which need not exist.
-func New(dir string) *Cache { return &Cache{dir: dir} }
+func New(dir string) *Cache { return &Cache{dir: dir, space: diskSpace} }
 
 // Dir is the cache's folder.
 func (c *Cache) Dir() string { return c.dir }
@@ -164,7 +165,7 @@ func (c *Cache) prune(keep string) {
 	limit := c.limit
 	if limit == 0 {
 		limit = maxTotal
-		if total, _, err := diskSpace(c.dir); err == nil {
+		if total, _, err := c.space(c.dir); err == nil {
 			limit = min(limit, total/diskShare)
 		}
 	}

@@ -112,7 +112,7 @@ func (e *Entry) Discard() {
 	_ = os.Remove(e.path)
 }
 
-// Save keeps a packed block. pace is called every few tens of microseconds of
+// Save keeps a packed block. pace is called every few hundred microseconds of
 // work, and may sleep. It does nothing but return an error if the disk is short
 // of space: twice the block's size must be free.
 func (m *Model) Save(ctx context.Context, b *Block, block []byte, pace func()) (err error) {
@@ -133,7 +133,7 @@ func (m *Model) Save(ctx context.Context, b *Block, block []byte, pace func()) (
 			m.cache.prune(path)
 		}
 	}()
-	if _, free, err := diskSpace(m.cache.dir); err == nil && free < 2*int64(b.Size) {
+	if _, free, err := m.cache.space(m.cache.dir); err == nil && free < 2*int64(b.Size) {
 		return fmt.Errorf("%s has %d bytes left, two times %d are asked for", m.cache.dir, free, b.Size)
 	}
 	s, err := m.hash(ctx, pace)

@@ -17,7 +17,9 @@ import (
 type File struct {
 	Path   string
 	Info   os.FileInfo // of the open file
-	Header []byte      // the beginning, whose checksum the records carry
+	Header []byte      // the beginning, whose checksum the records carry; read by Cache.Model only
+
+	id string // see identity
 }
 
 // Model is a model whose packed weights a cache may hold.
@@ -33,6 +35,9 @@ type Model struct {
 // weights are mapped from the cache's file, so that processes have them in
 // common, instead of being read.
 func (c *Cache) Model(label string, files []File, share bool) *Model {
+	for i := range files {
+		files[i].id, files[i].Header = files[i].identity(), nil
+	}
 	return &Model{cache: c, files: files, label: label, share: share}
 }
 
@@ -66,7 +71,7 @@ func (m *Model) known() (Sum, bool) {
 	}
 	var sums []Sum
 	for i := range m.files {
-		s, ok := m.cache.lookup(m.files[i].identity())
+		s, ok := m.cache.lookup(m.files[i].id)
 		if !ok {
 			return Sum{}, false
 		}
@@ -98,16 +103,15 @@ func (m *Model) hash(ctx context.Context, pace func()) (Sum, error) {
 	var sums []Sum
 	for i := range m.files {
 		f := &m.files[i]
-		id := f.identity()
-		s, ok := m.cache.lookup(id)
+		s, ok := m.cache.lookup(f.id)
 		if !ok {
 			var err error
-			record := id != "" && time.Since(f.changed()) > settled
+			record := f.id != "" && time.Since(f.changed()) > settled
 			if s, err = f.hash(ctx, pace); err != nil {
 				return Sum{}, err
 			}
 			if record {
-				_ = m.cache.record(id, s) // a cache that cannot be written is only slower
+				_ = m.cache.record(f.id, s) // a cache that cannot be written is only slower
 			}
 		}
 		sums = append(sums, s)
@@ -118,8 +122,8 @@ func (m *Model) hash(ctx context.Context, pace func()) (Sum, error) {
 }
 
 // pieceSize is how much is read or written between two looks at the context:
-// some tens of microseconds.
-const pieceSize = 128 << 10
+// some hundreds of microseconds.
+const pieceSize = 512 << 10
 
 var errChanged = errors.New("the model's file has changed since it was opened")
 

@@ -201,6 +201,7 @@ func (m *Model) load(ctx context.Context) error {
 		}
 	}
 	pack := packModel(m.Options.PackCache, m.File, m.Options.Share)
+	_ = m.File.DropHeaders() // only a hint
 	weights, err := m.device.Load(ctx, backend.LoadSpec{Weights: specs, Progress: report, Pack: pack})
 	if err != nil {
 		return err

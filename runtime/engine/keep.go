@@ -16,12 +16,12 @@ import (
 const (
 	keepAfter = time.Second           // without a first run, weights are kept from then on
 	keepBreak = 20 * time.Millisecond // runs closer together are one piece of work
-	keepShare = 10                    // beside runs, keeping takes this part of a processor at most
+	keepShare = 5                     // beside runs, keeping takes this part of a processor at most
 	keepGrace = time.Second           // how long Close waits for what is not kept yet
 )
 
 // keeper has the weights kept for the next start, beside everything else: after
-// the first run, a tenth of a processor while the model runs, at full speed
+// the first run, a fifth of a processor while the model runs, at full speed
 // while it does not.
 type keeper struct {
 	cancel  context.CancelFunc

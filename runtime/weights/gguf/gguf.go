@@ -302,6 +302,17 @@ func (f *File) OnDisk() []OnDisk {
 	return files
 }
 
+// DropHeaders tells the system that the headers are not needed soon: what was read
+// of them is copied.
+func (f *File) DropHeaders() error {
+	for _, p := range f.parts {
+		if err := p.advise(0, p.header, DontNeed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Size is the number of bytes of all parts together.
 func (f *File) Size() int64 {
 	var n int64
