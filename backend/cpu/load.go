@@ -128,6 +128,13 @@ func (d *device) describe(specs []backend.WeightSpec) (packcache.Block, error) {
 // bytes of the file that this was about.
 func (d *device) loadOne(ctx context.Context, x *weight, pack bool) (int64, error) {
 	s := x.spec
+	size, err := dtype.ByteSize(s.DType, s.Shape)
+	if err != nil {
+		return 0, err
+	}
+	if x.packed != nil && !pack && s.Uses&backend.UseVector == 0 {
+		return int64(size), nil // the file is not needed
+	}
 	data, release, err := s.Open()
 	if err != nil {
 		return 0, err
@@ -138,8 +145,8 @@ func (d *device) loadOne(ctx context.Context, x *weight, pack bool) (int64, erro
 			release()
 		}
 	}()
-	if size, err := dtype.ByteSize(s.DType, s.Shape); err != nil || len(data) != size {
-		return 0, fmt.Errorf("has %d bytes, want %d (%v)", len(data), size, err)
+	if len(data) != size {
+		return 0, fmt.Errorf("has %d bytes, want %d", len(data), size)
 	}
 	if x.packed != nil && pack {
 		if err := d.pack(ctx, x.packed, data, s.Drop); err != nil {

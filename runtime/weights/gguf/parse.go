@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/ledge-run/ledge/graph/dtype"
@@ -337,12 +338,19 @@ func (r *reader) strings(n int) ([]string, error) {
 			return nil, err
 		}
 	}
-	all := string(r.data[start:r.off])
+	// One copy of all texts, without the lengths between them.
+	var all strings.Builder
+	all.Grow(r.off - start - 8*n)
+	for off := start; off < r.off; {
+		length := int(binary.LittleEndian.Uint64(r.data[off:]))
+		all.Write(r.data[off+8 : off+8+length])
+		off += 8 + length
+	}
+	text, off := all.String(), start
 	out := make([]string, n)
-	off := 0
 	for i := range out {
-		length := int(binary.LittleEndian.Uint64(r.data[start+off:]))
-		out[i] = all[off+8 : off+8+length]
+		length := int(binary.LittleEndian.Uint64(r.data[off:]))
+		out[i], text = text[:length], text[length:]
 		off += 8 + length
 	}
 	return out, nil

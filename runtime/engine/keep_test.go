@@ -1,0 +1,79 @@
+package engine_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/packcache"
+	"github.com/ledge-run/ledge/runtime/engine"
+)
+
+// TestPackCache starts a real model four times: the weights that the first start
+// leaves behind are read by the second and mapped by the third, a damaged file
+// is replaced, and no token changes.
+func TestPackCache(t *testing.T) {
+	dir := os.Getenv("LEDGE_TEST_MODELS")
+	if dir == "" {
+		t.Skip("LEDGE_TEST_MODELS does not name a folder with smollm2-135m-instruct-q4_1.gguf")
+	}
+	cache := packcache.New(filepath.Join(t.TempDir(), "packed"))
+	start := func(share, use bool, want backend.Origin) string {
+		t.Helper()
+		m, err := engine.Open(context.Background(), filepath.Join(dir, "smollm2-135m-instruct-q4_1.gguf"), engine.Options{PackCache: cache, Share: share})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Origin() != want {
+			t.Errorf("the weights are %s, want %s", m.Origin(), want)
+		}
+		var text strings.Builder
+		if use {
+			s := m.NewSession()
+			for p, err := range s.Generate(context.Background(), m.Encode("The capital of France is", true, false), engine.Settings{Sampler: greedy(), MaxTokens: 8}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				text.WriteString(p.Text)
+			}
+			s.Close()
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+		return text.String()
+	}
+	entries := func() []packcache.Info {
+		t.Helper()
+		all, err := cache.List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	start(false, false, backend.Packed)
+	if all := entries(); len(all) != 0 {
+		t.Errorf("a model that was only opened is kept: %v", all)
+	}
+	first := start(false, true, backend.Packed)
+	all := entries()
+	if len(all) != 1 || all[0].Label != "smollm2-135m-instruct-q4_1.gguf" {
+		t.Fatalf("kept: %v", all)
+	}
+	for _, share := range []bool{false, true} {
+		want := map[bool]backend.Origin{false: backend.Cached, true: backend.Shared}[share]
+		if text := start(share, true, want); text != first {
+			t.Errorf("%s: %q, packed: %q", want, text, first)
+		}
+	}
+	if err := os.Truncate(all[0].Path, all[0].Size/2); err != nil {
+		t.Fatal(err)
+	}
+	if text := start(false, true, backend.Packed); text != first {
+		t.Errorf("after damage: %q, at first: %q", text, first)
+	}
+	start(false, false, backend.Cached)
+}
