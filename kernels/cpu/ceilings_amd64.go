@@ -5,6 +5,8 @@ func levelCeilings(l Level) *ceilings {
 	switch l {
 	case AVX2:
 		return &avx2Ceilings
+	case AVXVNNI:
+		return &avxvnniCeilings
 	case AVX512:
 		return &avx512Ceilings
 	}

@@ -25,6 +25,29 @@ func avx2ReadFour(dst, p *byte, n int)
 //go:noescape
 func avx2Dots(n int)
 
+// avxvnniRead reads the n bytes at p, a line of 64 bytes after the other, and puts the exclusive or of
+// them at dst. n is a positive multiple of 512.
+//
+//go:noescape
+func avxvnniRead(dst, p *byte, n int)
+
+// avxvnniReadAhead is Read that asks for each line 2048 bytes ahead: it puts the exclusive or of
+// them at dst. n is a positive multiple of 512.
+//
+//go:noescape
+func avxvnniReadAhead(dst, p *byte, n int)
+
+// avxvnniReadFour is Read of the four quarters side by side: it puts the exclusive or of
+// them at dst. n is a positive multiple of 512.
+//
+//go:noescape
+func avxvnniReadFour(dst, p *byte, n int)
+
+// avxvnniDots makes n times 64 int8 dot products of four values in registers, as fast as the processor can.
+//
+//go:noescape
+func avxvnniDots(n int)
+
 // avx512Read reads the n bytes at p, a line of 64 bytes after the other, and puts the exclusive or of
 // them at dst. n is a positive multiple of 512.
 //
@@ -49,4 +72,5 @@ func avx512ReadFour(dst, p *byte, n int)
 func avx512Dots(n int)
 
 var avx2Ceilings = ceilings{reads: [3]readFunc{avx2Read, avx2ReadAhead, avx2ReadFour}, dots: avx2Dots, perDots: 64}
+var avxvnniCeilings = ceilings{reads: [3]readFunc{avxvnniRead, avxvnniReadAhead, avxvnniReadFour}, dots: avxvnniDots, perDots: 64}
 var avx512Ceilings = ceilings{reads: [3]readFunc{avx512Read, avx512ReadAhead, avx512ReadFour}, dots: avx512Dots, perDots: 256}

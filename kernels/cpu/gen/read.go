@@ -64,7 +64,7 @@ func (e *emitter) ceilings() {
 	for _, v := range append(acc, x, w) {
 		e.zero(v)
 	}
-	if !e.z {
+	if !e.vnni {
 		ones, t := e.vec(), e.vec()
 		e.zero(ones)
 		loop := e.newLabel("loop")
@@ -82,7 +82,13 @@ func (e *emitter) ceilings() {
 	loop := e.newLabel("loop")
 	e.at(loop)
 	for _, v := range acc {
-		e.op("VPDPBUSD", x, w, v)
+		if e.z {
+			e.op("VPDPBUSD", x, w, v)
+			continue
+		}
+		for h := range 2 {
+			e.dpbusd(int(x), int(w), int(v)+h)
+		}
 	}
 	e.line("DECQ CX")
 	e.line("JNZ %s", loop)
@@ -106,7 +112,7 @@ func generateCeilings(files map[string][]byte) error {
 	asm.WriteString(header + "#include \"textflag.h\"\n")
 	stubs.WriteString(header + "package cpu\n\n")
 	tables := ""
-	for _, e := range []*emitter{{prefix: "avx2"}, {prefix: "avx512", z: true}} {
+	for _, e := range levels() {
 		e.data = &constants{names: map[string]bool{}}
 		e.ceilings()
 		asm.Write(e.text.Bytes())
