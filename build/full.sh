@@ -39,7 +39,8 @@ go test -count=1 -v -timeout 30m ./runtime/eval ./runtime/engine -run 'Perplexit
 
 step "perplexity side by side"
 go build -o out/ledge ./cmd/ledge
-for model in "$LEDGE_TEST_MODELS"/*.gguf; do
+go build -o out/compare-program ./build/compare
+for model in "$LEDGE_TEST_MODELS"/{smollm2-135m-instruct-q4_1,gemma-3-270m-q4_k_m}.gguf; do
   for text in GPL-3 GPL-2; do
     file=/usr/share/common-licenses/$text
     [ -r "$file" ] || continue
@@ -49,15 +50,10 @@ for model in "$LEDGE_TEST_MODELS"/*.gguf; do
   done
 done
 
-step "speed side by side, alternated (ratios; a shared machine is noisy)"
-model=$LEDGE_TEST_MODELS/smollm2-135m-instruct-q4_1.gguf
-for round in 1 2 3; do
-  for t in 1 2; do
-    echo "round $round, $t threads: ledge, then llama-bench"
-    out/ledge bench -m "$model" -p 512 -n 64 -t $t -r 2 -o table 2>/dev/null | grep -E 'pp512|tg64'
-    "$LEDGE_TEST_LLAMA"/bin/llama-bench -m "$model" -p 512 -n 64 -t $t -r 2 -o md 2>/dev/null | grep -E 'pp512|tg64'
-  done
-done
+step "speed side by side, shortly (docs/performance.md has the whole comparison)"
+out/compare-program models -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAMA"
+out/compare-program run -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAMA" -out out/compare-short -ledge out/ledge -rounds 3 \
+  -only '^(speed|start|loaded|together8)/(smollm2-q4_0|smollm2-135m|gemma)'
 
 step "fuzzing, 20 s a target"
 build/fuzz.sh 20s

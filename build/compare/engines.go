@@ -22,6 +22,7 @@ type programs struct {
 	llamaAVX2 string // the same for AVX2 only
 	python    string // one that has openvino_genai
 	models    string
+	readMiB   int // what the read ceiling is measured on
 }
 
 // An engine measures its part of a round.
@@ -276,7 +277,7 @@ func openVINO(ctx context.Context, p *programs, c *benchCase) (figures, error) {
 // ceilingsOf measures the machine in a process of its own: its memory would
 // count as this program's, and with it as that of every process started later.
 func ceilingsOf(ctx context.Context, p *programs, threads int) (read, dots float64, level string, err error) {
-	r, err := execute(ctx, nil, p.self, "ceiling", strconv.Itoa(threads))
+	r, err := execute(ctx, nil, p.self, "ceiling", strconv.Itoa(threads), strconv.Itoa(p.readMiB))
 	if err != nil {
 		return 0, 0, "", err
 	}

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
@@ -54,47 +52,29 @@ func factsOf(f *gguf.File) (facts, error) {
 			}
 		}
 	}
-	arch, _ := f.Value("general.architecture")
-	prefix := fmt.Sprint(arch, ".")
-	layers := number(f, prefix+"block_count")
-	heads := number(f, prefix+"attention.head_count")
-	kv := number(f, prefix+"attention.head_count_kv")
-	width := number(f, prefix+"embedding_length")
-	if layers < 1 || heads < 1 || width < 1 {
-		return m, errors.New("the file lacks the sizes of a decoder: " + strings.TrimSuffix(prefix, "."))
+	arch, _ := f.String("general.architecture")
+	number := func(key string, otherwise int64) int64 {
+		if n, ok := f.Int(arch + "." + key); ok && n > 0 {
+			return n
+		}
+		return otherwise
 	}
-	if kv < 1 {
-		kv = heads
+	layers, heads, width := number("block_count", 0), number("attention.head_count", 0), number("embedding_length", 0)
+	if layers == 0 || heads == 0 || width == 0 {
+		return m, fmt.Errorf("the file lacks the sizes of a decoder of architecture %q", arch)
 	}
-	key := number(f, prefix+"attention.key_length")
-	if key < 1 {
-		key = width / heads
+	key := number("attention.key_length", width/heads)
+	value := number("attention.value_length", key)
+	pairs := layers * number("attention.head_count_kv", heads)
+	if each, ok := f.Ints(arch + ".attention.head_count_kv"); ok { // a number for each layer
+		pairs = 0
+		for _, n := range each {
+			pairs += n
+		}
 	}
-	value := number(f, prefix+"attention.value_length")
-	if value < 1 {
-		value = key
-	}
-	m.CacheBytes = layers * kv * (key + value) * 2
-	m.Window = number(f, prefix+"attention.sliding_window")
+	m.CacheBytes = pairs * (key + value) * 2
+	m.Window = number("attention.sliding_window", 0)
 	return m, nil
-}
-
-// number is a whole number of the metadata, 0 if it is not there.
-func number(f *gguf.File, key string) int64 {
-	v, _ := f.Value(key)
-	switch v := v.(type) {
-	case uint32:
-		return int64(v)
-	case int32:
-		return int64(v)
-	case uint64:
-		return int64(v)
-	case int64:
-		return v
-	case uint16:
-		return int64(v)
-	}
-	return 0
 }
 
 // bytesRead are the bytes that a generated token reads: the weights, shared by

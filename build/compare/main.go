@@ -118,7 +118,7 @@ func listCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 
 func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o := newOptions("run", stderr)
-	progs := &programs{}
+	progs := &programs{readMiB: 256}
 	var p plan
 	var only string
 	o.StringVar(&progs.ledge, "ledge", "", "a ledge program (default: built from this source)")
@@ -146,7 +146,9 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if progs.self, err = os.Executable(); err != nil {
 		return err
 	}
+	revision := "" // of a program that was given it is not known
 	if progs.ledge == "" {
+		revision = commit(ctx)
 		if progs.ledge, err = buildLedge(ctx, o.out); err != nil {
 			return err
 		}
@@ -159,7 +161,7 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	left, err := measure(ctx, p, progs, chosen, j, commit(ctx), stderr)
+	left, err := measure(ctx, p, progs, chosen, j, revision, stderr)
 	if err != nil {
 		return err
 	}
@@ -196,14 +198,19 @@ type ceilings struct {
 }
 
 func ceilingCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	n := 0
-	if len(args) == 1 {
-		n, _ = strconv.Atoi(args[0])
+	var sizes [2]int
+	ok := len(args) == len(sizes)
+	for i := range sizes {
+		if ok {
+			n, err := strconv.Atoi(args[i])
+			sizes[i], ok = n, err == nil && n > 0 && n < 1<<20
+		}
 	}
-	if n < 1 {
-		return usageError{errors.New("ceiling takes a number of threads")}
+	if !ok {
+		return usageError{errors.New("ceiling takes a number of threads and one of MiB to read")}
 	}
-	const size, passes = 256 << 20, 5
+	n, size := sizes[0], sizes[1]<<20
+	const passes = 5
 	var c ceilings
 	var err error
 	if c.Ceiling, err = bench.ReadCeiling(ctx, size, n, passes); err != nil {
@@ -228,12 +235,10 @@ func factsCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 
 // spinCommand keeps a processor busy until it is killed, or for ten minutes.
 func spinCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	processor := -1
 	if len(args) == 1 {
-		processor, _ = strconv.Atoi(args[0])
+		if processor, err := strconv.Atoi(args[0]); err == nil && processor >= 0 {
+			return spin(ctx, processor, 10*time.Minute)
+		}
 	}
-	if processor < 0 {
-		return usageError{errors.New("spin takes a processor")}
-	}
-	return spin(ctx, processor, 10*time.Minute)
+	return usageError{errors.New("spin takes a processor")}
 }

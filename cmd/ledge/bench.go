@@ -30,6 +30,7 @@ func (a *app) benchCommand() *cli.Command {
 			&cli.IntFlag{Name: "repetitions", Aliases: []string{"r"}, Value: 5, Usage: "measure `N` times after a warm-up"},
 			list("output", "o", "table", "`FORMAT`: table, json or csv"),
 			&cli.BoolFlag{Name: "json", Usage: "the same as -o json"},
+			&cli.BoolFlag{Name: "ceiling", Usage: "measure how fast memory is read, too: read_gbs, in JSON and CSV"},
 		}, nameFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "device", Usage: "`NAME` of a device or backend (see ledge devices)", Category: catModel},
 			&cli.IntFlag{Name: "batch", Aliases: []string{"b"}, Usage: "read prompts in chunks of `N` tokens (default: 512)", Category: catModel},
@@ -64,6 +65,9 @@ func (a *app) bench(c *cli.Context) error {
 		row = func(bool, bench.Result) error { return nil }
 	default:
 		return usagef("-o %s: it must be table, json or csv", format)
+	}
+	if c.Bool("ceiling") && format == "table" {
+		return usagef("--ceiling goes with -o json and -o csv")
 	}
 	tests, threads, o, err := a.benchPlan(c)
 	if err != nil {
@@ -136,6 +140,13 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 	defer func() { err = errors.Join(err, m.Close()) }()
 	bar := a.newProgress()
 	defer bar.done()
+	var ceiling bench.Ceiling
+	if c.Bool("ceiling") {
+		const size, passes = 256 << 20, 5
+		if ceiling, err = bench.ReadCeiling(c.Context, size, max(1, usedThreads(m, o.Threads)), passes); err != nil {
+			return err
+		}
+	}
 	repeat := c.Int("repetitions")
 	for _, t := range tests {
 		r, err := bench.Run(c.Context, m, t, repeat, func(done int) {
@@ -145,7 +156,7 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 		if err != nil {
 			return err
 		}
-		r.Commit = buildInfo().Revision
+		r.Commit, r.ReadGBs = buildInfo().Revision, ceiling.ReadGBs
 		r.Threads = usedThreads(m, o.Threads)
 		if err := each(r); err != nil {
 			return err

@@ -305,6 +305,11 @@ func TestBench(t *testing.T) {
 		t.Error(out)
 	}
 	refused(t, exitFailed, "trained for 128", "bench", "-m", m, "-p", "512")
+	rs = decode[[]bench.Result](t, must(t, "bench", "-m", m, "-p", "0", "-n", "2", "-t", "1,2", "-r", "1", "--ceiling", "--json"))
+	if len(rs) != 2 || rs[0].ReadGBs <= 0 || rs[1].ReadGBs <= 0 {
+		t.Errorf("%+v", rs)
+	}
+	refused(t, exitUsage, "-o json", "bench", "-m", m, "--ceiling")
 }
 
 func TestGraph(t *testing.T) {

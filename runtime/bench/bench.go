@@ -87,6 +87,8 @@ type Result struct {
 	StddevTs float64   `json:"stddev_ts"`
 	Ns       []int64   `json:"samples_ns"`
 	Ts       []float64 `json:"samples_ts"`
+
+	ReadGBs float64 `json:"read_gbs,omitempty"` // what ReadCeiling measured beside the test, if asked; llama-bench has none
 }
 
 // Test is the test that the result is of.
