@@ -218,7 +218,13 @@ func notes(records []record, all []benchCase) string {
 			marks += r.marks
 		}
 	}
-	s := "Figures are medians of rounds; ratios are taken within a round, their range over the rounds in brackets.\n"
+	least, most := math.MaxInt, 0
+	for t := range numTables {
+		for _, r := range resultsOf(records, all, t) {
+			least, most = min(least, len(r.records)), max(most, len(r.records))
+		}
+	}
+	s := fmt.Sprintf("Figures are medians of %d to %d rounds; ratios are taken within a round, their range over the rounds in brackets.\n", least, most)
 	if strings.Contains(marks, "*") {
 		s += "\n\\* Others used the processors in most of these rounds.\n"
 	}

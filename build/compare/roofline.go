@@ -164,7 +164,7 @@ func (a axes) roof(p func(string, ...any), r roof) {
 		ridge := r.dots / r.read
 		line += fmt.Sprintf(" L%.1f %.1f L%.1f %.1f", a.x(ridge), a.y(r.dots), a.x(a.x1), a.y(r.dots))
 		top = r.dots
-		p(`<text x="%d" y="%.1f" text-anchor="end" fill="%s">int8 dot product, %s: %.0f GOPS</text>`, picWidth-picRight-8, a.y(r.dots)-7, roofColour, threads(r.threads), r.dots)
+		p(`<text x="%.1f" y="%.1f" fill="%s">int8 dot product, %s: %.0f GOPS</text>`, a.x(max(64, 1.2*ridge)), a.y(r.dots)-7, roofColour, threads(r.threads), r.dots)
 	} else {
 		line += fmt.Sprintf(" L%.1f %.1f", a.x(top/r.read), a.y(top))
 	}
