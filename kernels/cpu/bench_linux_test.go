@@ -76,14 +76,14 @@ func BenchmarkGEMV(b *testing.B) {
 // BenchmarkGEMM is the product with many rows, in units of 1e9 multiplications
 // and additions a second.
 func BenchmarkGEMM(b *testing.B) {
-	const cols, rows = 576, 1536
+	const cols, rows = 2048, 512
 	k := kernelsOf(Levels()[len(Levels())-1])
 	for _, m := range []int{1, 2, 4, 8, 128} {
 		for _, dt := range packedTypes {
 			b.Run(fmt.Sprintf("m%d/%v", m, dt), func(b *testing.B) {
 				k0 := cols
 				if dt.BlockLen() == 256 {
-					k0 = 512
+					k0 = 2048
 				}
 				acts := randomActs(k, k0, m)
 				w := benchMatrix(dt, k0, 1)

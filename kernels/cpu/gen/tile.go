@@ -55,15 +55,17 @@ type tile struct {
 	groups int // row groups that are taken at once
 	row    func(i int) string
 	ints   [][]vec // dot products of a sub-block, by group
+	part   [][]vec // AVX-512: what the first of two sub-blocks comes to; else that is in the frame
 	floats [][]vec // results by group; nil if they are in the frame
 	w, w2  vec
 	h, tmp vec   // AVX-512: a vector of the plane of high bits, and scratch
-	d, m   []vec // AVX-512: what the unit's scales and minimums are times, by group
+	d, m   []vec // AVX-512: what the unit's scales and minimums are times, by group, if there is room
 	x, x2  splat
 	y, y2  splat // scratch of one half
 	mask   splat // low bits of bytes
 	top    splat // AVX-512: the high bits' places
 	curve  splat
+	flip   splat // AVX-512: the sign bits of bytes
 	wg     []vec // AVX-512: a step's weights, by group, if there are two
 	inW2   int   // AVX-512: the vector of low bits that is in w2, or -1
 	inH    int
@@ -93,6 +95,14 @@ func (e *emitter) tiles() {
 
 // frame is where the results of row i are if they are not in registers.
 func (t *tile) frame(i int) mem { return at("SP", 64*i) }
+
+// partFrame is where row i's part of the first of two sub-blocks is, at AVX2.
+func (t *tile) partFrame(i int) mem {
+	if t.floats == nil {
+		i += t.rows
+	}
+	return at("SP", 64*i)
+}
 
 // in is an address in group g, given the register with that in the first one.
 func in(g int, register string) string {
@@ -138,6 +148,9 @@ func (t *tile) write() {
 	if !inRegisters {
 		frame = 64 * t.rows
 	}
+	if !t.z && t.f.Subs() == 2 {
+		frame += 64 * t.rows
+	}
 	t.begin(fmt.Sprintf("%s%dx%d", formatName(t.f), t.rows, t.groups), tileParams, "", frame, fmt.Sprintf(
 		"FN multiplies rows of activations, %d at once, with row groups, %d at once.", t.rows, t.groups))
 	for range t.groups {
@@ -149,6 +162,9 @@ func (t *tile) write() {
 		}
 		if inRegisters {
 			t.floats = append(t.floats, t.vecs(t.rows))
+		}
+		if t.z && t.f.Subs() == 2 {
+			t.part = append(t.part, t.vecs(t.rows))
 		}
 	}
 	t.registers()
@@ -221,11 +237,11 @@ func (t *tile) write() {
 func (t *tile) openUnit() {
 	t.prefetch(t.f.ValuesAt())
 	t.line("LEAQ %d(SI), R10", t.f.ScalesAt())
-	for g := range t.d {
-		t.op("VCVTPH2PS", mem{base: in(g, "SI"), step: 16}, t.d[g])
-		if t.f.Min {
-			t.op("VCVTPH2PS", mem{base: in(g, "SI"), off: 2 * packed.Rows, step: 16}, t.m[g])
-		}
+	for g, d := range t.d {
+		t.op("VCVTPH2PS", mem{base: in(g, "SI"), step: 16}, d)
+	}
+	for g, m := range t.m {
+		t.op("VCVTPH2PS", mem{base: in(g, "SI"), off: 2 * packed.Rows, step: 16}, m)
 	}
 	t.line("MOVQ SI, BX")
 	t.line("ADDQ $%d, SI", t.f.ValuesAt())
@@ -308,15 +324,15 @@ func (t *tile) registers() {
 			t.h, t.top = t.vec(), t.splat()
 			t.op("VMOVDQU", t.highMask(), t.top)
 		}
-		if t.groups == 2 {
-			t.x = t.splat()
-			t.wg = []vec{t.w, t.vec()}
-		}
-		if t.f.ScalesAt() > 0 {
+		if t.f.ScalesAt() > 0 && t.f.Subs() == 1 {
 			t.d = t.vecs(t.groups)
 			if t.f.Min {
 				t.m = t.vecs(t.groups)
 			}
+		}
+		if t.groups == 2 {
+			t.x = t.splat()
+			t.wg = []vec{t.w, t.vec()}
 		}
 	} else {
 		t.x, t.y = t.splat(), t.splat()
@@ -333,6 +349,10 @@ func (t *tile) registers() {
 	if t.f.Curve != nil {
 		t.curve = t.splat()
 		t.op("VMOVDQU", t.curveTable(), t.curve)
+	}
+	if t.z && t.f.Signed {
+		t.flip = t.splat()
+		t.op("VMOVDQU", t.konst(0x80808080), t.flip)
 	}
 }
 
@@ -485,7 +505,10 @@ func (t *tile) dotVNNI(b, s, g0, g1 int) {
 		}
 		for g := g0; g < g1; g++ {
 			t.extract(g, b, j, w[g])
-			if t.f.Signed {
+			switch {
+			case t.f.Signed && t.z:
+				t.op("VPXOR", t.flip, w[g], w[g])
+			case t.f.Signed:
 				t.op("VPXOR", t.konst(0x80808080), w[g], w[g])
 			}
 		}
@@ -630,12 +653,16 @@ func (t *tile) scales(g, b, s int) {
 
 // times2 multiplies v by the unit's d, at 0 of it, or by its m.
 func (t *tile) times2(g int, v vec, off int) {
-	if t.z {
-		by := t.d
-		if off > 0 {
-			by = t.m
-		}
-		t.op("VMULPS", by[g], v, v)
+	switch {
+	case t.d != nil && off == 0:
+		t.op("VMULPS", t.d[g], v, v)
+		return
+	case t.d != nil:
+		t.op("VMULPS", t.m[g], v, v)
+		return
+	case t.z:
+		t.op("VCVTPH2PS", mem{base: in(g, "BX"), off: off, step: 16}, t.tmp)
+		t.op("VMULPS", t.tmp, v, v)
 		return
 	}
 	for h := range t.halves() {
@@ -645,12 +672,13 @@ func (t *tile) times2(g int, v vec, off int) {
 }
 
 // scaleInts adds the dot products of a sub-block to the results: scale*dot times
-// d, then the minimum times d*sum; or, with minimums for each 16 columns,
-// scale*dot + minimum*sum, times d. It is the same at every level.
+// d, then the minimum times d*sum; of two sub-blocks, the sum of both scale*dot,
+// with minimums plus minimum*sum, times d. It is the same at every level.
 func (t *tile) scaleInts(g, b, s int) {
 	t.scales(g, b, s)
-	inner := t.f.Min && t.f.Scales == packed.SuperNibbles
-	outer := t.f.Min && !inner
+	two := t.f.Subs() == 2
+	inner := t.f.Min && two
+	outer := t.f.Min && !two
 	addMin := "VFMADD231PS"
 	if t.f.Scales == packed.Supers {
 		addMin = "VFNMADD231PS"
@@ -661,22 +689,37 @@ func (t *tile) scaleInts(g, b, s int) {
 		sub := field(packed.ActHalf32 + 8*b + 4*s)
 		v := t.ints[g][i]
 		t.op("VCVTDQ2PS", v, v)
-		t.op("VMULPS", t.w, v, v)
-		if t.z {
-			if inner {
-				t.op("VCVTDQ2PS.BCST", sub, t.tmp)
-				t.op("VFMADD231PS", t.tmp, t.w2, v)
+		switch {
+		case s == 1 && t.z:
+			t.op("VFMADD213PS", t.part[g][i], t.w, v)
+		case s == 1:
+			t.op("VFMADD213PS", t.partFrame(i), t.w, v)
+		case two && t.z:
+			t.op("VMULPS", t.w, v, t.part[g][i])
+			v = t.part[g][i]
+		default:
+			t.op("VMULPS", t.w, v, v)
+		}
+		if inner && t.z {
+			t.op("VCVTDQ2PS.BCST", sub, t.tmp)
+			t.op("VFMADD231PS", t.tmp, t.w2, v)
+		} else if inner {
+			t.op("VPBROADCASTD", sub, t.x)
+			t.op("VCVTDQ2PS", t.x, t.x)
+			t.op("VFMADD231PS", t.x, t.w2, v)
+		}
+		if two && s == 0 {
+			if !t.z {
+				t.op("VMOVUPS", v, t.partFrame(i))
 			}
+			continue
+		}
+		if t.z {
 			t.op("VFMADD231PS.BCST", d, v, t.floats[g][i])
 			if outer {
 				t.op(addMin+".BCST", sum, t.w2, t.floats[g][i])
 			}
 			continue
-		}
-		if inner {
-			t.op("VPBROADCASTD", sub, t.x)
-			t.op("VCVTDQ2PS", t.x, t.x)
-			t.op("VFMADD231PS", t.x, t.w2, v)
 		}
 		t.op("VBROADCASTSS", d, t.x)
 		to := v
