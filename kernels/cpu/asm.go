@@ -28,7 +28,7 @@ type (
 type table struct {
 	tileRows  []int        // ascending, beginning with 1
 	tiles     [][]tileFunc // by format
-	twoGroups []tileFunc   // by format: twoRows rows, groups in twos, of which groups is the number; or nil
+	twoGroups []tileFunc   // by format: twoRows rows, groups in twos, of which groups is the number; or none
 	twoRows   int
 
 	panelRows                     []int
@@ -103,22 +103,19 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 		g := group0
 		if i1-i0 == 1 {
 			// One row takes many groups in a call.
-			kernel, step := kernels[0], 1
-			if t.twoRows == 1 && t.twoGroups[p.id] != nil {
-				kernel, step = t.twoGroups[p.id], 2
-			}
-			for group1-g >= step {
-				n := min(max(1, callBytes/(step*group)), (group1-g)/step)
-				tail := min(GroupRows, w.Rows-(g+n*step-1)*GroupRows)
-				kernel(&dst[i0*ldd+g*GroupRows], ldd*4, &x[i0*actRow], actRow, &w.Data[g*group], units, n, tail)
-				g += n * step
+			for g < group1 {
+				n := min(max(1, callBytes/group), group1-g)
+				tail := min(GroupRows, w.Rows-(g+n-1)*GroupRows)
+				kernels[0](&dst[i0*ldd+g*GroupRows], ldd*4, &x[i0*actRow], actRow, &w.Data[g*group], units, n, tail)
+				g += n
 			}
 		}
 		// Several rows take a group, or two, in turn, so that it is still in the
 		// first-level cache.
 		for ; g < group1; g++ {
 			from := i0
-			if two := t.twoGroups[p.id]; two != nil && t.twoRows > 1 && g+2 <= group1 {
+			if t.twoRows > 0 && g+2 <= group1 {
+				two := t.twoGroups[p.id]
 				tail := min(GroupRows, w.Rows-(g+1)*GroupRows)
 				for ; i1-from >= t.twoRows; from += t.twoRows {
 					two(&dst[from*ldd+g*GroupRows], ldd*4, &x[from*actRow], actRow, &w.Data[g*group], units, 1, tail)

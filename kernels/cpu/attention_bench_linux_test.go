@@ -14,7 +14,7 @@ import (
 // only reading as much.
 func BenchmarkDecodeAttention(b *testing.B) {
 	const layers, length = 24, 4096
-	k := kernelsOf(Levels()[len(Levels())-1])
+	k := benchKernels(b)
 	for _, a := range []Attention{
 		{KV: KV{Heads: 3, KDim: 64, VDim: 64}, Group: 3},
 		{KV: KV{Heads: 1, KDim: 256, VDim: 256}, Group: 4},

@@ -36,6 +36,15 @@ func hugePages(n int) []byte {
 	return b[:n:n]
 }
 
+// benchKernels are the kernels of the best level, or of that in LEDGE_CPU.
+func benchKernels(b *testing.B) *Kernels {
+	k, err := Select("")
+	if err != nil {
+		b.Skip(err)
+	}
+	return k
+}
+
 // quick is the tenth percentile of durations: what an undisturbed run takes on a
 // machine that others use.
 func quick(d []time.Duration) float64 {
@@ -47,7 +56,7 @@ func quick(d []time.Duration) float64 {
 // between, other pieces are only read: "of-read" is the share of that rate.
 func BenchmarkGEMV(b *testing.B) {
 	const size, cols, piece = 96 << 20, 2048, 1 << 20
-	k := kernelsOf(Levels()[len(Levels())-1])
+	k := benchKernels(b)
 	acts := randomActs(k, cols, 1)
 	for _, dt := range packedTypes {
 		b.Run(dt.String(), func(b *testing.B) {
@@ -77,7 +86,7 @@ func BenchmarkGEMV(b *testing.B) {
 // and additions a second.
 func BenchmarkGEMM(b *testing.B) {
 	const cols, rows = 2048, 512
-	k := kernelsOf(Levels()[len(Levels())-1])
+	k := benchKernels(b)
 	for _, m := range []int{1, 2, 4, 8, 128} {
 		for _, dt := range packedTypes {
 			b.Run(fmt.Sprintf("m%d/%v", m, dt), func(b *testing.B) {
@@ -127,7 +136,7 @@ func BenchmarkPack(b *testing.B) {
 }
 
 func BenchmarkAttend(b *testing.B) {
-	k := kernelsOf(Levels()[len(Levels())-1])
+	k := benchKernels(b)
 	a := Attention{KV: KV{Heads: 1, KDim: 64, VDim: 64, Type: dtype.F16}, Group: 3, Scale: 0.125, Len: 256}
 	c := newCache(k, a, 1)
 	for _, rows := range []int{1, 16} {
@@ -151,7 +160,7 @@ func BenchmarkAttend(b *testing.B) {
 
 func BenchmarkRows(b *testing.B) {
 	const n = 1536
-	k := kernelsOf(Levels()[len(Levels())-1])
+	k := benchKernels(b)
 	x, y, d := randoms(newRand(1), n), randoms(newRand(2), n), make([]float32, n)
 	q := make([]byte, Q8RowBytes(n))
 	for name, f := range map[string]func(){

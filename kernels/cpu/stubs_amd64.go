@@ -77,11 +77,6 @@ func avx2Q802x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups,
 //go:noescape
 func avx2Q804x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q801x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
-//
-//go:noescape
-func avx2Q801x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
-
 // avx2IQ4NL1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
 //go:noescape
@@ -510,25 +505,9 @@ var avx2Tiles = [][]tileFunc{
 	{avx2Q6K1x1, avx2Q6K2x1, avx2Q6K4x1},
 }
 
-var avx2TwoGroups = []tileFunc{
-	nil,
-	nil,
-	nil,
-	nil,
-	avx2Q801x2,
-	nil,
-	nil,
-	nil,
-	nil,
-	nil,
-	nil,
-	nil,
-	nil,
-}
-
 var avx2Table = table{
-	tileRows: []int{1, 2, 4},
-	tiles:    avx2Tiles, twoGroups: avx2TwoGroups, twoRows: 1,
+	tileRows:    []int{1, 2, 4},
+	tiles:       avx2Tiles,
 	panelRows:   []int{1, 2, 3, 4},
 	panelF32:    []panelFunc{avx2PanelF321x1, avx2PanelF322x1, avx2PanelF323x1, avx2PanelF324x1},
 	wideF32:     avx2PanelF321x4,
@@ -649,11 +628,6 @@ func avxvnniQ802x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, grou
 //
 //go:noescape
 func avxvnniQ804x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
-
-// avxvnniQ801x2 multiplies rows of activations, 1 at once, with row groups, 2 at once.
-//
-//go:noescape
-func avxvnniQ801x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
 // avxvnniIQ4NL1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
 //
@@ -777,7 +751,7 @@ func avxvnniQ6K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, grou
 
 var avxvnniTable = func() table {
 	t := avx2Table
-	t.tiles, t.twoGroups = avxvnniTiles, avxvnniTwoGroups
+	t.tiles = avxvnniTiles
 	return t
 }()
 
@@ -795,22 +769,6 @@ var avxvnniTiles = [][]tileFunc{
 	{avxvnniQ4K1x1, avxvnniQ4K2x1, avxvnniQ4K4x1},
 	{avxvnniQ5K1x1, avxvnniQ5K2x1, avxvnniQ5K4x1},
 	{avxvnniQ6K1x1, avxvnniQ6K2x1, avxvnniQ6K4x1},
-}
-
-var avxvnniTwoGroups = []tileFunc{
-	nil,
-	nil,
-	nil,
-	nil,
-	avxvnniQ801x2,
-	nil,
-	nil,
-	nil,
-	nil,
-	nil,
-	nil,
-	nil,
-	nil,
 }
 
 // avx512Q401x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
@@ -1524,8 +1482,9 @@ var avx512TwoGroups = []tileFunc{
 }
 
 var avx512Table = table{
-	tileRows: []int{1, 2, 4, 8},
-	tiles:    avx512Tiles, twoGroups: avx512TwoGroups, twoRows: 4,
+	tileRows:  []int{1, 2, 4, 8},
+	tiles:     avx512Tiles,
+	twoGroups: avx512TwoGroups, twoRows: 4,
 	panelRows:   []int{1, 2, 3, 4, 8},
 	panelF32:    []panelFunc{avx512PanelF321x1, avx512PanelF322x1, avx512PanelF323x1, avx512PanelF324x1, avx512PanelF328x1},
 	wideF32:     avx512PanelF321x4,

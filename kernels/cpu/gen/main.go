@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
 
@@ -83,7 +82,7 @@ func (e *emitter) table() {
 	p := func(f string, args ...any) { fmt.Fprintf(&e.stubs, f+"\n", args...) }
 	if !e.own() {
 		p("var %sTable = func() table {\nt := avx2Table", e.prefix)
-		p("t.tiles, t.twoGroups = %sTiles, %sTwoGroups\nreturn t\n}()\n", e.prefix, e.prefix)
+		p("t.tiles = %sTiles\nreturn t\n}()\n", e.prefix)
 	}
 	p("var %sTiles = [][]tileFunc{", e.prefix)
 	for i := range packed.Formats {
@@ -93,21 +92,23 @@ func (e *emitter) table() {
 		}
 		p("{%s},", s)
 	}
-	p("}\n\nvar %sTwoGroups = []tileFunc{", e.prefix)
-	for i := range packed.Formats {
-		if f := &packed.Formats[i]; e.twoRows(f) > 0 {
-			p("%s%s%dx2,", e.prefix, formatName(f), e.twoRows(f))
-		} else {
-			p("nil,")
-		}
-	}
 	p("}\n")
+	if n := e.twoRows(); n > 0 {
+		p("var %sTwoGroups = []tileFunc{", e.prefix)
+		for i := range packed.Formats {
+			p("%s%s%dx2,", e.prefix, formatName(&packed.Formats[i]), n)
+		}
+		p("}\n")
+	}
 	if !e.own() {
 		return
 	}
 	p("var %sTable = table{", e.prefix)
 	p("tileRows: []int{%s},", list(e.tileRows()))
-	p("tiles: %sTiles, twoGroups: %sTwoGroups, twoRows: %d,", e.prefix, e.prefix, e.twoRows(&packed.Formats[packed.Find(dtype.Q8_0)]))
+	p("tiles: %sTiles,", e.prefix)
+	if n := e.twoRows(); n > 0 {
+		p("twoGroups: %sTwoGroups, twoRows: %d,", e.prefix, n)
+	}
 	p("panelRows: []int{%s},", list(e.panelRows()))
 	for _, typ := range []string{"F32", "F16", "BF16"} {
 		s := ""
