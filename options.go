@@ -2,7 +2,9 @@ package ledge
 
 import (
 	"fmt"
+	"os"
 
+	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
 )
@@ -53,6 +55,26 @@ func WithCacheType(name string) Option {
 		c.o.CacheType = d
 	}}
 }
+
+// WithPackCache keeps the packed weights on disk, so that the next Open of the
+// same model only reads them: in the given folder, or with "" in the folder
+// ledge/packed of the user's cache folder, where the program ledge has them. The
+// default is to keep nothing. Nothing fails if they cannot be kept.
+func WithPackCache(dir string) Option {
+	return Option{func(c *config) {
+		if dir != "" {
+			c.o.PackCache = packcache.New(dir)
+		} else {
+			c.o.PackCache = packcache.Default(os.Getenv)
+		}
+	}}
+}
+
+// WithSharedWeights maps the weights from the folder of WithPackCache instead of
+// reading them, so that processes with the same model have them in memory once.
+// It is a little slower. The folder's files must not be cut off while they are in
+// use: that would be a memory fault.
+func WithSharedWeights() Option { return Option{func(c *config) { c.o.Share = true }} }
 
 // WithLoadProgress has f told how many of the weights' bytes are loaded. It is
 // called on the goroutine of Open.

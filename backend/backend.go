@@ -45,7 +45,8 @@ type Info struct {
 	Features    []string `json:"features,omitempty"` // capabilities that choose kernels
 	Quirks      []string `json:"quirks,omitempty"`   // known driver faults that are avoided
 	Numerics    Numerics `json:"numerics"`
-	Score       int      `json:"score"` // for automatic selection: higher is preferred, 0 never picked
+	Note        string   `json:"note,omitempty"` // what the user should know of how it was opened
+	Score       int      `json:"score"`          // for automatic selection: higher is preferred, 0 never picked
 }
 
 // Memory of a device in bytes; zero where unknown.

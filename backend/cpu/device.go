@@ -36,6 +36,7 @@ type device struct {
 	k       *kernels.Kernels
 	pool    *pool.Pool
 	threads int
+	note    string // of the number of threads
 }
 
 // Open opens the processor.
@@ -46,11 +47,14 @@ func open(o backend.Options) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, _, err := pool.Threads(o.Threads)
+	n, note, err := pool.Threads(o.Threads)
 	if err != nil {
 		return nil, err
 	}
-	return &device{k: k, pool: pool.Shared(), threads: n}, nil
+	if o.Threads == 0 {
+		note = "" // nothing else was asked for
+	}
+	return &device{k: k, pool: pool.Shared(), threads: n, note: note}, nil
 }
 
 func (d *device) Info() backend.Info {
@@ -63,6 +67,7 @@ func (d *device) Info() backend.Info {
 		Memory:      backend.Memory{Total: total, Free: free, Unified: true},
 		Features:    []string{runtime.GOARCH, d.k.Level().String()},
 		Numerics:    backend.Numerics{Device: "cpu/" + runtime.GOARCH, Level: d.k.Level().String(), Version: d.k.Layout().String() + "/" + kernels.Version},
+		Note:        d.note,
 		Score:       10,
 	}
 }

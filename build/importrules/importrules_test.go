@@ -61,7 +61,7 @@ var rules = []rule{
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/fleet/...", []string{"."}, []string{"backend/..."}},
 
-	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "graph/dtype"}, belowEngine...), []string{"backend/..."}},
+	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "backend/packcache", "graph/dtype"}, belowEngine...), []string{"backend/..."}},
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, nil},
 }

@@ -44,7 +44,7 @@ func quietFlag() cli.Flag {
 func deviceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "device", Usage: "`NAME` of a device or backend (see ledge devices)", Category: catModel},
-		&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default: as many as help)", Category: catModel},
+		&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default or 0: as many as help; more than there are processors: that many)", Category: catModel},
 		contextFlag(),
 		&cli.IntFlag{Name: "batch", Aliases: []string{"b"}, Usage: "read prompts in chunks of `N` tokens (default: 512)", Category: catModel},
 		cacheFlag(),
@@ -225,6 +225,9 @@ func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine
 		return nil, a.blame(ctx, o, err)
 	}
 	m.LoadTime = time.Since(start)
+	if n := m.Device().Note; n != "" {
+		a.note("note: %s", n)
+	}
 	return m, nil
 }
 

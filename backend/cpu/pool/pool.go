@@ -47,6 +47,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // MaxThreads is the most workers one Run may ask for.
@@ -61,6 +62,7 @@ type Pool struct {
 	turn   chan struct{} // capacity 1: holds a token while a Run has the workers
 	serial sync.Pool     // of *Worker, for Runs on one thread
 	pin    atomic.Bool
+	crowd  crowd
 
 	// The fields below belong to whoever holds the turn; the workers of a Run
 	// read them after they see their start flag.
@@ -134,6 +136,11 @@ func (p *Pool) Run(ctx context.Context, threads int, fn func(*Worker)) error {
 	if threads == 0 {
 		threads = automatic()
 	}
+	return p.run(ctx, threads, nil, fn)
+}
+
+// run is Run; try, if there is one, is told how it went.
+func (p *Pool) run(ctx context.Context, threads int, try *trial, fn func(*Worker)) error {
 	if threads < 0 || threads > MaxThreads {
 		return fmt.Errorf("pool: %d threads: want 1 to %d, or 0 for automatic", threads, MaxThreads)
 	}
@@ -158,15 +165,15 @@ func (p *Pool) Run(ctx context.Context, threads int, fn func(*Worker)) error {
 	}
 	p.begin(threads, fn)
 	w := p.workers[0]
-	back := false
+	back, t0 := false, ticks()
 	defer func() {
 		if !back { // runtime.Goexit in fn on this goroutine
-			p.end()
+			p.end(nil, 0)
 		}
 	}()
 	call(w, fn)
 	back = true
-	if caught := p.end(); caught != nil {
+	if caught := p.end(try, t0); caught != nil {
 		panic(caught)
 	}
 	return nil
@@ -210,14 +217,21 @@ func (p *Pool) begin(n int, fn func(*Worker)) {
 }
 
 // end waits for the other workers, tidies up, gives the turn away and returns
-// the panic of the Run, if any.
-func (p *Pool) end() (caught *Panic) {
+// the panic of the Run, if any. t0 is when it began, for try.
+func (p *Pool) end(try *trial, t0 uint64) (caught *Panic) {
 	w := p.workers[0]
 	w.leave()
 	for _, other := range w.peers[1:] {
 		if !w.wait(&other.done, w.seq, &w.patience) {
 			w.sleepUntil(&other.done, w.seq, nil)
 		}
+	}
+	if try != nil {
+		waited := uint64(0)
+		for _, other := range w.peers {
+			waited = max(waited, other.waited)
+		}
+		p.crowd.judge(w.N, try.want, try.size, w.duration(ticks()-t0), w.duration(waited), time.Now())
 	}
 	p.base = w.phase
 	if p.poisoned.Load() {

@@ -21,6 +21,7 @@ type Worker struct {
 	phase        uint64        // value of arrived after the last finished barrier
 	tick         uint64        // ticks() at the last yield
 	tickTime     time.Time     // the same moment by the clock
+	waited       uint64        // ticks of this Run spent waiting
 	perMs        uint64        // measured ticks per millisecond
 	crowded      bool          // this Run has more workers than can run at once
 	patience     patience      // of waits within a Run
@@ -183,6 +184,7 @@ func (w *Worker) wait(flag *atomic.Uint64, v uint64, p *patience) bool {
 		t := ticks() - t0
 		if t >= spin {
 			if t >= limit {
+				w.waited += t
 				return flag.Load() >= v
 			}
 			if w.bound.is() { // changing threads would cost more than it gives
@@ -194,6 +196,7 @@ func (w *Worker) wait(flag *atomic.Uint64, v uint64, p *patience) bool {
 		}
 		for range 16 {
 			if flag.Load() >= v {
+				w.waited += t
 				if t >= spin {
 					p.waited()
 				}
@@ -239,7 +242,14 @@ func (w *Worker) sleepUntil(flag *atomic.Uint64, v uint64, from *Worker) {
 		}
 	}
 	p.sleepers.Add(-1)
-	w.patience.parked(ticks()-t0, w.perMs)
+	t := ticks() - t0
+	w.patience.parked(t, w.perMs)
+	w.waited += t
+}
+
+// duration is t ticks as time.
+func (w *Worker) duration(t uint64) time.Duration {
+	return time.Duration(float64(t) / float64(w.perMs) * float64(time.Millisecond))
 }
 
 var errBarrier = errors.New("pool: workers disagree about barriers")
@@ -265,6 +275,7 @@ func (w *Worker) wakePeers() {
 func (w *Worker) prepare(seq uint64) {
 	p := w.pool
 	w.seq = seq
+	w.waited = 0
 	w.phase = p.base
 	w.crowded = p.crowded
 	w.N = p.n
