@@ -17,8 +17,8 @@ import (
 type crowd struct {
 	mu    sync.Mutex
 	limit int // workers; 0: as many as are wished for
-	more  pace
-	less  pace
+	more  pace // with all
+	less  pace // with limit
 	slow  int           // Runs in a row in which workers waited much
 	until time.Time     // no change before
 	hold  time.Duration // how long the next decision stands: longer each time that trying was no use
@@ -67,19 +67,26 @@ func (c *crowd) judge(n, want, size int, d, waited time.Duration, now time.Time)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	much := waited*10*time.Duration(n) > 7*d // undisturbed, it is a few hundredths
+	if n > 1 && much {
+		c.slow++
+	} else {
+		c.slow = 0
+	}
 	switch {
 	case c.limit == 0 || n < c.limit: // as many as were wished for
 		c.more.add(size, d)
-		if !much {
-			c.slow = 0
-		} else if c.slow++; c.slow >= fewRuns && !now.Before(c.until) {
+		if c.slow >= fewRuns && !now.Before(c.until) {
 			c.limit, c.slow, c.less = n-1, 0, pace{}
 			c.wait(now)
 		}
 	case n == c.limit:
 		c.less.add(size, d)
-		if c.less.size == c.more.size && c.less.runs == fewRuns && c.less.d > c.more.d {
-			c.limit = 0 // it was no use
+		switch {
+		case c.slow >= fewRuns: // not enough yet
+			c.limit, c.slow, c.less = n-1, 0, pace{}
+			c.wait(now)
+		case c.slow == 0 && c.less.runs == fewRuns && c.less.size == c.more.size && c.less.d > c.more.d: // it was no use
+			c.limit = 0
 			c.wait(now)
 		}
 	default: // a try with one more
