@@ -16,9 +16,9 @@ import (
 // workers there are changes no result.
 type crowd struct {
 	mu    sync.Mutex
-	limit int // workers; 0: as many as are wished for
-	more  pace // with all
-	less  pace // with limit
+	limit int           // workers; 0: as many as are wished for
+	more  pace          // with all
+	less  pace          // with limit
 	slow  int           // Runs in a row in which workers waited much
 	until time.Time     // no change before
 	hold  time.Duration // how long the next decision stands: longer each time that trying was no use
@@ -121,10 +121,10 @@ func (p *Pool) RunUpTo(ctx context.Context, threads, size int, fn func(*Worker))
 	}
 	n := p.crowd.allow(threads, time.Now())
 	if n > 1 {
-		return p.run(ctx, n, &trial{threads, size}, fn)
+		return p.run(ctx, n, trial{threads, size}, fn)
 	}
 	t0 := time.Now()
-	if err := p.run(ctx, n, nil, fn); err != nil {
+	if err := p.run(ctx, n, trial{}, fn); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -132,5 +132,6 @@ func (p *Pool) RunUpTo(ctx context.Context, threads, size int, fn func(*Worker))
 	return nil
 }
 
-// trial is a Run that tells crowd how it went.
+// trial is a Run that tells crowd how it went: of how many workers wished for, and
+// of which size. The zero value is any other Run.
 type trial struct{ want, size int }

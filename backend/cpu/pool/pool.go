@@ -136,11 +136,11 @@ func (p *Pool) Run(ctx context.Context, threads int, fn func(*Worker)) error {
 	if threads == 0 {
 		threads = automatic()
 	}
-	return p.run(ctx, threads, nil, fn)
+	return p.run(ctx, threads, trial{}, fn)
 }
 
-// run is Run; try, if there is one, is told how it went.
-func (p *Pool) run(ctx context.Context, threads int, try *trial, fn func(*Worker)) error {
+// run is Run; for a try, p.crowd is told how it went.
+func (p *Pool) run(ctx context.Context, threads int, try trial, fn func(*Worker)) error {
 	if threads < 0 || threads > MaxThreads {
 		return fmt.Errorf("pool: %d threads: want 1 to %d, or 0 for automatic", threads, MaxThreads)
 	}
@@ -168,7 +168,7 @@ func (p *Pool) run(ctx context.Context, threads int, try *trial, fn func(*Worker
 	back, t0 := false, ticks()
 	defer func() {
 		if !back { // runtime.Goexit in fn on this goroutine
-			p.end(nil, 0)
+			p.end(trial{}, 0)
 		}
 	}()
 	call(w, fn)
@@ -217,8 +217,8 @@ func (p *Pool) begin(n int, fn func(*Worker)) {
 }
 
 // end waits for the other workers, tidies up, gives the turn away and returns
-// the panic of the Run, if any. t0 is when it began, for try.
-func (p *Pool) end(try *trial, t0 uint64) (caught *Panic) {
+// the panic of the Run, if any. t0 is when it began, for a try.
+func (p *Pool) end(try trial, t0 uint64) (caught *Panic) {
 	w := p.workers[0]
 	w.leave()
 	for _, other := range w.peers[1:] {
@@ -226,7 +226,7 @@ func (p *Pool) end(try *trial, t0 uint64) (caught *Panic) {
 			w.sleepUntil(&other.done, w.seq, nil)
 		}
 	}
-	if try != nil {
+	if try.want > 0 {
 		waited := uint64(0)
 		for _, other := range w.peers {
 			waited = max(waited, other.waited)
