@@ -227,9 +227,9 @@ func (p *Pool) end(try trial, t0 uint64) (caught *Panic) {
 		}
 	}
 	if try.want > 0 {
-		waited := uint64(0)
-		for _, other := range w.peers {
-			waited = max(waited, other.waited)
+		waited := w.waited // the wait just now included
+		for _, other := range w.peers[1:] {
+			waited = max(waited, other.waitedInAll)
 		}
 		p.crowd.judge(w.N, try.want, try.size, w.duration(ticks()-t0), w.duration(waited), time.Now())
 	}

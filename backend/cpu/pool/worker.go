@@ -21,7 +21,8 @@ type Worker struct {
 	phase        uint64        // value of arrived after the last finished barrier
 	tick         uint64        // ticks() at the last yield
 	tickTime     time.Time     // the same moment by the clock
-	waited       uint64        // ticks of this Run spent waiting
+	waited       uint64        // ticks of this Run spent waiting so far
+	waitedInAll  uint64        // waited, when the worker came back: for the caller
 	perMs        uint64        // measured ticks per millisecond
 	crowded      bool          // this Run has more workers than can run at once
 	patience     patience      // of waits within a Run
@@ -284,6 +285,7 @@ func (w *Worker) prepare(seq uint64) {
 
 // leave says that w has come back from fn.
 func (w *Worker) leave() {
+	w.waitedInAll = w.waited
 	w.done.Store(w.seq)
 	if w.pool.sleepers.Load() != 0 {
 		w.wakePeers()
