@@ -20,6 +20,7 @@ type executable struct {
 	k       *kernels.Kernels
 	pool    *pool.Pool
 	threads int
+	serial  int // tells executables apart
 	graph   *graph.Graph
 	plan    *plan.Plan
 	weights *weights
@@ -41,6 +42,8 @@ type executable struct {
 	stop atomic.Int32       // number of the step after which a cancelled run ends
 	err  error
 }
+
+var serials atomic.Int32
 
 // step is one node's work. It is called by all workers at once.
 type step struct {
@@ -85,7 +88,7 @@ func (d *device) Compile(ctx context.Context, spec backend.CompileSpec) (_ backe
 	if !ok {
 		return nil, fmt.Errorf("cpu: weights of another device (%T)", spec.Weights)
 	}
-	e := &executable{k: d.k, pool: d.pool, threads: d.threads, graph: g, plan: p, weights: ws, inputs: g.Inputs()}
+	e := &executable{k: d.k, pool: d.pool, threads: d.threads, serial: int(serials.Add(1)), graph: g, plan: p, weights: ws, inputs: g.Inputs()}
 	if len(p.Slots) != len(g.Nodes) {
 		return nil, fmt.Errorf("cpu: a plan of %d values for a graph of %d", len(p.Slots), len(g.Nodes))
 	}

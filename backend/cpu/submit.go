@@ -31,7 +31,7 @@ func (e *executable) Submit(ctx context.Context, a *backend.Args) (backend.Fence
 		r.prepare(e.ints(r.pos))
 	}
 	e.prepareAttention()
-	if err := e.pool.RunUpTo(ctx, e.threads, e.size.T, e.work); err != nil {
+	if err := e.pool.RunUpTo(ctx, e.threads, e.serial<<20|e.size.T, e.work); err != nil {
 		return nil, err
 	}
 	if e.err != nil {
