@@ -5,7 +5,9 @@ package cpu
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
+	"sync"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu/pool"
@@ -43,7 +45,7 @@ type device struct {
 func Open(o backend.Options) (backend.Device, error) { return open(o) }
 
 func open(o backend.Options) (*device, error) {
-	k, err := kernels.Select(o.Level)
+	k, err := selectKernels(o.Level)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +57,22 @@ func open(o backend.Options) (*device, error) {
 		note = "" // nothing else was asked for
 	}
 	return &device{k: k, pool: pool.Shared(), threads: n, note: note}, nil
+}
+
+// selected has the kernels that passed their check, by what was asked for: probing
+// and opening the device ask for the same, and a check costs milliseconds.
+var selected sync.Map
+
+func selectKernels(level string) (*kernels.Kernels, error) {
+	key := [2]string{level, os.Getenv(kernels.EnvLevel)}
+	if k, ok := selected.Load(key); ok {
+		return k.(*kernels.Kernels), nil
+	}
+	k, err := kernels.Select(level)
+	if err == nil {
+		selected.Store(key, k)
+	}
+	return k, err
 }
 
 func (d *device) Info() backend.Info {
