@@ -19,6 +19,11 @@ type panelFunc func(dst *float32, ldd int, x *float32, ldx int, w *byte, step, g
 // reads of its panels.
 type aheadFunc func(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte)
 
+// A q8Func is an aheadFunc for q8Groups panels of int8 with scales in float16: for
+// keys, of each 32 steps' 16 columns, as far apart as the panels; for values, of
+// each step's 32 columns, scaleStep bytes apart. All columns are there.
+type q8Func func(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
 type (
 	unaryFunc func(dst, x *float32, n int)
 	gatedFunc func(dst, x, up *float32, n int)
@@ -45,11 +50,13 @@ type table struct {
 	toF16      func(dst *byte, x *float32, sixteens int)
 	fromF16    func(dst *float32, x *byte, sixteens int)
 
-	// The cache's keys and values in Q8_0 as float32: panels of 16 keys, and
-	// positions of so many times 16 values. Or nil.
-	widenKeys   func(dst *float32, src *byte, dim, panels int)
-	widenValues func(dst *float32, rows, scales *byte, sixteens, n int)
-	prefetch    func(p *byte, lines int) // or nil
+	// For caches in Q8_0: products; and keys and values as float32, in panels of
+	// 16 keys, and positions of so many times 16 values. Or nil.
+	q8Keys, q8Values []q8Func // by the number of rows less one; or none
+	q8Groups         int
+	widenKeys        func(dst *float32, src *byte, dim, panels int)
+	widenValues      func(dst *float32, rows, scales *byte, sixteens, n int)
+	prefetch         func(p *byte, lines int) // or nil
 
 	scaleRow   func(dst, x, w *float32, shift, scale float32, n int)
 	shiftScale func(dst, x *float32, shift, scale float32, n int)

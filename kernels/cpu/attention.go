@@ -163,9 +163,13 @@ func (c *splitCall) score(queries []float32, lo, hi int) {
 		page, n := (c.base+lo)/PageLen, (end-lo)/16
 		for h := c.head0; h < c.head1; h++ {
 			keys := c.pages.keys(page)[h*c.kHeadBytes()+lo%PageLen/16*panel:][:n*panel]
+			at := (h - c.head0) * c.rows
+			out, x := c.scores[at*SplitLen+lo:], queries[at*c.KDim:]
 			p := panels{dt: c.Type, data: keys, cols: end - lo, steps: c.KDim}
 			if c.Type == dtype.Q8_0 {
-				c.prefetch(c.afterKeys(page, h), len(keys))
+				if c.q8Keys(out, SplitLen, x, c.rows, &c.KV, keys, n, c.afterKeys(page, h)) {
+					continue
+				}
 				c.widenKeys(c.wide, &c.KV, keys, n)
 				p.dt, p.data = dtype.F32, bytesOf(c.wide[:n*wide])
 			} else {
@@ -173,8 +177,7 @@ func (c *splitCall) score(queries []float32, lo, hi int) {
 			}
 			p.step = 16 * p.dt.BlockBytes()
 			p.group = c.KDim * p.step
-			at := (h - c.head0) * c.rows
-			p.product(c.Kernels, c.scores[at*SplitLen+lo:], SplitLen, queries[at*c.KDim:], c.KDim, c.rows, false)
+			p.product(c.Kernels, out, SplitLen, x, c.KDim, c.rows, false)
 		}
 		lo = end
 	}
@@ -210,9 +213,13 @@ func (c *splitCall) weigh(r, n, lo, hi int) {
 		page, slot := (c.base+lo)/PageLen, lo%PageLen
 		for h := c.head0; h < c.head1; h++ {
 			head := c.pages.values(page)[h*c.vHeadBytes():][:c.vHeadBytes()]
+			at := h - c.head0
+			out, x := c.dst[at*c.ldh+r*c.ldp:], c.scores[(at*c.rows+r)*SplitLen+lo:]
 			p := panels{dt: c.Type, cols: vs, steps: end - lo}
 			if c.Type == dtype.Q8_0 {
-				c.prefetch(c.afterValues(page, h, end), (end-lo)*vs)
+				if c.q8Values(out, c.ldp, x, SplitLen, n, &c.KV, head, slot, end-lo, c.afterValues(page, h, end)) {
+					continue
+				}
 				c.widenValues(c.wide, &c.KV, head, slot, end-lo)
 				p.dt, p.data = dtype.F32, bytesOf(c.wide[:(end-lo)*vs])
 			} else {
@@ -220,8 +227,7 @@ func (c *splitCall) weigh(r, n, lo, hi int) {
 			}
 			p.group = 16 * p.dt.BlockBytes()
 			p.step = vs / 16 * p.group
-			at := h - c.head0
-			p.product(c.Kernels, c.dst[at*c.ldh+r*c.ldp:], c.ldp, c.scores[(at*c.rows+r)*SplitLen+lo:], SplitLen, n, true)
+			p.product(c.Kernels, out, c.ldp, x, SplitLen, n, true)
 		}
 		lo = end
 	}
@@ -234,9 +240,6 @@ func (k *Kernels) aheadRows() int {
 	}
 	return len(k.asm.aheadF16)
 }
-
-// prefetch asks for the first n bytes of what is read next.
-func (c *splitCall) prefetch(next []byte, n int) { c.Prefetch(next[:min(n, len(next))]) }
 
 // afterKeys is what is read after the keys of a head and page; nil if it is not
 // worth knowing.

@@ -223,6 +223,47 @@ func (k *Kernels) widenValues(dst []float32, kv *KV, head []byte, slot, n int) {
 	}
 }
 
+// q8Keys is the product of rows of x with n panels of keys in Q8_0 where the level
+// has kernels that read them; else it reports false. ahead is what is read next.
+func (k *Kernels) q8Keys(dst []float32, ldd int, x []float32, m int, kv *KV, panels []byte, n int, ahead []byte) bool {
+	if k.asm == nil || m > len(k.asm.q8Keys) || n%k.asm.q8Groups != 0 {
+		return false
+	}
+	size, groups := kv.kPanelBytes(), k.asm.q8Groups
+	_, _, _ = panels[n*size-1], dst[(m-1)*ldd+16*n-1], x[m*kv.KDim-1]
+	for g := 0; g < n; g += groups {
+		p := panels[g*size:]
+		k.asm.q8Keys[m-1](&dst[16*g], ldd*4, &x[0], kv.KDim*4, &p[0], 16, size, kv.KDim, &p[16*kv.KDim], 0, 0, aheadOf(ahead, g*size))
+	}
+	return true
+}
+
+// q8Values adds the product of rows of x with n of a head's values in Q8_0, from
+// position slot on, to dst.
+func (k *Kernels) q8Values(dst []float32, ldd int, x []float32, ldx, m int, kv *KV, head []byte, slot, n int, ahead []byte) bool {
+	vs, blocks := kv.VStride(), q8Blocks(kv.VDim)
+	if k.asm == nil || m > len(k.asm.q8Values) || vs%(16*k.asm.q8Groups) != 0 {
+		return false
+	}
+	rows, scales := head[slot*vs:(slot+n)*vs], head[PageLen*vs+slot*2*blocks:][:n*2*blocks]
+	_, _ = dst[(m-1)*ldd+vs-1], x[(m-1)*ldx+n-1]
+	for c := 0; c < vs; c += 16 * k.asm.q8Groups {
+		k.asm.q8Values[m-1](&dst[c], ldd*4, &x[0], ldx*4, &rows[c], vs, 16, n, &scales[c/q8Block*2], 2*blocks, 1, aheadOf(ahead, c*n))
+	}
+	return true
+}
+
+// aheadOf is a place to prefetch from: of next, or, there being nothing, one that
+// does no harm.
+func aheadOf(next []byte, at int) *byte {
+	if at < len(next) {
+		return &next[at]
+	}
+	return &nothing[0]
+}
+
+var nothing [64]byte
+
 // bytesOf gives the memory of float32 values: panels are bytes, as weights are.
 func bytesOf(x []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))

@@ -369,6 +369,56 @@ func avx2WidenValues(dst *float32, rows, scales *byte, sixteens, n int)
 //go:noescape
 func avx2Prefetch(p *byte, lines int)
 
+// avx2Q8Keys1 multiplies 1 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx2Q8Keys1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx2Q8Values1 multiplies 1 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx2Q8Values1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx2Q8Keys2 multiplies 2 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx2Q8Keys2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx2Q8Values2 multiplies 2 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx2Q8Values2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx2Q8Keys3 multiplies 3 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx2Q8Keys3(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx2Q8Values3 multiplies 3 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx2Q8Values3(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx2Q8Keys4 multiplies 4 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx2Q8Keys4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx2Q8Values4 multiplies 4 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx2Q8Values4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx2Q8Keys5 multiplies 5 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx2Q8Keys5(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx2Q8Values5 multiplies 5 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx2Q8Values5(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
 // avx2Add computes a + b.
 //
 //go:noescape
@@ -521,6 +571,9 @@ var avx2Table = table{
 	blockGroups: 2,
 	aheadF32:    []aheadFunc{avx2PanelF321x2Ahead, avx2PanelF322x2Ahead, avx2PanelF323x2Ahead},
 	aheadF16:    []aheadFunc{avx2PanelF161x2Ahead, avx2PanelF162x2Ahead, avx2PanelF163x2Ahead},
+	q8Keys:      []q8Func{avx2Q8Keys1, avx2Q8Keys2, avx2Q8Keys3, avx2Q8Keys4, avx2Q8Keys5},
+	q8Values:    []q8Func{avx2Q8Values1, avx2Q8Values2, avx2Q8Values3, avx2Q8Values4, avx2Q8Values5},
+	q8Groups:    1,
 	scaleRow:    avx2ScaleRow,
 	shiftScale:  avx2ShiftScale,
 	addScaled:   avx2AddScaled,
@@ -1349,6 +1402,56 @@ func avx512WidenValues(dst *float32, rows, scales *byte, sixteens, n int)
 //go:noescape
 func avx512Prefetch(p *byte, lines int)
 
+// avx512Q8Keys1 multiplies 1 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx512Q8Keys1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx512Q8Values1 multiplies 1 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx512Q8Values1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx512Q8Keys2 multiplies 2 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx512Q8Keys2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx512Q8Values2 multiplies 2 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx512Q8Values2(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx512Q8Keys3 multiplies 3 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx512Q8Keys3(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx512Q8Values3 multiplies 3 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx512Q8Values3(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx512Q8Keys4 multiplies 4 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx512Q8Keys4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx512Q8Values4 multiplies 4 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx512Q8Values4(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx512Q8Keys5 multiplies 5 rows of queries with panels of keys in Q8_0.
+//
+//go:noescape
+func avx512Q8Keys5(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
+// avx512Q8Values5 multiplies 5 rows of weights with values in Q8_0.
+//
+//go:noescape
+func avx512Q8Values5(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)
+
 // avx512Add computes a + b.
 //
 //go:noescape
@@ -1498,6 +1601,9 @@ var avx512Table = table{
 	blockGroups: 4,
 	aheadF32:    []aheadFunc{avx512PanelF321x4Ahead, avx512PanelF322x4Ahead, avx512PanelF323x4Ahead, avx512PanelF324x4Ahead, avx512PanelF325x4Ahead, avx512PanelF326x4Ahead},
 	aheadF16:    []aheadFunc{avx512PanelF161x4Ahead, avx512PanelF162x4Ahead, avx512PanelF163x4Ahead, avx512PanelF164x4Ahead, avx512PanelF165x4Ahead, avx512PanelF166x4Ahead},
+	q8Keys:      []q8Func{avx512Q8Keys1, avx512Q8Keys2, avx512Q8Keys3, avx512Q8Keys4, avx512Q8Keys5},
+	q8Values:    []q8Func{avx512Q8Values1, avx512Q8Values2, avx512Q8Values3, avx512Q8Values4, avx512Q8Values5},
+	q8Groups:    4,
 	scaleRow:    avx512ScaleRow,
 	shiftScale:  avx512ShiftScale,
 	addScaled:   avx512AddScaled,

@@ -7,16 +7,48 @@ import "math"
 type expRegs struct {
 	e          *emitter
 	x, t, p, q vec
+	kept       map[uint32]splat // constants that have a register
 }
 
+// newExp takes the registers. At AVX-512 there are enough for the constants, too,
+// which are loaded here; else they are operands in memory.
 func (e *emitter) newExp() *expRegs {
-	return &expRegs{e, e.vec(), e.vec(), e.vec(), e.vec()}
+	r := &expRegs{e, e.vec(), e.vec(), e.vec(), e.vec(), map[uint32]splat{}}
+	if e.z {
+		for _, word := range append(expWords(), expCoeffs...) {
+			s := e.splat()
+			e.op("VMOVUPS", e.konst(word), s)
+			r.kept[word] = s
+		}
+	}
+	return r
+}
+
+func (r *expRegs) konst(word uint32) any {
+	if s, ok := r.kept[word]; ok {
+		return s
+	}
+	return r.e.konst(word)
+}
+
+func (r *expRegs) float(v float64) any { return r.konst(math.Float32bits(float32(v))) }
+
+// expWords are the constants of an exponential but for the coefficients.
+func expWords() []uint32 {
+	var words []uint32
+	for _, v := range []float64{expLow, expHigh, expMagic, 1 / math.Ln2, ln2High, math.Ln2 - ln2High, 1} {
+		words = append(words, math.Float32bits(float32(v)))
+	}
+	return words
 }
 
 // Between these exp is a normal number.
 const (
 	expLow  = -87.33654
 	expHigh = 88.72283
+
+	expMagic = 3 << 22
+	ln2High  = 0.693359375 // few bits, so that n times it is exact
 )
 
 // exp(r) = 1 + r + r² (c0 + c1 r + …) for |r| at most half the logarithm of 2,
@@ -27,26 +59,30 @@ var expCoeffs = []uint32{0x3efffffe, 0x3e2aaa49, 0x3d2aac79, 0x3c091d10, 0x3ab51
 // emit writes p = exp(x): 0 below expLow, exp(expHigh) above it, NaN for NaN.
 func (r *expRegs) emit() {
 	e, x, t, p, q := r.e, r.x, r.t, r.p, r.q
-	low, high := e.float(expLow), e.float(expHigh)
+	low := r.float(expLow)
 	// Clamp; of a NaN and a number VMAXPS and VMINPS give their first operand.
-	e.op("VMOVUPS", low, q)
-	e.op("VMAXPS", x, q, t)
-	e.op("VMOVUPS", high, q)
-	e.op("VMINPS", t, q, t)
-	// x = n ln 2 + r: adding 1.5 * 2^23 rounds and leaves n in the lowest bits.
-	magic := e.float(3 << 22)
-	e.op("VMOVUPS", magic, q)
-	e.op("VFMADD231PS", e.float(1/math.Ln2), t, q)
-	e.op("VSUBPS", magic, q, p)
-	const ln2High = 0.693359375 // few bits, so that n times it is exact
-	e.op("VFNMADD231PS", e.float(ln2High), p, t)
-	e.op("VFNMADD231PS", e.float(math.Ln2-ln2High), p, t)
-	e.op("VMOVUPS", e.konst(expCoeffs[len(expCoeffs)-1]), p)
-	for i := len(expCoeffs) - 2; i >= 0; i-- {
-		e.op("VFMADD213PS", e.konst(expCoeffs[i]), t, p)
+	if e.z {
+		e.op("VMAXPS", x, low, t)
+		e.op("VMINPS", t, r.float(expHigh), t)
+	} else {
+		e.op("VMOVUPS", low, q)
+		e.op("VMAXPS", x, q, t)
+		e.op("VMOVUPS", r.float(expHigh), q)
+		e.op("VMINPS", t, q, t)
 	}
-	e.op("VFMADD213PS", e.float(1), t, p)
-	e.op("VFMADD213PS", e.float(1), t, p)
+	// x = n ln 2 + r: adding 1.5 * 2^23 rounds and leaves n in the lowest bits.
+	magic := r.float(expMagic)
+	e.op("VMOVUPS", magic, q)
+	e.op("VFMADD231PS", r.float(1/math.Ln2), t, q)
+	e.op("VSUBPS", magic, q, p)
+	e.op("VFNMADD231PS", r.float(ln2High), p, t)
+	e.op("VFNMADD231PS", r.float(math.Ln2-ln2High), p, t)
+	e.op("VMOVUPS", r.konst(expCoeffs[len(expCoeffs)-1]), p)
+	for i := len(expCoeffs) - 2; i >= 0; i-- {
+		e.op("VFMADD213PS", r.konst(expCoeffs[i]), t, p)
+	}
+	e.op("VFMADD213PS", r.float(1), t, p)
+	e.op("VFMADD213PS", r.float(1), t, p)
 	e.op("VPSLLD", 23, q, q)
 	e.op("VPADDD", q, p, p)
 	if e.z {

@@ -48,6 +48,7 @@ func generate() (map[string][]byte, error) {
 			e.panels()
 			e.aheadPanels()
 			e.cacheKernels()
+			e.q8Panels()
 			e.rowKernels()
 			e.elementwise()
 		}
@@ -133,6 +134,14 @@ func (e *emitter) table() {
 		}
 		p("ahead%s: []aheadFunc{%s},", typ, s)
 	}
+	for _, kind := range []string{"Keys", "Values"} {
+		s := ""
+		for r := 1; r <= q8Rows; r++ {
+			s += fmt.Sprintf("%sQ8%s%d, ", e.prefix, kind, r)
+		}
+		p("q8%s: []q8Func{%s},", kind, s)
+	}
+	p("q8Groups: %d,", e.q8Groups())
 	for _, f := range []string{"ScaleRow", "ShiftScale", "AddScaled", "Add", "Mul", "RopePairs", "RopeHalves", "Sum", "SumSquares", "ExpSum", "Max", "SoftCap", "WidenKeys", "WidenValues", "Prefetch"} {
 		p("%s%s: %s%s,", string(f[0]|0x20), f[1:], e.prefix, f)
 	}

@@ -274,14 +274,22 @@ func (e *emitter) expSum() {
 		"FN writes exp(x - top) and returns the sum of that.")
 	acc := e.vecs(4)
 	x := e.newExp()
+	// Where registers are scarce, top is loaded again for each vector.
+	top := func() {
+		e.op("VBROADCASTSS", e.args["top"], x.t)
+		e.op("VSUBPS", x.t, x.x, x.x)
+	}
+	if e.z {
+		s := e.argSplat("top")
+		top = func() { e.op("VSUBPS", s, x.x, x.x) }
+	}
 	e.pointers("dst", "DI", "x", "SI", "n", "CX")
 	for _, a := range acc {
 		e.zero(a)
 	}
 	e.roundRobin(acc, []string{"SI", "DI"}, func(m *masked, a vec) {
 		m.load(at("SI", 0), x.x)
-		e.op("VBROADCASTSS", e.args["top"], x.t)
-		e.op("VSUBPS", x.t, x.x, x.x)
+		top()
 		x.emit()
 		m.clear(x.p)
 		m.store(x.p, at("DI", 0), x.t)
