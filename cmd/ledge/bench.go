@@ -26,6 +26,7 @@ func (a *app) benchCommand() *cli.Command {
 			list("n-prompt", "p", "512", "read prompts of `N,...` tokens; 0 for none"),
 			list("n-gen", "n", "128", "generate `N,...` tokens; 0 for none"),
 			list("n-depth", "d", "0", "with `N,...` tokens in the cache already"),
+			&cli.StringFlag{Name: "parallel", Value: "1", Usage: "by `N,...` sequences at once"},
 			list("threads", "t", "0", "with `N,...` CPU threads; 0: as many as help"),
 			&cli.IntFlag{Name: "repetitions", Aliases: []string{"r"}, Value: 5, Usage: "measure `N` times after a warm-up"},
 			list("output", "o", "table", "`FORMAT`: table, json or csv"),
@@ -40,10 +41,12 @@ func (a *app) benchCommand() *cli.Command {
 	}
 	return describe(c, "ledge bench [FLAGS] [MODEL]", `
 Tests are ppN (reading N tokens) and tgN (generating N, one after the other), at each
-depth and number of threads, with random tokens. JSON and CSV have llama-bench's field
+depth and number of threads, with random tokens. With --parallel each is run by so many
+sequences at once, and tokens per second are of all together. JSON and CSV have llama-bench's field
 names.`,
 		`ledge bench -m model.gguf`,
-		`ledge bench -m model.gguf -p 512 -n 64 -d 0,4096 -t 1,2 -r 5 -o json`)
+		`ledge bench -m model.gguf -p 512 -n 64 -d 0,4096 -t 1,2 -r 5 -o json`,
+		`ledge bench -m model.gguf -p 0 -n 64 -d 128 --parallel 1,2,4,8`)
 }
 
 func (a *app) bench(c *cli.Context) error {
@@ -95,13 +98,13 @@ func (a *app) bench(c *cli.Context) error {
 
 // benchPlan reads what is to be measured.
 func (a *app) benchPlan(c *cli.Context) (tests []bench.Test, threads []int, o engine.Options, err error) {
-	var sizes [4][]int
-	for i, name := range []string{"n-prompt", "n-gen", "n-depth", "threads"} {
+	var sizes [5][]int
+	for i, name := range []string{"n-prompt", "n-gen", "n-depth", "threads", "parallel"} {
 		if sizes[i], err = numbers(name, c.String(name)); err != nil {
 			return nil, nil, o, err
 		}
 	}
-	if tests = bench.Tests(sizes[0], sizes[1], sizes[2]); len(tests) == 0 {
+	if tests = bench.Tests(sizes[0], sizes[1], sizes[2], sizes[4]); len(tests) == 0 {
 		return nil, nil, o, usagef("nothing to measure: -p and -n are both 0")
 	}
 	if o, err = a.options(c); err != nil {
@@ -109,7 +112,10 @@ func (a *app) benchPlan(c *cli.Context) (tests []bench.Test, threads []int, o en
 	}
 	o.Context = 0
 	for _, t := range tests {
-		o.Context = max(o.Context, t.Context())
+		if t.Parallel < 1 || t.Parallel > engine.MaxStreams {
+			return nil, nil, o, usagef("--parallel %d: it must be 1 to %d", t.Parallel, engine.MaxStreams)
+		}
+		o.Context, o.Sequences = max(o.Context, t.Context()), max(o.Sequences, t.Parallel)
 	}
 	return tests, sizes[3], o, nil
 }

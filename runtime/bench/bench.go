@@ -5,10 +5,12 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ledge-run/ledge/runtime/engine"
@@ -16,12 +18,17 @@ import (
 )
 
 // Test is one measurement: reading Prompt tokens, generating Gen, or both,
-// after Depth tokens that are in the cache already.
+// after Depth tokens that are in the cache already; by Parallel sequences at once,
+// each of its own (0 counts as 1).
 type Test struct {
-	Prompt, Gen, Depth int
+	Prompt, Gen, Depth, Parallel int
 }
 
-// String is the test's name as llama-bench writes it: "pp512", "tg64 @ d4096".
+// streams is the number of sequences.
+func (t Test) streams() int { return max(1, t.Parallel) }
+
+// String is the test's name as llama-bench writes it: "pp512", "tg64 @ d4096";
+// followed by the number of sequences, " x8", if there are several.
 func (t Test) String() string {
 	var parts []string
 	if t.Prompt > 0 {
@@ -34,25 +41,31 @@ func (t Test) String() string {
 	if t.Depth > 0 {
 		s += fmt.Sprintf(" @ d%d", t.Depth)
 	}
+	if t.streams() > 1 {
+		s += fmt.Sprintf(" x%d", t.Parallel)
+	}
 	return s
 }
 
-// Context is how many tokens a test needs room for.
+// Context is how many tokens of a sequence a test needs room for.
 func (t Test) Context() int { return t.Depth + t.Prompt + t.Gen }
 
 // Tests lists what llama-bench runs for these sizes: for each depth every
-// prompt, then every generation. Sizes of 0 are left out.
-func Tests(prompts, gens, depths []int) []Test {
+// prompt, then every generation; and all of it for each number of sequences.
+// Sizes of 0 are left out.
+func Tests(prompts, gens, depths, parallel []int) []Test {
 	var tests []Test
-	for _, d := range depths {
-		for _, p := range prompts {
-			if p > 0 {
-				tests = append(tests, Test{Prompt: p, Depth: d})
+	for _, n := range parallel {
+		for _, d := range depths {
+			for _, p := range prompts {
+				if p > 0 {
+					tests = append(tests, Test{Prompt: p, Depth: d, Parallel: n})
+				}
 			}
-		}
-		for _, g := range gens {
-			if g > 0 {
-				tests = append(tests, Test{Gen: g, Depth: d})
+			for _, g := range gens {
+				if g > 0 {
+					tests = append(tests, Test{Gen: g, Depth: d, Parallel: n})
+				}
 			}
 		}
 	}
@@ -79,6 +92,7 @@ type Result struct {
 	Prompt   int    `json:"n_prompt"`
 	Gen      int    `json:"n_gen"`
 	Depth    int    `json:"n_depth"`
+	Parallel int    `json:"n_parallel"` // sequences; tokens per second are of all together
 
 	Time     string    `json:"test_time"` // RFC 3339, UTC
 	AvgNs    int64     `json:"avg_ns"`
@@ -92,26 +106,33 @@ type Result struct {
 }
 
 // Test is the test that the result is of.
-func (r *Result) Test() Test { return Test{r.Prompt, r.Gen, r.Depth} }
+func (r *Result) Test() Test { return Test{r.Prompt, r.Gen, r.Depth, r.Parallel} }
 
 // Run runs a test repeat times after one warm-up and fills the figures of a
 // result. It reads random tokens, the same each time. progress, which may be
 // nil, is told how many repetitions are done.
 func Run(ctx context.Context, m *engine.Model, t Test, repeat int, progress func(done int)) (Result, error) {
 	r := describe(m)
-	r.Prompt, r.Gen, r.Depth = t.Prompt, t.Gen, t.Depth
+	r.Prompt, r.Gen, r.Depth, r.Parallel = t.Prompt, t.Gen, t.Depth, t.streams()
 	if t.Prompt < 0 || t.Gen < 0 || t.Depth < 0 || t.Prompt+t.Gen == 0 || repeat < 1 {
 		return r, fmt.Errorf("bench: nothing to measure in %d prompt tokens, %d generated tokens, depth %d, %d repetitions", t.Prompt, t.Gen, t.Depth, repeat)
 	}
 	if n := m.Options.Context; t.Context() > n {
 		return r, fmt.Errorf("bench: %s needs a context of %d tokens, the model is open with %d", t, t.Context(), n)
 	}
-	st := m.NewStream(nil)
-	defer st.Close()
+	if t.Parallel < 0 || t.Parallel > m.Options.Sequences {
+		return r, fmt.Errorf("bench: %s: the model is open for %d sequences", t, m.Options.Sequences)
+	}
 	draw := newTokens(m)
-	if t.Depth > 0 {
-		if err := st.Run(ctx, draw.some(t.Depth), sched.Nothing); err != nil {
-			return r, err
+	streams := make([]*sched.Stream, t.streams())
+	for i := range streams {
+		streams[i] = m.NewStream(nil)
+		defer streams[i].Close()
+		if t.Depth > 0 {
+			if err := streams[i].Run(ctx, draw.some(t.Depth), sched.Nothing); err != nil {
+				return r, err
+			}
+			streams[i].Pause()
 		}
 	}
 	r.Time = time.Now().UTC().Format(time.RFC3339)
@@ -120,14 +141,16 @@ func Run(ctx context.Context, m *engine.Model, t Test, repeat int, progress func
 		if i < 0 {
 			warm.Gen = min(t.Gen, 1)
 		}
-		took, err := once(ctx, st, draw, warm)
+		took, err := once(ctx, streams, draw, warm)
 		if err != nil {
 			return r, err
 		}
-		st.Truncate(t.Depth)
+		for _, st := range streams {
+			st.Truncate(t.Depth)
+		}
 		if i >= 0 {
 			r.Ns = append(r.Ns, took.Nanoseconds())
-			r.Ts = append(r.Ts, float64(t.Prompt+t.Gen)/took.Seconds())
+			r.Ts = append(r.Ts, float64(len(streams)*(t.Prompt+t.Gen))/took.Seconds())
 		}
 		if progress != nil {
 			progress(i + 1)
@@ -143,24 +166,45 @@ func Run(ctx context.Context, m *engine.Model, t Test, repeat int, progress func
 	return r, nil
 }
 
-// once runs a test and times it: what is generated is one token after the
-// other, each read out as the sampler would have it.
-func once(ctx context.Context, st *sched.Stream, draw *tokens, t Test) (time.Duration, error) {
-	prompt, gen := draw.some(t.Prompt), draw.some(t.Gen)
+// once runs a test and times it, each stream on a goroutine of its own, as
+// sessions are.
+func once(ctx context.Context, streams []*sched.Stream, draw *tokens, t Test) (time.Duration, error) {
+	type tokens struct{ prompt, gen []int32 }
+	todo := make([]tokens, len(streams))
+	for i := range todo {
+		todo[i] = tokens{draw.some(t.Prompt), draw.some(t.Gen)}
+	}
+	errs := make([]error, len(streams))
+	var others sync.WaitGroup
 	start := time.Now()
-	var err error
-	if t.Prompt > 0 {
-		err = st.Run(ctx, prompt, sched.Top)
+	for i := 1; i < len(streams); i++ {
+		others.Go(func() { errs[i] = runStream(ctx, streams[i], todo[i].prompt, todo[i].gen) })
 	}
-	for i := 0; i < t.Gen && err == nil; i++ {
-		err = st.Run(ctx, gen[i:i+1], sched.Top)
-	}
+	errs[0] = runStream(ctx, streams[0], todo[0].prompt, todo[0].gen)
+	others.Wait()
 	took := max(time.Since(start), 1)
-	st.Pause()
+	err := errors.Join(errs...)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	return took, err
+}
+
+// runStream reads a prompt and generates one token after the other, each read out
+// as the sampler would have it.
+func runStream(ctx context.Context, st *sched.Stream, prompt, gen []int32) error {
+	defer st.Pause()
+	if len(prompt) > 0 {
+		if err := st.Run(ctx, prompt, sched.Top); err != nil {
+			return err
+		}
+	}
+	for i := range gen {
+		if err := st.Run(ctx, gen[i:i+1], sched.Top); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tokens draws random tokens.

@@ -36,7 +36,7 @@ func open(t *testing.T) *engine.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := engine.OpenFile(context.Background(), g, engine.Options{Threads: 1})
+	m, err := engine.OpenFile(context.Background(), g, engine.Options{Threads: 1, Sequences: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,12 +45,13 @@ func open(t *testing.T) *engine.Model {
 }
 
 func TestNames(t *testing.T) {
-	tests := bench.Tests([]int{512, 0}, []int{64}, []int{0, 4096})
+	tests := bench.Tests([]int{512, 0}, []int{64}, []int{0, 4096}, []int{1, 8})
 	var got []string
 	for _, x := range tests {
 		got = append(got, x.String())
 	}
-	want := []string{"pp512", "tg64", "pp512 @ d4096", "tg64 @ d4096"}
+	want := []string{"pp512", "tg64", "pp512 @ d4096", "tg64 @ d4096",
+		"pp512 x8", "tg64 x8", "pp512 @ d4096 x8", "tg64 @ d4096 x8"}
 	if !slices.Equal(got, want) {
 		t.Errorf("tests are %q, want %q", got, want)
 	}
@@ -61,7 +62,10 @@ func TestNames(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	m := open(t)
-	for _, x := range []bench.Test{{Prompt: 16}, {Gen: 4}, {Prompt: 16, Depth: 40}, {Gen: 3, Depth: 100}, {Prompt: 5, Gen: 2}} {
+	for _, x := range []bench.Test{
+		{Prompt: 16, Parallel: 1}, {Gen: 4, Parallel: 1}, {Prompt: 16, Depth: 40, Parallel: 1}, {Gen: 3, Depth: 100, Parallel: 1},
+		{Prompt: 5, Gen: 2, Parallel: 1}, {Gen: 5, Depth: 20, Parallel: 3}, {Prompt: 20, Parallel: 2},
+	} {
 		done := 0
 		r, err := bench.Run(context.Background(), m, x, 3, func(n int) { done = n })
 		if err != nil {
@@ -72,6 +76,9 @@ func TestRun(t *testing.T) {
 		}
 		if r.Backends != "cpu" || r.Params == 0 || r.Size == 0 || !strings.HasPrefix(r.Type, "llama ") || r.Threads != 1 {
 			t.Errorf("%s: the model is described as %+v", x, r)
+		}
+		if n := r.AvgTs * float64(r.AvgNs) / 1e9; n < float64(x.Parallel*(x.Prompt+x.Gen))*0.99 {
+			t.Errorf("%s: %v tokens a second in %v ns: not of all sequences", x, r.AvgTs, r.AvgNs)
 		}
 		mean := 0.0
 		for _, v := range r.Ts {
@@ -85,7 +92,7 @@ func TestRun(t *testing.T) {
 
 func TestRunRefuses(t *testing.T) {
 	m := open(t)
-	for _, x := range []bench.Test{{}, {Prompt: -1}, {Prompt: 129}, {Gen: 2, Depth: 127}} {
+	for _, x := range []bench.Test{{}, {Prompt: -1}, {Prompt: 129}, {Gen: 2, Depth: 127}, {Gen: 1, Parallel: 4}, {Gen: 1, Parallel: -1}} {
 		if r, err := bench.Run(context.Background(), m, x, 1, nil); err == nil {
 			t.Errorf("%+v gave %+v", x, r)
 		}
@@ -111,7 +118,7 @@ func TestFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"build_commit", "build_number", "cpu_info", "gpu_info", "backends", "model_filename", "model_type", "model_size",
-		"model_n_params", "n_batch", "n_ubatch", "n_threads", "type_k", "type_v", "devices", "n_prompt", "n_gen", "n_depth",
+		"model_n_params", "n_batch", "n_ubatch", "n_threads", "type_k", "type_v", "devices", "n_prompt", "n_gen", "n_depth", "n_parallel",
 		"test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts"} {
 		if _, ok := got[name]; !ok {
 			t.Errorf("a result has no %s", name)
