@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/sampler"
 	"github.com/ledge-run/ledge/runtime/sched"
@@ -46,6 +47,9 @@ func TestSameBits(t *testing.T) {
 			t.Run(fmt.Sprintf("%s,unfused=%v", name, nofuse), func(t *testing.T) {
 				g := golden(t, name)
 				base := engine.Options{Threads: 1, Sequences: 16, NoFuse: nofuse, Context: 128}
+				if name == "gemma2" && !nofuse {
+					base.CacheType = dtype.Q8_0
+				}
 				ref := openGolden(t, g, base)
 				vocab := ref.Vocab()
 				want := logitsOf(t, ref, text)
@@ -57,7 +61,7 @@ func TestSameBits(t *testing.T) {
 					{Threads: 2}, {Threads: 1, Batch: 1}, {Threads: 1, Batch: 2}, {Threads: 2, Batch: 29},
 					{Threads: 1, Batch: 16}, {Threads: 3, Batch: 33}, {Threads: 1, Batch: 64}, {Threads: 1, Batch: 512},
 				} {
-					v.Sequences, v.NoFuse, v.Context = base.Sequences, nofuse, base.Context
+					v.Sequences, v.NoFuse, v.Context, v.CacheType = base.Sequences, nofuse, base.Context, base.CacheType
 					m := openGolden(t, g, v)
 					what := fmt.Sprintf("threads %d, chunks of %d", v.Threads, v.Batch)
 					if !sameBits(logitsOf(t, m, text), want) {

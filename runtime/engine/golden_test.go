@@ -109,7 +109,7 @@ func openGolden(t testing.TB, g goldenModel, o engine.Options) *engine.Model {
 
 // TestGoldenLogits runs every golden model as its users would and compares
 // with the reference's logits: whole prompts and small chunks, each sequence
-// by itself and all in one batch, with an f32 and an f16 cache, fused and not.
+// by itself and all in one batch, with each type of cache, fused and not.
 func TestGoldenLogits(t *testing.T) {
 	for _, g := range goldenModels(t) {
 		t.Run(g.Name, func(t *testing.T) {
@@ -123,6 +123,8 @@ func TestGoldenLogits(t *testing.T) {
 				{"unfused", engine.Options{CacheType: dtype.F32, NoFuse: true}, false},
 				{"one batch", engine.Options{CacheType: dtype.F32, Sequences: 3}, true},
 				{"f16 cache", engine.Options{CacheType: dtype.F16}, false},
+				{"q8_0 cache", engine.Options{CacheType: dtype.Q8_0}, false},
+				{"q8_0 cache, chunks of 7", engine.Options{CacheType: dtype.Q8_0, Batch: 7, Threads: 2}, false},
 				{"f16 cache, chunks of 16", engine.Options{CacheType: dtype.F16, Batch: 16}, false},
 			} {
 				t.Run(v.name, func(t *testing.T) {
@@ -215,6 +217,7 @@ func check(t *testing.T, what string, g goldenModel, s goldenSequence, rows []fl
 		kl += divergence(want, got)
 		count++
 	}
+	misses := 0
 	for p, want := range s.Top1 {
 		row := rows[p*g.Vocab:][:g.Vocab]
 		if row[0] == 0 && row[1] == 0 {
@@ -226,12 +229,24 @@ func check(t *testing.T, what string, g goldenModel, s goldenSequence, rows []fl
 				best = j
 			}
 		}
-		if best != int(want) {
+		// In random networks some best tokens are hardly better than the next.
+		if best == int(want) {
+			continue
+		}
+		if misses++; cache != dtype.Q8_0 || misses > 1+len(s.Top1)/20 {
 			t.Errorf("%s: position %d: best token %d, the reference's is %d", what, p, best, want)
 		}
 	}
-	if kl /= float64(count); cache == dtype.F32 && (worst > 1e-3 || math.IsNaN(worst)) || kl > 1e-5 || math.IsNaN(kl) {
-		t.Errorf("%s: largest difference %.2g of the range (allowed 1e-3 with an f32 cache), mean KL %.2g (allowed 1e-5)", what, worst, kl)
+	// An element in q8_0 is off by some 0.7 % of the elements' root mean square,
+	// 25 times as far as one in f16, and the divergence grows with the square: 600
+	// times that of f16, of which it comes to 450.
+	allowed := 1e-5
+	if cache == dtype.Q8_0 {
+		allowed = 3e-3
+	}
+	kl /= float64(count)
+	if cache == dtype.F32 && (worst > 1e-3 || math.IsNaN(worst)) || !(kl <= allowed) {
+		t.Errorf("%s: largest difference %.2g of the range (allowed 1e-3 with an f32 cache), mean KL %.2g (allowed %.0g)", what, worst, kl, allowed)
 	}
 }
 
