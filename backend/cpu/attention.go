@@ -29,6 +29,10 @@ func tileRows(a *kernels.Attention) int {
 // the order in which it lies.
 func fewRows(a *kernels.Attention) int { return max(1, 6/max(1, a.Group)) }
 
+// bySplit says whether a task is computed a split at a time and merged after a
+// barrier; where there is only one split that is not worth it.
+func (a *attention) bySplit(t attendTask) bool { return t.n <= fewRows(&a.base) && a.splits(t) > 1 }
+
 // attention is one attention node compiled.
 type attention struct {
 	*executable
@@ -68,7 +72,7 @@ func (e *executable) prepareAttention() {
 		for _, t := range e.shared.task {
 			splits := a.splits(t)
 			merge = max(merge, splits)
-			if t.n <= fewRows(&a.base) {
+			if a.bySplit(t) {
 				n += t.n * a.heads * splits * a.base.PartialLen()
 			}
 		}
@@ -106,10 +110,10 @@ func (a *attention) splitRange(t attendTask) (s0, s1 int) {
 // split of one or all heads, for others a tile of rows and one head. What the
 // former leave is merged afterwards.
 func (a *attention) run(w *pool.Worker) {
-	step, few := tileRows(&a.base), fewRows(&a.base)
+	step := tileRows(&a.base)
 	splits, units := 0, 0
 	for _, t := range a.shared.task {
-		if t.n <= few {
+		if a.bySplit(t) {
 			splits += a.splits(t)
 		} else {
 			units += (t.n + step - 1) / step * a.base.Heads
@@ -123,7 +127,7 @@ func (a *attention) run(w *pool.Worker) {
 	groups := a.base.Heads / heads
 	units += splits * groups
 	for u := w.Next(units); u >= 0; u = w.Next(units) {
-		a.unit(w, u, step, few, heads)
+		a.unit(w, u, step, heads)
 	}
 	if splits == 0 {
 		return
@@ -131,17 +135,17 @@ func (a *attention) run(w *pool.Worker) {
 	w.Barrier()
 	parts := 0
 	for _, t := range a.shared.task {
-		if t.n <= few {
+		if a.bySplit(t) {
 			parts = a.mergeTask(w, t, parts)
 		}
 	}
 }
 
 // unit finds unit u and computes it.
-func (a *attention) unit(w *pool.Worker, u, step, few, heads int) {
+func (a *attention) unit(w *pool.Worker, u, step, heads int) {
 	parts := 0 // where the task's partial results begin
 	for _, t := range a.shared.task {
-		if t.n > few {
+		if !a.bySplit(t) {
 			tiles := (t.n + step - 1) / step
 			if u < tiles*a.base.Heads {
 				first := u / a.base.Heads * step

@@ -155,6 +155,25 @@ func (c *compiler) ropeCache(n *graph.Node) (func(*pool.Worker), error) {
 			}
 			e.k.RoPE(dst, decl.KeyDim, cos, sin, t.style())
 		}
+		if len(pos) < w.N { // few rows: shared out by heads
+			lo, hi := pool.Split(len(pos)*(a.Heads+decl.KVHeads), 1, w.ID, w.N)
+			for u := lo; u < hi; u++ {
+				i, h := u/(a.Heads+decl.KVHeads), u%(a.Heads+decl.KVHeads)
+				cos, sin := t.at(pos[i])
+				row := x[i*wide : (i+1)*wide]
+				if h < a.Heads {
+					at := h * decl.KeyDim
+					head(out[i*nq+at:][:decl.KeyDim], row[a.QOff+at:][:decl.KeyDim], qNorm, cos, sin)
+					continue
+				}
+				h -= a.Heads
+				key := e.workers[w.ID].row[:decl.KeyDim]
+				head(key, row[a.KOff+h*decl.KeyDim:][:decl.KeyDim], kNorm, cos, sin)
+				keys, values, slot := e.place(&l, i)
+				e.k.StoreHead(&l.kv, keys, values, slot, h, key, row[a.VOff+h*decl.ValueDim:], e.workers[w.ID].store)
+			}
+			return
+		}
 		eachRow(w, len(pos), func(i int) {
 			cos, sin := t.at(pos[i])
 			row := x[i*wide : (i+1)*wide]

@@ -97,15 +97,16 @@ func (k *Kernels) StoreKV(kv *KV, keys, values []byte, slot int, key, value []fl
 	if kv.Heads == 0 {
 		return
 	}
-	kv.check(keys, values)
 	for h := range kv.Heads {
-		src := key[h*kv.KDim : (h+1)*kv.KDim]
-		panel := keys[h*kv.kHeadBytes()+slot/16*kv.kPanelBytes():][:kv.kPanelBytes()]
-		k.storeKey(kv, panel, slot%16, src, scratch)
-		src = value[h*kv.VDim : (h+1)*kv.VDim]
-		head := values[h*kv.vHeadBytes():][:kv.vHeadBytes()]
-		k.storeValue(kv, head, slot, src, scratch)
+		k.StoreHead(kv, keys, values, slot, h, key[h*kv.KDim:(h+1)*kv.KDim], value[h*kv.VDim:(h+1)*kv.VDim], scratch)
 	}
+}
+
+// StoreHead is StoreKV for one head's key and value.
+func (k *Kernels) StoreHead(kv *KV, keys, values []byte, slot, head int, key, value []float32, scratch []byte) {
+	kv.check(keys, values)
+	k.storeKey(kv, keys[head*kv.kHeadBytes()+slot/16*kv.kPanelBytes():][:kv.kPanelBytes()], slot%16, key[:kv.KDim], scratch)
+	k.storeValue(kv, values[head*kv.vHeadBytes():][:kv.vHeadBytes()], slot, value[:kv.VDim], scratch)
 }
 
 // storeKey writes a key to place i of a panel of 16 positions.
