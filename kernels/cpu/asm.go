@@ -56,7 +56,6 @@ type table struct {
 	q8Groups         int
 	widenKeys        func(dst *float32, src *byte, dim, panels int)
 	widenValues      func(dst *float32, rows, scales *byte, sixteens, n int)
-	prefetch         func(p *byte, lines int) // or nil
 
 	scaleRow   func(dst, x, w *float32, shift, scale float32, n int)
 	shiftScale func(dst, x *float32, shift, scale float32, n int)

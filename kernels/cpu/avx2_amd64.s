@@ -23522,8 +23522,8 @@ pair2:
 	ADDQ $64, DI
 	JMP pair2
 last3:
-	INCQ R9
-	JNZ done4
+	CMPQ R9, $-1
+	JNE done4
 	VPBROADCASTW (DX), X2
 	VCVTPH2PS X2, Y2
 	ADDQ $2, DX
@@ -23541,17 +23541,6 @@ done4:
 	DECQ CX
 	JNZ value1
 	VZEROUPPER
-	RET
-
-// func avx2Prefetch(p *byte, lines int)
-TEXT ·avx2Prefetch(SB), NOSPLIT, $0-16
-	MOVQ p+0(FP), SI
-	MOVQ lines+8(FP), CX
-loop1:
-	PREFETCHT1 (SI)
-	ADDQ $64, SI
-	DECQ CX
-	JNZ loop1
 	RET
 
 // func avx2Q8Keys1(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte)

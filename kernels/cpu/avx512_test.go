@@ -46,6 +46,29 @@ func interpreted(t testing.TB) *Kernels {
 	}
 	tb.wideF32, tb.wideF16, tb.wideBF16 = panel("F32", 1, 4), panel("F16", 1, 4), panel("BF16", 1, 4)
 
+	tb.blockGroups, tb.q8Groups = 4, 4
+	ahead := func(typ string, rows int) aheadFunc {
+		return func(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k, add, tail int, ahead *byte) {
+			m.call(fmt.Sprintf("avx512Panel%s%dx4Ahead", typ, rows), dst, ldd, x, ldx, w, step, group, k, add, tail, ahead)
+		}
+	}
+	q8 := func(what string, rows int) q8Func {
+		return func(dst *float32, ldd int, x *float32, ldx int, w *byte, step, group, k int, scales *byte, scaleStep, add int, ahead *byte) {
+			m.call(fmt.Sprintf("avx512Q8%s%d", what, rows), dst, ldd, x, ldx, w, step, group, k, scales, scaleStep, add, ahead)
+		}
+	}
+	for rows := 1; rows <= 6; rows++ {
+		tb.blockF32, tb.blockF16, tb.blockBF16 = append(tb.blockF32, panel("F32", rows, 4)), append(tb.blockF16, panel("F16", rows, 4)), append(tb.blockBF16, panel("BF16", rows, 4))
+		tb.aheadF32, tb.aheadF16 = append(tb.aheadF32, ahead("F32", rows)), append(tb.aheadF16, ahead("F16", rows))
+		if rows < 6 {
+			tb.q8Keys, tb.q8Values = append(tb.q8Keys, q8("Keys", rows)), append(tb.q8Values, q8("Values", rows))
+		}
+	}
+	tb.widenKeys = func(dst *float32, src *byte, dim, panels int) { m.call("avx512WidenKeys", dst, src, dim, panels) }
+	tb.widenValues = func(dst *float32, rows, scales *byte, sixteens, n int) {
+		m.call("avx512WidenValues", dst, rows, scales, sixteens, n)
+	}
+
 	tb.scaleRow = func(dst, x, w *float32, shift, scale float32, n int) {
 		m.call("avx512ScaleRow", dst, x, w, shift, scale, n)
 	}
@@ -137,5 +160,12 @@ func agree(t *testing.T, a, b *Kernels) {
 		both(fmt.Sprintf("attention over %v", typ), 5*3*40, func(k *Kernels, dst []float32) {
 			copy(dst, c.run(t, k, q, []int32{200, 255, 256, 298, 299}, 1))
 		})
+		for rows := 1; rows <= 6; rows++ { // of one token
+			c := newCache(a, Attention{KV: KV{2, 72, 64, typ}, Group: rows, Len: 300, Scale: 0.1}, 3)
+			q := randoms(newRand(9), 2*rows*72)
+			both(fmt.Sprintf("%d rows' attention over %v", rows, typ), 2*rows*64, func(k *Kernels, dst []float32) {
+				copy(dst, c.run(t, k, q, []int32{299}, 2))
+			})
+		}
 	}
 }

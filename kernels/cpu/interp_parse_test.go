@@ -41,7 +41,7 @@ type program struct {
 	frame map[string]int
 }
 
-var gprNames = []string{"AX", "BX", "CX", "DX", "SI", "DI", "R8", "R9", "R10", "R11", "R12", "R13"}
+var gprNames = []string{"AX", "BX", "CX", "DX", "SI", "DI", "R8", "R9", "R10", "R11", "R12", "R13", "R14"}
 
 func parseProgram(t testing.TB, file string) *program {
 	t.Helper()

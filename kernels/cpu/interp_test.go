@@ -133,6 +133,12 @@ func (m *machine) step(i instruction) int {
 		m.r[a[1].n] = uint64(uint32(m.r[a[1].n] - word(a[0])))
 	case "SHLL":
 		m.r[a[1].n] = uint64(uint32(m.r[a[1].n] << (word(a[0]) & 31)))
+	case "SHLQ":
+		m.r[a[1].n] <<= word(a[0]) & 63
+	case "CMOVQLT":
+		if m.diff < 0 {
+			m.r[a[1].n] = word(a[0])
+		}
 	case "IMUL3Q":
 		m.r[a[2].n] = word(a[0]) * word(a[1])
 	case "DECQ":
@@ -320,6 +326,12 @@ func (m *machine) vector(i instruction) {
 		case "VBROADCASTSS", "VPBROADCASTD":
 			x := src(a[0], 4)
 			lanes(func(l int) { copy(out[4*l:], x[:4]) })
+		case "VPBROADCASTW":
+			x := src(a[0], 2)
+			lanes(func(l int) { copy(out[4*l:], x[:2]); copy(out[4*l+2:], x[:2]) })
+		case "VPMOVSXBD":
+			x := src(a[0], w/4)
+			lanes(func(l int) { put(l, uint32(int32(int8(x[l])))) })
 		case "VBROADCASTI32X4":
 			x := src(a[0], 16)
 			for l := 0; l < w; l += 16 {

@@ -269,11 +269,3 @@ var nothing [64]byte
 func bytesOf(x []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
 }
-
-// Prefetch asks for bytes that will soon be read, where the level can: call it
-// with some KB while there is something else to do.
-func (k *Kernels) Prefetch(b []byte) {
-	if n := (len(b) + 63) / 64; n > 0 && k.asm != nil && k.asm.prefetch != nil {
-		k.asm.prefetch(&b[0], n)
-	}
-}

@@ -364,11 +364,6 @@ func avx2WidenKeys(dst *float32, src *byte, dim, panels int)
 //go:noescape
 func avx2WidenValues(dst *float32, rows, scales *byte, sixteens, n int)
 
-// avx2Prefetch asks for cache lines.
-//
-//go:noescape
-func avx2Prefetch(p *byte, lines int)
-
 // avx2Q8Keys1 multiplies 1 rows of queries with panels of keys in Q8_0.
 //
 //go:noescape
@@ -588,7 +583,6 @@ var avx2Table = table{
 	softCap:     avx2SoftCap,
 	widenKeys:   avx2WidenKeys,
 	widenValues: avx2WidenValues,
-	prefetch:    avx2Prefetch,
 	unary: [numUnary]unaryFunc{
 		opExp:     avx2Exp,
 		opSiLU:    avx2SiLU,
@@ -1397,11 +1391,6 @@ func avx512WidenKeys(dst *float32, src *byte, dim, panels int)
 //go:noescape
 func avx512WidenValues(dst *float32, rows, scales *byte, sixteens, n int)
 
-// avx512Prefetch asks for cache lines.
-//
-//go:noescape
-func avx512Prefetch(p *byte, lines int)
-
 // avx512Q8Keys1 multiplies 1 rows of queries with panels of keys in Q8_0.
 //
 //go:noescape
@@ -1618,7 +1607,6 @@ var avx512Table = table{
 	softCap:     avx512SoftCap,
 	widenKeys:   avx512WidenKeys,
 	widenValues: avx512WidenValues,
-	prefetch:    avx512Prefetch,
 	unary: [numUnary]unaryFunc{
 		opExp:     avx512Exp,
 		opSiLU:    avx512SiLU,

@@ -3,7 +3,7 @@ package main
 import "fmt"
 
 // cacheKernels writes what attention needs beside products: the widening of a
-// cache in Q8_0, and prefetching.
+// cache in Q8_0.
 func (e *emitter) cacheKernels() {
 	e.begin("WidenKeys", "dst *float32, src *byte, dim, panels int", "", 0,
 		"FN writes panels of 16 keys in Q8_0, each of dim times 16 int8 and then the\nscales of each 32 of dim, as float32.")
@@ -72,22 +72,14 @@ func (e *emitter) cacheKernels() {
 	widen()
 	e.line("JMP %s", pair)
 	e.at(last)
-	e.line("INCQ R9")
-	e.line("JNZ %s", done)
+	e.line("CMPQ R9, $-1") // one of a pair is left
+	e.line("JNE %s", done)
 	scale()
 	widen()
 	e.at(done)
 	e.line("DECQ CX")
 	e.line("JNZ %s", value)
 	e.ret()
-
-	e.begin("Prefetch", "p *byte, lines int", "", 0, "FN asks for cache lines.")
-	e.pointers("p", "SI", "lines", "CX")
-	e.times(func() {
-		e.line("PREFETCHT1 (SI)")
-		e.line("ADDQ $64, SI")
-	})
-	e.line("RET")
 }
 
 // q8Rows is the most rows, q8Groups the groups, of the kernels that read

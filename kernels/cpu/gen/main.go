@@ -142,7 +142,7 @@ func (e *emitter) table() {
 		p("q8%s: []q8Func{%s},", kind, s)
 	}
 	p("q8Groups: %d,", e.q8Groups())
-	for _, f := range []string{"ScaleRow", "ShiftScale", "AddScaled", "Add", "Mul", "RopePairs", "RopeHalves", "Sum", "SumSquares", "ExpSum", "Max", "SoftCap", "WidenKeys", "WidenValues", "Prefetch"} {
+	for _, f := range []string{"ScaleRow", "ShiftScale", "AddScaled", "Add", "Mul", "RopePairs", "RopeHalves", "Sum", "SumSquares", "ExpSum", "Max", "SoftCap", "WidenKeys", "WidenValues"} {
 		p("%s%s: %s%s,", string(f[0]|0x20), f[1:], e.prefix, f)
 	}
 	p("unary: [numUnary]unaryFunc{")
