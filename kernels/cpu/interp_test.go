@@ -329,9 +329,6 @@ func (m *machine) vector(i instruction) {
 		case "VPBROADCASTW":
 			x := src(a[0], 2)
 			lanes(func(l int) { copy(out[4*l:], x[:2]); copy(out[4*l+2:], x[:2]) })
-		case "VPMOVSXBD":
-			x := src(a[0], w/4)
-			lanes(func(l int) { put(l, uint32(int32(int8(x[l])))) })
 		case "VBROADCASTI32X4":
 			x := src(a[0], 16)
 			for l := 0; l < w; l += 16 {
