@@ -44,6 +44,7 @@ type product struct {
 	rows     int // of all segments
 	cols     int // of the result: rows, or half of them if gated
 	q8, f32  bool
+	plain    bool // nothing follows the products: they are computed in place
 	norm     []float32
 }
 
@@ -78,6 +79,7 @@ func (c *compiler) linear(n *graph.Node, a graph.FusedLinearAttr, parts graph.Fu
 	if a.Gated {
 		p.cols /= 2
 	}
+	p.plain = !a.Gated && !a.Residual && a.SoftCap == 0 && a.Act == ""
 	c.maxCols = max(c.maxCols, p.k)
 	c.maxRows = max(c.maxRows, c.maxElems(x)/max(1, p.k))
 	// Two halves for a gated product, each with room for a misaligned start.
@@ -148,6 +150,10 @@ func (p *product) prepare(in *acts, x []float32, lo, hi int) {
 // tile computes rows [m0, m1) and columns [c0, c1) of the result.
 func (p *product) tile(z, out, residual []float32, in *acts, m0, m1, c0, c1 int) {
 	k, n, m := p.executable.k, c1-c0, m1-m0
+	if p.plain {
+		p.columns(out[m0*p.cols+c0:], p.cols, z[2*tileElems:], in, m0, m, c0, c1)
+		return
+	}
 	ld := roundUp(n, kernels.GroupRows)
 	up := z[tileElems:]
 	odd := z[2*tileElems:]

@@ -33,7 +33,7 @@ type (
 type table struct {
 	tileRows  []int        // ascending, beginning with 1
 	tiles     [][]tileFunc // by format
-	twoGroups []tileFunc   // by format: twoRows rows, groups in twos, of which groups is the number; or none
+	twoGroups []tileFunc   // by format: lots of twoRows rows, of which groups is the number, and two groups; or none
 	twoRows   int
 
 	panelRows                     []int
@@ -80,6 +80,7 @@ type table struct {
 const (
 	callBytes = 512 << 10
 	runBytes  = 192 << 10
+	lotWork   = 64 << 10 // columns of lots of rows
 )
 
 // largest returns the index of the largest of rows that is at most m.
@@ -123,8 +124,10 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 			if t.twoRows > 0 && g+2 <= group1 {
 				two := t.twoGroups[p.id]
 				tail := min(GroupRows, w.Rows-(g+1)*GroupRows)
-				for ; i1-from >= t.twoRows; from += t.twoRows {
-					two(&dst[from*ldd+g*GroupRows], ldd*4, &x[from*actRow], actRow, &w.Data[g*group], units, 1, tail)
+				for i1-from >= t.twoRows {
+					lots := min((i1-from)/t.twoRows, max(1, lotWork/(units*p.format.Unit)))
+					two(&dst[from*ldd+g*GroupRows], ldd*4, &x[from*actRow], actRow, &w.Data[g*group], units, lots, tail)
+					from += lots * t.twoRows
 				}
 				rest(g, from, i1)
 				g++

@@ -372,6 +372,46 @@ DATA ·k3e027906<>+48(SB)/8, $0x3e0279063e027906
 DATA ·k3e027906<>+56(SB)/8, $0x3e0279063e027906
 GLOBL ·k3e027906<>(SB), RODATA|NOPTR, $64
 
+DATA ·everyFourth<>+0(SB)/8, $0x0000000400000000
+DATA ·everyFourth<>+8(SB)/8, $0x0000000c00000008
+DATA ·everyFourth<>+16(SB)/8, $0x0000000000000000
+DATA ·everyFourth<>+24(SB)/8, $0x0000000000000000
+DATA ·everyFourth<>+32(SB)/8, $0x0000000000000000
+DATA ·everyFourth<>+40(SB)/8, $0x0000000000000000
+DATA ·everyFourth<>+48(SB)/8, $0x0000000000000000
+DATA ·everyFourth<>+56(SB)/8, $0x0000000000000000
+GLOBL ·everyFourth<>(SB), RODATA|NOPTR, $64
+
+DATA ·k0da24260<>+0(SB)/8, $0x0da242600da24260
+DATA ·k0da24260<>+8(SB)/8, $0x0da242600da24260
+DATA ·k0da24260<>+16(SB)/8, $0x0da242600da24260
+DATA ·k0da24260<>+24(SB)/8, $0x0da242600da24260
+DATA ·k0da24260<>+32(SB)/8, $0x0da242600da24260
+DATA ·k0da24260<>+40(SB)/8, $0x0da242600da24260
+DATA ·k0da24260<>+48(SB)/8, $0x0da242600da24260
+DATA ·k0da24260<>+56(SB)/8, $0x0da242600da24260
+GLOBL ·k0da24260<>(SB), RODATA|NOPTR, $64
+
+DATA ·k42fe0000<>+0(SB)/8, $0x42fe000042fe0000
+DATA ·k42fe0000<>+8(SB)/8, $0x42fe000042fe0000
+DATA ·k42fe0000<>+16(SB)/8, $0x42fe000042fe0000
+DATA ·k42fe0000<>+24(SB)/8, $0x42fe000042fe0000
+DATA ·k42fe0000<>+32(SB)/8, $0x42fe000042fe0000
+DATA ·k42fe0000<>+40(SB)/8, $0x42fe000042fe0000
+DATA ·k42fe0000<>+48(SB)/8, $0x42fe000042fe0000
+DATA ·k42fe0000<>+56(SB)/8, $0x42fe000042fe0000
+GLOBL ·k42fe0000<>(SB), RODATA|NOPTR, $64
+
+DATA ·k01010101<>+0(SB)/8, $0x0101010101010101
+DATA ·k01010101<>+8(SB)/8, $0x0101010101010101
+DATA ·k01010101<>+16(SB)/8, $0x0101010101010101
+DATA ·k01010101<>+24(SB)/8, $0x0101010101010101
+DATA ·k01010101<>+32(SB)/8, $0x0101010101010101
+DATA ·k01010101<>+40(SB)/8, $0x0101010101010101
+DATA ·k01010101<>+48(SB)/8, $0x0101010101010101
+DATA ·k01010101<>+56(SB)/8, $0x0101010101010101
+GLOBL ·k01010101<>(SB), RODATA|NOPTR, $64
+
 
 // func avx512Q401x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 TEXT ·avx512Q401x1(SB), NOSPLIT, $0-64
@@ -1121,17 +1161,18 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q404x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q404x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q404x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $576, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -1504,24 +1545,6 @@ unit2:
 	ADDQ $128, DX
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -1556,6 +1579,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -2346,17 +2376,18 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q414x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q414x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q414x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $640, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -2751,24 +2782,6 @@ unit2:
 	ADDQ $128, DX
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -2803,6 +2816,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -3688,18 +3708,19 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q504x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q504x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q504x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k10101010<>(SB), Z20
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z23
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $704, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -4168,24 +4189,6 @@ unit2:
 	ADDQ $128, DX
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -4220,6 +4223,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -5144,18 +5154,19 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q514x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q514x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q514x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k10101010<>(SB), Z20
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z23
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $768, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -5646,24 +5657,6 @@ unit2:
 	ADDQ $128, DX
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -5698,6 +5691,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -6457,17 +6457,18 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q804x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q804x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q804x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k80808080<>(SB), Z21
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $1088, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -6840,24 +6841,6 @@ unit2:
 	ADDQ $128, DX
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -6892,6 +6875,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -7711,18 +7701,19 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512IQ4NL4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512IQ4NL4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512IQ4NL4x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
 	VMOVDQU32 ·curveIQ4NL<>(SB), Z22
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $576, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -8127,24 +8118,6 @@ unit2:
 	ADDQ $128, DX
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -8179,6 +8152,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -9054,18 +9034,19 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512MXFP44x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512MXFP44x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512MXFP44x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z21
 	VMOVDQU32 ·curveMXFP4<>(SB), Z22
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $1088, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -9490,24 +9471,6 @@ record3:
 	JNZ record3
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -9542,6 +9505,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -10415,18 +10385,19 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512IQ4XS4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512IQ4XS4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512IQ4XS4x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z23
 	VMOVDQU32 ·curveIQ4XS<>(SB), Z24
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $2240, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -10853,24 +10824,6 @@ record3:
 	JNZ record3
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -10905,6 +10858,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -12050,17 +12010,18 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q2K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q2K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q2K4x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k03030303<>(SB), Z29
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $1344, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -12637,24 +12598,6 @@ record3:
 	JNZ record3
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z16, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z17, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z18, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z19, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -12689,6 +12632,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z19, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -13812,18 +13762,19 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q3K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q3K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q3K4x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k04040404<>(SB), Z28
 	VMOVDQU32 ·k03030303<>(SB), Z31
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $1856, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -14400,24 +14351,6 @@ record3:
 	JNZ record3
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z16, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z17, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z18, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z19, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -14452,6 +14385,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z19, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -15317,17 +15257,18 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q4K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q4K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q4K4x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z25
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $2368, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -15756,24 +15697,6 @@ record3:
 	JNZ record3
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -15808,6 +15731,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -16807,18 +16737,19 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q5K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q5K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q5K4x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k10101010<>(SB), Z20
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z27
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $2880, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -17343,24 +17274,6 @@ record3:
 	JNZ record3
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z12, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z14, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -17395,6 +17308,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z15, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -18496,18 +18416,19 @@ done6:
 	VZEROUPPER
 	RET
 
-// func avx512Q6K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+// func avx512Q6K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 TEXT ·avx512Q6K4x2(SB), NOSPLIT, $0-64
 	VMOVDQU32 ·k30303030<>(SB), Z28
 	VMOVDQU32 ·k0f0f0f0f<>(SB), Z31
 	MOVQ dst+0(FP), DI
 	MOVQ ldx+24(FP), R8
 	MOVQ w+32(FP), SI
-	MOVQ groups+48(FP), R13
+	MOVQ lots+48(FP), R13
 	LEAQ (R8)(R8*2), R9
 group1:
 	MOVQ x+16(FP), DX
 	MOVQ units+40(FP), CX
+	MOVQ w+32(FP), SI
 	IMUL3Q $3392, CX, R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
@@ -19068,24 +18989,6 @@ record3:
 	JNZ record3
 	DECQ CX
 	JNZ unit2
-	ADDQ R12, SI
-	DECQ R13
-	JZ last4
-	MOVQ DI, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z16, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z5, (AX)
-	VMOVUPS Z17, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z18, 64(AX)
-	ADDQ ldd+8(FP), AX
-	VMOVUPS Z7, (AX)
-	VMOVUPS Z19, 64(AX)
-	ADDQ $128, DI
-	JMP group1
-last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
 	JNE part5
@@ -19120,6 +19023,13 @@ part5:
 	VMOVUPS Z7, (AX)
 	VMOVUPS Z19, K1, 64(AX)
 done6:
+	MOVQ ldd+8(FP), AX
+	LEAQ (DI)(AX*4), DI
+	MOVQ x+16(FP), DX
+	LEAQ (DX)(R8*4), DX
+	MOVQ DX, x+16(FP)
+	DECQ R13
+	JNZ group1
 	VZEROUPPER
 	RET
 
@@ -26774,5 +26684,94 @@ rest2:
 	VSUBPS Z1, Z16, Z2
 	VMOVUPS Z2, K1, (DI)
 done3:
+	VZEROUPPER
+	RET
+
+// func avx512Quantize(dst *byte, x *float32, records int)
+TEXT ·avx512Quantize(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ records+16(FP), CX
+	VMOVDQU32 ·k7fffffff<>(SB), Z20
+	VMOVDQU32 ·k0da24260<>(SB), Z21
+	VMOVDQU32 ·k42fe0000<>(SB), Z22
+	VMOVDQU32 ·k01010101<>(SB), Z23
+	VMOVDQU32 ·everyFourth<>(SB), Z24
+	VPXORD Z25, Z25, Z25
+loop1:
+	VMOVUPS 0(SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS 192(SI), Z3
+	VPANDD Z0, Z20, Z4
+	VPANDD Z1, Z20, Z5
+	VPANDD Z2, Z20, Z6
+	VPANDD Z3, Z20, Z7
+	VPMAXSD Z5, Z4, Z4
+	VPMAXSD Z7, Z6, Z6
+	VEXTRACTI64X4 $1, Z4, Y8
+	VPMAXSD Y8, Y4, Y4
+	VEXTRACTI128 $1, Y4, X8
+	VPMAXSD X8, X4, X4
+	VEXTRACTI64X4 $1, Z6, Y8
+	VPMAXSD Y8, Y6, Y6
+	VEXTRACTI128 $1, Y6, X8
+	VPMAXSD X8, X6, X6
+	VPUNPCKLDQ X6, X4, X8
+	VPUNPCKHDQ X6, X4, X9
+	VPMAXSD X9, X8, X8
+	VPSHUFD $0x4e, X8, X9
+	VPMAXSD X9, X8, X8
+	VPMAXSD X21, X8, X8
+	VDIVPS X22, X8, X10
+	VMOVQ X10, 64(DI)
+	VDIVPS X8, X22, X11
+	VBROADCASTSS X11, Z12
+	VPSHUFD $0x55, X11, X13
+	VBROADCASTSS X13, Z13
+	VMULPS Z0, Z12, Z0
+	VCVTPS2DQ Z0, Z0
+	VPMOVSDB Z0, X0
+	VMULPS Z1, Z12, Z1
+	VCVTPS2DQ Z1, Z1
+	VPMOVSDB Z1, X1
+	VMULPS Z2, Z13, Z2
+	VCVTPS2DQ Z2, Z2
+	VPMOVSDB Z2, X2
+	VMULPS Z3, Z13, Z3
+	VCVTPS2DQ Z3, Z3
+	VPMOVSDB Z3, X3
+	VINSERTI128 $1, X1, Y0, Y0
+	VINSERTI128 $1, X3, Y2, Y2
+	VINSERTI64X4 $1, Y2, Z0, Z0
+	VMOVDQU32 Z0, (DI)
+	VPXORD Z4, Z4, Z4
+	VPDPBUSD Z0, Z23, Z4
+	VPSHUFD $0x4e, Z4, Z5
+	VPADDD Z5, Z4, Z4
+	VPSHUFD $0xb1, Z4, Z5
+	VPADDD Z5, Z4, Z4
+	VPERMD Z4, Z24, Z5
+	VPSUBD X5, X25, X6
+	VPSLLD $5, X6, X6
+	VMOVDQU X6, 104(DI)
+	VPSHUFD $0xb1, X5, X7
+	VPADDD X5, X7, X7
+	VPSHUFD $0x08, X7, X7
+	VCVTDQ2PS X7, X8
+	VMULPS X10, X8, X8
+	VMOVQ X8, 72(DI)
+	VPSUBD X7, X25, X7
+	VPSLLD $3, X7, X7
+	VMOVQ X7, 80(DI)
+	VPSLLD $1, X7, X7
+	VMOVQ X7, 88(DI)
+	VPSLLD $3, X7, X7
+	VMOVQ X7, 96(DI)
+	VMOVQ X25, 120(DI)
+	ADDQ $256, SI
+	ADDQ $128, DI
+	DECQ CX
+	JNZ loop1
 	VZEROUPPER
 	RET

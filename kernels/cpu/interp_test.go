@@ -119,6 +119,10 @@ func (m *machine) step(i instruction) int {
 	}
 	switch i.name {
 	case "MOVQ":
+		if a[1].kind == opMem {
+			binary.LittleEndian.PutUint64(m.memory(a[1], 8), word(a[0]))
+			break
+		}
 		m.r[a[1].n] = word(a[0])
 	case "MOVL":
 		m.r[a[1].n] = uint64(uint32(word(a[0])))

@@ -2,197 +2,197 @@
 
 package cpu
 
-// avx2Q401x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q401x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q401x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q402x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q402x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q402x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q404x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q404x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q404x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q411x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q411x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q411x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q412x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q412x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q412x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q414x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q414x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q414x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q501x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q501x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q501x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q502x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q502x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q502x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q504x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q504x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q504x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q511x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q511x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q511x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q512x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q512x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q512x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q514x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q514x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q514x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q801x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q801x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q801x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q802x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q802x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q802x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q804x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q804x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q804x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2IQ4NL1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2IQ4NL1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2IQ4NL1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2IQ4NL2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2IQ4NL2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2IQ4NL2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2IQ4NL4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2IQ4NL4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2IQ4NL4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2MXFP41x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2MXFP41x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2MXFP41x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2MXFP42x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2MXFP42x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2MXFP42x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2MXFP44x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2MXFP44x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2MXFP44x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2IQ4XS1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2IQ4XS1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2IQ4XS1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2IQ4XS2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2IQ4XS2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2IQ4XS2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2IQ4XS4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2IQ4XS4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2IQ4XS4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q2K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q2K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q2K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q2K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q2K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q2K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q2K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q2K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q2K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q3K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q3K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q3K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q3K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q3K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q3K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q3K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q3K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q3K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q4K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q4K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q4K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q4K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q4K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q4K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q4K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q4K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q4K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q5K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q5K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q5K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q5K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q5K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q5K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q5K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q5K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q5K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q6K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx2Q6K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q6K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q6K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx2Q6K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q6K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx2Q6K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx2Q6K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx2Q6K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
@@ -601,197 +601,197 @@ var avx2Table = table{
 	fromF16:    avx2FromF16,
 }
 
-// avxvnniQ401x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ401x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ401x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ402x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ402x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ402x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ404x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ404x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ404x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ411x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ411x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ411x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ412x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ412x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ412x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ414x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ414x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ414x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ501x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ501x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ501x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ502x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ502x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ502x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ504x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ504x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ504x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ511x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ511x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ511x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ512x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ512x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ512x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ514x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ514x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ514x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ801x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ801x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ801x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ802x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ802x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ802x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ804x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ804x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ804x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniIQ4NL1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniIQ4NL1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniIQ4NL1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniIQ4NL2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniIQ4NL2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniIQ4NL2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniIQ4NL4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniIQ4NL4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniIQ4NL4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniMXFP41x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniMXFP41x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniMXFP41x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniMXFP42x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniMXFP42x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniMXFP42x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniMXFP44x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniMXFP44x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniMXFP44x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniIQ4XS1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniIQ4XS1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniIQ4XS1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniIQ4XS2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniIQ4XS2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniIQ4XS2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniIQ4XS4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniIQ4XS4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniIQ4XS4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ2K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ2K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ2K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ2K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ2K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ2K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ2K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ2K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ2K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ3K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ3K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ3K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ3K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ3K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ3K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ3K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ3K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ3K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ4K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ4K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ4K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ4K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ4K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ4K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ4K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ4K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ4K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ5K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ5K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ5K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ5K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ5K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ5K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ5K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ5K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ5K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ6K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avxvnniQ6K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ6K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ6K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avxvnniQ6K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ6K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avxvnniQ6K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avxvnniQ6K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avxvnniQ6K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
@@ -818,330 +818,330 @@ var avxvnniTiles = [][]tileFunc{
 	{avxvnniQ6K1x1, avxvnniQ6K2x1, avxvnniQ6K4x1},
 }
 
-// avx512Q401x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q401x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q401x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q402x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q402x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q402x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q404x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q404x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q404x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q408x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q408x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q408x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q404x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q404x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q404x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q404x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512Q411x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q411x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q411x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q412x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q412x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q412x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q414x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q414x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q414x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q418x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q418x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q418x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q414x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q414x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q414x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q414x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512Q501x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q501x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q501x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q502x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q502x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q502x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q504x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q504x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q504x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q508x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q508x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q508x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q504x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q504x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q504x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q504x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512Q511x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q511x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q511x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q512x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q512x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q512x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q514x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q514x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q514x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q518x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q518x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q518x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q514x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q514x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q514x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q514x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512Q801x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q801x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q801x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q802x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q802x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q802x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q804x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q804x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q804x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q808x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q808x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q808x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q804x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q804x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q804x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q804x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512IQ4NL1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512IQ4NL1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512IQ4NL1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512IQ4NL2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512IQ4NL2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512IQ4NL2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512IQ4NL4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512IQ4NL4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512IQ4NL4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512IQ4NL8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512IQ4NL8x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512IQ4NL8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512IQ4NL4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512IQ4NL4x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512IQ4NL4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512IQ4NL4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512MXFP41x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512MXFP41x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512MXFP41x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512MXFP42x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512MXFP42x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512MXFP42x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512MXFP44x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512MXFP44x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512MXFP44x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512MXFP48x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512MXFP48x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512MXFP48x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512MXFP44x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512MXFP44x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512MXFP44x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512MXFP44x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512IQ4XS1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512IQ4XS1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512IQ4XS1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512IQ4XS2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512IQ4XS2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512IQ4XS2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512IQ4XS4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512IQ4XS4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512IQ4XS4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512IQ4XS8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512IQ4XS8x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512IQ4XS8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512IQ4XS4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512IQ4XS4x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512IQ4XS4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512IQ4XS4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512Q2K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q2K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q2K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q2K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q2K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q2K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q2K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q2K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q2K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q2K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q2K8x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q2K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q2K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q2K4x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q2K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q2K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512Q3K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q3K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q3K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q3K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q3K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q3K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q3K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q3K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q3K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q3K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q3K8x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q3K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q3K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q3K4x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q3K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q3K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512Q4K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q4K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q4K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q4K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q4K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q4K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q4K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q4K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q4K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q4K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q4K8x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q4K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q4K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q4K4x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q4K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q4K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512Q5K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q5K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q5K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q5K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q5K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q5K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q5K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q5K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q5K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q5K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q5K8x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q5K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q5K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q5K4x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q5K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q5K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
-// avx512Q6K1x1 multiplies rows of activations, 1 at once, with row groups, 1 at once.
+// avx512Q6K1x1 multiplies 1 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q6K1x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q6K2x1 multiplies rows of activations, 2 at once, with row groups, 1 at once.
+// avx512Q6K2x1 multiplies 2 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q6K2x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q6K4x1 multiplies rows of activations, 4 at once, with row groups, 1 at once.
+// avx512Q6K4x1 multiplies 4 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q6K4x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q6K8x1 multiplies rows of activations, 8 at once, with row groups, 1 at once.
+// avx512Q6K8x1 multiplies 8 rows of activations with row groups.
 //
 //go:noescape
 func avx512Q6K8x1(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
 
-// avx512Q6K4x2 multiplies rows of activations, 4 at once, with row groups, 2 at once.
+// avx512Q6K4x2 multiplies lots of 4 rows of activations with two row groups.
 //
 //go:noescape
-func avx512Q6K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int)
+func avx512Q6K4x2(dst *float32, ldd int, x *byte, ldx int, w *byte, units, lots, tail int)
 
 // avx512PanelF321x4 multiplies 1 rows with 4 panels of F32.
 //
@@ -1541,6 +1541,11 @@ func avx512GELUErfGate(dst, x, up *float32, n int)
 //go:noescape
 func avx512SoftCap(dst, x *float32, limit, twice float32, n int)
 
+// avx512Quantize quantises 64 values at a time into records of activations.
+//
+//go:noescape
+func avx512Quantize(dst *byte, x *float32, records int)
+
 var avx512Tiles = [][]tileFunc{
 	{avx512Q401x1, avx512Q402x1, avx512Q404x1, avx512Q408x1},
 	{avx512Q411x1, avx512Q412x1, avx512Q414x1, avx512Q418x1},
@@ -1619,7 +1624,7 @@ var avx512Table = table{
 		opGELU:    avx512GELUGate,
 		opGELUErf: avx512GELUErfGate,
 	},
-	quantize:   avx2Quantize,
+	quantize:   avx512Quantize,
 	scatterF16: avx2ScatterF16,
 	toF16:      avx2ToF16,
 	fromF16:    avx2FromF16,

@@ -126,3 +126,79 @@ func (e *emitter) quantize() {
 	})
 	e.ret()
 }
+
+// quantize512 is quantize with ZMM registers: both blocks of a record at once.
+func (e *emitter) quantize512() {
+	e.begin("Quantize", "dst *byte, x *float32, records int", "", 0,
+		"FN quantises 64 values at a time into records of activations.")
+	e.pointers("dst", "DI", "x", "SI", "records", "CX")
+	e.data.add("everyFourth", [16]uint32{0, 4, 8, 12})
+	for i, c := range []mem{e.konst(signBit - 1), e.float(1e-30), e.float(127), e.konst(0x01010101), {base: "·everyFourth<>(SB)"}} {
+		e.line("VMOVDQU32 %s, Z%d", e.operand(c, 0), 20+i)
+	}
+	e.line("VPXORD Z25, Z25, Z25")
+	e.times(func() {
+		for i := range 4 {
+			e.line("VMOVUPS %d(SI), Z%d", 64*i, i)
+		}
+		// As integers, magnitudes order like the numbers, and NaN comes last.
+		for i := range 4 {
+			e.line("VPANDD Z%d, Z20, Z%d", i, 4+i)
+		}
+		e.line("VPMAXSD Z5, Z4, Z4")
+		e.line("VPMAXSD Z7, Z6, Z6")
+		for _, r := range []int{4, 6} {
+			e.line("VEXTRACTI64X4 $1, Z%d, Y8", r)
+			e.line("VPMAXSD Y8, Y%d, Y%d", r, r)
+			e.line("VEXTRACTI128 $1, Y%d, X8", r)
+			e.line("VPMAXSD X8, X%d, X%d", r, r)
+		}
+		e.line("VPUNPCKLDQ X6, X4, X8")
+		e.line("VPUNPCKHDQ X6, X4, X9")
+		e.line("VPMAXSD X9, X8, X8")
+		e.line("VPSHUFD $0x4e, X8, X9")
+		e.line("VPMAXSD X9, X8, X8")
+		e.line("VPMAXSD X21, X8, X8")
+		e.line("VDIVPS X22, X8, X10") // d of both blocks
+		e.line("VMOVQ X10, %d(DI)", packed.ActScale)
+		e.line("VDIVPS X8, X22, X11")
+		e.line("VBROADCASTSS X11, Z12")
+		e.line("VPSHUFD $0x55, X11, X13")
+		e.line("VBROADCASTSS X13, Z13")
+		for i := range 4 {
+			e.line("VMULPS Z%d, Z%d, Z%d", i, 12+i/2, i)
+			e.line("VCVTPS2DQ Z%d, Z%d", i, i)
+			e.line("VPMOVSDB Z%d, X%d", i, i)
+		}
+		e.line("VINSERTI128 $1, X1, Y0, Y0")
+		e.line("VINSERTI128 $1, X3, Y2, Y2")
+		e.line("VINSERTI64X4 $1, Y2, Z0, Z0")
+		e.line("VMOVDQU32 Z0, (DI)")
+		// Sums of the bytes by fours, then of each 16.
+		e.line("VPXORD Z4, Z4, Z4")
+		e.line("VPDPBUSD Z0, Z23, Z4")
+		for _, swap := range []string{"$0x4e", "$0xb1"} {
+			e.line("VPSHUFD %s, Z4, Z5", swap)
+			e.line("VPADDD Z5, Z4, Z4")
+		}
+		e.line("VPERMD Z4, Z24, Z5")
+		e.line("VPSUBD X5, X25, X6")
+		e.line("VPSLLD $5, X6, X6")
+		e.line("VMOVDQU X6, %d(DI)", packed.ActHalf32)
+		e.line("VPSHUFD $0xb1, X5, X7")
+		e.line("VPADDD X5, X7, X7")
+		e.line("VPSHUFD $0x08, X7, X7") // the sums of both blocks
+		e.line("VCVTDQ2PS X7, X8")
+		e.line("VMULPS X10, X8, X8")
+		e.line("VMOVQ X8, %d(DI)", packed.ActSum)
+		e.line("VPSUBD X7, X25, X7")
+		for _, c := range []struct{ shift, at int }{{3, packed.ActMinus8}, {1, packed.ActMinus16}, {3, packed.ActHigh}} {
+			e.line("VPSLLD $%d, X7, X7", c.shift)
+			e.line("VMOVQ X7, %d(DI)", c.at)
+		}
+		e.line("VMOVQ X25, %d(DI)", packed.ActEnd)
+		e.line("ADDQ $%d, SI", 4*packed.ActCols)
+		e.line("ADDQ $%d, DI", packed.ActBytes)
+	})
+	e.ret()
+}

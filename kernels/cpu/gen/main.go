@@ -55,6 +55,9 @@ func generate() (map[string][]byte, error) {
 		if e.prefix == "avx2" {
 			e.conversions()
 		}
+		if e.z {
+			e.quantize512()
+		}
 		var s bytes.Buffer
 		s.WriteString(header + "#include \"textflag.h\"\n\n")
 		s.Write(e.data.text.Bytes())
@@ -154,7 +157,12 @@ func (e *emitter) table() {
 		p("op%s: %s%sGate,", f.name, e.prefix, f.name)
 	}
 	p("},")
-	for _, f := range []string{"Quantize", "ScatterF16", "ToF16", "FromF16"} {
+	quantize := "avx2"
+	if e.z {
+		quantize = e.prefix
+	}
+	p("quantize: %sQuantize,", quantize)
+	for _, f := range []string{"ScatterF16", "ToF16", "FromF16"} {
 		p("%s%s: avx2%s,", string(f[0]|0x20), f[1:], f)
 	}
 	p("}\n")

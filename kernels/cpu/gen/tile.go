@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
@@ -41,7 +42,7 @@ func (e *emitter) twoRows() int {
 // tile writes the product of some rows of activations with row groups of weights.
 //
 // Registers: DI results, DX activations, R8 and R9 one and three of their rows, SI
-// the weights' values, CX units to go, R13 groups to go, R12 the activations of
+// the weights' values, CX units to go, R13 groups or lots to go, R12 the activations of
 // row 4, or, where two groups are taken at once, the size of a group. Where units
 // are longer than a record of activations: R10 the scales, R11 records to go, BX
 // the unit.
@@ -148,8 +149,11 @@ func (t *tile) write() {
 	if !t.z && t.f.Subs() == 2 {
 		frame += 64 * t.rows
 	}
-	t.begin(fmt.Sprintf("%s%dx%d", formatName(t.f), t.rows, t.groups), tileParams, "", frame, fmt.Sprintf(
-		"FN multiplies rows of activations, %d at once, with row groups, %d at once.", t.rows, t.groups))
+	doc, params := fmt.Sprintf("FN multiplies %d rows of activations with row groups.", t.rows), tileParams
+	if t.groups == 2 {
+		doc, params = fmt.Sprintf("FN multiplies lots of %d rows of activations with two row groups.", t.rows), strings.Replace(params, "groups", "lots", 1)
+	}
+	t.begin(fmt.Sprintf("%s%dx%d", formatName(t.f), t.rows, t.groups), params, "", frame, doc)
 	for range t.groups {
 		// AVX2 has room for the dot products of one group, which it takes in turn.
 		if len(t.ints) == 0 || t.z {
@@ -166,12 +170,20 @@ func (t *tile) write() {
 	}
 	t.registers()
 
-	t.pointers("dst", "DI", "ldx", "R8", "w", "SI", "groups", "R13")
+	t.pointers("dst", "DI", "ldx", "R8", "w", "SI")
+	if t.groups == 2 {
+		t.arg("lots", "R13")
+	} else {
+		t.arg("groups", "R13")
+	}
 	t.line("LEAQ (R8)(R8*2), R9")
 	t.row = rowAddress("DX", "R12", "R8", "R9")
 	group, unit, record, last := t.newLabel("group"), t.newLabel("unit"), t.newLabel("record"), t.newLabel("last")
 	t.at(group)
 	t.pointers("x", "DX", "units", "CX")
+	if t.groups == 2 {
+		t.arg("w", "SI")
+	}
 	if t.rows > 4 {
 		t.line("LEAQ (DX)(R8*4), R12")
 	}
@@ -203,9 +215,6 @@ func (t *tile) write() {
 	t.line("DECQ CX")
 	t.line("JNZ %s", unit)
 
-	if t.groups == 2 {
-		t.line("ADDQ R12, SI")
-	}
 	acc := make([][]vec, t.rows)
 	for i := range acc {
 		for _, group := range t.floats {
@@ -216,6 +225,19 @@ func (t *tile) write() {
 			acc[i] = []vec{t.ints[0][i]}
 		}
 	}
+	if t.groups == 2 {
+		// The next lot of rows.
+		t.storeRows(t.rows, acc, t.w)
+		t.line("MOVQ %s, AX", t.args["ldd"])
+		t.line("LEAQ (DI)(AX*%d), DI", t.rows)
+		t.arg("x", "DX")
+		t.line("LEAQ (DX)(R8*%d), DX", t.rows)
+		t.line("MOVQ DX, %s", t.args["x"])
+		t.line("DECQ R13")
+		t.line("JNZ %s", group)
+		t.ret()
+		return
+	}
 	t.line("DECQ R13")
 	t.line("JZ %s", last)
 	t.eachRow(t.rows, func(i int) {
@@ -223,7 +245,7 @@ func (t *tile) write() {
 			t.op("VMOVUPS", v, at("AX", 64*g))
 		}
 	})
-	t.line("ADDQ $%d, DI", 64*t.groups)
+	t.line("ADDQ $64, DI")
 	t.line("JMP %s", group)
 	t.at(last)
 	t.storeRows(t.rows, acc, t.w)
