@@ -636,12 +636,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -650,7 +650,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -1770,12 +1770,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -1784,7 +1784,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -3060,12 +3060,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -3074,7 +3074,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -4697,12 +4697,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -4711,7 +4711,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -6245,12 +6245,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -6259,7 +6259,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -7815,12 +7815,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -7829,7 +7829,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -9537,12 +9537,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -9551,7 +9551,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -11301,12 +11301,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -11315,7 +11315,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -13046,12 +13046,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -13060,7 +13060,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -14707,12 +14707,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -14721,7 +14721,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -16360,12 +16360,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -16374,7 +16374,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -17754,12 +17754,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -17768,7 +17768,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -19510,12 +19510,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -19524,7 +19524,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 

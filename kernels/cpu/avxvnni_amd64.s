@@ -322,12 +322,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -336,7 +336,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -1224,12 +1224,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -1238,7 +1238,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -2285,12 +2285,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -2299,7 +2299,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -3561,12 +3561,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -3575,7 +3575,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -4751,12 +4751,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -4765,7 +4765,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -5673,12 +5673,12 @@ unit2:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part6
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done7
+part6:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -5687,7 +5687,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done7:
 	VZEROUPPER
 	RET
 
@@ -6683,12 +6683,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -6697,7 +6697,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -7735,12 +7735,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -7749,7 +7749,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -8864,12 +8864,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -8878,7 +8878,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -10349,12 +10349,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -10363,7 +10363,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -11782,12 +11782,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -11796,7 +11796,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -12953,12 +12953,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -12967,7 +12967,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 
@@ -14380,12 +14380,12 @@ record3:
 last4:
 	MOVQ tail+56(FP), CX
 	CMPQ CX, $16
-	JNE part5
+	JNE part7
 	MOVQ DI, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
-	JMP done6
-part5:
+	JMP done8
+part7:
 	LEAQ ·laneMasks<>+64(SB), BX
 	SHLQ $2, CX
 	SUBQ CX, BX
@@ -14394,7 +14394,7 @@ part5:
 	VMOVUPS 32(BX), Y5
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y5, 32(AX)
-done6:
+done8:
 	VZEROUPPER
 	RET
 

@@ -173,6 +173,7 @@ func (t *tile) write() {
 	t.pointers("dst", "DI", "ldx", "R8", "w", "SI")
 	if t.groups == 2 {
 		t.arg("lots", "R13")
+		t.line("MOVQ $1, AX")
 	} else {
 		t.arg("groups", "R13")
 	}
@@ -233,6 +234,7 @@ func (t *tile) write() {
 		t.arg("x", "DX")
 		t.line("LEAQ (DX)(R8*%d), DX", t.rows)
 		t.line("MOVQ DX, %s", t.args["x"])
+		t.line("MOVQ $0, AX")
 		t.line("DECQ R13")
 		t.line("JNZ %s", group)
 		t.ret()
@@ -268,12 +270,23 @@ func (t *tile) openUnit() {
 }
 
 // prefetch fetches the next size bytes of what is ahead in each group, if the
-// kernel is one that meets weights first.
+// kernel is one that meets weights first: of lots of rows, the first one does.
 func (t *tile) prefetch(size int) {
-	for off := 0; (t.rows == 1 || t.groups == 2) && off < size; off += 64 {
+	if t.rows > 1 && t.groups == 1 {
+		return
+	}
+	there := t.newLabel("there")
+	if t.groups == 2 {
+		t.line("TESTQ AX, AX")
+		t.line("JZ %s", there)
+	}
+	for off := 0; off < size; off += 64 {
 		for g := range t.groups {
 			t.line("PREFETCHT0 %d(%s)", ahead+off, in(g, "SI"))
 		}
+	}
+	if t.groups == 2 {
+		t.at(there)
 	}
 }
 
