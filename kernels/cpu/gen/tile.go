@@ -256,7 +256,7 @@ func (t *tile) write() {
 
 // openUnit begins a unit of several records.
 func (t *tile) openUnit() {
-	t.prefetch(t.f.ValuesAt())
+	t.prefetch(0, t.f.ValuesAt())
 	t.line("LEAQ %d(SI), R10", t.f.ScalesAt())
 	for g, d := range t.d {
 		t.op("VCVTPH2PS", mem{base: in(g, "SI"), step: 16}, d)
@@ -269,9 +269,9 @@ func (t *tile) openUnit() {
 	t.line("MOVQ $%d, R11", t.f.Unit/packed.ActCols)
 }
 
-// prefetch fetches the next size bytes of what is ahead in each group, if the
+// prefetch fetches bytes [from, to) of what is ahead in each group, if the
 // kernel is one that meets weights first: of lots of rows, the first one does.
-func (t *tile) prefetch(size int) {
+func (t *tile) prefetch(from, to int) {
 	if t.rows > 1 && t.groups == 1 {
 		return
 	}
@@ -280,7 +280,7 @@ func (t *tile) prefetch(size int) {
 		t.line("TESTQ AX, AX")
 		t.line("JZ %s", there)
 	}
-	for off := 0; off < size; off += 64 {
+	for off := from; off < to; off += 64 {
 		for g := range t.groups {
 			t.line("PREFETCHT0 %d(%s)", ahead+off, in(g, "SI"))
 		}
@@ -296,10 +296,17 @@ func (t *tile) record() {
 	if t.short() {
 		size = t.f.UnitBytes()
 	}
-	t.prefetch(size)
 	t.inH = -1
+	parts := 2 * t.f.Subs() // fetching ahead is spread over these
+	if t.groups == 2 {
+		t.prefetch(0, size)
+		parts = 0
+	}
 	for b := range 2 {
 		for s := range t.f.Subs() {
+			if i := b*t.f.Subs() + s; i < parts {
+				t.prefetch(size*i/parts/64*64, size*(i+1)/parts/64*64)
+			}
 			t.inW2 = -1 // scales overwrite it
 			switch {
 			case t.z:
