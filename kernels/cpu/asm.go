@@ -31,10 +31,11 @@ type (
 
 // table has the assembly kernels of a level. n is never 0.
 type table struct {
-	tileRows  []int        // ascending, beginning with 1
-	tiles     [][]tileFunc // by format
-	twoGroups []tileFunc   // by format: lots of twoRows rows, of which groups is the number, and two groups; or none
-	twoRows   int
+	tileRows   []int        // ascending, beginning with 1
+	tileGroups int          // groups that tiles of several rows take at once, at most; 0: one
+	tiles      [][]tileFunc // by format
+	twoGroups  []tileFunc   // by format: lots of twoRows rows, of which groups is the number, and two groups; or none
+	twoRows    int
 
 	panelRows                     []int
 	panelF32, panelF16, panelBF16 []panelFunc // one panel
@@ -95,11 +96,11 @@ func largest(rows []int, m int) int {
 func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Matrix, p *packing, group0, group1 int) {
 	group, units := p.groupBytes(w.Cols), p.format.Units(w.Cols)
 	kernels := t.tiles[p.id]
-	rest := func(g, from, to int) {
-		tail := min(GroupRows, w.Rows-g*GroupRows)
+	rest := func(g, n, from, to int) {
+		tail := min(GroupRows, w.Rows-(g+n-1)*GroupRows)
 		for i := from; i < to; {
 			j := largest(t.tileRows, to-i)
-			kernels[j](&dst[i*ldd+g*GroupRows], ldd*4, &x[i*actRow], actRow, &w.Data[g*group], units, 1, tail)
+			kernels[j](&dst[i*ldd+g*GroupRows], ldd*4, &x[i*actRow], actRow, &w.Data[g*group], units, n, tail)
 			i += t.tileRows[j]
 		}
 	}
@@ -117,9 +118,9 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 				g += n
 			}
 		}
-		// Several rows take a group, or two, in turn, so that it is still in the
-		// first-level cache.
-		for ; g < group1; g++ {
+		// Several rows take a group, or a few, in turn, so that it is still in the
+		// cache.
+		for g < group1 {
 			from := i0
 			if t.twoRows > 0 && g+2 <= group1 {
 				two := t.twoGroups[p.id]
@@ -129,10 +130,12 @@ func (t *table) matMulInt(dst []float32, ldd int, x []byte, actRow, m int, w *Ma
 					two(&dst[from*ldd+g*GroupRows], ldd*4, &x[from*actRow], actRow, &w.Data[g*group], units, lots, tail)
 					from += lots * t.twoRows
 				}
-				rest(g, from, i1)
+				rest(g, 1, from, i1)
 				g++
 			}
-			rest(g, from, i1)
+			n := min(max(1, t.tileGroups), group1-g)
+			rest(g, n, from, i1)
+			g += n
 		}
 	}
 }

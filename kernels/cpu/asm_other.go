@@ -1,4 +1,4 @@
-//go:build !amd64
+//go:build !amd64 && !arm64
 
 package cpu
 
@@ -12,5 +12,5 @@ func missingFeatures(l Level) string {
 	if l == Generic {
 		return ""
 	}
-	return "amd64"
+	return "another architecture"
 }

@@ -16,11 +16,14 @@ const (
 	AVX2                 // amd64 with AVX2, FMA and F16C
 	AVXVNNI              // amd64 with AVX-VNNI besides
 	AVX512               // amd64 with AVX-512 F, BW, VL, DQ and VNNI
+	NEON                 // any arm64
+	DotProd              // arm64 with the dot products of bytes (ARMv8.2 dotprod)
+	I8MM                 // arm64 with dotprod and the products of matrices of bytes (i8mm)
 
 	numLevels
 )
 
-var levelNames = [numLevels]string{"generic", "avx2", "avxvnni", "avx512"}
+var levelNames = [numLevels]string{"generic", "avx2", "avxvnni", "avx512", "neon", "dotprod", "i8mm"}
 
 // String returns the name that LEDGE_CPU takes.
 func (l Level) String() string {

@@ -201,6 +201,26 @@ func TestMatMulSameBits(t *testing.T) {
 	})
 }
 
+// TestManyGroups is a product with more row groups than a call of assembly gets,
+// and more columns than it arranges at once.
+func TestManyGroups(t *testing.T) {
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		for _, dt := range packedTypes {
+			const rows, cols, m = 9*GroupRows + 3, 512, 9
+			p := newProduct(t, k, dt, rows, cols, m)
+			dst, check := guardedFloats(t, m*rows)
+			k.MatMul(dst, rows, p.x, m, p.w, 0, p.w.Groups())
+			check()
+			one := make([]float32, rows)
+			for i := range m {
+				x := &Acts{Cols: cols, F32: p.x.F32[i*p.x.LD:], LD: p.x.LD, Q8: p.x.Q8[i*Q8RowBytes(cols):]}
+				k.MatMul(one, rows, x, 1, p.w, 0, p.w.Groups())
+				sameBits(t, fmt.Sprintf("%v row %d", dt, i), dst[i*rows:(i+1)*rows], one)
+			}
+		}
+	})
+}
+
 // TestQuantizeRows checks the rows' fields, and that every level writes the same.
 func TestQuantizeRows(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())

@@ -164,6 +164,10 @@ func (e *emitter) newLabel(name string) string {
 
 func (e *emitter) at(label string) { fmt.Fprintf(&e.text, "%s:\n", label) }
 
+// maxNoSplit is the largest frame of a function that does not see to it that the
+// stack is large enough: Go leaves some 800 bytes to such.
+const maxNoSplit = 600
+
 // begin opens a function. params is as in Go: "dst, x *float32, n int"; result
 // is a type or empty. The doc comment is of the declaration.
 func (e *emitter) begin(name, params, result string, frame int, doc string) {
@@ -200,7 +204,11 @@ func (e *emitter) begin(name, params, result string, frame int, doc string) {
 		fmt.Fprintf(&e.stubs, "// %s\n", strings.ReplaceAll(l, "FN", full))
 	}
 	fmt.Fprintf(&e.stubs, "//\n//go:noescape\nfunc %s(%s)%s\n\n", full, params, result)
-	fmt.Fprintf(&e.text, "\n// func %s(%s)%s\nTEXT ·%s(SB), NOSPLIT, $%d-%d\n", full, params, result, full, frame, off)
+	flags, pointers := "NOSPLIT", ""
+	if frame > maxNoSplit {
+		flags, pointers = "0", "\tNO_LOCAL_POINTERS\n"
+	}
+	fmt.Fprintf(&e.text, "\n// func %s(%s)%s\nTEXT ·%s(SB), %s, $%d-%d\n%s", full, params, result, full, flags, frame, off, pointers)
 }
 
 // arg loads an argument into a general register.

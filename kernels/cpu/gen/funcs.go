@@ -2,6 +2,17 @@ package main
 
 import "math"
 
+// GELU(x) = x / (1 + exp(geluScale (x + geluCube x³))).
+var geluScale = -2 * math.Sqrt(2/math.Pi)
+
+const geluCube = 0.044715
+
+// Abramowitz and Stegun, 7.1.26: erfc(z) = t (a1 + … + a5 t⁴) exp(-z²) with
+// t = 1 / (1 + erfScale z), to 1.5e-7. The coefficients are from a5 down.
+const erfScale = 0.3275911
+
+var erfCoeffs = []float64{1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592}
+
 // expRegs are the registers of an exponential: p = exp(x). x stays, t and q are
 // lost.
 type expRegs struct {
@@ -115,18 +126,16 @@ var functions = []function{
 		e.op("VDIVPS", s.p, v, s.p)
 	}},
 	{"GELU", "x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x³)))", func(e *emitter, s *expRegs, v vec) {
-		a := -2 * math.Sqrt(2/math.Pi)
 		e.op("VMOVAPS", s.x, v)
 		e.op("VMULPS", v, v, s.t)
-		e.op("VMOVUPS", e.float(a), s.p)
-		e.op("VFMADD231PS", e.float(a*0.044715), s.t, s.p)
+		e.op("VMOVUPS", e.float(geluScale), s.p)
+		e.op("VFMADD231PS", e.float(geluScale*geluCube), s.t, s.p)
 		e.op("VMULPS", s.p, v, s.x)
 		s.emit()
 		e.op("VADDPS", e.float(1), s.p, s.p)
 		e.op("VDIVPS", s.p, v, s.p)
 	}},
-	// Abramowitz and Stegun, 7.1.26: erfc(z) = t (a1 + … + a5 t⁴) exp(-z²) with
-	// t = 1 / (1 + p z) and z = |x|/sqrt(2), to 1.5e-7.
+	// By erfc(z) with z = |x|/sqrt(2).
 	{"GELUErf", "x/2 (1 + erf(x / sqrt(2)))", func(e *emitter, s *expRegs, v vec) {
 		e.op("VMOVAPS", s.x, v)
 		e.op("VMULPS", v, v, s.x)
@@ -135,10 +144,10 @@ var functions = []function{
 		e.op("VANDPS", e.konst(signBit-1), v, s.t)
 		e.op("VMOVUPS", e.float(1), s.x)
 		e.op("VMOVAPS", s.x, s.q)
-		e.op("VFMADD231PS", e.float(0.3275911/math.Sqrt2), s.t, s.q)
+		e.op("VFMADD231PS", e.float(erfScale/math.Sqrt2), s.t, s.q)
 		e.op("VDIVPS", s.q, s.x, s.t)
-		e.op("VMOVUPS", e.float(1.061405429/2), s.q)
-		for _, a := range []float64{-1.453152027, 1.421413741, -0.284496736, 0.254829592} {
+		e.op("VMOVUPS", e.float(erfCoeffs[0]/2), s.q)
+		for _, a := range erfCoeffs[1:] {
 			e.op("VFMADD213PS", e.float(a/2), s.t, s.q)
 		}
 		e.op("VMULPS", s.t, s.q, s.q)

@@ -69,12 +69,19 @@ func generate() (map[string][]byte, error) {
 	if err := generateCeilings(files); err != nil {
 		return nil, err
 	}
-	text, err := format.Source(stubs.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("stubs: %w", err)
+	if err := addStubs(files, "stubs_amd64.go", stubs.Bytes()); err != nil {
+		return nil, err
 	}
-	files["stubs_amd64.go"] = text
-	return files, nil
+	return files, generateArm(files)
+}
+
+func addStubs(files map[string][]byte, name string, source []byte) error {
+	text, err := format.Source(source)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	files[name] = text
+	return nil
 }
 
 // own reports whether the level has more than products of its own: AVX-VNNI takes
@@ -145,18 +152,7 @@ func (e *emitter) table() {
 		p("q8%s: []q8Func{%s},", kind, s)
 	}
 	p("q8Groups: %d,", e.q8Groups())
-	for _, f := range []string{"ScaleRow", "ShiftScale", "AddScaled", "Add", "Mul", "RopePairs", "RopeHalves", "Sum", "SumSquares", "ExpSum", "Max", "SoftCap", "WidenKeys", "WidenValues"} {
-		p("%s%s: %s%s,", string(f[0]|0x20), f[1:], e.prefix, f)
-	}
-	p("unary: [numUnary]unaryFunc{")
-	for _, f := range functions {
-		p("op%s: %s%s,", f.name, e.prefix, f.name)
-	}
-	p("},\ngated: [numUnary]gatedFunc{")
-	for _, f := range functions {
-		p("op%s: %s%sGate,", f.name, e.prefix, f.name)
-	}
-	p("},")
+	e.rowTable(e.prefix)
 	quantize := "avx2"
 	if e.z {
 		quantize = e.prefix
@@ -166,6 +162,23 @@ func (e *emitter) table() {
 		p("%s%s: avx2%s,", string(f[0]|0x20), f[1:], f)
 	}
 	p("}\n")
+}
+
+// rowTable writes the part of a table with the row operations of a family.
+func (e *emitter) rowTable(prefix string) {
+	p := func(f string, args ...any) { fmt.Fprintf(&e.stubs, f+"\n", args...) }
+	for _, f := range []string{"ScaleRow", "ShiftScale", "AddScaled", "Add", "Mul", "RopePairs", "RopeHalves", "Sum", "SumSquares", "ExpSum", "Max", "SoftCap", "WidenKeys", "WidenValues"} {
+		p("%s%s: %s%s,", string(f[0]|0x20), f[1:], prefix, f)
+	}
+	p("unary: [numUnary]unaryFunc{")
+	for _, f := range functions {
+		p("op%s: %s%s,", f.name, prefix, f.name)
+	}
+	p("},\ngated: [numUnary]gatedFunc{")
+	for _, f := range functions {
+		p("op%s: %s%sGate,", f.name, prefix, f.name)
+	}
+	p("},")
 }
 
 // panelRows are the numbers of rows of the panel kernels of one group.
