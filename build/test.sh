@@ -17,6 +17,8 @@ command -v gcc >/dev/null || need+=(gcc libc6-dev) # the race detector
 command -v python3 >/dev/null || need+=(python3)
 python3 -m pip --version >/dev/null 2>&1 || need+=(python3-pip)
 python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
+command -v qemu-aarch64-static >/dev/null || need+=(qemu-user-static)                # the arm64 kernels
+command -v aarch64-linux-gnu-objdump >/dev/null || need+=(binutils-aarch64-linux-gnu) # reads their instructions
 if [ ${#need[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$offline" ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
@@ -58,6 +60,20 @@ fi
 grep -E '^ok' out/test.log
 echo "skipped, and why:"
 grep -A1 -E '^ *--- SKIP' out/test.log | grep -v '^--$' || echo "nothing"
+
+step "the arm64 kernels, emulated: NEON, dotprod, i8mm"
+if command -v qemu-aarch64-static >/dev/null; then
+  for package in kernels/cpu backend/cpu; do
+    test=$PWD/out/${package%/*}-arm64.test
+    GOARCH=arm64 CGO_ENABLED=0 go test -c -o "$test" "./$package"
+    for cpu in cortex-a72 cortex-a76 max; do # each has the levels of those before it, too; plain Go has run above
+      echo "$package on $cpu"
+      (cd "$package" && qemu-aarch64-static -cpu "$cpu" "$test" -test.short -test.timeout 5m -test.skip TestConformance/generic)
+    done
+  done
+else
+  echo "skipped: no qemu-aarch64-static (Debian package qemu-user-static)"
+fi
 
 step "race detector"
 go test -race -timeout 15m -short . ./runtime/sched ./runtime/kvcache ./runtime/engine ./runtime/hub ./backend/cpu/pool
