@@ -60,7 +60,6 @@ type table struct {
 
 	scaleRow   func(dst, x, w *float32, shift, scale float32, n int)
 	shiftScale func(dst, x *float32, shift, scale float32, n int)
-	addScaled  func(dst, x *float32, scale float32, n int)
 	add, mul   func(dst, a, b *float32, n int)
 	ropePairs  func(x, cos, sin *float32, eights int)
 	ropeHalves func(a, b, cos, sin *float32, n int)

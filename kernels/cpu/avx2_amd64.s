@@ -24469,52 +24469,6 @@ done3:
 	VZEROUPPER
 	RET
 
-// func avx2AddScaled(dst, x *float32, scale float32, n int)
-TEXT ·avx2AddScaled(SB), NOSPLIT, $0-32
-	VBROADCASTSS scale+16(FP), Y0
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
-	MOVQ n+24(FP), CX
-	CMPQ CX, $16
-	JLT rest2
-loop1:
-	VMOVUPS (SI), Y1
-	VMOVUPS 32(SI), Y2
-	VMOVUPS (DI), Y3
-	VMOVUPS 32(DI), Y4
-	VFMADD231PS Y0, Y1, Y3
-	VFMADD231PS Y0, Y2, Y4
-	VMOVUPS Y3, (DI)
-	VMOVUPS Y4, 32(DI)
-	ADDQ $64, SI
-	ADDQ $64, DI
-	SUBQ $16, CX
-	CMPQ CX, $16
-	JGE loop1
-rest2:
-	TESTQ CX, CX
-	JZ done3
-	LEAQ ·laneMasks<>+64(SB), BX
-	SHLQ $2, CX
-	SUBQ CX, BX
-	VMOVUPS (BX), Y1
-	VMOVUPS 32(BX), Y2
-	VMASKMOVPS (SI), Y1, Y1
-	VMASKMOVPS 32(SI), Y2, Y2
-	VMOVUPS (BX), Y3
-	VMOVUPS 32(BX), Y4
-	VMASKMOVPS (DI), Y3, Y3
-	VMASKMOVPS 32(DI), Y4, Y4
-	VFMADD231PS Y0, Y1, Y3
-	VFMADD231PS Y0, Y2, Y4
-	VMOVUPS (BX), Y1
-	VMOVUPS 32(BX), Y2
-	VMASKMOVPS Y3, Y1, (DI)
-	VMASKMOVPS Y4, Y2, 32(DI)
-done3:
-	VZEROUPPER
-	RET
-
 // func avx2RopeHalves(a, b, cos, sin *float32, n int)
 TEXT ·avx2RopeHalves(SB), NOSPLIT, $0-40
 	MOVQ a+0(FP), DI

@@ -25138,39 +25138,6 @@ done3:
 	VZEROUPPER
 	RET
 
-// func avx512AddScaled(dst, x *float32, scale float32, n int)
-TEXT ·avx512AddScaled(SB), NOSPLIT, $0-32
-	VBROADCASTSS scale+16(FP), Z0
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
-	MOVQ n+24(FP), CX
-	CMPQ CX, $16
-	JLT rest2
-loop1:
-	VMOVUPS (SI), Z1
-	VMOVUPS (DI), Z2
-	VFMADD231PS Z0, Z1, Z2
-	VMOVUPS Z2, (DI)
-	ADDQ $64, SI
-	ADDQ $64, DI
-	SUBQ $16, CX
-	CMPQ CX, $16
-	JGE loop1
-rest2:
-	TESTQ CX, CX
-	JZ done3
-	MOVL $1, BX
-	SHLL CX, BX
-	SUBL $1, BX
-	KMOVW BX, K1
-	VMOVUPS.Z (SI), K1, Z1
-	VMOVUPS.Z (DI), K1, Z2
-	VFMADD231PS Z0, Z1, Z2
-	VMOVUPS Z2, K1, (DI)
-done3:
-	VZEROUPPER
-	RET
-
 // func avx512RopeHalves(a, b, cos, sin *float32, n int)
 TEXT ·avx512RopeHalves(SB), NOSPLIT, $0-40
 	MOVQ a+0(FP), DI

@@ -75,7 +75,6 @@ func interpreted(t testing.TB) *Kernels {
 	tb.shiftScale = func(dst, x *float32, shift, scale float32, n int) {
 		m.call("avx512ShiftScale", dst, x, shift, scale, n)
 	}
-	tb.addScaled = func(dst, x *float32, scale float32, n int) { m.call("avx512AddScaled", dst, x, scale, n) }
 	tb.add = func(dst, a, b *float32, n int) { m.call("avx512Add", dst, a, b, n) }
 	tb.mul = func(dst, a, b *float32, n int) { m.call("avx512Mul", dst, a, b, n) }
 	tb.ropePairs = func(x, cos, sin *float32, n int) { m.call("avx512RopePairs", x, cos, sin, n) }

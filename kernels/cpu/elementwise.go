@@ -134,21 +134,6 @@ func (k *Kernels) Scale(dst, x []float32, s float32) {
 	chunks(len(x), func(i, n int) { kernel(&dst[i], &x[i], 0, s, n) })
 }
 
-// addScaled computes dst + x*s.
-func (k *Kernels) addScaled(dst, x []float32, s float32) {
-	if len(x) == 0 {
-		return
-	}
-	_ = dst[len(x)-1]
-	if k.asm != nil {
-		k.asm.addScaled(&dst[0], &x[0], s, len(x))
-		return
-	}
-	for i, v := range x {
-		dst[i] += float32(v * s)
-	}
-}
-
 // F32ToF16 writes x as float16, 2 bytes each, rounded to nearest even.
 func (k *Kernels) F32ToF16(dst []byte, x []float32) {
 	if len(x) == 0 {

@@ -40491,52 +40491,6 @@ one5:
 done6:
 	RET
 
-// func neonAddScaled(dst, x *float32, scale float32, n int)
-TEXT ·neonAddScaled(SB), NOSPLIT, $0-32
-	MOVD dst+0(FP), R0
-	MOVD x+8(FP), R1
-	MOVD n+24(FP), R3
-	FMOVS scale+16(FP), F0
-	WORD $0x4e040400 // dup v0.4s, v0.s[0]
-	SUBS $16, R3, R3
-	BLT rest2
-loop1:
-	WORD $0xacc10821 // ldp q1, q2, [x1], #32
-	WORD $0xacc11023 // ldp q3, q4, [x1], #32
-	WORD $0xad401805 // ldp q5, q6, [x0]
-	WORD $0xad412007 // ldp q7, q8, [x0, #32]
-	WORD $0x4e20cc25 // fmla v5.4s, v1.4s, v0.4s
-	WORD $0x4e20cc46 // fmla v6.4s, v2.4s, v0.4s
-	WORD $0x4e20cc67 // fmla v7.4s, v3.4s, v0.4s
-	WORD $0x4e20cc88 // fmla v8.4s, v4.4s, v0.4s
-	WORD $0xac811805 // stp q5, q6, [x0], #32
-	WORD $0xac812007 // stp q7, q8, [x0], #32
-	SUBS $16, R3, R3
-	BGE loop1
-rest2:
-	ADD $12, R3, R3
-	CMP $0, R3
-	BLT ones4
-four3:
-	WORD $0x3cc10421 // ldr q1, [x1], #16
-	WORD $0x3dc00005 // ldr q5, [x0]
-	WORD $0x4e20cc25 // fmla v5.4s, v1.4s, v0.4s
-	WORD $0x3c810405 // str q5, [x0], #16
-	SUBS $4, R3, R3
-	BGE four3
-ones4:
-	ADDS $4, R3, R3
-	BEQ done6
-one5:
-	WORD $0xbc404421 // ldr s1, [x1], #4
-	WORD $0xbd400005 // ldr s5, [x0]
-	WORD $0x4e20cc25 // fmla v5.4s, v1.4s, v0.4s
-	WORD $0xbc004405 // str s5, [x0], #4
-	SUBS $1, R3, R3
-	BNE one5
-done6:
-	RET
-
 // func neonRopeHalves(a, b, cos, sin *float32, n int)
 TEXT ·neonRopeHalves(SB), NOSPLIT, $0-40
 	MOVD a+0(FP), R0

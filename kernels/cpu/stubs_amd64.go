@@ -434,11 +434,6 @@ func avx2ShiftScale(dst, x *float32, shift, scale float32, n int)
 //go:noescape
 func avx2ScaleRow(dst, x, w *float32, shift, scale float32, n int)
 
-// avx2AddScaled adds x * scale to dst.
-//
-//go:noescape
-func avx2AddScaled(dst, x *float32, scale float32, n int)
-
 // avx2RopeHalves rotates n pairs of a and b: a*cos - b*sin and b*cos + a*sin.
 //
 //go:noescape
@@ -571,7 +566,6 @@ var avx2Table = table{
 	q8Groups:    1,
 	scaleRow:    avx2ScaleRow,
 	shiftScale:  avx2ShiftScale,
-	addScaled:   avx2AddScaled,
 	add:         avx2Add,
 	mul:         avx2Mul,
 	ropePairs:   avx2RopePairs,
@@ -1461,11 +1455,6 @@ func avx512ShiftScale(dst, x *float32, shift, scale float32, n int)
 //go:noescape
 func avx512ScaleRow(dst, x, w *float32, shift, scale float32, n int)
 
-// avx512AddScaled adds x * scale to dst.
-//
-//go:noescape
-func avx512AddScaled(dst, x *float32, scale float32, n int)
-
 // avx512RopeHalves rotates n pairs of a and b: a*cos - b*sin and b*cos + a*sin.
 //
 //go:noescape
@@ -1600,7 +1589,6 @@ var avx512Table = table{
 	q8Groups:    4,
 	scaleRow:    avx512ScaleRow,
 	shiftScale:  avx512ShiftScale,
-	addScaled:   avx512AddScaled,
 	add:         avx512Add,
 	mul:         avx512Mul,
 	ropePairs:   avx512RopePairs,

@@ -307,11 +307,6 @@ func neonShiftScale(dst, x *float32, shift, scale float32, n int)
 //go:noescape
 func neonScaleRow(dst, x, w *float32, shift, scale float32, n int)
 
-// neonAddScaled adds x * scale to dst.
-//
-//go:noescape
-func neonAddScaled(dst, x *float32, scale float32, n int)
-
 // neonRopeHalves rotates n pairs of a and b: a*cos - b*sin and b*cos + a*sin.
 //
 //go:noescape
@@ -469,7 +464,6 @@ var neonTable = table{
 	wideBF16:    neonPanelBF161x4,
 	scaleRow:    neonScaleRow,
 	shiftScale:  neonShiftScale,
-	addScaled:   neonAddScaled,
 	add:         neonAdd,
 	mul:         neonMul,
 	ropePairs:   neonRopePairs,
@@ -792,7 +786,6 @@ var dotprodTable = table{
 	wideBF16:    neonPanelBF161x4,
 	scaleRow:    neonScaleRow,
 	shiftScale:  neonShiftScale,
-	addScaled:   neonAddScaled,
 	add:         neonAdd,
 	mul:         neonMul,
 	ropePairs:   neonRopePairs,
@@ -985,7 +978,6 @@ var i8mmTable = table{
 	wideBF16:    neonPanelBF161x4,
 	scaleRow:    neonScaleRow,
 	shiftScale:  neonShiftScale,
-	addScaled:   neonAddScaled,
 	add:         neonAdd,
 	mul:         neonMul,
 	ropePairs:   neonRopePairs,

@@ -14,7 +14,6 @@ import (
 func loadF16(b []byte) float32   { return dtype.F16ToF32(binary.LittleEndian.Uint16(b)) }
 func loadF32(b []byte) float32   { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
 func putF32(b []byte, v float32) { binary.LittleEndian.PutUint32(b, math.Float32bits(v)) }
-func loadI32(b []byte) int32     { return int32(binary.LittleEndian.Uint32(b)) }
 func loadHalf(b []byte) uint16   { return binary.LittleEndian.Uint16(b) }
 func loadBF16(b []byte) float32  { return dtype.BF16ToF32(binary.LittleEndian.Uint16(b)) }
 func halfOf(v float32) uint16    { return dtype.F32ToF16(v) }

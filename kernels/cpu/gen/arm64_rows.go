@@ -35,18 +35,6 @@ func (e *arm) rowKernels() {
 	})
 	e.ret()
 
-	e.begin("AddScaled", "dst, x *float32, scale float32, n int", "", 0, "FN adds x * scale to dst.")
-	e.pointers("dst", dst, "x", src, "n", n)
-	scale = e.argAll("scale")
-	v, y = e.regs(wide), e.regs(wide)
-	e.loop(n, wide, func(s *strip) {
-		s.load(v, src)
-		s.peek(y, dst)
-		e.each("fmla", y, v, scale)
-		s.store(y, dst)
-	})
-	e.ret()
-
 	e.rope()
 	e.reductions()
 }

@@ -167,7 +167,7 @@ func (e *emitter) table() {
 // rowTable writes the part of a table with the row operations of a family.
 func (e *emitter) rowTable(prefix string) {
 	p := func(f string, args ...any) { fmt.Fprintf(&e.stubs, f+"\n", args...) }
-	for _, f := range []string{"ScaleRow", "ShiftScale", "AddScaled", "Add", "Mul", "RopePairs", "RopeHalves", "Sum", "SumSquares", "ExpSum", "Max", "SoftCap", "WidenKeys", "WidenValues"} {
+	for _, f := range []string{"ScaleRow", "ShiftScale", "Add", "Mul", "RopePairs", "RopeHalves", "Sum", "SumSquares", "ExpSum", "Max", "SoftCap", "WidenKeys", "WidenValues"} {
 		p("%s%s: %s%s,", string(f[0]|0x20), f[1:], prefix, f)
 	}
 	p("unary: [numUnary]unaryFunc{")

@@ -126,18 +126,6 @@ func (e *emitter) rowKernels() {
 	})
 	e.ret()
 
-	e.begin("AddScaled", "dst, x *float32, scale float32, n int", "", 0, "FN adds x * scale to dst.")
-	scale = e.argSplat("scale")
-	e.pointers("dst", "DI", "x", "SI", "n", "CX")
-	v, w = e.vec(), e.vec()
-	e.loop([]string{"SI", "DI"}, func(m *masked) {
-		m.load(at("SI", 0), v)
-		m.load(at("DI", 0), w)
-		e.op("VFMADD231PS", scale, v, w)
-		m.store(w, at("DI", 0), v)
-	})
-	e.ret()
-
 	e.rope()
 	e.reduce("Sum", "x *float32, n int", "FN returns the sum of n values.", "VADDPS", func(m *masked, acc, v vec) {
 		m.load(at("SI", 0), v)
