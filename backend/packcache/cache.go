@@ -4,9 +4,11 @@
 // An entry is one file: a header, and the block of packed weights as it lies in
 // memory. It is found by what it was made of and how: the SHA-256 of the model,
 // the name and version of the layout, and the list of weights with their types,
-// shapes, uses and places. Nothing in it is trusted: the header and every
+// shapes, uses and places. Nothing in it is taken for granted: the header and every
 // mebibyte of weights carry a checksum, and an entry that is cut off, damaged,
-// foreign or of another version is as good as none.
+// foreign or of another version is as good as none. Checksums are no signature,
+// though: who may write to the folder may change a model's weights. It is made
+// for its user alone.
 //
 // So that a start need not hash the model, small records (*.id) say which
 // hash a file had: by device, inode, size and times to the nanosecond, with a
@@ -27,6 +29,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strings"
 	"time"
@@ -39,6 +42,14 @@ const (
 	factSuffix  = ".ok"
 	tempSuffix  = ".tmp"
 )
+
+// tempPrefix begins the names of files that are being written.
+const tempPrefix = "ledge-"
+
+// ours matches the names that a cache gives: the folder may be one in which others
+// keep files, too.
+var ours = regexp.MustCompile(`^(?:[0-9a-f]{16}-[0-9a-f]{16}\` + entrySuffix + `|[0-9a-f]{32}\` + indexSuffix +
+	`|[0-9a-f]{32}\` + factSuffix + `|` + tempPrefix + `[0-9]+\` + tempSuffix + `)$`)
 
 const (
 	maxTotal   = 16 << 30            // entries together, if the disk is large
@@ -138,7 +149,7 @@ type file struct {
 	used time.Time
 }
 
-// files lists the regular files with these endings, the last used first.
+// files lists the cache's own files with these endings, the last used first.
 func (c *Cache) files(suffixes ...string) ([]file, error) {
 	entries, err := os.ReadDir(c.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -149,6 +160,9 @@ func (c *Cache) files(suffixes ...string) ([]file, error) {
 	}
 	var out []file
 	for _, e := range entries {
+		if !ours.MatchString(e.Name()) {
+			continue
+		}
 		for _, s := range suffixes {
 			if info, err := e.Info(); strings.HasSuffix(e.Name(), s) && err == nil && info.Mode().IsRegular() {
 				out = append(out, file{filepath.Join(c.dir, e.Name()), info.Size(), info.ModTime()})
@@ -192,6 +206,19 @@ func (c *Cache) prune(keep string) {
 	}
 }
 
+// openOwn opens one of the cache's files. What is no regular file is left alone:
+// opening a pipe would wait for somebody to write to it.
+func openOwn(path string) (*os.File, error) {
+	st, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, errNoEntry
+	}
+	return os.Open(path)
+}
+
 // touch marks a file as used now; a folder that cannot be written stays as it is.
 func touch(path string) {
 	now := time.Now()
@@ -213,7 +240,7 @@ func (c *Cache) temp() (*os.File, error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, err
 	}
-	return os.CreateTemp(c.dir, "*"+tempSuffix)
+	return os.CreateTemp(c.dir, tempPrefix+"*"+tempSuffix)
 }
 
 // finish gives a file its name, unless writing it failed: then it goes.

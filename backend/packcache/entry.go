@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,11 +23,22 @@ type Entry struct {
 	sums []uint32
 }
 
-// path is where the entry of a block lies; with an unknown model, a pattern for
-// those of all models.
-func (c *Cache) path(b *Block, model string) string {
+// path is where the entry of a model's block lies.
+func (c *Cache) path(b *Block, s Sum) string {
+	return filepath.Join(c.dir, b.prefix()+s.String()[:16]+entrySuffix)
+}
+
+// prefix begins the names of the entries of a block, of whatever model.
+func (b *Block) prefix() string {
 	sum := sha256.Sum256(b.key())
-	return filepath.Join(c.dir, hex.EncodeToString(sum[:8])+"-"+model+entrySuffix)
+	return hex.EncodeToString(sum[:8]) + "-"
+}
+
+// some tells whether there is an entry of a block, of whatever model.
+func (c *Cache) some(b *Block) bool {
+	all, err := c.files(entrySuffix)
+	prefix := b.prefix()
+	return err == nil && slices.ContainsFunc(all, func(f file) bool { return strings.HasPrefix(filepath.Base(f.path), prefix) })
 }
 
 func fullKey(b *Block, s Sum) []byte { return append(b.key(), s[:]...) }
@@ -36,7 +49,7 @@ func fullKey(b *Block, s Sum) []byte { return append(b.key(), s[:]...) }
 func (m *Model) Find(ctx context.Context, b *Block) *Entry {
 	s, ok := m.known()
 	if !ok {
-		if all, err := filepath.Glob(m.cache.path(b, "*")); err != nil || len(all) == 0 {
+		if !m.cache.some(b) {
 			return nil
 		}
 		var err error
@@ -44,8 +57,8 @@ func (m *Model) Find(ctx context.Context, b *Block) *Entry {
 			return nil
 		}
 	}
-	path := m.cache.path(b, s.String()[:16])
-	e, err := open(path, fullKey(b, s))
+	path := m.cache.path(b, s)
+	e, err := open(path, fullKey(b, s), b.Size)
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
 			_ = os.Remove(path) // in the way of a good one
@@ -56,20 +69,20 @@ func (m *Model) Find(ctx context.Context, b *Block) *Entry {
 	return e
 }
 
-func open(path string, key []byte) (*Entry, error) {
-	f, err := os.Open(path)
+func open(path string, key []byte, size int) (*Entry, error) {
+	f, err := openOwn(path)
 	if err != nil {
 		return nil, err
 	}
 	h, err := headerOf(f)
-	if err == nil && !bytes.Equal(h.key, key) {
+	if err == nil && (h.size != int64(size) || !bytes.Equal(h.key, key)) {
 		err = errNoEntry
 	}
 	if err != nil {
 		_ = f.Close()
 		return nil, err
 	}
-	return &Entry{f: f, path: path, at: h.at, size: int(h.size), sums: h.sums}, nil
+	return &Entry{f: f, path: path, at: h.at, size: size, sums: h.sums}, nil
 }
 
 // Chunks is the number of pieces of the block.
@@ -140,7 +153,7 @@ func (m *Model) Save(ctx context.Context, b *Block, block []byte, pace func()) (
 	if err != nil {
 		return err
 	}
-	path = m.cache.path(b, s.String()[:16])
+	path = m.cache.path(b, s)
 	h := header{
 		size: int64(b.Size), key: fullKey(b, s), sums: make([]uint32, b.chunks()),
 		info: Info{Label: m.label, SHA256: s.String(), Layout: b.Layout, Level: b.Level, Size: int64(b.Size)},

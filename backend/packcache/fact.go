@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,19 +23,22 @@ func (c *Cache) Remember(key string) error { return c.replace(c.factPath(key), e
 // Remembers tells whether a fact was kept in the last week.
 func (c *Cache) Remembers(key string) bool {
 	path := c.factPath(key)
-	st, err := os.Stat(path)
-	if age := time.Since(stamp(st)); err != nil || age > factLife || age < -time.Hour || st.Size() > 64<<10 {
+	f, err := openOwn(path)
+	if err != nil {
 		return false
 	}
-	b, err := os.ReadFile(path)
-	return err == nil && string(b) == string(encodeFact(key))
-}
-
-func stamp(st os.FileInfo) time.Time {
-	if st == nil {
-		return time.Time{}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return false
 	}
-	return st.ModTime()
+	want := encodeFact(key)
+	if age := time.Since(st.ModTime()); age > factLife || age < -time.Hour || st.Size() != int64(len(want)) {
+		return false
+	}
+	b := make([]byte, len(want))
+	_, err = io.ReadFull(f, b)
+	return err == nil && string(b) == string(want)
 }
 
 func encodeFact(key string) []byte {

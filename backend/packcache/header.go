@@ -175,7 +175,7 @@ func parseHeader(b []byte, fileSize int64) (*header, error) {
 
 // readHeader reads the header of the file at path.
 func readHeader(path string) (*header, error) {
-	f, err := os.Open(path)
+	f, err := openOwn(path)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func testBlock(seed uint64, size int) (*Block, []byte) {
 	for i := range data {
 		data[i] = byte(rng.Uint32())
 	}
-	return &Block{Layout: "rows16-1", Level: "avx2", Size: size, Items: []Item{
+	return &Block{Layout: "layout-1", Level: "avx2", Size: size, Items: []Item{
 		{Name: "a", DType: "q4_0", Shape: []int{48, 64}, Uses: 1, Size: size / 2},
 		{Name: "b", DType: "q8_0", Shape: []int{48, 64}, Uses: 3, Off: size / 2, Size: size - size/2},
 	}}, data
@@ -126,7 +126,7 @@ func TestSaveAndFind(t *testing.T) {
 	found(t, c.Model("m.gguf", []File{f}, false), b, data)
 
 	all, err := c.List()
-	if err != nil || len(all) != 1 || all[0].Label != "m.gguf" || all[0].Layout != "rows16-1" || all[0].Level != "avx2" || all[0].Size < int64(len(data)) {
+	if err != nil || len(all) != 1 || all[0].Label != "m.gguf" || all[0].Layout != "layout-1" || all[0].Level != "avx2" || all[0].Size < int64(len(data)) {
 		t.Errorf("List: %+v, %v", all, err)
 	}
 
@@ -140,7 +140,7 @@ func TestSaveAndFind(t *testing.T) {
 		found(t, c.Model("", []File{copied}, false), b, data)
 	})
 	for name, change := range map[string]func(*Block){
-		"layout": func(b *Block) { b.Layout = "rows16-2" },
+		"layout": func(b *Block) { b.Layout = "layout-2" },
 		"name":   func(b *Block) { b.Items[0].Name = "c" },
 		"type":   func(b *Block) { b.Items[0].DType = "q4_1" },
 		"shape":  func(b *Block) { b.Items[0].Shape = []int{64, 48} },
@@ -467,7 +467,7 @@ func TestPrune(t *testing.T) {
 		t.Errorf("kept: %+v, %v", all, err)
 	}
 	// What a process that died left behind goes after an hour.
-	stale, fresh := filepath.Join(c.Dir(), "1"+tempSuffix), filepath.Join(c.Dir(), "2"+tempSuffix)
+	stale, fresh := filepath.Join(c.Dir(), tempPrefix+"1"+tempSuffix), filepath.Join(c.Dir(), tempPrefix+"2"+tempSuffix)
 	for _, p := range []string{stale, fresh} {
 		if err := os.WriteFile(p, nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -480,6 +480,82 @@ func TestPrune(t *testing.T) {
 	c.prune("")
 	if n := names(t, c.Dir(), tempSuffix); len(n) != 1 || n[0] != fresh {
 		t.Errorf("temporary files: %v", n)
+	}
+}
+
+// The folder may hold files of others, with the same endings.
+func TestFilesOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	c := New(filepath.Join(dir, "packed [of many]")) // a pattern to path/filepath.Match
+	f := modelFile(t, filepath.Join(dir, "m.gguf"), "a model of some bytes")
+	b, data := testBlock(10, chunkSize)
+	save(t, c.Model("", []File{f}, false), b, data)
+	var others []string
+	old := time.Now().Add(-2 * staleIndex)
+	for _, name := range []string{"letter.tmp", "123.tmp", "card.id", "0.ok", "backpack.pack", strings.Repeat("a", 32) + ".id.txt"} {
+		path := filepath.Join(c.Dir(), name)
+		others = append(others, path)
+		if err := os.WriteFile(path, []byte("dear"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.limit = 1
+	c.prune("")
+	if all, err := c.List(); err != nil || len(all) != 0 {
+		t.Errorf("after prune: %v, %v", all, err)
+	}
+	c.limit = 0
+	m := c.Model("", []File{f}, false)
+	save(t, m, b, data)
+	found(t, c.Model("", []File{f}, false), b, data) // by hashing, where records do not know the file
+	if err := c.Remember("x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Clear(); err != nil {
+		t.Error(err)
+	}
+	left, err := os.ReadDir(c.Dir())
+	if err != nil || len(left) != len(others) {
+		t.Errorf("after Clear: %v, %v; want the %d files of others alone", left, err, len(others))
+	}
+}
+
+// An entry whose header fits together and has the right key, but another number of
+// bytes than the block, is none: its pieces would not fit into the block.
+func TestForgedSize(t *testing.T) {
+	dir := t.TempDir()
+	c := New(filepath.Join(dir, "packed"))
+	f := modelFile(t, filepath.Join(dir, "m.gguf"), "a model of some bytes")
+	b, data := testBlock(11, chunkSize)
+	m := c.Model("", []File{f}, false)
+	save(t, m, b, data)
+	path := names(t, c.Dir(), entrySuffix)[0]
+	good, err := readHeader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int64{0, 1, chunkSize - 1, chunkSize + 1, 3 * chunkSize} {
+		h := header{size: size, key: good.key, info: good.info, sums: make([]uint32, chunksOf(size))}
+		weights := make([]byte, size)
+		for i := range h.sums {
+			h.sums[i] = checksum(weights[i*chunkSize : min(int64(i+1)*chunkSize, size)])
+		}
+		head, err := h.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := make([]byte, h.at+size)
+		copy(file, head)
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if e := m.Find(ctx, b); e != nil {
+			e.Discard()
+			t.Errorf("an entry of %d bytes is taken for one of %d", size, b.Size)
+		}
 	}
 }
 
