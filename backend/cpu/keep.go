@@ -61,7 +61,7 @@ func (d *device) restore(ctx context.Context, w *weights) error {
 // the first process, too, has them in common with the others. It leaves w as it
 // is where that fails.
 func (d *device) exchange(ctx context.Context, w *weights) {
-	if w.origin == backend.Shared || w.pack.Save(ctx, &w.block, w.memory.bytes, func() {}) != nil {
+	if w.origin != backend.Packed || w.pack.Save(ctx, &w.block, w.memory.bytes, func() {}) != nil {
 		return
 	}
 	mapped := &weights{pack: w.pack, block: w.block, origin: backend.Packed}

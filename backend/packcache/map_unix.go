@@ -4,6 +4,9 @@ package packcache
 
 import "golang.org/x/sys/unix"
 
+// canMap says whether Map works on this system.
+const canMap = true
+
 // Map maps the block for reading, shared with other processes; unmap gives the
 // memory back. Nothing is checked yet. If somebody cuts the file off while it is
 // mapped, touching what is gone ends the process: that is the price of sharing.

@@ -33,12 +33,12 @@ type Model struct {
 
 // Model binds a cache to a model. Label is what List calls it. With share,
 // weights are mapped from the cache's file, so that processes have them in
-// common, instead of being read.
+// common, instead of being read; where nothing can be mapped they are read.
 func (c *Cache) Model(label string, files []File, share bool) *Model {
 	for i := range files {
 		files[i].id, files[i].Header = files[i].identity(), nil
 	}
-	return &Model{cache: c, files: files, label: label, share: share}
+	return &Model{cache: c, files: files, label: label, share: share && canMap}
 }
 
 // Share tells whether weights are to be mapped.
