@@ -65,7 +65,7 @@ type Numerics struct {
 	Version string `json:"version"`
 }
 
-// String is the class in one word: "cpu/amd64:avx2:rows16-2/1".
+// String is the class in one word: "cpu/amd64:avx2:rows16-2/2".
 func (n Numerics) String() string { return n.Device + ":" + n.Level + ":" + n.Version }
 
 // Options for opening a device.
