@@ -174,7 +174,7 @@ func (c *Cache) files(suffixes ...string) ([]file, error) {
 }
 
 // prune removes what has not been used for longest until the entries keep to the
-// limit, and what nobody will miss. The entry keep stays.
+// limit. The entry keep stays.
 func (c *Cache) prune(keep string) {
 	limit := c.limit
 	if limit == 0 {
@@ -194,6 +194,11 @@ func (c *Cache) prune(keep string) {
 			sum -= f.size
 		}
 	}
+}
+
+// sweep removes what nobody will miss: old records and facts, and what a process
+// that was killed was writing.
+func (c *Cache) sweep() {
 	old, _ := c.files(tempSuffix, indexSuffix, factSuffix)
 	for _, f := range old {
 		age := staleIndex

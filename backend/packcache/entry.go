@@ -135,6 +135,7 @@ func (m *Model) Save(ctx context.Context, b *Block, block []byte, pace func()) (
 	if b.Size < smallest {
 		return fmt.Errorf("%d bytes are faster packed than read", b.Size)
 	}
+	m.cache.sweep()          // not only after a success: a device that is always switched off too soon has none
 	f, err := m.cache.temp() // first: most of what can fail fails here
 	if err != nil {
 		return err

@@ -466,7 +466,10 @@ func TestPrune(t *testing.T) {
 	if all, err := c.List(); err != nil || len(all) != 1 || all[0].Label != "big" {
 		t.Errorf("kept: %+v, %v", all, err)
 	}
-	// What a process that died left behind goes after an hour.
+	// What a process that died left behind goes after an hour, also where every
+	// later one dies, too.
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
 	stale, fresh := filepath.Join(c.Dir(), tempPrefix+"1"+tempSuffix), filepath.Join(c.Dir(), tempPrefix+"2"+tempSuffix)
 	for _, p := range []string{stale, fresh} {
 		if err := os.WriteFile(p, nil, 0o600); err != nil {
@@ -477,7 +480,9 @@ func TestPrune(t *testing.T) {
 	if err := os.Chtimes(stale, old, old); err != nil {
 		t.Fatal(err)
 	}
-	c.prune("")
+	if err := c.Model("", files[:1], false).Save(gone, b, data, noPace); !errors.Is(err, context.Canceled) {
+		t.Errorf("a save that is given up: %v", err)
+	}
 	if n := names(t, c.Dir(), tempSuffix); len(n) != 1 || n[0] != fresh {
 		t.Errorf("temporary files: %v", n)
 	}
@@ -504,6 +509,7 @@ func TestFilesOfOthers(t *testing.T) {
 	}
 	c.limit = 1
 	c.prune("")
+	c.sweep()
 	if all, err := c.List(); err != nil || len(all) != 0 {
 		t.Errorf("after prune: %v, %v", all, err)
 	}
