@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	runtimes "github.com/ledge-run/ledge/runtime/engine"
 )
 
 // A benchCase is measured in rounds, Ledge and the peer in turn.
@@ -15,8 +17,11 @@ type benchCase struct {
 	threads   int
 	prompt    int
 	gen       int
-	depth     int // positions in the cache beforehand
-	sequences int // that generate together
+	depth     int    // positions in the cache beforehand
+	sequences int    // that generate together
+	repeat    int    // generation in a round; 0 counts as 1
+	open      int    // context that is open, where it is more than is used
+	level     string // that ledge is forced to
 	large     bool
 	once      bool // a round takes minutes: one is enough
 
@@ -118,12 +123,13 @@ func cases() []benchCase {
 
 	// Reading a prompt and generating: one process does both.
 	speed := func(model string, threads int, decode, prefill bar) {
-		rows := []row{{decoding, "tg64", decode}, {reading, "pp512", prefill}}
+		gen, repeat := lengths(model)
+		rows := []row{{decoding, fmt.Sprintf("tg%d", gen), decode}, {reading, "pp512", prefill}}
 		if threads == 2 {
 			rows = append(rows, row{memory, "peak_mb", bar{}})
 		}
-		all = append(all, benchCase{id: fmt.Sprintf("speed/%s/t%d", short(model), threads), model: model, threads: threads, prompt: 512, gen: 64,
-			large: strings.HasPrefix(model, "synth"), ledge: ledgeBench(), peer: llamaBench(native), peerName: llamaName, rows: rows})
+		all = append(all, benchCase{id: fmt.Sprintf("speed/%s/t%d", short(model), threads), model: model, threads: threads, prompt: 512, gen: gen, repeat: repeat,
+			large: isLarge(model), ledge: ledgeBench(""), peer: llamaBench(native), peerName: llamaName, rows: rows})
 	}
 	for _, m := range small {
 		for t := 1; t <= 2; t++ {
@@ -146,38 +152,57 @@ func cases() []benchCase {
 	for _, d := range []struct {
 		model          string
 		threads, depth int
-	}{{small[0], 1, 4096}, {small[0], 2, 4096}, {"smollm2-q4_0-32k.gguf", 2, 16384}} {
+	}{{small[0], 1, 4096}, {small[0], 2, 4096}, {small[4], 1, 4096}, {small[4], 2, 4096}, {"smollm2-q4_0-32k.gguf", 2, 16384}} {
 		all = append(all, benchCase{id: fmt.Sprintf("depth%d/%s/t%d", d.depth, short(d.model), d.threads), model: d.model, threads: d.threads,
-			gen: 32, depth: d.depth, once: d.depth > 8192, ledge: ledgeBench(), peer: llamaBench(native), peerName: llamaName,
+			gen: 32, depth: d.depth, once: d.depth > 8192, repeat: 2, ledge: ledgeBench(""), peer: llamaBench(native), peerName: llamaName,
 			rows: []row{{deep, "tg32", bar{ratio: 2.5, share: 0.7}}}})
 	}
 
 	for t := 1; t <= 2; t++ {
-		all = append(all, benchCase{id: fmt.Sprintf("openvino/smollm2-q8_0/t%d", t), model: "smollm2-q8_0.gguf", threads: t, prompt: 512, gen: 16,
-			ledge: ledgeBench(), peer: openVINO, peerName: "OpenVINO GenAI 2026.4", rows: []row{{openvino, "pp512", bar{ratio: 1.2}}}})
+		all = append(all, benchCase{id: fmt.Sprintf("openvino/smollm2-q8_0/t%d", t), model: "smollm2-q8_0.gguf", threads: t, prompt: 512, repeat: 3,
+			ledge: ledgeBench(""), peer: openVINO, peerName: "OpenVINO GenAI 2026.4", rows: []row{{openvino, "pp512", bar{ratio: 1.2}}}})
 	}
 
 	for _, m := range []string{small[0], large[0]} {
-		all = append(all, benchCase{id: "together8/" + short(m) + "/t2", model: m, threads: 2, gen: 32, sequences: 8,
-			ledge: ledgeParallel, peer: llamaParallel, peerName: llamaName, rows: []row{{together, "together", bar{ratio: 2}}}})
+		for t := 1; t <= 2; t++ {
+			gen, repeat := lengths(m)
+			all = append(all, benchCase{id: fmt.Sprintf("together8/%s/t%d", short(m), t), model: m, threads: t, gen: gen, repeat: repeat, depth: 128, sequences: 8,
+				ledge: ledgeParallel, peer: llamaParallel, peerName: llamaName, rows: []row{{together, "together", bar{ratio: 2}}}})
+		}
 	}
 
-	for _, m := range []string{small[0], small[2], small[3], large[0], large[1]} {
-		all = append(all, benchCase{id: "avx2/" + short(m) + "/t2", model: m, threads: 2, prompt: 512, gen: 64, large: strings.HasPrefix(m, "synth"),
-			ledge: ledgeBench("LEDGE_CPU=avx2"), peer: llamaBench(avx2Only), peerName: llamaName + " for AVX2 only",
-			rows: []row{{forced, "tg64", bar{ratio: 1.3}}, {forced, "pp512", bar{ratio: 1.3}}}})
+	for _, m := range []string{small[0], small[2], small[3], large[1]} {
+		for t := 1; t <= 2; t++ {
+			gen, repeat := lengths(m)
+			all = append(all, benchCase{id: fmt.Sprintf("avx2/%s/t%d", short(m), t), model: m, threads: t, prompt: 512, gen: gen, repeat: repeat,
+				large: isLarge(m), level: "avx2", ledge: ledgeBench("avx2"), peer: llamaBench(avx2Only), peerName: llamaName + " for AVX2 only",
+				rows: []row{{forced, fmt.Sprintf("tg%d", gen), bar{ratio: 1.3}}, {forced, "pp512", bar{ratio: 1.3}}}})
+		}
 	}
 
 	for _, m := range []string{small[0], smolSource, small[3], small[4], large[1]} {
-		all = append(all, benchCase{id: "start/" + short(m), model: m, threads: 2, ledge: ledgeStart, peer: llamaStart, peerName: llamaName,
-			rows: []row{{start, "wall_s", bar{ratio: 0.7, most: true}}, {start, "cpu_s", bar{ratio: 0.7, most: true}}}})
+		all = append(all, benchCase{id: "start/" + short(m), model: m, threads: 2, gen: startTokens, open: runtimes.DefaultContext,
+			ledge: ledgeStart, peer: llamaStart, peerName: llamaName,
+			rows: []row{{start, "wall_s", bar{ratio: 0.7, most: true}}, {start, "cpu_s", bar{ratio: 0.7, most: true}}, {memory, "peak_mb", bar{}}}})
 	}
 
 	for _, m := range []string{small[0], large[0]} {
-		all = append(all, benchCase{id: "loaded/" + short(m) + "/t2", model: m, threads: 2, gen: 64, ledge: loaded(ledgeBench()),
+		gen, repeat := lengths(m)
+		all = append(all, benchCase{id: "loaded/" + short(m) + "/t2", model: m, threads: 2, gen: gen, repeat: repeat, ledge: loaded(ledgeBench("")),
 			peer: loaded(llamaBench(native)), peerName: llamaName, rows: []row{{disturbedCore, "loaded", bar{}}}})
 	}
 	return all
+}
+
+func isLarge(model string) bool { return strings.HasPrefix(model, "synth") }
+
+// lengths are how many tokens are generated, and how often in a round: enough to
+// take about a second.
+func lengths(model string) (gen, repeat int) {
+	if isLarge(model) {
+		return 32, 1
+	}
+	return 64, 3
 }
 
 // choose picks cases whose identifiers match.

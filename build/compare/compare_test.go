@@ -69,10 +69,20 @@ func TestRatios(t *testing.T) {
 	if r := evaluate(&c, w, rounds); !near(r.share.median, 0.4) || r.ratio.median != 2.5 {
 		t.Errorf("prompt: %+v", r)
 	}
-	// A sliding window leaves open what is read.
-	c.depth = 4096
-	if b := bytesOf(&c, facts{TokenBytes: 1, CacheBytes: 1, Window: 512}); !math.IsNaN(b) {
-		t.Errorf("with a window %v bytes are read", b)
+	// Of a sliding window only its positions are read, in the layers that have it.
+	c.depth = 4064 // and half of 64 tokens
+	for _, f := range []struct {
+		m    facts
+		want float64
+	}{
+		{facts{TokenBytes: 1000, CacheBytes: 18}, 1000 + 18*4096},
+		{facts{TokenBytes: 1000, CacheBytes: 18, LocalBytes: 15, Window: 512}, 1000 + 3*4096 + 15*512},
+		{facts{TokenBytes: 1000, CacheBytes: 18, LocalBytes: 18, Window: 512}, 1000 + 18*512},
+		{facts{TokenBytes: 1000, CacheBytes: 18, LocalBytes: 15, Window: 8192}, 1000 + 18*4096},
+	} {
+		if b := bytesOf(&c, f.m); b != f.want {
+			t.Errorf("%+v: %v bytes are read, want %v", f.m, b, f.want)
+		}
 	}
 }
 
@@ -160,6 +170,20 @@ func TestFacts(t *testing.T) {
 		if want := layers * int64(k.NumRows()+v.NumRows()) * 2; m.CacheBytes != want {
 			t.Errorf("%s: %d bytes of cache a position, want %d", name, m.CacheBytes, want)
 		}
+		local := int64(0) // all layers but every pattern-th
+		if window, ok := f.Int(arch + ".attention.sliding_window"); ok {
+			pattern, ok := f.Int(arch + ".attention.sliding_window_pattern")
+			if !ok {
+				pattern = 6
+			}
+			local = m.CacheBytes / layers * (layers - layers/pattern)
+			if m.Window != window {
+				t.Errorf("%s: a window of %d, want %d", name, m.Window, window)
+			}
+		}
+		if m.LocalBytes != local {
+			t.Errorf("%s: %d bytes of cache in layers with a window, want %d", name, m.LocalBytes, local)
+		}
 	}
 	if m := (facts{TokenBytes: 800, CacheBytes: 3, MatrixElems: 100, OutputElems: 40}); m.bytesRead(1, 10) != 830 || m.bytesRead(8, 10) != 130 ||
 		m.operations(false) != 200 || m.operations(true) != 120 {
@@ -194,7 +218,7 @@ func TestSynth(t *testing.T) {
 		t.Fatal(err)
 	}
 	const matrices = 300*64 + 2*(64*64+2*32*64+64*64+3*64*96)
-	want := facts{FileBytes: int64(len(files[0])), TokenBytes: 2*matrices + 4*64*5, MatrixElems: matrices, OutputElems: 300 * 64, CacheBytes: 2 * 2 * 32 * 2}
+	want := facts{FileBytes: int64(len(files[0])), TokenBytes: 2*matrices + 4*64*5, MatrixElems: matrices, OutputElems: 300 * 64, CacheBytes: 2 * 2 * 32 * 2, Context: 128}
 	if m != want {
 		t.Errorf("facts %+v, want %+v", m, want)
 	}
@@ -321,6 +345,9 @@ func TestParse(t *testing.T) {
 	if err != nil || f["pp512"] != 900.5 || f["tg32"] != 49 {
 		t.Errorf("%v, %v", f, err)
 	}
+	if f, err := parseBench([]byte(`[{"n_gen":64,"n_depth":128,"n_parallel":8,"avg_ts":1200},{"n_gen":64,"n_depth":128,"n_parallel":1,"avg_ts":400}]`)); err != nil || f["tg64 x8"] != 1200 || f["tg64"] != 400 {
+		t.Errorf("several sequences: %v, %v", f, err)
+	}
 	for _, bad := range []string{"", "[]", "llama"} {
 		if f, err := parseBench([]byte(bad)); err == nil {
 			t.Errorf("%q gave %v", bad, f)
@@ -328,6 +355,9 @@ func TestParse(t *testing.T) {
 	}
 	if v, err := parseBatched([]byte("note\n" + `{"pl": 8, "speed_pp": 1756.5, "speed_tg": 621.05}` + "\n")); err != nil || v != 621.05 {
 		t.Errorf("%v, %v", v, err)
+	}
+	if v, err := parseBatched([]byte(`{"speed_tg": 600}` + "\n" + `{"speed_tg": 500}` + "\n")); err != nil || v != 550 {
+		t.Errorf("repeated: %v, %v", v, err)
 	}
 	if v, err := parseBatched([]byte("note\n")); err == nil {
 		t.Errorf("nothing gave %v", v)
@@ -360,6 +390,93 @@ func TestCases(t *testing.T) {
 	}
 	if got := choose(cases(), regexp.MustCompile("^speed/gemma")); len(got) != 2 {
 		t.Errorf("a pattern chose %d cases", len(got))
+	}
+}
+
+// TestCommands: Ledge and llama-bench get the same arguments, and what is repeated
+// has a process of its own.
+func TestCommands(t *testing.T) {
+	byID := map[string]*benchCase{}
+	for _, c := range cases() {
+		byID[c.id] = &c
+	}
+	for _, want := range []struct{ id, ours, theirs string }{
+		{"speed/smollm2-q4_0/t1", "ledge bench -q -m M -p 512 -n 0 -d 0 -t T -r 1 -o json; ledge bench -q -m M -p 0 -n 64 -d 0 -t T -r 3 -o json",
+			"llama-bench -m M -p 512 -n 0 -d 0 -t T -r 1 -o json; llama-bench -m M -p 0 -n 64 -d 0 -t T -r 3 -o json"},
+		{"speed/synth-1b-q6_k/t2", "ledge bench -q -m M -p 512 -n 32 -d 0 -t T -r 1 -o json", "llama-bench -m M -p 512 -n 32 -d 0 -t T -r 1 -o json --no-warmup"},
+		{"depth4096/gemma-3-270m-q4_k_m/t1", "ledge bench -q -m M -p 0 -n 32 -d 4096 -t T -r 2 -o json", "llama-bench -m M -p 0 -n 32 -d 4096 -t T -r 2 -o json -fa 0,1"},
+		{"together8/smollm2-q4_0/t2", "ledge bench -q -m M -p 0 -n 64 -d 128 -t T -r 3 -o json --parallel 8",
+			"llama-batched-bench -m M -c 1536 -b 2048 -ub 512 -npp 128 -ntg 64,64,64 -npl 8 -t T --output-format jsonl"},
+		{"avx2/synth-1b-q4_k_m/t1", "LEDGE_CPU=avx2 ledge bench -q -m M -p 512 -n 32 -d 0 -t T -r 1 -o json", "llama-bench -m M -p 512 -n 32 -d 0 -t T -r 1 -o json --no-warmup"},
+		{"openvino/smollm2-q8_0/t1", "ledge bench -q -m M -p 512 -n 0 -d 0 -t T -r 3 -o json", "openvino.py M T 512 2"},
+		{"start/smollm2-q4_0", `ledge run -q --raw --temp 0 -t T -n 1 -m M "The capital of France is"`,
+			`llama-simple -m M -n 1 "The capital of France is"; llama-bench -m M -p 5 -n 0 -r 1 --no-warmup -t T -o json`},
+	} {
+		c := byID[want.id]
+		if c == nil {
+			t.Errorf("there is no case %s", want.id)
+			continue
+		}
+		text := func(all [][]string) string {
+			var lines []string
+			for _, words := range all {
+				lines = append(lines, strings.Join(words, " "))
+			}
+			return strings.Join(lines, "; ")
+		}
+		ours, theirs := c.commands()
+		if text(ours) != want.ours || text(theirs) != want.theirs {
+			t.Errorf("%s:\n%s\n%s\nwant\n%s\n%s", want.id, text(ours), text(theirs), want.ours, want.theirs)
+		}
+	}
+}
+
+func TestMemoryBounds(t *testing.T) {
+	m := facts{FileBytes: 100e6, CacheBytes: 20000, Context: 2048}
+	for _, w := range []struct {
+		c             benchCase
+		context, used int
+		open, inUse   float64
+	}{
+		{benchCase{prompt: 512, gen: 64}, 512, 512, 150.24e6, 150.24e6},
+		{benchCase{gen: 7, open: 1024}, 1024, 7, 160.48e6, 140.14e6},
+		{benchCase{gen: 7, open: 4096}, 2048, 7, 180.96e6, 140.14e6}, // no more than the model has
+	} {
+		if context, used, open, inUse := memoryBounds(&w.c, m); context != w.context || used != w.used || open != w.open || inUse != w.inUse {
+			t.Errorf("%+v: %d, %d, %v, %v", w, context, used, open, inUse)
+		}
+	}
+}
+
+// TestPacked: what ledge lists is found, and folders of other builds go.
+func TestPacked(t *testing.T) {
+	list := []byte(`{"folder": "x", "entries": [{"model": "a.gguf"}, {"model": "b.gguf"}]}`)
+	for label, want := range map[string]bool{"a.gguf": true, "b.gguf": true, "c.gguf": false} {
+		if ok, err := listed(list, label); ok != want || err != nil {
+			t.Errorf("%s: %v, %v", label, ok, err)
+		}
+	}
+	if _, err := listed([]byte("no list"), "a.gguf"); err == nil {
+		t.Error("what is no list gave no error")
+	}
+	dir := filepath.Join(t.TempDir(), "packed")
+	var p programs
+	if err := p.choosePacked(dir, "1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{"1", "0"} {
+		if err := os.MkdirAll(filepath.Join(dir, d, "best"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.choosePacked(dir, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != "1" {
+		t.Errorf("%v are left", left)
+	}
+	if env := p.ledgeEnv("avx2"); len(env) != 2 || env[0] != "LEDGE_PACK_CACHE="+filepath.Join(dir, "1", "avx2") || env[1] != "LEDGE_CPU=avx2" {
+		t.Errorf("environment %q", env)
 	}
 }
 
@@ -460,7 +577,7 @@ func TestExecute(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{nil, {"nothing"}, {"run", "extra"}, {"run", "-rounds", "0"}, {"run", "-budget", "-1s"}, {"run", "-only", "("},
+	for _, args := range [][]string{nil, {"nothing"}, {"run", "extra"}, {"pack", "extra"}, {"run", "-rounds", "0"}, {"run", "-budget", "-1s"}, {"run", "-only", "("},
 		{"run", "-only", "nosuchcase"}, {"run", "-nosuchflag"}, {"ceiling"}, {"ceiling", "1"}, {"ceiling", "0", "8"}, {"ceiling", "1", "x"}, {"facts"}, {"spin", "x"}} {
 		var out, complaint bytes.Buffer
 		if code := command(context.Background(), args, &out, &complaint); code != exitUsage || complaint.Len() == 0 {

@@ -15,6 +15,8 @@ type facts struct {
 	OutputElems int64 `json:"output_elems"` // of these, of the output matrix
 	CacheBytes  int64 `json:"cache_bytes"`  // of keys and values in f16, for every position
 	Window      int64 `json:"window"`       // of sliding attention, 0 for none
+	LocalBytes  int64 `json:"local_bytes"`  // of CacheBytes, those of layers that see the window only
+	Context     int64 `json:"context"`      // positions that the model was trained for
 }
 
 // readFacts reads them from a file.
@@ -65,22 +67,37 @@ func factsOf(f *gguf.File) (facts, error) {
 	}
 	key := number("attention.key_length", width/heads)
 	value := number("attention.value_length", key)
-	pairs := layers * number("attention.head_count_kv", heads)
-	if each, ok := f.Ints(arch + ".attention.head_count_kv"); ok { // a number for each layer
-		pairs = 0
-		for _, n := range each {
-			pairs += n
+	m.Window, m.Context = number("attention.sliding_window", 0), number("context_length", 0)
+	pattern := number("attention.sliding_window_pattern", globalEvery[arch])
+	pairs := number("attention.head_count_kv", heads)
+	each, _ := f.Ints(arch + ".attention.head_count_kv") // a number for each layer
+	for l := range layers {
+		if l < int64(len(each)) {
+			pairs = each[l]
+		}
+		bytes := pairs * (key + value) * 2
+		m.CacheBytes += bytes
+		if m.Window > 0 && (pattern == 0 || (l+1)%pattern != 0) {
+			m.LocalBytes += bytes
 		}
 	}
-	m.CacheBytes = pairs * (key + value) * 2
-	m.Window = number("attention.sliding_window", 0)
 	return m, nil
 }
 
+// globalEvery are the architectures whose layers see a window except for every
+// n-th one, if the file does not say n; with a window, all layers of others have
+// it.
+var globalEvery = map[string]int64{"gemma2": 2, "gemma3": 6}
+
 // bytesRead are the bytes that a generated token reads: the weights, shared by
-// sequences that decode together, and the cache of as many positions.
+// sequences that decode together, and the cache of as many positions, or of the
+// window where a layer sees no more.
 func (m facts) bytesRead(sequences, positions int) float64 {
-	return float64(m.TokenBytes)/float64(sequences) + float64(m.CacheBytes)*float64(positions)
+	cache := float64(m.CacheBytes) * float64(positions)
+	if beyond := int64(positions) - m.Window; m.Window > 0 && beyond > 0 {
+		cache -= float64(m.LocalBytes) * float64(beyond)
+	}
+	return float64(m.TokenBytes)/float64(sequences) + cache
 }
 
 // operations are those of a token, a product and its addition being two: of

@@ -3,6 +3,7 @@
 //
 //	go run ./build/compare models      makes the models that build/models.sh does not fetch
 //	go run ./build/compare list        names the cases
+//	go run ./build/compare pack        has Ledge keep the models packed, as after their first start
 //	go run ./build/compare run         measures
 //	go run ./build/compare report      writes the tables and the picture
 //
@@ -50,11 +51,11 @@ var errLeft = errors.New("rounds are left")
 
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
-		"models": modelsCommand, "list": listCommand, "run": runCommand, "report": reportCommand,
+		"models": modelsCommand, "list": listCommand, "pack": packCommand, "run": runCommand, "report": reportCommand,
 		"ceiling": ceilingCommand, "facts": factsCommand, "spin": spinCommand,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
-		fmt.Fprintln(stderr, "usage: compare models|list|run|report [FLAGS]; compare run -h lists the flags")
+		fmt.Fprintln(stderr, "usage: compare models|list|pack|run|report [FLAGS]; compare run -h lists the flags")
 		return exitUsage
 	}
 	err := commands[args[0]](ctx, args[1:], stdout, stderr)
@@ -142,19 +143,8 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if len(chosen) == 0 {
 		return usageError{fmt.Errorf("-only %s: no case matches; compare list names them", only)}
 	}
-	progs.models, progs.llama = o.models, o.llama
-	if progs.self, err = os.Executable(); err != nil {
-		return err
-	}
-	revision := "" // of a program that was given it is not known
-	if progs.ledge == "" {
-		revision = commit(ctx)
-		if progs.ledge, err = buildLedge(ctx, o.out); err != nil {
-			return err
-		}
-	}
-	// Programs are run by path, not looked up.
-	if progs.ledge, err = filepath.Abs(progs.ledge); err != nil {
+	revision, err := prepare(ctx, progs, o)
+	if err != nil {
 		return err
 	}
 	j, err := openJournal(o.out)
@@ -168,6 +158,52 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if left > 0 {
 		fmt.Fprintf(stderr, "%d rounds are left\n", left)
 		return errLeft
+	}
+	return nil
+}
+
+// prepare builds ledge unless it was given, and says of which commit it is: of a
+// program that was given it is not known.
+func prepare(ctx context.Context, progs *programs, o *options) (revision string, err error) {
+	progs.models, progs.llama = o.models, o.llama
+	if progs.self, err = os.Executable(); err != nil {
+		return "", err
+	}
+	if progs.ledge == "" {
+		revision = commit(ctx)
+		if progs.ledge, err = buildLedge(ctx, o.out); err != nil {
+			return "", err
+		}
+	}
+	// Programs are run by path, not looked up.
+	if progs.ledge, err = filepath.Abs(progs.ledge); err != nil {
+		return "", err
+	}
+	build, err := fileHash(progs.ledge)
+	if err != nil {
+		return "", err
+	}
+	return revision, progs.choosePacked(filepath.Join(o.out, "packed"), build)
+}
+
+// packCommand fills the folders of packed weights, which run would do itself in
+// its own time.
+func packCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o := newOptions("pack", stderr)
+	progs := &programs{}
+	o.StringVar(&progs.ledge, "ledge", "", "a ledge program (default: built from this source)")
+	if err := o.parse(args); err != nil {
+		return err
+	}
+	if _, err := prepare(ctx, progs, o); err != nil {
+		return err
+	}
+	for _, c := range cases() {
+		if err := fill(ctx, progs, &c); isMissing(err) {
+			fmt.Fprintf(stderr, "%s: left out: %v\n", c.id, err)
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", c.id, err)
+		}
 	}
 	return nil
 }

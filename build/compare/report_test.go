@@ -97,10 +97,13 @@ func TestLatest(t *testing.T) {
 // for it or a folder without rounds.
 func TestReportCommand(t *testing.T) {
 	dir := t.TempDir()
-	doc, picture := filepath.Join(dir, "doc.md"), filepath.Join(dir, "p.svg")
+	doc, picture, remarks := filepath.Join(dir, "doc.md"), filepath.Join(dir, "p.svg"), filepath.Join(dir, "notes.md")
+	if err := os.WriteFile(remarks, []byte("## Limits\n\nMemory.\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	run := func(args ...string) (int, string) {
 		var complaint bytes.Buffer
-		code := command(context.Background(), append([]string{"report", "-doc", doc, "-picture", picture}, args...), io.Discard, &complaint)
+		code := command(context.Background(), append([]string{"report", "-doc", doc, "-picture", picture, "-notes", remarks}, args...), io.Discard, &complaint)
 		return code, complaint.String()
 	}
 	write := func(text string) {
@@ -117,7 +120,7 @@ func TestReportCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(data)
-	if !strings.HasPrefix(text, "before\n"+reportBegins) || !strings.HasSuffix(text, reportEnds+"after\n") || !strings.Contains(text, "| SmolLM2-135M Q4_0 |") || strings.Contains(text, "old\n") {
+	if !strings.HasPrefix(text, "before\n"+reportBegins) || !strings.HasSuffix(text, "\n\n## Limits\n\nMemory.\n"+reportEnds+"after\n") || !strings.Contains(text, "| SmolLM2-135M Q4_0 |") || strings.Contains(text, "old\n") {
 		t.Error(text)
 	}
 	if _, err := os.Stat(picture); err != nil {

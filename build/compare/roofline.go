@@ -70,7 +70,7 @@ func pointsOf(records []record, all []benchCase) []point {
 		for _, r := range resultsOf(records, all, t) {
 			m := r.records[0].Facts
 			ops := m.operations(t == reading)
-			perToken := m.bytesRead(max(1, r.c.sequences), r.c.gen/2)
+			perToken := bytesOf(r.c, m)
 			if t == reading {
 				perToken = float64(m.TokenBytes) / float64(r.c.prompt)
 			}

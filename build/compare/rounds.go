@@ -143,6 +143,9 @@ func round(ctx context.Context, p *programs, c *benchCase, n int) (*record, erro
 	if r.Facts, err = factsIn(ctx, p, c); err != nil {
 		return nil, err
 	}
+	if err := fill(ctx, p, c); err != nil {
+		return nil, err
+	}
 	r.Machine.CPU, _ = processorInfo()
 	r.Machine.Cores = runtime.NumCPU()
 	own := ownTime()
