@@ -126,7 +126,7 @@ func (p *product) tileCols(m int) int {
 	}
 	most := tileElems/max(1, m) - kernels.GroupRows
 	s := &p.segments[0]
-	most = min(most, yieldBytes/s.group*kernels.GroupRows)
+	most = min(most, yieldBytes/max(1, s.group)*kernels.GroupRows)
 	return max(tileCols, most/kernels.GroupRows*kernels.GroupRows)
 }
 

@@ -19,6 +19,7 @@ const maxTile = 8
 // may run at once.
 func (k *Kernels) MatMul(dst []float32, ldd int, x *Acts, m int, w *Matrix, group0, group1 int) {
 	p, ok := packingOf(w.DType)
+	group1 = min(group1, w.Groups())
 	if !ok || m <= 0 || group0 >= group1 {
 		return
 	}

@@ -3,6 +3,7 @@
 package gguf
 
 import (
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,9 @@ func readFile(path string, size int) (data []byte, mapped bool, info os.FileInfo
 	defer f.Close() // the mapping outlives the descriptor
 	if info, err = f.Stat(); err != nil {
 		return nil, false, nil, err
+	}
+	if info.Size() < int64(size) { // replaced meanwhile; beyond its end a mapping faults
+		return nil, false, nil, io.ErrUnexpectedEOF
 	}
 	data, err = unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {

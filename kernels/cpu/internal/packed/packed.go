@@ -52,7 +52,8 @@ const (
 	// SuperNibbles are d and m likewise, then [sub-block][16 rows] bytes with the
 	// scale in the lower, the minimum in the upper half.
 	SuperNibbles
-	// Exponents are [block][16 rows] bytes e: the scale is 2^(e-128).
+	// Exponents are [block][16 rows] bytes e: the scale is 2^(e-128). An e of 255,
+	// no number in MXFP4's specification, may make a product infinite or NaN.
 	Exponents
 )
 
