@@ -87,18 +87,18 @@ func Select(force string) (*Kernels, error) {
 			continue
 		}
 		if l != Generic && levelTable(l) == nil {
-			return nil, fmt.Errorf("cpu: %s %q: no such kernels in a build for %s; use one of %v", from, force, architecture, Levels())
+			return nil, fmt.Errorf("%s %q: no such kernels in a build for %s; use one of %v", from, force, architecture, Levels())
 		}
 		if missing := missingFeatures(l); missing != "" {
-			return nil, fmt.Errorf("cpu: %s %q: this processor lacks %s; use one of %v", from, force, missing, Levels())
+			return nil, fmt.Errorf("%s %q: this processor lacks %s; use one of %v", from, force, missing, Levels())
 		}
 		k := kernelsOf(l)
 		if err := k.SelfCheck(); err != nil {
-			return nil, fmt.Errorf("cpu: %s %q: %w", from, force, err)
+			return nil, fmt.Errorf("%s %q: %w", from, force, err)
 		}
 		return k, nil
 	}
-	return nil, fmt.Errorf("cpu: %s %q is not a level; use one of %v", from, force, Levels())
+	return nil, fmt.Errorf("%s %q is not a level; use one of %v", from, force, Levels())
 }
 
 func kernelsOf(l Level) *Kernels { return &Kernels{level: l, asm: levelTable(l)} }
