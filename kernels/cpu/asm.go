@@ -1,8 +1,6 @@
 package cpu
 
-import (
-	"github.com/ledge-run/ledge/graph/dtype"
-)
+import "github.com/ledge-run/ledge/graph/dtype"
 
 // A tileFunc multiplies a fixed number of activation rows (x, ldx bytes apart)
 // with row groups of weights, one after another at w, each of so many units.

@@ -27,7 +27,7 @@ const ahead = 8192
 const tileParams = "dst *float32, ldd int, x *byte, ldx int, w *byte, units, groups, tail int"
 
 // formatName is a format's part of the names of kernels.
-func formatName(f *packed.Format) string { return fmt.Sprint(exported(f.DType.String())) }
+func formatName(f *packed.Format) string { return exported(f.DType.String()) }
 
 // twoRows is the number of activation rows that two row groups are multiplied
 // with at once, or 0 for never. AVX-512 has the registers for it: what is broadcast
@@ -64,7 +64,7 @@ type tile struct {
 	top    splat // AVX-512: the high bits' places
 	curve  splat
 	flip   splat // AVX-512: the sign bits of bytes
-	wg     []vec // AVX-512: a step's weights, by group, if there are two
+	wg     []vec // a step's weights, by group
 	inW2   int   // AVX-512: the vector of low bits that is in w2, or -1
 	inH    int
 }
@@ -155,12 +155,7 @@ func (t *tile) write() {
 	}
 	t.begin(fmt.Sprintf("%s%dx%d", formatName(t.f), t.rows, t.groups), params, "", frame, doc)
 	for range t.groups {
-		// AVX2 has room for the dot products of one group, which it takes in turn.
-		if len(t.ints) == 0 || t.z {
-			t.ints = append(t.ints, t.vecs(t.rows))
-		} else {
-			t.ints = append(t.ints, t.ints[0])
-		}
+		t.ints = append(t.ints, t.vecs(t.rows))
 		if inRegisters {
 			t.floats = append(t.floats, t.vecs(t.rows))
 		}
@@ -308,24 +303,13 @@ func (t *tile) record() {
 				t.prefetch(size*i/parts/64*64, size*(i+1)/parts/64*64)
 			}
 			t.inW2 = -1 // scales overwrite it
-			switch {
-			case t.z:
-				t.dotVNNI(b, s, 0, t.groups)
-			case t.vnni:
-				for g := range t.groups {
-					t.dotVNNI(b, s, g, g+1)
-					t.scaleInts(g, b, s)
-				}
-			default:
-				for g := range t.groups {
-					t.dotAVX2(g, b, s)
-					t.scaleInts(g, b, s)
-				}
+			if t.vnni {
+				t.dotVNNI(b, s)
+			} else {
+				t.dotAVX2(b, s)
 			}
 			for g := range t.groups {
-				if t.z {
-					t.scaleInts(g, b, s)
-				}
+				t.scaleInts(g, b, s)
 			}
 		}
 		t.inH = -1
@@ -352,6 +336,7 @@ func (t *tile) steps(s int) []int {
 // registers takes what extract, dot and scaleInts need.
 func (t *tile) registers() {
 	t.w, t.w2 = t.vec(), t.vec()
+	t.wg = []vec{t.w}
 	if t.z {
 		t.tmp = t.vec()
 		if t.f.High > 0 {
@@ -366,7 +351,7 @@ func (t *tile) registers() {
 		}
 		if t.groups == 2 {
 			t.x = t.splat()
-			t.wg = []vec{t.w, t.vec()}
+			t.wg = append(t.wg, t.vec())
 		}
 	} else {
 		t.x, t.y = t.splat(), t.splat()
@@ -518,32 +503,28 @@ func (t *tile) step(i, b, j int) mem {
 	return mem{base: t.row(i), off: packed.BlockCols*b + packed.StepCols*j, splat: true}
 }
 
-// dotVNNI sums a sub-block's products by VPDPBUSD, for groups [g0, g1).
-func (t *tile) dotVNNI(b, s, g0, g1 int) {
+// dotVNNI sums a sub-block's products by VPDPBUSD.
+func (t *tile) dotVNNI(b, s int) {
 	for i := range t.rows {
-		for g := g0; g < g1; g++ {
+		for g := range t.groups {
 			switch {
 			case t.offset() == 0:
 				t.zero(t.ints[g][i])
-			case g > g0:
-				t.op("VMOVDQA", t.ints[g0][i], t.ints[g][i])
+			case g > 0:
+				t.op("VMOVDQA", t.ints[0][i], t.ints[g][i])
 			default:
 				t.correction(i, b, s, t.ints[g][i])
 			}
 		}
 	}
 	for _, j := range t.steps(s) {
-		w := t.wg
-		if w == nil {
-			w = []vec{t.w, t.w}
-		}
-		for g := g0; g < g1; g++ {
-			t.extract(g, b, j, w[g])
+		for g := range t.groups {
+			t.extract(g, b, j, t.wg[g])
 			switch {
 			case t.f.Signed && t.z:
-				t.op("VPXOR", t.flip, w[g], w[g])
+				t.op("VPXOR", t.flip, t.wg[g], t.wg[g])
 			case t.f.Signed:
-				t.op("VPXOR", t.konst(0x80808080), w[g], w[g])
+				t.op("VPXOR", t.konst(0x80808080), t.wg[g], t.wg[g])
 			}
 		}
 		for i := range t.rows {
@@ -552,13 +533,13 @@ func (t *tile) dotVNNI(b, s, g0, g1 int) {
 				continue
 			}
 			t.bcst(i, b, j, t.x)
-			for g := g0; g < g1; g++ {
+			for g := range t.groups {
 				if t.z {
-					t.op("VPDPBUSD", t.x, w[g], t.ints[g][i])
+					t.op("VPDPBUSD", t.x, t.wg[g], t.ints[g][i])
 					continue
 				}
 				for h := range 2 {
-					t.dpbusd(int(t.x), int(w[g])+h, int(t.ints[g][i])+h)
+					t.dpbusd(int(t.x), int(t.wg[g])+h, int(t.ints[g][i])+h)
 				}
 			}
 		}
@@ -575,7 +556,7 @@ func (e *emitter) dpbusd(x, w, acc int) {
 
 // dotAVX2 sums a sub-block's products by VPMADDUBSW: unsigned times signed bytes,
 // two products added with saturation to 16 bits.
-func (t *tile) dotAVX2(g, b, s int) {
+func (t *tile) dotAVX2(b, s int) {
 	ones := t.konst(0x00010001)
 	steps := t.steps(s)
 	switch {
@@ -583,7 +564,7 @@ func (t *tile) dotAVX2(g, b, s int) {
 		// Magnitudes of the weights times activations that have taken their
 		// signs: 2 products of at most 128*127 in 16 bits.
 		for n, j := range steps {
-			t.extract(g, b, j, t.w)
+			t.extract(0, b, j, t.w)
 			t.op("VPABSB", t.w, t.w2)
 			for i := range t.rows {
 				t.bcst(i, b, j, t.x)
@@ -597,8 +578,8 @@ func (t *tile) dotAVX2(g, b, s int) {
 	case t.pairs():
 		// Sums of 16 bits hold 4 products of at most 63*127.
 		for n := 0; n < len(steps); n += 2 {
-			t.extract(g, b, steps[n], t.w)
-			t.extract(g, b, steps[n+1], t.w2)
+			t.extract(0, b, steps[n], t.w)
+			t.extract(0, b, steps[n+1], t.w2)
 			for i := range t.rows {
 				t.bcst(i, b, steps[n], t.x)
 				t.bcst(i, b, steps[n+1], t.x2)
@@ -613,7 +594,7 @@ func (t *tile) dotAVX2(g, b, s int) {
 	default:
 		// Sums of 16 bits hold 16 products of at most 15*127.
 		for n, j := range steps {
-			t.extract(g, b, j, t.w)
+			t.extract(0, b, j, t.w)
 			for i := range t.rows {
 				t.bcst(i, b, j, t.x)
 				for h := range 2 {
