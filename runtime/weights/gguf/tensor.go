@@ -94,17 +94,24 @@ const (
 	DontNeed               // give the memory back; the pages are read again when touched
 )
 
-// Advise tells the system how the tensor's pages will be used. DontNeed leaves
-// the pages alone that the tensor shares with its neighbours. It does nothing
-// where the data is not mapped.
+// Advise tells the system how the tensor's pages will be used. It does nothing
+// where the data is not mapped. DontNeed is also said of the neighbourhood: for
+// one byte that is read, Linux maps the whole folio of the page cache that has it,
+// up to two mebibytes, so that a small tensor brings its neighbours along.
 func (t *Tensor) Advise(a Advice) error {
 	if t.part == nil {
 		return nil
 	}
-	return t.part.advise(t.offset, t.offset+len(t.Data), a)
+	from, to := t.offset, t.offset+len(t.Data)
+	if a == DontNeed {
+		const folio = 2 << 20
+		from, to = from/folio*folio, min((to+folio-1)/folio*folio, len(t.part.data))
+	}
+	return t.part.advise(from, to, a)
 }
 
-// AdviseRange is Advise for the bytes [from, to) of Data.
+// AdviseRange is Advise for the bytes [from, to) of Data alone: DontNeed leaves
+// the pages be that they share with others.
 func (t *Tensor) AdviseRange(from, to int, a Advice) error {
 	if t.part == nil || from < 0 || to > len(t.Data) {
 		return nil
