@@ -30,18 +30,21 @@ var rules = []rule{
 	{"graph", []string{"graph/dtype"}, []string{"graph/..."}},
 	{"graph/...", []string{"graph/..."}, nil},
 
+	{"kernels/shader", []string{"graph/dtype"}, []string{"kernels/ref"}},
+	{"kernels/vulkan/...", []string{"kernels/shader"}, nil},
 	{"kernels/*/...", []string{"graph/dtype", "kernels/$1/internal/...", "golang.org/x/sys/..."}, []string{"kernels/ref"}},
 
 	{"backend", []string{"graph/...", "backend/packcache"}, []string{"backend/null"}},
 	{"backend/packcache", []string{"golang.org/x/sys/..."}, nil},
 	{"backend/internal/dl", []string{"github.com/ebitengine/purego/...", "golang.org/x/sys/..."}, nil},
+	{"backend/internal/accel", []string{"backend", "backend/packcache", "graph/...", "kernels/shader"}, []string{"backend/backendtest", "backend/selftest"}},
 	{"backend/selftest", []string{"backend", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/all", []string{"backend/..."}, nil},
 	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
 	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "backend/internal/dl", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest"}},
-	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "backend/internal/dl", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest"}},
-	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "backend/internal/dl", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "kernels/shader", "backend/internal/dl", "backend/internal/accel", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "kernels/shader", "backend/internal/dl", "backend/internal/accel", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest"}},
 
 	{"runtime/tokenizer/...", []string{"golang.org/x/text/..."}, []string{"runtime/weights/..."}},
 	{"runtime/chat/...", nil, []string{"runtime/weights/...", "github.com/ardanlabs/jinja/..."}},

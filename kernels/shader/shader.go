@@ -1,0 +1,101 @@
+// Package shader holds the kernels that run on GPUs through Vulkan, OpenCL and
+// OpenGL ES: each is written once, in a dialect that all three compile, and has a
+// Go function that says how it is called. What a dialect word stands for is in
+// the preludes of kernels/vulkan, kernels/opencl and kernels/gles.
+//
+// # The dialect
+//
+// It is C as OpenCL C 1.2 and GLSL (450, ES 310) have it in common, with these
+// words. A kernel is a file NAME.comp:
+//
+//	CONSTANT(0, WG)              a uint fixed when the kernel is compiled; number 0 is
+//	CONSTANT(1, TYPE)            always WG, the invocations of a workgroup
+//	SHARED(float, red, WG)       shared memory, at file scope
+//	float f(CTX uint i) { ... }  a function that reads buffers or parameters;
+//	                             called as f(PASS i). Without arguments of its
+//	                             own: f(CTX0), f(PASS0). Shared memory is seen
+//	                             in KERNEL alone: what uses it is a macro
+//	KERNEL(NAME) {               the entry
+//	  LOCAL(float, red, WG)      the same shared memory again, first
+//	  ... }
+//
+//	B0[i] B1[i] B2[i] B3[i]      the four storage buffers, of uints
+//	PARAM(i)                     uint i (0 to 31) given when the call is recorded
+//	GROUP_X GROUP_Y GROUP_Z LID  uints: the workgroup, the invocation in it
+//	BARRIER                      all invocations of the workgroup
+//	UF(u) FU(f)                  bits of a uint as float, of a float as uint
+//	TOF(x) TOU(x) TOI(x)         conversions to float, uint, int
+//	HALF_LO(u) HALF_HI(u)        the float16 in the low and high half of a uint
+//	FMA(a, b, c)                 a*b+c, fused where the API can say so
+//	SQRT EXP FABS FMAX FMIN UMIN UMAX IMIN IMAX
+//	VEC4(a, b, c, d) vec4 uvec4 v.x v.y v.z v.w; DOT4(a, b)
+//	UNROLL                       before a for whose count is a constant
+//
+// Floats are written 1.0f, unsigned ints 1u. There are no doubles, no 64-bit or
+// 16-bit numbers, no pointers, no recursion, no switch, no arrays as arguments,
+// and no barrier in divergent flow. Names of GLSL's and OpenCL's functions are
+// used through the words above only.
+//
+// Common functions are in common.comp, which stands before every kernel.
+//
+// # Limits
+//
+// Every kernel must work on a device with no more than the specifications ask:
+// 4 storage buffers, 128 invocations, 16 KiB of shared memory, 128 bytes of
+// parameters, 65,535 groups in each direction, buffers of 128 MiB.
+package shader
+
+import (
+	"embed"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+//go:embed *.comp
+var files embed.FS
+
+// Source is a kernel's text, with the common functions before it, without an
+// API's prelude.
+func Source(kernel string) (string, error) {
+	common, err := files.ReadFile("common.comp")
+	if err != nil {
+		return "", err
+	}
+	text, err := files.ReadFile(kernel + ".comp")
+	if err != nil {
+		return "", fmt.Errorf("shader: no kernel %q", kernel)
+	}
+	return string(common) + string(text), nil
+}
+
+// Kernels lists the names of all kernels.
+func Kernels() []string {
+	entries, _ := files.ReadDir(".")
+	var names []string
+	for _, e := range entries {
+		if n := strings.TrimSuffix(e.Name(), ".comp"); n != "common" {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+var constant = regexp.MustCompile(`(?m)^CONSTANT\((\d+), (\w+)\)`)
+
+// Constants lists the names of a kernel's constants by number.
+func Constants(kernel string) ([]string, error) {
+	text, err := Source(kernel)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, m := range constant.FindAllStringSubmatch(text, -1) {
+		if n, _ := strconv.Atoi(m[1]); n != len(names) {
+			return nil, fmt.Errorf("shader: kernel %q: constant %s comes as number %d", kernel, m[2], len(names))
+		}
+		names = append(names, m[2])
+	}
+	return names, nil
+}

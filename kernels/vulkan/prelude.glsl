@@ -1,0 +1,47 @@
+#version 450
+// What the words of package shader's dialect stand for in Vulkan's GLSL.
+#extension GL_EXT_control_flow_attributes : require
+#define CONSTANT(number, name) layout(constant_id = number) const uint name = 0u;
+#define SHARED(type, name, n) shared type name[n];
+#define LOCAL(type, name, n)
+#define CTX
+#define PASS
+#define CTX0
+#define PASS0
+#define KERNEL(name) void main()
+#define PARAM(i) parameters[i]
+#define B0 buffer0
+#define B1 buffer1
+#define B2 buffer2
+#define B3 buffer3
+#define GROUP_X gl_WorkGroupID.x
+#define GROUP_Y gl_WorkGroupID.y
+#define GROUP_Z gl_WorkGroupID.z
+#define LID gl_LocalInvocationID.x
+#define BARRIER barrier()
+#define UF(u) uintBitsToFloat(u)
+#define FU(f) floatBitsToUint(f)
+#define TOF(x) float(x)
+#define TOU(x) uint(x)
+#define TOI(x) int(x)
+#define HALF_LO(u) unpackHalf2x16(u).x
+#define HALF_HI(u) unpackHalf2x16(u).y
+#define FMA(a, b, c) fma(a, b, c)
+#define SQRT(x) sqrt(x)
+#define EXP(x) exp(x)
+#define FABS(x) abs(x)
+#define FMAX(a, b) max(a, b)
+#define FMIN(a, b) min(a, b)
+#define UMAX(a, b) max(a, b)
+#define UMIN(a, b) min(a, b)
+#define IMAX(a, b) max(a, b)
+#define IMIN(a, b) min(a, b)
+#define VEC4(a, b, c, d) vec4(a, b, c, d)
+#define DOT4(a, b) dot(a, b)
+#define UNROLL [[unroll]]
+layout(local_size_x_id = 0) in;
+layout(push_constant) uniform Parameters { uint parameters[32]; };
+layout(set = 0, binding = 0) buffer Buffer0 { uint buffer0[]; };
+layout(set = 0, binding = 1) buffer Buffer1 { uint buffer1[]; };
+layout(set = 0, binding = 2) buffer Buffer2 { uint buffer2[]; };
+layout(set = 0, binding = 3) buffer Buffer3 { uint buffer3[]; };
