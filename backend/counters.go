@@ -8,10 +8,11 @@ type Counters struct {
 	ReadBacks     int64 `json:"read_backs"`      // copies from the device to the host
 	ReadBackBytes int64 `json:"read_back_bytes"` // their bytes
 
-	// Traffic is how many bytes the kernels read and wrote in the device's
-	// memory, as they are written: a byte that two workgroups read counts
-	// twice. Streamed is the part that cannot be avoided: the weights that the
-	// runs needed and the keys and values that attention read, each once.
+	// Traffic is how many bytes the kernels moved from and to the device's
+	// memory: what a dispatch reads or writes counts once for the dispatch,
+	// however many of its workgroups touch it. Streamed is the part of it that
+	// cannot be avoided: the weights that the runs needed and the keys and
+	// values that attention read, each once for a run.
 	Traffic  int64 `json:"traffic_bytes"`
 	Streamed int64 `json:"streamed_bytes"`
 }

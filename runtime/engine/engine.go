@@ -202,7 +202,11 @@ func (m *Model) load(ctx context.Context) error {
 	}
 	pack := packModel(m.Options.PackCache, m.File, m.Options.Share)
 	_ = m.File.DropHeaders() // only a hint
-	weights, err := m.device.Load(ctx, backend.LoadSpec{Weights: specs, Progress: report, Pack: pack})
+	spec := backend.LoadSpec{Weights: specs, Progress: report}
+	if pack != nil { // else spec.Pack would not be nil
+		spec.Pack = pack
+	}
+	weights, err := m.device.Load(ctx, spec)
 	if err != nil {
 		return err
 	}
