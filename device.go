@@ -16,6 +16,7 @@ type Device struct {
 	MemoryFree  uint64 // bytes when the model was opened, 0 if unknown
 	Features    []string
 	Numerics    string // results are bit-identical within this class
+	Note        string // what the user should know: a part of the model runs on the processor, ...
 }
 
 // Candidate is a device that was considered, or a driver without devices.
@@ -30,11 +31,6 @@ func deviceOf(i backend.Info) Device {
 	return Device{
 		Name: i.Name, Driver: i.Backend, Description: i.Description, Kind: string(i.Kind),
 		MemoryTotal: i.Memory.Total, MemoryFree: i.Memory.Free,
-		Features: slices.Clone(i.Features), Numerics: i.Numerics.String(),
+		Features: slices.Clone(i.Features), Numerics: i.Numerics.String(), Note: i.Note,
 	}
-}
-
-func (d Device) clone() Device {
-	d.Features = slices.Clone(d.Features)
-	return d
 }

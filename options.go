@@ -25,6 +25,12 @@ func WithDevice(name string) Option {
 	return Option{func(c *config) { c.o.Device = name }}
 }
 
+// WithGPULayers sets how many of the model's layers run on the device if that is
+// not the processor, which runs the others; more than the model has are all. The
+// default, -1, is as many as fit its memory. Where the processor is the only
+// device, asking for layers is an error.
+func WithGPULayers(n int) Option { return Option{func(c *config) { c.o.GPULayers = &n }} }
+
 // WithThreads sets the number of threads of the processor's device; 0, the
 // default, is one for each fast core.
 func WithThreads(n int) Option { return Option{func(c *config) { c.o.Threads = n }} }

@@ -127,6 +127,21 @@ func Select(ctx context.Context, c Choice) (Device, []Candidate, error) {
 	return nil, cands, noDevice(want, cands, failed)
 }
 
+// ErrNoDriver says that this build has no driver of a name.
+var ErrNoDriver = errors.New("no such backend in this build")
+
+// Open opens a device that a driver lists, untested: for those that are not
+// chosen but needed beside the one that is.
+func Open(ctx context.Context, driver, device string, o Options) (Device, error) {
+	mu.Lock()
+	drv, ok := drivers[driver]
+	mu.Unlock()
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", driver, ErrNoDriver)
+	}
+	return drv.Open(ctx, device, o)
+}
+
 func openTested(ctx context.Context, k *Candidate, c Choice) (Device, error) {
 	mu.Lock()
 	drv := drivers[k.Driver]

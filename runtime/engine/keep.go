@@ -70,10 +70,15 @@ func (o Options) test(ctx context.Context, d backend.Device) error {
 	return nil
 }
 
-// newKeeper begins to keep weights; nil if there is nothing to keep.
-func newKeeper(w backend.Weights, p *packcache.Model) *keeper {
-	kept, ok := w.(backend.Keeper)
-	if p == nil || !ok || kept.Origin() != backend.Packed {
+// newKeeper begins to keep the weights of devices; nil if there is nothing to keep.
+func newKeeper(ws []backend.Weights, p *packcache.Model) *keeper {
+	var kept []backend.Keeper
+	for _, w := range ws {
+		if k, ok := w.(backend.Keeper); ok && k.Origin() == backend.Packed {
+			kept = append(kept, k)
+		}
+	}
+	if p == nil || len(kept) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -91,7 +96,9 @@ func newKeeper(w backend.Weights, p *packcache.Model) *keeper {
 		}
 		p.Settle(patience)
 		k.last = time.Now()
-		_ = kept.Keep(ctx, k.pace) // without it, the next start packs again
+		for _, w := range kept {
+			_ = w.Keep(ctx, k.pace) // without it, the next start packs again
+		}
 	}()
 	return k
 }
@@ -122,6 +129,14 @@ func (k *keeper) pace() {
 		now = time.Now()
 	}
 	k.last = now
+}
+
+// abandon gives up what is not kept yet.
+func (k *keeper) abandon() {
+	if k != nil {
+		k.cancel()
+		<-k.over
+	}
 }
 
 // close lets what is nearly done be finished, and gives up what is
