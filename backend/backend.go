@@ -126,6 +126,12 @@ type Sizer interface {
 	WeightBytes(s WeightSpec) (int64, error)
 }
 
+// StateSizer is implemented by devices that can tell what states will take in
+// their memory; for others it is assumed to be what the declarations add up to.
+type StateSizer interface {
+	StateBytes(s StateSpec) (int64, error)
+}
+
 // CompileSpec is a lowered graph, its plan, and weights that hold all of the
 // graph's.
 type CompileSpec struct {

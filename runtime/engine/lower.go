@@ -77,7 +77,6 @@ func runs(parts []pass.Part, device int) bool {
 // and the values between its operations.
 func need(parts []pass.Part, device int, d backend.Device, o Options) (uint64, error) {
 	sum := uint64(0)
-	pages := o.Sequences * backend.PagesFor(o.Context)
 	for _, p := range parts {
 		if p.Device != device {
 			continue
@@ -87,21 +86,15 @@ func need(parts []pass.Part, device int, d backend.Device, o Options) (uint64, e
 			return 0, err
 		}
 		sum += uint64(pl.Arena)
-		for _, s := range p.Graph.States {
-			switch s.Kind {
-			case graph.Paged:
-				sum += uint64(s.TokenBytes()) * uint64(pages) * backend.PageTokens
-			case graph.Ring:
-				sum += uint64(s.TokenBytes()) * uint64(s.Window) * uint64(o.Sequences)
-			default:
-				sum += uint64(s.Bytes) * uint64(o.Sequences)
-			}
-		}
 	}
+	n, err := stateBytes(d, statesOn(parts, device, o))
+	if err != nil {
+		return 0, err
+	}
+	sum += n
 	sizer, _ := d.(backend.Sizer)
 	for _, w := range weightsOn(parts, device) {
-		n, err := weightBytes(sizer, w)
-		if err != nil {
+		if n, err = weightBytes(sizer, w); err != nil {
 			return 0, err
 		}
 		sum += n
@@ -145,4 +138,34 @@ func weightBytes(sizer backend.Sizer, w backend.WeightSpec) (uint64, error) {
 	}
 	n, err := byteSize(w)
 	return uint64(n), err
+}
+
+// statesOn is what a device's parts ask for.
+func statesOn(parts []pass.Part, device int, o Options) backend.StateSpec {
+	spec := backend.StateSpec{Pages: o.Sequences * backend.PagesFor(o.Context), Sequences: o.Sequences}
+	for _, p := range parts {
+		if p.Device == device {
+			spec.Decls = append(spec.Decls, p.Graph.States...)
+		}
+	}
+	return spec
+}
+
+func stateBytes(d backend.Device, spec backend.StateSpec) (uint64, error) {
+	if sizer, ok := d.(backend.StateSizer); ok {
+		n, err := sizer.StateBytes(spec)
+		return uint64(max(n, 0)), err
+	}
+	sum := 0
+	for _, s := range spec.Decls {
+		switch s.Kind {
+		case graph.Paged:
+			sum += s.TokenBytes() * spec.Pages * backend.PageTokens
+		case graph.Ring:
+			sum += s.TokenBytes() * s.Window * spec.Sequences
+		default:
+			sum += s.Bytes * spec.Sequences
+		}
+	}
+	return uint64(sum), nil
 }

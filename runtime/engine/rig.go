@@ -111,13 +111,7 @@ func (r *rig) load(ctx context.Context, pack backend.Pack, progress func(done, t
 		if !runs(r.parts, i) {
 			continue
 		}
-		spec := backend.StateSpec{Pages: m.pages(), Sequences: m.Options.Sequences}
-		for _, p := range r.parts {
-			if p.Device == i {
-				spec.Decls = append(spec.Decls, p.Graph.States...)
-			}
-		}
-		st, err := d.NewState(spec)
+		st, err := d.NewState(statesOn(r.parts, i, m.Options))
 		if err != nil {
 			return r.blame(i, err)
 		}
