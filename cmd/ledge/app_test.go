@@ -26,7 +26,9 @@ const badDriver = "LEDGE_TEST_BAD_DRIVER"
 var scratch string // folder of the test run
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) == "1" {
+	// A test that probes devices starts this binary as "ledge probe NAME": it must
+	// never run the tests then, which would probe again, and so on.
+	if os.Getenv(asProgram) == "1" || len(os.Args) > 1 && os.Args[1] == "probe" {
 		registerBad(os.Getenv(badDriver))
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	for _, name := range []string{"LEDGE_MODEL", "LEDGE_MODELS", "LEDGE_DEVICE", "LEDGE_CPU", "LEDGE_FUSE", "LEDGE_PACK_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
+	for _, name := range []string{"LEDGE_MODEL", "LEDGE_MODELS", "LEDGE_DEVICE", "LEDGE_GPU_LAYERS", "LEDGE_CPU", "LEDGE_FUSE", "LEDGE_PACK_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
 		os.Unsetenv(name)
 	}
 	os.Setenv("HOME", filepath.Join(scratch, "home"))
