@@ -53,7 +53,7 @@ func (a *app) graph(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ds, err := openDevices(c.Context, o, nil)
+	ds, err := openDevices(c.Context, o, false)
 	if err != nil {
 		return err
 	}

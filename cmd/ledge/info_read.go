@@ -183,7 +183,7 @@ func named(t *tokenizer.Tokenizer, id int32) namedToken { return namedToken{id, 
 
 // estimate plans a run on a device without loading anything.
 func estimate(ctx context.Context, net model.Model, o engine.Options) (*memoryInfo, error) {
-	ds, err := openDevices(ctx, o, nil)
+	ds, err := openDevices(ctx, o, false)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
-	"github.com/ledge-run/ledge/backend/selftest"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/hub"
@@ -276,16 +275,21 @@ func (a *app) close(m *engine.Model) error {
 
 // blame finds out whether opening a model failed because of the device.
 func (a *app) blame(ctx context.Context, o engine.Options, err error) error {
-	ds, derr := openDevices(ctx, o, selftest.Run)
+	ds, derr := openDevices(ctx, o, true)
 	if derr != nil {
 		return derr
 	}
 	return errors.Join(err, closeDevices(ds))
 }
 
-// openDevices opens the devices that a model would run on, without a model.
-func openDevices(ctx context.Context, o engine.Options, test func(context.Context, backend.Device) error) ([]backend.Device, error) {
-	ds, _, err := engine.OpenDevices(ctx, o, test)
+// openDevices opens the devices that a model would run on, without a model, and
+// tests them or not.
+func openDevices(ctx context.Context, o engine.Options, test bool) ([]backend.Device, error) {
+	c := o.Choice()
+	if !test {
+		c.Test = nil
+	}
+	ds, _, err := engine.OpenDevices(ctx, o, c)
 	if err != nil {
 		return nil, deviceError{err}
 	}

@@ -166,7 +166,7 @@ func open(ctx context.Context, f *gguf.File, o Options) (_ *Model, err error) {
 // start finds a device and loads the model onto it.
 func (m *Model) start(ctx context.Context) (err error) {
 	var devices []backend.Device
-	if devices, m.candidates, err = OpenDevices(ctx, m.Options, m.Options.test); err != nil {
+	if devices, m.candidates, err = OpenDevices(ctx, m.Options, m.Options.Choice()); err != nil {
 		return err
 	}
 	return m.load(ctx, devices)

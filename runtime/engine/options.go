@@ -23,12 +23,20 @@ func (o Options) layers() (n int, asked bool) {
 	return *o.GPULayers, true
 }
 
+// Choice is how the options select a device.
+func (o Options) Choice() backend.Choice {
+	return backend.Choice{
+		Device:  o.Device,
+		Options: backend.Options{Threads: o.Threads, Level: o.Level},
+		Test:    o.test,
+	}
+}
+
 // OpenDevices opens what the options ask for: the chosen device, and after it,
-// unless it is the CPU itself, the CPU, for what the first does not take. test,
-// if set, proves the chosen device.
-func OpenDevices(ctx context.Context, o Options, test func(context.Context, backend.Device) error) ([]backend.Device, []backend.Candidate, error) {
-	opened := backend.Options{Threads: o.Threads, Level: o.Level}
-	first, found, err := backend.Select(ctx, backend.Choice{Device: o.Device, Options: opened, Test: test})
+// unless it is the CPU itself, the CPU, for what the first does not take. The choice
+// is that of the options, perhaps without a test.
+func OpenDevices(ctx context.Context, o Options, c backend.Choice) ([]backend.Device, []backend.Candidate, error) {
+	first, found, err := backend.Select(ctx, c)
 	if err != nil {
 		return nil, found, err
 	}

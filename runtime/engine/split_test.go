@@ -175,7 +175,7 @@ func TestFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	devices, _, err := engine.OpenDevices(context.Background(), o, nil)
+	devices, _, err := engine.OpenDevices(context.Background(), o, o.Choice())
 	if err != nil {
 		t.Fatal(err)
 	}
