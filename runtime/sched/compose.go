@@ -31,11 +31,15 @@ func (s *Scheduler) compose() {
 	if singles > 0 {
 		prompts = min(prompts-min(singles, s.limits.Seqs, prompts-1), s.limits.Mixed)
 	}
-	if st := s.queue[0]; st.passed {
+	for _, st := range s.queue {
+		if !st.passed || st.behind() > 0 && st != s.reader {
+			continue
+		}
 		n := s.take(st, prompts)
 		if !st.single() {
 			prompts -= n
 		}
+		break
 	}
 	for _, st := range s.queue {
 		if st.single() && !st.taken {
