@@ -54,7 +54,7 @@ func (a *app) graph(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ch := choice(o)
+	ch := o.Choice()
 	ch.Test = nil
 	d, _, err := backend.Select(c.Context, ch)
 	if err != nil {

@@ -182,7 +182,7 @@ func named(t *tokenizer.Tokenizer, id int32) namedToken { return namedToken{id, 
 
 // estimate plans a run on a device without loading anything.
 func estimate(ctx context.Context, net model.Model, o engine.Options) (*memoryInfo, error) {
-	ch := choice(o)
+	ch := o.Choice()
 	ch.Test = nil
 	d, _, err := backend.Select(ctx, ch)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
-	"github.com/ledge-run/ledge/backend/selftest"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/hub"
@@ -188,6 +187,7 @@ func (a *app) options(c *cli.Context) (engine.Options, error) {
 	if o.Share && o.PackCache == nil {
 		return o, usagef("--share needs the cache of packed weights, which is off: leave --no-cache away, unset LEDGE_PACK_CACHE or name a folder there")
 	}
+	o.Prover = a.prover()
 	o.CacheType, err = cacheType(c)
 	return o, err
 }
@@ -209,6 +209,7 @@ func cacheType(c *cli.Context) (dtype.DType, error) {
 // owns the file from then on.
 func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine.Model, error) {
 	start := time.Now()
+	a.noteDistrust(o.PackCache, o.Prover.Cache)
 	bar := a.newProgress()
 	bar.after(time.Second)
 	o.Progress = func(done, total int64) {
@@ -233,15 +234,11 @@ func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine
 
 // blame finds out whether opening a model failed because of the device.
 func (a *app) blame(ctx context.Context, o engine.Options, err error) error {
-	d, _, derr := backend.Select(ctx, choice(o))
+	d, _, derr := backend.Select(ctx, o.Choice())
 	if derr != nil {
 		return deviceError{derr}
 	}
 	return errors.Join(err, d.Close())
-}
-
-func choice(o engine.Options) backend.Choice {
-	return backend.Choice{Device: o.Device, Options: backend.Options{Threads: o.Threads, Level: o.Level}, Test: selftest.Run}
 }
 
 // open finds and loads the model that a command means.

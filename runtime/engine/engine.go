@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
+	"github.com/ledge-run/ledge/backend/trust"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/kvcache"
@@ -36,6 +37,11 @@ type Options struct {
 	Batch     int    // rows of a batch, the size of prompt chunks; 0 for 512
 	CacheType dtype.DType
 	NoFuse    bool // run operations as built; LEDGE_FUSE=0 does the same
+
+	// Probe is the program ledge, which tries drivers of GPUs in a process of its own;
+	// "" is that of LEDGE_PROBE. Prover replaces all of that.
+	Probe  string
+	Prover *trust.Prover
 
 	PackCache *packcache.Cache // where packed weights are kept from start to start; nil for nowhere
 	Share     bool             // map packed weights from there, in common with other processes
@@ -148,12 +154,9 @@ func open(ctx context.Context, f *gguf.File, o Options) (_ *Model, err error) {
 
 // start finds a device and loads the model onto it.
 func (m *Model) start(ctx context.Context) (err error) {
-	m.device, m.candidates, err = backend.Select(ctx, backend.Choice{
-		Device:  m.Options.Device,
-		Options: backend.Options{Threads: m.Options.Threads, Level: m.Options.Level},
-		Test:    m.Options.test,
-	})
-	if err != nil {
+	c := m.Options.Choice()
+	c.Types = weightTypes(m.File)
+	if m.device, m.candidates, err = backend.Select(ctx, c); err != nil {
 		return err
 	}
 	return m.load(ctx)
