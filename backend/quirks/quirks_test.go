@@ -96,7 +96,7 @@ func TestFor(t *testing.T) {
 		{"vulkan", 0x5143, "", "Adreno (TM) 640", "512.800.64", ""},
 		{"vulkan", 0x5143, "", "Turnip Adreno (TM) 640", "Mesa 26.1.2", "-subgroup"},
 		{"vulkan", 0x5143, "", "Turnip Adreno (TM) 640", "Mesa 26.2.0", ""},
-		{"vulkan", 0x5143, "", "Adreno (TM) 840", "512.842.19", "-subgroup -coopmat"},
+		{"vulkan", 0x5143, "", "Adreno (TM) 840", "512.842.19", "-subgroup -coop"},
 		{"vulkan", 0x5143, "", "Adreno (TM) 740", "", "-intdot"},
 		{"vulkan", 0x1010, "", "PowerVR C-Series CXTP-48-1536 MC1", "1.2", "refuse"},
 		{"vulkan", 0x1010, "", "PowerVR D-Series DXT-48-1536 MC1", "25.3@6908880", "-half"},

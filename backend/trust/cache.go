@@ -38,8 +38,13 @@ const (
 	maxVerdict    = 1 << 20
 )
 
-// ours matches the names of verdicts, and of what was to become one.
-var ours = regexp.MustCompile(`^(?:[a-z0-9_]+-[0-9a-f]{32}\` + verdictSuffix + `|` + tempPrefix + `[0-9]+\` + tempSuffix + `)$`)
+// verdicts matches the names of verdicts, and of what was to become one; programs
+// those of what drivers have compiled, which backend/internal/accel keeps in the
+// same folder.
+var (
+	verdicts = regexp.MustCompile(`^(?:[a-z0-9_]+-[0-9a-f]{32}\` + verdictSuffix + `|` + tempPrefix + `[0-9]+\` + tempSuffix + `)$`)
+	programs = regexp.MustCompile(`^(?:[0-9a-f]{32}\.gpu|[0-9]+\.part)$`)
+)
 
 // Cache is a folder of verdicts. Only files that nobody but the user and root may
 // write to are believed. A nil Cache keeps nothing.
@@ -167,7 +172,7 @@ func (c *Cache) store(key string, v *backend.Verdict) {
 
 // sweep removes old verdicts, and what a process that was killed was writing.
 func (c *Cache) sweep() {
-	files, _ := c.files()
+	files, _ := c.files(verdicts)
 	for _, f := range files {
 		age := stale
 		if strings.HasSuffix(f.Name(), tempSuffix) {
@@ -179,15 +184,16 @@ func (c *Cache) sweep() {
 	}
 }
 
-// files are the cache's own.
-func (c *Cache) files() ([]fs.FileInfo, error) {
+// files are those in the folder whose names match.
+func (c *Cache) files(names ...*regexp.Regexp) ([]fs.FileInfo, error) {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var out []fs.FileInfo
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && ours.MatchString(e.Name()) {
+		fits := func(r *regexp.Regexp) bool { return r.MatchString(e.Name()) }
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && slices.ContainsFunc(names, fits) {
 			out = append(out, info)
 		}
 	}
@@ -195,17 +201,20 @@ func (c *Cache) files() ([]fs.FileInfo, error) {
 }
 
 // List gives the verdicts that are kept and can be read, the latest first, and
-// the bytes of their files.
+// the bytes of all that is kept of GPUs.
 func (c *Cache) List() (all []backend.Verdict, size int64, err error) {
 	if c == nil {
 		return nil, 0, nil
 	}
-	files, err := c.files()
+	files, err := c.files(verdicts, programs)
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, f := range files {
 		size += f.Size()
+		if !verdicts.MatchString(f.Name()) {
+			continue
+		}
 		if r, err := read(filepath.Join(c.dir, f.Name())); err == nil {
 			all = append(all, r.Verdict)
 		}
@@ -214,13 +223,13 @@ func (c *Cache) List() (all []backend.Verdict, size int64, err error) {
 	return all, size, nil
 }
 
-// Clear removes the verdicts, so that every driver is tried again, and tells how
-// many bytes that were.
+// Clear removes the verdicts and the drivers' programs, so that every driver is
+// tried again and compiles again, and tells how many bytes that were.
 func (c *Cache) Clear() (freed int64, err error) {
 	if c == nil {
 		return 0, nil
 	}
-	files, err := c.files()
+	files, err := c.files(verdicts, programs)
 	if err != nil {
 		return 0, err
 	}

@@ -109,8 +109,21 @@ func TestWhenTried(t *testing.T) {
 		age(by, false)
 		age(by, true)
 	}
+	// What else is in the folder: drivers' programs are listed and cleared, too.
+	program, mine := filepath.Join(c.Dir(), strings.Repeat("0a", 16)+".gpu"), filepath.Join(c.Dir(), "notes.txt")
+	for _, path := range []string{program, mine} {
+		if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, size, err := c.List(); err != nil || size < 1<<20 || size > 2<<20 {
+		t.Errorf("%d bytes, %v", size, err)
+	}
 	if _, err := c.Clear(); err != nil {
 		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(c.Dir(), "*")); err != nil || len(left) != 1 || left[0] != mine {
+		t.Errorf("left: %v, %v", left, err)
 	}
 	ask(true, "cleared")
 }
