@@ -22,7 +22,7 @@ const (
 	Subgroup   = "-subgroup" // shuffles and sums among the invocations of a subgroup
 	Half       = "-half"     // arithmetic in float16
 	IntDot     = "-intdot"   // dot products of int8
-	CoopMatrix = "-coop"  // cooperative matrices
+	CoopMatrix = "-coop"     // cooperative matrices
 	Refuse     = "refuse"    // the device must not be used, nor tried
 	Note       = "note"      // nothing: the self-test has the last word, the user is told
 )

@@ -246,8 +246,10 @@ func TestVerdictFiles(t *testing.T) {
 	if err := os.Chmod(m.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if !asked() || !asked() {
-		t.Error("a folder that others may write to is believed")
+	for range 2 { // nor is anything kept there
+		if !asked() {
+			t.Error("a folder that others may write to is believed")
+		}
 	}
 	if err := os.Chmod(m.dir, 0o700); err != nil {
 		t.Fatal(err)
