@@ -203,7 +203,11 @@ func (a *app) printDevice(r deviceReport) {
 		if m.Unified && r.Info.Kind != backend.CPU {
 			shared = ", the processor's own"
 		}
-		line("memory %s, %s free%s", hub.FormatBytes(int64(m.Total)), hub.FormatBytes(int64(m.Free)), shared)
+		free := ""
+		if m.Free > 0 {
+			free = fmt.Sprintf(", %s free", hub.FormatBytes(int64(m.Free)))
+		}
+		line("memory %s%s%s", hub.FormatBytes(int64(m.Total)), free, shared)
 	}
 	if len(r.Info.Features) > 0 {
 		line("features %s", strings.Join(r.Info.Features, ", "))
@@ -211,14 +215,15 @@ func (a *app) printDevice(r deviceReport) {
 	for _, q := range r.Info.Quirks {
 		line("avoids %s", q)
 	}
-	test := "failed"
+	ago := r.ago()
+	if ago != "" {
+		ago = ", " + ago
+	}
 	if r.Passed {
-		test = fmt.Sprintf("passed in %.0f ms", 1000*r.TestTime)
+		line("self-test passed in %.0f ms%s; score %d; %s", 1000*r.TestTime, ago, r.Info.Score, r.Reason)
+	} else {
+		line("not used%s: %s", ago, r.Reason)
 	}
-	if ago := r.ago(); ago != "" {
-		test += ", " + ago
-	}
-	line("self-test %s; score %d; %s", test, r.Info.Score, r.Reason)
 	line("numerics %s", r.Info.Numerics)
 	if r.Info.Note != "" {
 		line("note: %s", r.Info.Note)
