@@ -17,61 +17,14 @@ import (
 // ErrNone is wrapped by the errors that say that a library is not there.
 var ErrNone = errors.New("not installed")
 
-// Environment variables that name a library to be loaded instead of those known.
-const (
-	EnvVulkan = "LEDGE_VULKAN_LIBRARY"
-	EnvOpenCL = "LEDGE_OPENCL_LIBRARY"
-	EnvEGL    = "LEDGE_EGL_LIBRARY"
-)
-
 // maxManifest bounds the files that name drivers: they have some hundred bytes.
 const maxManifest = 64 << 10
 
-// VulkanNames, OpenCLNames and EGLNames are the libraries that are tried in order,
-// in this environment. A name without a slash is looked for where the system's
-// loader looks.
-func VulkanNames() []string {
-	switch runtime.GOOS {
-	case "darwin":
-		return namesOr(EnvVulkan, "libvulkan.1.dylib", "libMoltenVK.dylib")
-	case "android":
-		return namesOr(EnvVulkan, "libvulkan.so")
-	}
-	return namesOr(EnvVulkan, "libvulkan.so.1", "libvulkan.so")
-}
-
-// OpenCLNames: the loader first, then vendors' libraries as phones and boards have
-// them without a loader.
-func OpenCLNames() []string {
-	switch runtime.GOOS {
-	case "darwin":
-		return namesOr(EnvOpenCL, "/System/Library/Frameworks/OpenCL.framework/OpenCL")
-	case "android":
-		return namesOr(EnvOpenCL, "libOpenCL.so", "libOpenCL-pixel.so", "libOpenCL-car.so",
-			"/vendor/lib64/libOpenCL.so", "/system/vendor/lib64/libOpenCL.so", "/system/lib64/libOpenCL.so",
-			"/vendor/lib64/egl/libGLES_mali.so", "/system/vendor/lib64/egl/libGLES_mali.so", "/vendor/lib64/libPVROCL.so")
-	}
-	return namesOr(EnvOpenCL, "libOpenCL.so.1", "libOpenCL.so", "libmali.so.1", "libmali.so", "libPVROCL.so.1")
-}
-
-// EGLNames: EGL, through which OpenGL ES is reached.
-func EGLNames() []string {
-	if runtime.GOOS == "android" {
-		return namesOr(EnvEGL, "libEGL.so")
-	}
-	return namesOr(EnvEGL, "libEGL.so.1", "libEGL.so")
-}
-
-func namesOr(env string, names ...string) []string {
-	if n := os.Getenv(env); n != "" {
-		return []string{n}
-	}
-	return names
-}
-
-// Vulkan lists the loader and the drivers that its manifests name.
-func Vulkan() ([]string, error) {
-	found, err := need("Vulkan", VulkanNames(), EnvVulkan)
+// Vulkan lists the loader, which is the first of the names that is there, and the
+// drivers that its manifests name. Names are those that the backend tries to load,
+// in its order: one without a slash is looked for where the system's loader looks.
+func Vulkan(names ...string) ([]string, error) {
+	found, err := need("Vulkan", names)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +46,8 @@ func Vulkan() ([]string, error) {
 
 // OpenCL lists the loader or a vendor's library, and the drivers that are
 // registered.
-func OpenCL() ([]string, error) {
-	found, err := need("OpenCL", OpenCLNames(), EnvOpenCL)
+func OpenCL(names ...string) ([]string, error) {
+	found, err := need("OpenCL", names)
 	if err != nil {
 		return nil, err
 	}
@@ -121,8 +74,8 @@ func OpenCL() ([]string, error) {
 
 // EGL lists the library, the vendors' ones behind it, and the folder of Mesa's
 // drivers, which changes when one is replaced.
-func EGL() ([]string, error) {
-	found, err := need("OpenGL ES", EGLNames(), EnvEGL)
+func EGL(names ...string) ([]string, error) {
+	found, err := need("OpenGL ES", names)
 	if err != nil {
 		return nil, err
 	}
@@ -152,17 +105,17 @@ func isDir(path string) bool {
 }
 
 // need finds the first of the names that is there.
-func need(api string, names []string, env string) ([]string, error) {
+func need(api string, names []string) ([]string, error) {
 	for _, n := range names {
 		if f := Find(n); len(f) > 0 {
 			return f, nil
 		}
 	}
-	what := "no library " + strings.Join(names, ", ")
-	if os.Getenv(env) != "" {
-		what += " (named by " + env + ")"
+	what := strings.Join(names, ", ")
+	if len(names) > 3 {
+		what = fmt.Sprintf("%s or one of %d others", strings.Join(names[:2], ", "), len(names)-2)
 	}
-	return nil, fmt.Errorf("%s is %w: %s", api, ErrNone, what)
+	return nil, fmt.Errorf("%s is %w: no library %s", api, ErrNone, what)
 }
 
 // list reads a variable that names files, or folders of files.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -35,10 +36,14 @@ func wants(t *testing.T, what string, got []string, err error, want ...string) {
 }
 
 func TestNone(t *testing.T) {
-	for env, f := range map[string]func() ([]string, error){EnvVulkan: Vulkan, EnvOpenCL: OpenCL, EnvEGL: EGL} {
-		t.Setenv(env, filepath.Join(t.TempDir(), "libnone.so"))
-		if files, err := f(); !errors.Is(err, ErrNone) {
-			t.Errorf("%s: %v, %v", env, files, err)
+	none := filepath.Join(t.TempDir(), "libnone.so")
+	for api, f := range map[string]func(...string) ([]string, error){"Vulkan": Vulkan, "OpenCL": OpenCL, "OpenGL ES": EGL} {
+		files, err := f(none, "libthere-is-none.so.7")
+		if want := api + " is not installed: no library " + none + ", libthere-is-none.so.7"; !errors.Is(err, ErrNone) || err.Error() != want {
+			t.Errorf("%v, %v, want %s", files, err, want)
+		}
+		if _, err := f(none, none, none, none, none); err == nil || !strings.HasSuffix(err.Error(), "or one of 3 others") {
+			t.Error(err)
 		}
 	}
 }
@@ -53,9 +58,6 @@ func TestBehind(t *testing.T) {
 	driver := write(t, filepath.Join(dir, "lib", "libdriver.so"), "x")
 	beside := write(t, filepath.Join(dir, "icd.d", "libbeside.so"), "x")
 	t.Setenv("LD_LIBRARY_PATH", filepath.Join(dir, "lib"))
-	for _, e := range []string{EnvVulkan, EnvOpenCL, EnvEGL} {
-		t.Setenv(e, lib)
-	}
 	for _, e := range []string{"VK_DRIVER_FILES", "VK_ICD_FILENAMES", "OCL_ICD_FILENAMES", "OCL_ICD_VENDORS", "__EGL_VENDOR_LIBRARY_FILENAMES"} {
 		t.Setenv(e, "")
 	}
@@ -64,20 +66,20 @@ func TestBehind(t *testing.T) {
 	c := write(t, filepath.Join(dir, "icd.d", "c.json"), `{"ICD":`)
 	for _, env := range []string{"VK_ICD_FILENAMES", "VK_DRIVER_FILES"} {
 		t.Setenv(env, filepath.Join(dir, "icd.d")+":"+a)
-		got, err := Vulkan()
+		got, err := Vulkan("libnone.so.7", lib)
 		wants(t, env, got, err, lib, a, b, c, driver, beside)
 		t.Setenv(env, "")
 	}
 	t.Setenv("XDG_DATA_HOME", dir)
 	write(t, filepath.Join(dir, "vulkan", "icd.d", "d.json"), `{"ICD":{"library_path":"libdriver.so"}}`)
-	got, err := Vulkan()
+	got, err := Vulkan(lib)
 	wants(t, "XDG_DATA_HOME", got, err, driver)
 	t.Setenv("__EGL_VENDOR_LIBRARY_FILENAMES", a)
-	got, err = EGL()
+	got, err = EGL(lib)
 	wants(t, "EGL", got, err, lib, a, driver)
 	icd := write(t, filepath.Join(dir, "vendors", "x.icd"), "libdriver.so\n")
 	t.Setenv("OCL_ICD_VENDORS", filepath.Dir(icd))
-	got, err = OpenCL()
+	got, err = OpenCL(lib)
 	wants(t, "OpenCL", got, err, lib, icd, driver)
 }
 
@@ -124,8 +126,8 @@ func TestLookup(t *testing.T) {
 
 func BenchmarkAll(b *testing.B) {
 	for b.Loop() {
-		_, _ = Vulkan()
-		_, _ = OpenCL()
-		_, _ = EGL()
+		_, _ = Vulkan("libvulkan.so.1")
+		_, _ = OpenCL("libOpenCL.so.1")
+		_, _ = EGL("libEGL.so.1")
 	}
 }
