@@ -100,11 +100,9 @@ func lookup(cache []byte, name string) []string {
 	}
 	key := append([]byte(name), 0)
 	var out []string
-	for n := int64(binary.NativeEndian.Uint32(cache[len(magic):])); n > 0; n-- {
+	n := min(int64(binary.NativeEndian.Uint32(cache[len(magic):])), int64(len(cache)-head)/entry)
+	for ; n > 0; n-- {
 		e := head + (n-1)*entry
-		if e+entry > int64(len(cache)) {
-			continue
-		}
 		if k := int64(binary.NativeEndian.Uint32(cache[e+4:])); k < int64(len(cache)) && bytes.HasPrefix(cache[k:], key) {
 			out = append(out, text(binary.NativeEndian.Uint32(cache[e+8:])))
 		}
