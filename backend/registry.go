@@ -157,7 +157,7 @@ func candidates(ctx context.Context, c *Choice, want string) []Candidate {
 		case want != "" && !strings.HasPrefix(want, d.Name):
 			lists[i] = []Candidate{{Driver: d.Name, Reason: askedFor(want)}}
 		default:
-			wg.Go(func() { lists[i] = proven(d.Name, c.prove(ctx, d)) })
+			wg.Go(func() { lists[i] = proven(d.Name, c.prove(ctx, d, want)) })
 		}
 	}
 	wg.Wait()

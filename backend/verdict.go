@@ -30,6 +30,10 @@ type Trial struct {
 	// Types are the weight types that will be used, besides those that are always
 	// tried.
 	Types []dtype.DType
+
+	// Asked: the driver was asked for by name, so that devices count which are never
+	// picked otherwise.
+	Asked bool
 }
 
 // Verdict is how a driver did in a trial.
@@ -90,6 +94,6 @@ type varying struct{ Device }
 func (d varying) Info() Info { return d.Device.Info().AsProven(true) }
 
 // prove asks about a driver; ctx may end it.
-func (c *Choice) prove(ctx context.Context, d Driver) Verdict {
-	return c.Prove(ctx, d, Trial{Options: c.Options, Types: c.Types})
+func (c *Choice) prove(ctx context.Context, d Driver, want string) Verdict {
+	return c.Prove(ctx, d, Trial{Options: c.Options, Types: c.Types, Asked: want != ""})
 }

@@ -48,7 +48,8 @@ type Prover struct {
 	Hint string
 
 	// Slow, if set, is told of a driver whose trial takes longer than a second.
-	Slow func(driver string)
+	Slow   func(driver string)
+	slowMu sync.Mutex
 
 	mu    sync.Mutex
 	known map[string]*known // by key, in this process
@@ -95,11 +96,11 @@ func (p *Prover) Prove(ctx context.Context, d backend.Driver, t backend.Trial) b
 	k := p.knownOf(key)
 	k.mu.Lock() // one trial of a driver at a time
 	defer k.mu.Unlock()
-	if k.verdict != nil && covers(k.verdict, t.Types) {
+	if k.verdict != nil && covers(k.verdict, t) {
 		return *k.verdict
 	}
 	kept, ok := p.Cache.load(d.Name, key)
-	if ok && !p.Retry && covers(&kept, t.Types) {
+	if ok && !p.Retry && covers(&kept, t) {
 		p.hint(&kept)
 		k.verdict = &kept
 		return kept
@@ -132,8 +133,7 @@ func (p *Prover) knownOf(key string) *known {
 func (p *Prover) try(ctx context.Context, d backend.Driver, t backend.Trial) (v backend.Verdict, final bool) {
 	start := time.Now()
 	if p.Slow != nil {
-		slow := time.AfterFunc(time.Second, func() { p.Slow(d.Name) })
-		defer slow.Stop()
+		defer p.watch(d.Name)()
 	}
 	switch {
 	case len(p.Program) > 0:
@@ -181,16 +181,37 @@ func Age(d time.Duration) string {
 	return "just now"
 }
 
+// watch tells Slow of a trial that is not over after a second; it is called once at
+// a time, and not after the function that watch returns.
+func (p *Prover) watch(driver string) (end func()) {
+	stop, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		t := time.NewTimer(time.Second)
+		defer t.Stop()
+		select {
+		case <-stop:
+		case <-t.C:
+			p.slowMu.Lock()
+			defer p.slowMu.Unlock()
+			p.Slow(driver)
+		}
+	}()
+	return func() { close(stop); <-over }
+}
+
 func refusal(driver, reason string) backend.Verdict {
 	return backend.Verdict{Driver: driver, Reason: reason}
 }
 
-// covers tells whether a verdict holds for weight types: a refusal does for all.
-func covers(v *backend.Verdict, types []dtype.DType) bool {
-	if !v.Passed() {
+// covers tells whether a verdict says all that a trial would: a refusal holds for
+// all weight types, and types do not matter to devices that will not be picked.
+func covers(v *backend.Verdict, t backend.Trial) bool {
+	usable := slices.ContainsFunc(v.Devices, func(p backend.Proof) bool { return p.Passed && (t.Asked || p.Info.Score > 0) })
+	if !usable {
 		return true
 	}
-	for _, t := range types {
+	for _, t := range t.Types {
 		if !slices.Contains(v.Types, t.String()) {
 			return false
 		}

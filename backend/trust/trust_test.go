@@ -139,8 +139,12 @@ func TestTypes(t *testing.T) {
 		Devices: []backend.Proof{{Info: backend.Info{Name: "fake0", Backend: "fake"}, Passed: true}},
 	}
 	c.store(key, &passed)
+	// A device that is only used when asked for is not tried for each model.
+	if v := (&Prover{InProcess: true, Cache: c}).Prove(context.Background(), d.driver(), backend.Trial{Types: []dtype.DType{dtype.Q6_K}}); d.tried != 0 || !v.Passed() {
+		t.Errorf("tried %d times: %+v", d.tried, v)
+	}
 	prove := func(types ...dtype.DType) backend.Verdict {
-		return (&Prover{InProcess: true, Cache: c}).Prove(context.Background(), d.driver(), backend.Trial{Types: types})
+		return (&Prover{InProcess: true, Cache: c}).Prove(context.Background(), d.driver(), backend.Trial{Types: types, Asked: true})
 	}
 	if v := prove(dtype.Q4_K); d.tried != 0 || !v.Passed() {
 		t.Errorf("tried %d times: %+v", d.tried, v)

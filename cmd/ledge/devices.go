@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -68,8 +69,8 @@ func (a *app) devices(c *cli.Context) error {
 		}
 	}
 	reports := []deviceReport{}
-	for _, d := range backend.Drivers() {
-		reports = append(reports, reportsOf(a.verdict(c.Context, d, c.Bool("retry")))...)
+	for _, v := range a.verdicts(c.Context, c.Bool("retry")) {
+		reports = append(reports, reportsOf(v)...)
 	}
 	reports = append(reports, missing(reports)...)
 	if c.Context.Err() != nil {
@@ -138,17 +139,24 @@ func pick(reports []deviceReport, want string) bool {
 	return best >= 0
 }
 
-// verdict is how a driver did: the processor's own now, others' as kept or in a
-// process of their own.
-func (a *app) verdict(ctx context.Context, d backend.Driver, retry bool) backend.Verdict {
-	if d.Foreign == nil {
-		v := trust.Try(ctx, d, backend.Trial{})
-		v.When = time.Time{}
-		return v
-	}
+// verdicts is how the drivers did: Ledge's own now, others as kept or in a process
+// of their own, side by side.
+func (a *app) verdicts(ctx context.Context, retry bool) []backend.Verdict {
 	p := a.prover()
 	p.Retry, p.Hint = retry, "" // the age is shown beside
-	return p.Prove(ctx, d, backend.Trial{})
+	drivers := backend.Drivers()
+	all := make([]backend.Verdict, len(drivers))
+	var wg sync.WaitGroup
+	for i, d := range drivers {
+		if d.Foreign != nil {
+			wg.Go(func() { all[i] = p.Prove(ctx, d, backend.Trial{}) })
+			continue
+		}
+		all[i] = trust.Try(ctx, d, backend.Trial{})
+		all[i].When = time.Time{}
+	}
+	wg.Wait()
+	return all
 }
 
 func reportsOf(v backend.Verdict) []deviceReport {
