@@ -25,8 +25,8 @@ const EnvProbe = "LEDGE_PROBE"
 const EnvLimit = "LEDGE_PROBE_TIMEOUT"
 
 // DefaultLimit is how long a trial may take: a driver compiles some dozen kernels
-// in it, which takes a phone some seconds.
-const DefaultLimit = 30 * time.Second
+// in it, which takes a phone some seconds, and software drivers half a minute.
+const DefaultLimit = 60 * time.Second
 
 // Prover gives verdicts. It may be used by several goroutines.
 type Prover struct {
