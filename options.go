@@ -82,6 +82,16 @@ func WithPackCache(dir string) Option {
 // use: that would be a memory fault.
 func WithSharedWeights() Option { return Option{func(c *config) { c.o.Share = true }} }
 
+// WithProbe names the program ledge, which then tries the drivers of GPUs in a
+// process of its own before one of them is loaded into this one: a driver that
+// crashes or hangs does no harm. The default is what the environment variable
+// LEDGE_PROBE names. With neither, what is known from earlier trials counts, also
+// from those of the program ledge, and unknown drivers are tried in this process. It
+// only matters where backends of GPUs are linked in.
+func WithProbe(program string) Option {
+	return Option{func(c *config) { c.o.Probe = program }}
+}
+
 // WithLoadProgress has f told how many of the weights' bytes are loaded. It is
 // called on the goroutine of Open.
 func WithLoadProgress(f func(done, total int64)) Option {

@@ -47,8 +47,17 @@ type Info struct {
 	Quirks      []string `json:"quirks,omitempty"`   // known driver faults that are avoided
 	Numerics    Numerics `json:"numerics"`
 	Note        string   `json:"note,omitempty"` // what the user should know of how it was opened
-	Score       int      `json:"score"`          // for automatic selection: higher is preferred, 0 never picked
+
+	// Varies: the self-test found that a row's bits depend on what else is in the
+	// batch, so that Numerics promises nothing. Set by who tested the device.
+	Varies bool `json:"varies,omitempty"`
+
+	Score int `json:"score"` // for automatic selection: higher is preferred, 0 never picked
 }
+
+// Processor tells whether the device is the backend cpu. A driver of others that
+// computes on the processor is of [Kind] CPU, too, but no such device.
+func (i Info) Processor() bool { return i.Backend == string(CPU) }
 
 // Memory of a device in bytes; zero where unknown.
 type Memory struct {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // Entry is a block of packed weights that was found, open for reading.
@@ -48,6 +50,9 @@ func fullKey(b *Block, s Sum) []byte { return append(b.key(), s[:]...) }
 // used. If records do not know the model's file, it is hashed, but only where
 // there is an entry that may be its own.
 func (m *Model) Find(ctx context.Context, b *Block) *Entry {
+	if m.cache.Distrusted() != nil {
+		return nil
+	}
 	s, ok := m.known()
 	if !ok {
 		if !m.cache.some(b) {
@@ -71,7 +76,7 @@ func (m *Model) Find(ctx context.Context, b *Block) *Entry {
 }
 
 func open(path string, key []byte, size int) (*Entry, error) {
-	f, err := openOwn(path)
+	f, err := owned.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/bench"
 	"github.com/ledge-run/ledge/runtime/engine"
 )
@@ -188,7 +187,7 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 // usedThreads is the number of threads that a model computes with, as its
 // device describes it where the number was left to it.
 func usedThreads(m *engine.Model, asked int) int {
-	if d := m.Device(); d.Kind == backend.CPU {
+	if d := m.Device(); d.Processor() {
 		for _, part := range strings.Split(d.Description, ", ") {
 			if n, err := strconv.Atoi(strings.TrimSuffix(part, " threads")); err == nil && strings.HasSuffix(part, " threads") {
 				return n

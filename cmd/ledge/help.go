@@ -36,6 +36,7 @@ ENVIRONMENT:
                   layers to run on the GPU, the others on the CPU (default: as many as fit)
    LEDGE_OFFLINE  1: download nothing
    LEDGE_CPU      kernel level of the processor, such as avx2 or generic
+   LEDGE_GPU      features of GPUs to switch off, such as -subgroup,-half; docs/devices.md has more
    HF_ENDPOINT    address of the Hugging Face hub or of a mirror; HF_TOKEN goes there only
 
 CONFIGURATION:

@@ -216,6 +216,7 @@ func (a *app) options(c *cli.Context) (engine.Options, error) {
 	if o.Share && o.PackCache == nil {
 		return o, usagef("--share needs the cache of packed weights, which is off: leave --no-cache away, unset LEDGE_PACK_CACHE or name a folder there")
 	}
+	o.Prover = a.prover()
 	o.CacheType, err = cacheType(c)
 	return o, err
 }
@@ -237,6 +238,7 @@ func cacheType(c *cli.Context) (dtype.DType, error) {
 // owns the file from then on.
 func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine.Model, error) {
 	start := time.Now()
+	a.noteDistrust(o.PackCache, o.Prover.Cache)
 	bar := a.newProgress()
 	bar.after(time.Second)
 	o.Progress = func(done, total int64) {

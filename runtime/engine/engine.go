@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
+	"github.com/ledge-run/ledge/backend/trust"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/kvcache"
@@ -41,6 +42,11 @@ type Options struct {
 	// CPU, on which the others run; more than the model has are all. Nil or -1
 	// is as many as fit.
 	GPULayers *int
+
+	// Probe is the program ledge, which tries drivers of GPUs in a process of its own;
+	// "" is that of LEDGE_PROBE. Prover replaces all of that.
+	Probe  string
+	Prover *trust.Prover
 
 	PackCache *packcache.Cache // where packed weights are kept from start to start; nil for nowhere
 	Share     bool             // map packed weights from there, in common with other processes
@@ -165,8 +171,10 @@ func open(ctx context.Context, f *gguf.File, o Options) (_ *Model, err error) {
 
 // start finds a device and loads the model onto it.
 func (m *Model) start(ctx context.Context) (err error) {
+	c := m.Options.Choice()
+	c.Types = weightTypes(m.File)
 	var devices []backend.Device
-	if devices, m.candidates, err = OpenDevices(ctx, m.Options, m.Options.Choice()); err != nil {
+	if devices, m.candidates, err = OpenDevices(ctx, m.Options, c); err != nil {
 		return err
 	}
 	return m.load(ctx, devices)

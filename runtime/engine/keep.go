@@ -2,14 +2,12 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
-	"github.com/ledge-run/ledge/backend/selftest"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -46,28 +44,6 @@ func packModel(c *packcache.Cache, f *gguf.File, share bool) *packcache.Model {
 		return nil
 	}
 	return c.Model(filepath.Base(files[0].Path), files, share)
-}
-
-// test is the device's self-test, unless the same device has passed it lately with
-// the same program and the cache remembers that.
-func (o Options) test(ctx context.Context, d backend.Device) error {
-	program := ""
-	if o.PackCache != nil {
-		program = packcache.Program()
-	}
-	if program == "" {
-		return selftest.Run(ctx, d)
-	}
-	info := d.Info()
-	fact := fmt.Sprintf("passed self-test: program %s, device %s, %s, %s", program, info.Name, info.Description, info.Numerics)
-	if o.PackCache.Remembers(fact) {
-		return nil
-	}
-	if err := selftest.Run(ctx, d); err != nil {
-		return err
-	}
-	_ = o.PackCache.Remember(fact) // else the next start tests again
-	return nil
 }
 
 // newKeeper begins to keep the weights of devices; nil if there is nothing to keep.

@@ -23,15 +23,6 @@ func (o Options) layers() (n int, asked bool) {
 	return *o.GPULayers, true
 }
 
-// Choice is how the options select a device.
-func (o Options) Choice() backend.Choice {
-	return backend.Choice{
-		Device:  o.Device,
-		Options: backend.Options{Threads: o.Threads, Level: o.Level},
-		Test:    o.test,
-	}
-}
-
 // OpenDevices opens what the options ask for: the chosen device, and after it,
 // unless it is the CPU itself, the CPU, for what the first does not take. The choice
 // is that of the options, perhaps without a test.
@@ -41,7 +32,7 @@ func OpenDevices(ctx context.Context, o Options, c backend.Choice) ([]backend.De
 		return nil, found, err
 	}
 	devices := []backend.Device{first}
-	if first.Info().Kind != backend.CPU {
+	if !first.Info().Processor() {
 		// The level is one of the first device.
 		cpu, err := backend.Open(ctx, string(backend.CPU), string(backend.CPU), backend.Options{Threads: o.Threads})
 		switch {

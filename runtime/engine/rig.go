@@ -74,7 +74,7 @@ func (f *fault) Unwrap() error { return f.err }
 // everybody has only one.
 func (r *rig) blame(device int, err error) error {
 	info := r.devices[device].Info()
-	if err == nil || info.Kind == backend.CPU {
+	if err == nil || info.Processor() {
 		return err
 	}
 	return &fault{info.Name, err}
