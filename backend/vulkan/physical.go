@@ -299,12 +299,21 @@ func (p *physical) info(number int, l accel.Limits) backend.Info {
 		Memory:      backend.Memory{Total: l.MemoryTotal, Free: p.freeMemory(), Unified: l.Unified},
 		Features:    l.Names(),
 		Numerics: backend.Numerics{
-			Device:  fmt.Sprintf("%s/%04x:%04x:%x", Name, p.properties.vendorID, p.properties.deviceID, p.properties.driverVersion),
+			Device:  fmt.Sprintf("%s/%04x:%04x:%s", Name, p.properties.vendorID, p.properties.deviceID, p.driverVersion()),
 			Level:   strings.Join(l.Names(), "+"),
 			Version: kernels.Version(),
 		},
 		Score: score,
 	}
+}
+
+// driverVersion is the driver's number, and the name of its version where it has
+// one: some drivers never count the number up.
+func (p *physical) driverVersion() string {
+	words := strings.FieldsFunc(goString(p.driver.driverInfo[:]), func(r rune) bool {
+		return r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+	return strings.Join(append([]string{fmt.Sprintf("%x", p.properties.driverVersion)}, words...), "-")
 }
 
 // cacheKey names what compiled programs are good for.
