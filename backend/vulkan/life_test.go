@@ -100,18 +100,24 @@ func TestLeaks(t *testing.T) {
 		}
 	}
 	openTest(t, options{})
-	for n := range 20 {
-		once(n)
+	// The C library's heap grows for a while without a leak: a leak grows on.
+	least := 1 << 30
+	for round := range 4 {
+		memory, files, threads := usage(t)
+		for n := range 100 {
+			once(n)
+		}
+		memory2, files2, threads2 := usage(t)
+		t.Logf("memory %d to %d KiB, files %d to %d, threads %d to %d", memory, memory2, files, files2, threads, threads2)
+		least = min(least, memory2-memory)
+		if round > 0 && (files2 > files || threads2 > threads+2) {
+			t.Errorf("100 opens leave files %d to %d, threads %d to %d", files, files2, threads, threads2)
+		}
+		if round > 0 && least <= 4<<10 {
+			return
+		}
 	}
-	memory, files, threads := usage(t)
-	for n := range 100 {
-		once(n)
-	}
-	memory2, files2, threads2 := usage(t)
-	t.Logf("memory %d to %d KiB, files %d to %d, threads %d to %d", memory, memory2, files, files2, threads, threads2)
-	if memory2 > memory+8<<10 || files2 > files || threads2 > threads+2 {
-		t.Errorf("100 opens leave memory %d to %d KiB, files %d to %d, threads %d to %d", memory, memory2, files, files2, threads, threads2)
-	}
+	t.Errorf("100 opens leave at least %d KiB", least)
 }
 
 // usage is the memory (KiB), the open files and the threads of this process.

@@ -2,6 +2,7 @@ package vulkan
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -65,16 +66,18 @@ func (i *instance) describe(handle uintptr) (*physical, error) {
 	p.askFeatures()
 	p.memory = memoryProperties2{head: head{sType: typeMemoryProperties2}}
 	i.GetPhysicalDeviceMemoryProperties2.call(handle, &p.memory)
-	if err := p.checkMemory(); err != nil {
-		return nil, fmt.Errorf("%s: %w", p.name(), err)
-	}
 	if p.family, err = p.computeFamily(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name(), err)
 	}
-	if err := p.limits().Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", p.name(), err)
-	}
 	return p, nil
+}
+
+// usable is an error if kernels cannot run on the device.
+func (p *physical) usable() error {
+	if err := errors.Join(p.checkMemory(), p.limits().Check()); err != nil {
+		return fmt.Errorf("%s: %w", p.name(), err)
+	}
+	return nil
 }
 
 // chain links structures by their heads and gives the first.

@@ -67,6 +67,9 @@ func (i *instance) infos(switches accel.Switches) ([]backend.Info, error) {
 	var wrong []error
 	for number, handle := range handles {
 		p, err := i.describe(handle)
+		if err == nil {
+			err = p.usable()
+		}
 		if err != nil {
 			wrong = append(wrong, err)
 			continue
