@@ -90,7 +90,9 @@ func perWeight(reports []report) string {
 func weights(p program) int {
 	names, err := shader.Constants(p.Kernel)
 	rows, tokens := slices.Index(names, "ROWS"), slices.Index(names, "NT")
-	if err != nil || p.Kernel != "product" || rows < 0 || tokens < 0 || p.Constants[tokens] != 1 {
+	first, second := slices.Index(names, "TYPE0"), slices.Index(names, "TYPE1")
+	if err != nil || p.Kernel != "product" || min(rows, tokens, first, second) < 0 || p.Constants[tokens] != 1 ||
+		p.Constants[first] != p.Constants[second] { // mixed types have a loop for each
 		return 0
 	}
 	return int(p.Constants[rows]) * unit
