@@ -34,6 +34,8 @@ var suites = []struct {
 	test func(t *testing.T, api accel.API)
 }{
 	{"copies", testCopies},
+	{"products", testProducts},
+	{"embed", testEmbed},
 }
 
 // Machine holds a buffer for each role, and runs calls on them.
