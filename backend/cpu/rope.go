@@ -7,9 +7,6 @@ import (
 	kernels "github.com/ledge-run/ledge/kernels/cpu"
 )
 
-// maxPosition bounds positions: beyond it float32 angles mean nothing.
-const maxPosition = 1 << 24
-
 // ropeTable keeps the cosines and sines of one rotary embedding, made in blocks
 // of 64 positions when first needed. Layers with the same embedding share one.
 type ropeTable struct {
@@ -81,7 +78,7 @@ func (c *compiler) rope(n *graph.Node) (func(*pool.Worker), error) {
 	}
 	e, size := c.executable, lastDim(n)
 	return func(w *pool.Worker) {
-		x, pos, out := e.value(n.In[0]), e.ints(n.In[1]), e.value(n)
+		x, pos, out := e.value(n.In[0]), e.Ints(n.In[1]), e.value(n)
 		if len(pos) == 0 {
 			return
 		}
@@ -97,18 +94,18 @@ func (c *compiler) rope(n *graph.Node) (func(*pool.Worker), error) {
 
 // place finds where row i of the batch lies in a layer's cache.
 func (e *executable) place(l *layerState, i int) (keys, values []byte, slot int) {
-	s := e.args.State.(*state)
-	r := e.rows[i]
-	page := e.args.Segments[r.segment].Pages[r.slot/backend.PageTokens]
+	s := e.Args.State.(*state)
+	r := e.Rows[i]
+	page := e.Args.Segments[r.Segment].Pages[r.Slot/backend.PageTokens]
 	b := s.memory.bytes[int(page)*s.stride:]
-	return b[l.key:], b[l.value:], r.slot % backend.PageTokens
+	return b[l.key:], b[l.value:], r.Slot % backend.PageTokens
 }
 
-func (e *executable) layer(name string) layerState { return e.args.State.(*state).layers[name] }
+func (e *executable) layer(name string) layerState { return e.Args.State.(*state).layers[name] }
 
 // stores notes that a step writes to a state.
 func (c *compiler) stores(name string) {
-	decl, _ := c.graph.State(name)
+	decl, _ := c.Graph.State(name)
 	kv := kvOf(decl)
 	c.store = max(c.store, kv.StoreScratch())
 }
@@ -119,7 +116,7 @@ func (c *compiler) cacheWrite(n *graph.Node) (func(*pool.Worker), error) {
 	return func(w *pool.Worker) {
 		k, v, l := e.value(n.In[0]), e.value(n.In[1]), e.layer(name)
 		nk, nv := l.kv.Heads*l.kv.KDim, l.kv.Heads*l.kv.VDim
-		eachRow(w, len(e.rows), func(i int) {
+		eachRow(w, len(e.Rows), func(i int) {
 			keys, values, slot := e.place(&l, i)
 			e.k.StoreKV(&l.kv, keys, values, slot, k[i*nk:(i+1)*nk], v[i*nv:(i+1)*nv], e.workers[w.ID].store)
 		})
@@ -133,13 +130,13 @@ func (c *compiler) ropeCache(n *graph.Node) (func(*pool.Worker), error) {
 	if err != nil {
 		return nil, err
 	}
-	decl, _ := c.graph.State(a.State)
+	decl, _ := c.Graph.State(a.State)
 	e, wide := c.executable, p.X.Type.Shape[1].N
 	nq, nk, nv := a.Heads*decl.KeyDim, decl.KVHeads*decl.KeyDim, decl.KVHeads*decl.ValueDim
 	c.maxRow = max(c.maxRow, nk)
 	c.stores(a.State)
 	return func(w *pool.Worker) {
-		x, pos, out, l := e.value(p.X), e.ints(p.Pos), e.value(n), e.layer(a.State)
+		x, pos, out, l := e.value(p.X), e.Ints(p.Pos), e.value(n), e.layer(a.State)
 		var qNorm, kNorm []float32
 		if a.QNorm {
 			qNorm = e.value(p.QNorm)
