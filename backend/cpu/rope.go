@@ -3,65 +3,45 @@ package cpu
 import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu/pool"
+	"github.com/ledge-run/ledge/backend/internal/bind"
 	"github.com/ledge-run/ledge/graph"
 	kernels "github.com/ledge-run/ledge/kernels/cpu"
 )
 
-// ropeTable keeps the cosines and sines of one rotary embedding, made in blocks
-// of 64 positions when first needed. Layers with the same embedding share one.
+// ropeTable is a rotary embedding of some positions. Layers with the same share
+// one.
 type ropeTable struct {
-	attr    graph.RopeAttr
+	bind.Angles
 	pos     *graph.Node
 	factors *graph.Node
-	values  []float32 // of factors; nil for none
-	blocks  map[int32][]float32
 }
-
-const ropeBlock = 64
 
 func (c *compiler) ropeTable(a graph.RopeAttr, pos, factors *graph.Node) (*ropeTable, error) {
 	if err := wantInts(pos); err != nil {
 		return nil, err
 	}
 	for _, r := range c.ropes {
-		if r.attr == a && r.pos == pos && r.factors == factors {
+		if r.Attr == a && r.pos == pos && r.factors == factors {
 			return r, nil
 		}
 	}
-	r := &ropeTable{attr: a, pos: pos, factors: factors, blocks: map[int32][]float32{}}
+	r := &ropeTable{Angles: bind.Angles{Attr: a}, pos: pos, factors: factors}
 	if factors != nil {
-		r.values = c.weights.byName[factors.Name].vector
+		r.Factors = c.weights.byName[factors.Name].vector
 	}
 	c.ropes = append(c.ropes, r)
 	return r, nil
 }
 
-// prepare makes what the run's positions need, before the workers start.
-func (r *ropeTable) prepare(pos []int32) {
-	half := r.attr.Dims / 2
-	for _, p := range pos {
-		b := p / ropeBlock
-		if r.blocks[b] != nil {
-			continue
-		}
-		t := make([]float32, ropeBlock*r.attr.Dims)
-		for i := range ropeBlock {
-			row := t[i*r.attr.Dims:]
-			r.attr.RopeTable(row[:half], row[half:2*half], int(b)*ropeBlock+i, r.values)
-		}
-		r.blocks[b] = t
-	}
-}
-
 // at gives the cosines and sines of a prepared position.
 func (r *ropeTable) at(pos int32) (cos, sin []float32) {
-	half := r.attr.Dims / 2
-	t := r.blocks[pos/ropeBlock][int(pos%ropeBlock)*r.attr.Dims:]
-	return t[:half], t[half : 2*half]
+	half := r.Attr.Dims / 2
+	t := r.At(pos)
+	return t[:half], t[half:]
 }
 
 func (r *ropeTable) style() kernels.RopeStyle {
-	if r.attr.Mode == graph.RopePairs {
+	if r.Attr.Mode == graph.RopePairs {
 		return kernels.RopePairs
 	}
 	return kernels.RopeHalves

@@ -27,7 +27,7 @@ func (e *executable) Submit(ctx context.Context, a *backend.Args) (backend.Fence
 		return nil, fmt.Errorf("cpu: %w", err)
 	}
 	for _, r := range e.ropes {
-		r.prepare(e.Ints(r.pos))
+		r.Prepare(e.Ints(r.pos))
 	}
 	e.prepareAttention()
 	if err := e.pool.RunUpTo(ctx, e.threads, e.serial<<20|e.Size.T, e.work); err != nil {
