@@ -7,6 +7,8 @@ const (
 	SizeT   Size = iota // rows of the batch
 	SizeR               // rows read out
 	SizeOne             // neither: the number is constant
+	SizeS               // sequences
+	SizeP               // pages of the longest sequence
 )
 
 // Rows is the number of rows of an operand: Times for each row of the batch that
@@ -25,6 +27,10 @@ func (r Rows) Of(s Sizes) int {
 		return r.Times * s.T
 	case SizeR:
 		return r.Times * s.R
+	case SizeS:
+		return r.Times * s.S
+	case SizeP:
+		return r.Times * s.P
 	}
 	return r.Times
 }
@@ -41,6 +47,10 @@ func (r Rows) params() (count, times uint32) {
 		return RunT, uint32(r.Times)
 	case SizeR:
 		return RunR, uint32(r.Times)
+	case SizeS:
+		return RunS, uint32(r.Times)
+	case SizeP:
+		return RunP, uint32(r.Times)
 	}
 	return constantRows, uint32(r.Times)
 }
