@@ -1,9 +1,42 @@
-// Package vulkan holds what Vulkan needs of package shader's kernels.
+// Package vulkan holds what Vulkan needs of package shader's kernels: the prelude
+// of their dialect, and each of them as SPIR-V.
 package vulkan
 
-import _ "embed"
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"sync"
+)
+
+//go:generate go run ./gen
 
 // Prelude says what the dialect's words stand for.
 //
 //go:embed prelude.glsl
 var Prelude string
+
+//go:embed *.spv
+var files embed.FS
+
+// Code is a kernel's SPIR-V, made by go generate.
+func Code(kernel string) ([]byte, error) {
+	code, err := files.ReadFile(kernel + ".spv")
+	if err != nil {
+		return nil, fmt.Errorf("vulkan: no kernel %q in this build (go generate ./kernels/vulkan)", kernel)
+	}
+	return code, nil
+}
+
+// Version names the kernels: it differs where any of their code does.
+var Version = sync.OnceValue(func() string {
+	h := sha256.New()
+	entries, _ := files.ReadDir(".")
+	for _, e := range entries {
+		code, _ := files.ReadFile(e.Name())
+		fmt.Fprintf(h, "%s %d\n", e.Name(), len(code))
+		h.Write(code)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
+})

@@ -1,0 +1,83 @@
+// Command gen compiles package shader's kernels to the SPIR-V that is committed
+// beside their prelude: go generate ./kernels/vulkan. It needs glslc (Debian:
+// package glslc, or libshaderc's).
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/ledge-run/ledge/kernels/shader"
+	"github.com/ledge-run/ledge/kernels/vulkan"
+)
+
+const (
+	compiler = "glslc"
+	target   = "vulkan1.1" // the least that has subgroups; SPIR-V 1.3
+	suffix   = ".spv"
+)
+
+func main() {
+	if err := run("."); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+// run writes the SPIR-V of every kernel into a folder, and removes that of
+// kernels that are no more.
+func run(dir string) error {
+	made := map[string]bool{}
+	for _, kernel := range shader.Kernels() {
+		code, err := compile(kernel)
+		if err != nil {
+			return err
+		}
+		name := kernel + suffix
+		made[name] = true
+		path := filepath.Join(dir, name)
+		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, code) {
+			continue
+		}
+		if err := os.WriteFile(path, code, 0o644); err != nil {
+			return err
+		}
+	}
+	old, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	if err != nil {
+		return err
+	}
+	for _, path := range old {
+		if !made[filepath.Base(path)] {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compile gives a kernel's SPIR-V, optimised and without names.
+func compile(kernel string) ([]byte, error) {
+	text, err := shader.Source(kernel)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(compiler, "-O", "-fshader-stage=compute", "--target-env="+target, "-Werror", "-o", "-", "-")
+	cmd.Stdin = strings.NewReader(vulkan.Prelude + text)
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		if errors.Is(err, exec.ErrNotFound) {
+			return nil, fmt.Errorf("%w: install glslc", err)
+		}
+		return nil, fmt.Errorf("kernel %q: %w (lines 1 to %d are the prelude's, then common.comp follows)\n%s",
+			kernel, err, strings.Count(vulkan.Prelude, "\n"), complaints.String())
+	}
+	return out.Bytes(), nil
+}
