@@ -78,19 +78,26 @@ func (d *device) release(all ...interface{ Close() error }) error {
 
 // allocate makes a buffer of size bytes, or gives *backend.ErrOutOfMemory.
 func (d *device) allocate(what string, size int, use Use) (b Buffer, err error) {
+	err = d.do(func() error {
+		b, err = d.allocateHeld(what, size, use)
+		return err
+	})
+	return b, err
+}
+
+// allocateHeld is allocate where the device is held.
+func (d *device) allocateHeld(what string, size int, use Use) (Buffer, error) {
 	size = max(4, (size+3)&^3)
 	if size > d.limits.Range {
 		return nil, &backend.ErrOutOfMemory{What: what + " in one buffer", Need: uint64(size), Have: uint64(d.limits.Range)}
 	}
-	err = d.do(func() error {
-		b, err = d.api.Allocate(what, size, use)
-		return err
-	})
-	if err == nil && use != Local && len(b.Host()) < size {
-		err = errors.Join(fmt.Errorf("%s: %s: the host sees %d bytes of %d", d.info.Name, what, len(b.Host()), size), d.release(b))
-	}
+	b, err := d.api.Allocate(what, size, use)
 	if err != nil {
 		return nil, err
+	}
+	if use != Local && len(b.Host()) < size {
+		err := fmt.Errorf("%s: %s: the host sees %d bytes of %d", d.info.Name, what, len(b.Host()), size)
+		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
 }

@@ -7,8 +7,10 @@ import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/graph/dtype"
-	"github.com/ledge-run/ledge/kernels/shader"
 )
+
+// cacheLayout names how a page's bytes lie: package shader's KV.
+const cacheLayout = "gpu-pages-1"
 
 // state is the caches of all layers: for each layer a buffer of keys and one of
 // values, in which pages follow each other. A page's bytes, as they are read and
@@ -31,25 +33,9 @@ type layer struct {
 	keysBytes, valuesBytes int // of a page
 }
 
-// supportsState says which caches the device keeps.
-func supportsState(s graph.StateDecl) error {
-	if s.Kind != graph.Paged {
-		return fmt.Errorf("state %q is %s; this device keeps paged states only", s.Name, s.Kind)
-	}
-	if s.DType != dtype.F16 && s.DType != dtype.F32 {
-		return fmt.Errorf("state %q is stored as %s; this device stores f16 or f32", s.Name, s.DType)
-	}
-	return nil
-}
-
-// cacheOf is how the kernels store a state.
-func cacheOf(s graph.StateDecl) shader.Cache {
-	return shader.Cache{Half: s.DType == dtype.F16, KVHeads: s.KVHeads, KeyDim: s.KeyDim, ValueDim: s.ValueDim}
-}
-
 // NewState allocates the caches.
 func (d *device) NewState(spec backend.StateSpec) (_ backend.State, err error) {
-	s := &state{device: d, decls: spec.Decls, pages: spec.Pages, layout: shader.CacheLayout, users: map[*executable]bool{}}
+	s := &state{device: d, decls: spec.Decls, pages: spec.Pages, layout: cacheLayout, users: map[*executable]bool{}}
 	if spec.Pages < 0 {
 		return nil, fmt.Errorf("%s: a cache of %d pages", d.info.Name, spec.Pages)
 	}
@@ -63,7 +49,7 @@ func (d *device) NewState(spec backend.StateSpec) (_ backend.State, err error) {
 			return nil, fmt.Errorf("%s: %w", d.info.Name, err)
 		}
 		c := cacheOf(decl)
-		l := layer{keysBytes: 4 * c.KeysUints(), valuesBytes: 4 * c.ValuesUints()}
+		l := layer{keysBytes: 4 * c.PageKeys(), valuesBytes: 4 * c.PageValues()}
 		s.layout += fmt.Sprintf(";%s:%dx%d,%d:%s", decl.Name, decl.KVHeads, decl.KeyDim, decl.ValueDim, decl.DType)
 		s.bytes += l.keysBytes + l.valuesBytes
 		if l.keys, err = d.cache(decl, "keys", l.keysBytes, spec.Pages); err == nil {

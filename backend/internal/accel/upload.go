@@ -138,6 +138,22 @@ func (u *uploader) write(b Buffer, at int, data []byte) error {
 	return u.weights.device.do(func() error { return b.Write(4*at, data) })
 }
 
+// uintsOf is the memory of 32-bit values as uints.
+func uintsOf[T int32 | float32](x []T) []uint32 {
+	if len(x) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*uint32)(unsafe.Pointer(&x[0])), len(x))
+}
+
+// floatsOf is the memory of uints as floats.
+func floatsOf(x []uint32) []float32 {
+	if len(x) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&x[0])), len(x))
+}
+
 // bytesOf is the memory of words as bytes. Devices are little-endian, and so is
 // every host that they sit in.
 func bytesOf[T uint32 | float32](x []T) []byte {
