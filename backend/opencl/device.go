@@ -3,9 +3,6 @@ package opencl
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -23,13 +20,15 @@ type device struct {
 
 	context, queue uintptr
 
-	programs   map[string]*program
-	buffers    map[*buffer]struct{}
-	recordings map[*recording]struct{}
-	dummy      *buffer // for what a kernel does not use
-	stage      staging
-	submits    uint64 // number of the last submission
-	used       uint64 // bytes of buffers
+	blobs          *accel.Blobs // programs on disk
+	compiled, kept int          // programs that the driver compiled, and those found
+	programs       map[string]*program
+	buffers        map[*buffer]struct{}
+	recordings     map[*recording]struct{}
+	dummy          *buffer // for what a kernel does not use
+	stage          staging
+	submits        uint64 // number of the last submission
+	used           uint64 // bytes of buffers
 
 	waiter chan *fence // to the goroutine that waits; nil before the first
 	fences []*fence    // all
@@ -45,8 +44,8 @@ type device struct {
 var _ accel.API = (*device)(nil)
 
 // open opens a device.
-func open(l *library, p properties, limits accel.Limits) (*device, error) {
-	d := &device{lib: l, prop: p, limits: limits, programs: map[string]*program{}, buffers: map[*buffer]struct{}{}, recordings: map[*recording]struct{}{}}
+func open(l *library, p properties, limits accel.Limits, blobs *accel.Blobs) (*device, error) {
+	d := &device{lib: l, prop: p, limits: limits, blobs: blobs, programs: map[string]*program{}, buffers: map[*buffer]struct{}{}, recordings: map[*recording]struct{}{}}
 	var c int32
 	list := []uintptr{p.device}
 	props := []uintptr{contextPlatform, p.platform, 0}
@@ -126,10 +125,11 @@ func (d *device) Close() error {
 	return errors.Join(errs...)
 }
 
-// limitsOf is what a device can do. Arithmetic in float16 and subgroups are off,
-// as no device has proven them yet.
-func limitsOf(p properties, timeout time.Duration) accel.Limits {
-	return accel.Limits{
+// limitsOf is what a device can do. The dialect's OpenCL prelude has no words for
+// arithmetic in float16, subgroups and integer dot products, so none of these is
+// there whatever the device can do, and asking for one is an error.
+func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
+	l := accel.Limits{
 		Features:    shader.Features{Invocations: p.invocations, Shared: p.shared},
 		Buffers:     4,
 		Range:       p.rangeBytes,
@@ -137,24 +137,17 @@ func limitsOf(p properties, timeout time.Duration) accel.Limits {
 		MemoryTotal: p.memory,
 		MemoryFree:  p.memory,
 		Unified:     p.unified,
-		Timeout:     timeout,
 	}
+	if err := errors.Join(l.Check(), s.Missing(l)); err != nil {
+		return l, fmt.Errorf("opencl: %s: %w", p.name, oneLine(err))
+	}
+	s.Apply(&l)
+	var err error
+	if l.Timeout, err = accel.Timeout(defaultTimeout); err != nil {
+		return l, fmt.Errorf("opencl: %w", err)
+	}
+	return l, nil
 }
 
-// EnvTimeout is the environment variable with the seconds after which a device
-// is taken for hung.
-const EnvTimeout = "LEDGE_GPU_TIMEOUT"
-
-func timeout() (time.Duration, error) {
-	text := strings.TrimSpace(os.Getenv(EnvTimeout))
-	if text == "" {
-		return time.Minute, nil
-	}
-	if s, err := strconv.ParseFloat(text, 64); err == nil && s > 0 && s < 1e6 {
-		return time.Duration(s * float64(time.Second)), nil
-	}
-	if t, err := time.ParseDuration(text); err == nil && t > 0 {
-		return t, nil
-	}
-	return 0, fmt.Errorf("opencl: %s=%q: seconds above 0 are wanted", EnvTimeout, text)
-}
+// defaultTimeout is after how long a device is taken for hung.
+const defaultTimeout = time.Minute

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/accel"
@@ -56,20 +54,14 @@ func infoOf(p properties, number int) backend.Info {
 	case p.kind&typeAccelerator != 0:
 		info.Kind = backend.NPU
 	}
-	for _, e := range []string{"cl_khr_fp16", "cl_khr_subgroups", "cl_khr_subgroup_shuffle", "cl_khr_integer_dot_product", "cl_khr_command_buffer"} {
-		if p.extensions[e] {
-			info.Features = append(info.Features, strings.TrimPrefix(e, "cl_khr_"))
-		}
-	}
-	slices.Sort(info.Features)
 	return info
 }
 
 // Scores lie below those of Vulkan for the same device, whose drivers are the
 // better kept ones, and above the processor's.
 const (
-	scoreDiscrete   = 80
-	scoreIntegrated = 30
+	scoreDiscrete   = 70
+	scoreIntegrated = 40
 )
 
 func openNamed(_ context.Context, name string, o backend.Options) (backend.Device, error) {
@@ -83,11 +75,17 @@ func openNamed(_ context.Context, name string, o backend.Options) (backend.Devic
 		if info.Name != name {
 			continue
 		}
-		limit, err := timeout()
+		switches, err := accel.SwitchesOf(o)
+		if err != nil {
+			return nil, fmt.Errorf("opencl: %w", err)
+		}
+		limits, err := limitsOf(p, switches)
 		if err != nil {
 			return nil, err
 		}
-		api, err := open(l, p, limitsOf(p, limit))
+		info.Features = limits.Names()
+		info.Numerics.Level = level(info.Features)
+		api, err := open(l, p, limits, accel.OpenBlobs())
 		if err != nil {
 			return nil, err
 		}

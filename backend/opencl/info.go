@@ -208,12 +208,6 @@ func (l *library) describe(platform, device uintptr) (p properties, err error) {
 		err = fmt.Errorf("has addresses of %d bits", addressBits)
 	case major < 1 || major == 1 && minor < 2:
 		err = fmt.Errorf("has version %d.%d, 1.2 is needed", major, minor)
-	case p.invocations < minInvocations:
-		err = fmt.Errorf("runs %d invocations in a workgroup, %d are needed", p.invocations, minInvocations)
-	case p.shared < minShared:
-		err = fmt.Errorf("has %d bytes of local memory, %d are needed", p.shared, minShared)
-	case p.rangeBytes < minRange:
-		err = fmt.Errorf("allows buffers of %d bytes, %d are needed", p.rangeBytes, minRange)
 	case parameters < 4*8+4*maxParams:
 		err = fmt.Errorf("passes %d bytes of arguments, %d are needed", parameters, 4*8+4*maxParams)
 	case p.memory == 0:
@@ -225,13 +219,9 @@ func (l *library) describe(platform, device uintptr) (p properties, err error) {
 	return p, nil
 }
 
-// What kernels/shader takes for granted.
 const (
-	minInvocations = 128
-	minShared      = 16 << 10
-	minRange       = 128 << 20
-	maxParams      = 32
-	maxRange       = 1<<34 - 4 // uints that a uint counts
+	maxParams = 32        // of a kernel, in uints
+	maxRange  = 1<<34 - 4 // bytes: the uints that a uint counts
 )
 
 var littleHost = binary.NativeEndian.Uint16([]byte{1, 0}) == 1

@@ -26,12 +26,17 @@ func opened(t testing.TB) *device {
 	if len(list) == 0 {
 		t.Skip(why)
 	}
-	limit, err := timeout()
+	return openedWith(t, l, list[0], accel.BlobsIn(t.TempDir()))
+}
+
+func openedWith(t testing.TB, l *library, p properties, blobs *accel.Blobs) *device {
+	t.Helper()
+	limits, err := limitsOf(p, accel.Switches{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := l.handles.Load()
-	d, err := open(l, list[0], limitsOf(list[0], limit))
+	d, err := open(l, p, limits, blobs)
 	if err != nil {
 		t.Fatal(err)
 	}

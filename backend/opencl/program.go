@@ -40,10 +40,10 @@ func (d *device) Program(kernel string, constants []uint32) (accel.Program, erro
 		return nil, err
 	}
 	p := &program{name: kernel, group: int(constants[0])}
-	if p.handle, err = d.build(text); err != nil {
-		return nil, fmt.Errorf("opencl: kernel %s%v: %w", kernel, constants, err)
+	if p.group > d.limits.Invocations {
+		return nil, fmt.Errorf("opencl: kernel %s%v: %d invocations in a workgroup, the device runs %d", kernel, constants, p.group, d.limits.Invocations)
 	}
-	if err := d.checkProgram(p); err != nil {
+	if err := d.compile(p, text); err != nil {
 		return nil, errors.Join(fmt.Errorf("opencl: kernel %s%v: %w", kernel, constants, err), d.release(d.lib.releaseProgram, p.handle, "clReleaseProgram"))
 	}
 	d.programs[key] = p
@@ -144,8 +144,8 @@ func (d *device) checkProgram(p *program) error {
 		return fmt.Errorf("the driver counts %d arguments, it has 5", args)
 	case group < uint64(p.group):
 		return fmt.Errorf("the driver can run it with %d invocations, it has %d", group, p.group)
-	case shared > uint64(d.prop.shared):
-		return fmt.Errorf("it takes %d bytes of local memory, the device has %d", shared, d.prop.shared)
+	case shared > uint64(d.limits.Shared):
+		return fmt.Errorf("it takes %d bytes of local memory, the device has %d", shared, d.limits.Shared)
 	}
 	return nil
 }

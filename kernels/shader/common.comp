@@ -90,3 +90,8 @@ float activate(uint act, float x) {
 }
 
 float soft_cap(float limit, float x) { return limit * tanh_of(x / limit); }
+
+// EXTENT is a number that may depend on the run (package shader's Extent): times
+// each size whose place in the header of the buffer Run, plus one, is a byte of code.
+#define EXTENT_PART(run, code, shift) ((((code) >> shift) & 255u) == 0u ? 1u : (run)[(((code) >> shift) & 255u) - 1u])
+#define EXTENT(run, times, code) ((times) * EXTENT_PART(run, code, 0) * EXTENT_PART(run, code, 8) * EXTENT_PART(run, code, 16) * EXTENT_PART(run, code, 24))

@@ -1,5 +1,7 @@
 package shader
 
+import "fmt"
+
 // Few is the most rows that the calls for few rows take; more take those for
 // many.
 const Few = 8
@@ -67,13 +69,77 @@ type Product struct {
 }
 
 // ScratchFloats is the floats of the arena, for up to Rows.Max rows, that Calls
-// uses beside the operands; 0 for most products of few rows.
-func (p Product) ScratchFloats() int { panic("unfinished") }
+// uses beside the operands.
+func (p Product) ScratchFloats() int {
+	n := p.normFloats()
+	if p.Gated && len(p.parts()) > 1 {
+		n += p.Rows.Max * p.matrixRows()
+	}
+	return n
+}
+
+// normFloats is the scratch that normed x takes before the calls for many rows.
+func (p Product) normFloats() int {
+	if p.Norm == nil || p.Rows.Max <= Few {
+		return 0
+	}
+	return p.Rows.Max * p.K
+}
+
+func (p Product) matrixRows() int {
+	n := 0
+	for _, q := range p.Pieces {
+		n += q.Rows
+	}
+	return n
+}
 
 // Calls are the calls that compute it: for runs of up to Few rows, or for runs of
-// any number if many is set. All of them give the same bits. Calls whose grid is
-// zero for a run's size are part of the list: one of two does the work.
-func (p Product) Calls(f Features, many bool) ([]Call, error) { panic("unfinished") }
+// any number if many is set. All of them give the same bits. The list has a call
+// for each range of rows, of which all but one have a grid of zero in a run.
+//
+// A call takes up to four pieces of two layouts in one bank; more make several
+// calls, and where the halves of a gated product are torn apart by that, its
+// epilogue is a call of its own.
+func (p Product) Calls(f Features, many bool) ([]Call, error) {
+	if err := p.check(many); err != nil {
+		return nil, err
+	}
+	parts := p.parts()
+	if !p.Gated || len(parts) == 1 {
+		return p.calls(parts, many), nil
+	}
+	plain := p
+	plain.Act, plain.Gated, plain.SoftCap, plain.Residual = NoActivation, false, 0, nil
+	plain.Out = p.Scratch + uint32(p.normFloats())
+	return append(plain.calls(plain.parts(), many), p.epilogue(plain.Out)), nil
+}
+
+func (p Product) check(many bool) error {
+	fail := func(format string, a ...any) error {
+		return fmt.Errorf("shader: product of %d columns: "+format, append([]any{p.K}, a...)...)
+	}
+	switch {
+	case p.K < 1 || len(p.Pieces) == 0:
+		return fail("%d pieces", len(p.Pieces))
+	case p.Bias != nil && len(p.Bias) != len(p.Pieces):
+		return fail("%d pieces with %d biases", len(p.Pieces), len(p.Bias))
+	case p.Add != nil && p.Norm == nil:
+		return fail("something added before a norm that is not there")
+	case p.Gated && p.matrixRows()%2 != 0:
+		return fail("%d rows cannot be halved into gate and value", p.matrixRows())
+	case p.Rows.Max < 1:
+		return fail("the most rows of a run are not known")
+	case !many && p.Rows.Count == SizeOne && p.Rows.Times > Few:
+		return fail("%d rows are not few", p.Rows.Times)
+	}
+	for i, q := range p.Pieces {
+		if q.Rows < 1 || int(q.Layout) >= len(layoutNames) {
+			return fail("piece %d has %d rows of %v", i, q.Rows, q.Layout)
+		}
+	}
+	return nil
+}
 
 // Embed copies rows of a matrix, found by their ids, into the arena.
 type Embed struct {
@@ -84,6 +150,40 @@ type Embed struct {
 	Out    uint32 // float of the arena; rows are K apart
 }
 
-// Calls are the calls that compute it, one per bank. An id that is no row leaves
-// its out row as it was.
-func (e Embed) Calls(f Features) ([]Call, error) { panic("unfinished") }
+// Calls is one call per piece. An id that is no row leaves its out row as it was.
+func (e Embed) Calls(Features) ([]Call, error) {
+	if e.K < 1 || len(e.Pieces) == 0 {
+		return nil, fmt.Errorf("shader: rows of %d columns from %d pieces", e.K, len(e.Pieces))
+	}
+	count, times := e.Rows.params()
+	var calls []Call
+	first := 0
+	for i, q := range e.Pieces {
+		share := i == 0 // accounts for the traffic: each row comes from one piece
+		calls = append(calls, Call{
+			Kernel:    "embed",
+			Constants: []uint32{workgroup, uint32(q.Layout)},
+			Buffers:   [4]Role{Weights, None, Arena, Run},
+			Bank:      q.Bank,
+			Params:    []uint32{uint32(e.K), q.At, uint32(first), uint32(q.Rows), e.IDs, e.Out, count, times},
+			Grid: func(s Sizes) [3]uint32 {
+				return byRow((8*units(e.K)+workgroup-1)/workgroup, e.Rows.Of(s))
+			},
+			Traffic: func(s Sizes) int64 {
+				if !share {
+					return 0
+				}
+				return 4 * int64(e.Rows.Of(s)) * int64(1+e.K+q.Layout.RowUints(e.K))
+			},
+			Streamed: func(s Sizes) int64 {
+				if !share {
+					return 0
+				}
+				return 4 * int64(e.Rows.Of(s)) * int64(q.Layout.RowUints(e.K))
+			},
+			Free: i > 0,
+		})
+		first += q.Rows
+	}
+	return calls, nil
+}
