@@ -1,6 +1,7 @@
 package opencl
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -25,62 +26,53 @@ type buffer struct {
 // Allocate makes a buffer. It is cleared also because drivers do not take memory
 // before it is used: what does not fit fails here and not in a run.
 func (d *device) Allocate(what string, size int, use accel.Use) (accel.Buffer, error) {
-	if err := d.alive(); err != nil {
-		return nil, err
-	}
 	if size <= 0 || size%4 != 0 || size > d.limits.Range {
 		return nil, fmt.Errorf("opencl: %s: a buffer of %d bytes: a multiple of 4 up to %d is wanted", what, size, d.limits.Range)
 	}
-	var c int32
 	b := &buffer{d: d, what: what, use: use, size: size}
-	b.handle = dl.Call(d.lib.createBuffer, d.context, memReadWrite, uintptr(size), 0, uintptr(unsafe.Pointer(&c)))
-	if c != 0 {
-		return nil, code(c).memoryErr("clCreateBuffer", what, size, d.free())
-	}
-	if b.handle == 0 {
-		return nil, fmt.Errorf("opencl: %s: clCreateBuffer: %w", what, errNull)
-	}
-	d.lib.handles.Add(1)
-	d.buffers[b] = struct{}{}
-	d.used += uint64(size)
-	if use != accel.Local {
-		b.host = aligned(size)
-	}
-	if err := d.clear(b); err != nil {
-		b.Close()
+	if err := d.do("allocate "+what, b.allocate); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// free is the memory that is left, by this device's own count.
-func (d *device) free() uint64 {
-	if d.used >= d.prop.memory {
-		return 0
+func (b *buffer) allocate() error {
+	d := b.d
+	var c int32
+	b.handle = dl.Call(d.lib.createBuffer, d.context, memReadWrite, uintptr(b.size), 0, uintptr(unsafe.Pointer(&c)))
+	if err := d.made(&b.handle, c, "clCreateBuffer"); err != nil {
+		return code(c).memoryErr(err, b.what, b.size, d.left())
 	}
-	return d.prop.memory - d.used
+	d.buffers[b] = struct{}{}
+	d.used += uint64(b.size)
+	if b.use != accel.Local {
+		b.host = aligned(b.size)
+	}
+	if err := b.clear(); err != nil {
+		return errors.Join(err, b.free())
+	}
+	return nil
 }
 
+// left is the memory that is left, by this device's own count.
+func (d *device) left() uint64 { return d.prop.memory - min(d.prop.memory, d.used) }
+
 // clear sets a buffer to zeros and waits for that.
-func (d *device) clear(b *buffer) error {
-	d.stage.prepare(d, 64)
-	f := d.stage.moves[0]
-	f.reset()
+func (b *buffer) clear() error {
+	d := b.d
+	f := d.stage.fence(d, 0)
 	zero := []uint32{0}
 	c := code(int32(dl.Call(d.lib.enqueueFillBuffer, d.queue, b.handle, uintptr(unsafe.Pointer(&zero[0])), 4, 0, uintptr(b.size), 0, 0, f.event())))
 	if c != 0 {
 		f.noEvent()
-		return c.memoryErr("clEnqueueFillBuffer", b.what, b.size, d.free())
+		return c.memoryErr(c.err("clEnqueueFillBuffer"), b.what, b.size, d.left())
 	}
-	if err := f.flushed("clear " + b.what); err != nil && !noMemory(f.status) {
-		return err
+	f.send("clear " + b.what)
+	err := f.await()
+	if noMemory(f.status) { // the device is well
+		return f.status.memoryErr(err, b.what, b.size, d.left())
 	}
-	err := f.Wait()
-	if noMemory(f.status) {
-		d.dead = nil // the device is well, there is only no room
-		return f.status.memoryErr("clEnqueueFillBuffer", b.what, b.size, d.free())
-	}
-	return err
+	return f.join()
 }
 
 // aligned is memory at the start of a page, from which drivers copy directly.
@@ -95,9 +87,13 @@ func (b *buffer) Size() int    { return b.size }
 func (b *buffer) Host() []byte { return b.host }
 
 func (b *buffer) Close() error {
-	if b.handle == 0 {
+	if b.handle == 0 || b.d.stuck.Load() {
 		return nil
 	}
+	return b.d.run("free "+b.what, b.free)
+}
+
+func (b *buffer) free() error {
 	err := b.d.release(b.d.lib.releaseMemObject, b.handle, "clReleaseMemObject")
 	b.handle = 0
 	b.d.used -= min(b.d.used, uint64(b.size))
@@ -109,24 +105,24 @@ func (b *buffer) Close() error {
 // time must not go on with memory that the caller has freed or unmapped.
 
 func (b *buffer) Write(at int, data []byte) error {
-	if err := b.check(at, len(data)); err != nil {
+	if err := b.check(at, len(data)); err != nil || len(data) == 0 {
 		return err
 	}
-	return b.d.stage.write(b, at, data)
+	return b.d.do("write "+b.what, func() error { return b.d.stage.write(b, at, data) })
 }
 
 func (b *buffer) Read(at int, dst []byte) error {
-	if err := b.check(at, len(dst)); err != nil {
+	if err := b.check(at, len(dst)); err != nil || len(dst) == 0 {
 		return err
 	}
-	return b.d.stage.read(b, at, dst)
+	return b.d.do("read "+b.what, func() error { return b.d.stage.read(b, at, dst) })
 }
 
 func (b *buffer) check(at, n int) error {
 	if b.handle == 0 || b.use != accel.Local || at < 0 || n < 0 || at > b.size-n {
 		return fmt.Errorf("opencl: %s: bytes %d to %d of a buffer of %d cannot be moved", b.what, at, at+n, b.size)
 	}
-	return b.d.alive()
+	return nil
 }
 
 // staging is two pieces of memory through which Write and Read go in turn, so
@@ -138,7 +134,8 @@ type staging struct {
 
 const stagePiece = 4 << 20
 
-func (s *staging) prepare(d *device, n int) {
+// prepare makes the pieces large enough for n bytes, small ones for small moves.
+func (s *staging) prepare(n int) {
 	size := min(n, stagePiece)
 	if len(s.piece[0]) >= size {
 		return
@@ -148,73 +145,51 @@ func (s *staging) prepare(d *device, n int) {
 	}
 	for i := range s.piece {
 		s.piece[i] = aligned(size)
-		if s.moves[i] == nil {
-			s.moves[i] = d.newFence()
-		}
 	}
 }
 
-func (s *staging) write(b *buffer, at int, data []byte) error {
-	if len(data) == 0 {
-		return nil
+// fence gives the fence of a piece, whose last move is over.
+func (s *staging) fence(d *device, turn int) *fence {
+	if s.moves[turn] == nil {
+		s.moves[turn] = d.newFence()
 	}
-	d := b.d
-	s.prepare(d, len(data))
-	defer s.settle()
+	f := s.moves[turn]
+	f.reset()
+	return f
+}
+
+func (s *staging) write(b *buffer, at int, data []byte) error {
+	s.prepare(len(data))
 	for turn := 0; len(data) > 0; turn ^= 1 {
-		f := s.moves[turn]
-		if err := f.Wait(); err != nil {
+		if err := s.join(turn); err != nil {
 			return err
 		}
 		n := copy(s.piece[turn], data)
-		f.reset()
-		c := code(int32(dl.CallWords(d.lib.enqueueWriteBuffer, d.queue, b.handle, 0, uintptr(at), uintptr(n), address(s.piece[turn]), 0, 0, f.event())))
-		if err := c.err("clEnqueueWriteBuffer"); err != nil {
-			f.what = "write " + b.what
-			f.noEvent()
-			return d.failed(f, err)
-		}
-		if err := f.flushed("write " + b.what); err != nil {
+		if err := s.move(b.d.lib.enqueueWriteBuffer, "clEnqueueWriteBuffer", "write", b, at, n, turn); err != nil {
 			return err
 		}
 		at, data = at+n, data[n:]
 	}
-	return s.wait()
+	return errors.Join(s.join(0), s.join(1))
 }
 
 func (s *staging) read(b *buffer, at int, dst []byte) error {
-	if len(dst) == 0 {
-		return nil
-	}
-	d := b.d
-	s.prepare(d, len(dst))
-	defer s.settle()
+	s.prepare(len(dst))
 	asked, got := 0, 0
 	var size [2]int
 	ask := func(turn int) error {
-		n := min(len(s.piece[turn]), len(dst)-asked)
-		size[turn] = n
-		if n == 0 {
+		size[turn] = min(len(s.piece[turn]), len(dst)-asked)
+		if size[turn] == 0 {
 			return nil
 		}
-		f := s.moves[turn]
-		f.reset()
-		c := code(int32(dl.CallWords(d.lib.enqueueReadBuffer, d.queue, b.handle, 0, uintptr(at+asked), uintptr(n), address(s.piece[turn]), 0, 0, f.event())))
-		if err := c.err("clEnqueueReadBuffer"); err != nil {
-			f.what = "read " + b.what
-			f.noEvent()
-			return d.failed(f, err)
-		}
-		asked += n
-		return f.flushed("read " + b.what)
+		asked += size[turn]
+		return s.move(b.d.lib.enqueueReadBuffer, "clEnqueueReadBuffer", "read", b, at+asked-size[turn], size[turn], turn)
 	}
-	for turn := range 2 {
-		if err := ask(turn); err != nil {
-			return err
-		}
+	if err := errors.Join(ask(0), ask(1)); err != nil {
+		return err
 	}
 	for turn := 0; got < len(dst); turn ^= 1 {
-		if err := s.moves[turn].Wait(); err != nil {
+		if err := s.join(turn); err != nil {
 			return err
 		}
 		got += copy(dst[got:], s.piece[turn][:size[turn]])
@@ -225,17 +200,26 @@ func (s *staging) read(b *buffer, at int, dst []byte) error {
 	return nil
 }
 
-func (s *staging) wait() error {
-	for _, f := range s.moves {
-		if err := f.Wait(); err != nil {
-			return err
-		}
+// move starts to move n bytes between a piece and the buffer.
+func (s *staging) move(fn uintptr, call, what string, b *buffer, at, n, turn int) error {
+	d, f := b.d, s.fence(b.d, turn)
+	c := code(int32(dl.CallWords(fn, d.queue, b.handle, 0, uintptr(at), uintptr(n), address(s.piece[turn]), 0, 0, f.event())))
+	if c != 0 {
+		f.noEvent()
+		_ = s.join(turn ^ 1)
+		return d.lose(lost(what+" "+b.what, c.err(call)))
 	}
+	f.send(what + " " + b.what)
 	return nil
 }
 
-// settle waits for what an error has left on the way.
-func (s *staging) settle() { _ = s.wait() }
+// join waits for a piece's move, if there was one.
+func (s *staging) join(turn int) error {
+	if s.moves[turn] == nil {
+		return nil
+	}
+	return s.moves[turn].join()
+}
 
 // address of memory that the device keeps until it is closed: Go does not move it.
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[0])) }

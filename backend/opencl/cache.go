@@ -63,10 +63,9 @@ func (d *device) fromBinary(blob []byte) (uintptr, error) {
 	var status, c int32
 	h := dl.Call(d.lib.createProgramWithBinary, d.context, 1, uintptr(unsafe.Pointer(&list[0])), uintptr(unsafe.Pointer(&sizes[0])),
 		uintptr(unsafe.Pointer(&data[0])), uintptr(unsafe.Pointer(&status)), uintptr(unsafe.Pointer(&c)))
-	if err := made(h, c, "clCreateProgramWithBinary"); err != nil {
+	if err := d.made(&h, c, "clCreateProgramWithBinary"); err != nil {
 		return 0, err
 	}
-	d.lib.handles.Add(1)
 	err := code(status).err("clCreateProgramWithBinary")
 	if err == nil {
 		err = d.buildProgram(h)

@@ -95,15 +95,13 @@ func (c code) err(call string) error {
 	return fmt.Errorf("%s: %w", call, c)
 }
 
-// memoryErr is err for a call that allocates size bytes for something.
-func (c code) memoryErr(call, what string, size int, have uint64) error {
-	switch {
-	case c == 0:
-		return nil
-	case noMemory(c):
-		return fmt.Errorf("opencl: %s: %w", c.Error(), &backend.ErrOutOfMemory{What: what, Need: uint64(size), Have: have})
+// memoryErr is the error of allocating size bytes for something, of which left
+// are thought to be free; err is what the call gave.
+func (c code) memoryErr(err error, what string, size int, left uint64) error {
+	if noMemory(c) {
+		return fmt.Errorf("opencl: %w (%w)", &backend.ErrOutOfMemory{What: what, Need: uint64(size), Have: left}, c)
 	}
-	return fmt.Errorf("opencl: %s: %w", what, c.err(call))
+	return fmt.Errorf("opencl: %s: %w", what, err)
 }
 
 // noMemory: the code says that something does not fit.

@@ -3,16 +3,18 @@ package opencl
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
-	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/accel"
 	"github.com/ledge-run/ledge/backend/internal/dl"
 	"github.com/ledge-run/ledge/kernels/shader"
 )
 
-// device is an opened device: an accel.API.
+// device is an opened device: an accel.API. What calls the driver runs on its
+// worker; the caller waits for that, so that nothing here is used by two at once.
 type device struct {
 	lib    *library
 	prop   properties
@@ -30,56 +32,69 @@ type device struct {
 	submits        uint64 // number of the last submission
 	used           uint64 // bytes of buffers
 
-	waiter chan *fence // to the goroutine that waits; nil before the first
-	fences []*fence    // all
-	ring   []*fence    // those of Submit, used again when they are over
-	last   *fence      // of the last Submit
+	worker   *worker
+	progress atomic.Int64 // steps of jobs
+	waiter   chan *fence  // to the goroutine that waits
+	fences   []*fence     // all
+	ring     []*fence     // those of Submit, used again when they are over
+	last     *fence       // of the last Submit
+	next     submission   // what Submit hands to the worker
+	submit   func() error // enqueues next
 
-	// dead is set once the device is lost, stuck if it did not answer: then the
-	// driver is not called any more.
-	dead  error
-	stuck bool
+	mu     sync.Mutex
+	dead   error       // why the device is lost
+	closed bool        //
+	stuck  atomic.Bool // it did not answer: the driver is not called any more
 }
 
 var _ accel.API = (*device)(nil)
 
 // open opens a device.
 func open(l *library, p properties, limits accel.Limits, blobs *accel.Blobs) (*device, error) {
-	d := &device{lib: l, prop: p, limits: limits, blobs: blobs, programs: map[string]*program{}, buffers: map[*buffer]struct{}{}, recordings: map[*recording]struct{}{}}
-	var c int32
-	list := []uintptr{p.device}
-	props := []uintptr{contextPlatform, p.platform, 0}
-	d.context = dl.Call(l.createContext, uintptr(unsafe.Pointer(&props[0])), 1, uintptr(unsafe.Pointer(&list[0])), 0, 0, uintptr(unsafe.Pointer(&c)))
-	if err := made(d.context, c, "clCreateContext"); err != nil {
-		return nil, fmt.Errorf("opencl: %s cannot be opened: %w", p.name, err)
-	}
-	l.handles.Add(1)
-	d.queue = dl.Call(l.createCommandQueue, d.context, p.device, 0, uintptr(unsafe.Pointer(&c)))
-	if err := made(d.queue, c, "clCreateCommandQueue"); err != nil {
+	d := &device{lib: l, prop: p, limits: limits, blobs: blobs, programs: map[string]*program{}, buffers: map[*buffer]struct{}{},
+		recordings: map[*recording]struct{}{}, worker: newWorker(), waiter: make(chan *fence, 256)}
+	d.submit = d.enqueueNext
+	go waiting(l, d.waiter, limits.Timeout)
+	if err := d.do("open", d.open); err != nil {
 		return nil, errors.Join(fmt.Errorf("opencl: %s cannot be opened: %w", p.name, err), d.Close())
 	}
-	l.handles.Add(1)
 	return d, nil
 }
 
-// made is the error of a call that makes something.
-func made(handle uintptr, c int32, call string) error {
+func (d *device) open() error {
+	var c int32
+	list := []uintptr{d.prop.device}
+	props := []uintptr{contextPlatform, d.prop.platform, 0}
+	d.context = dl.Call(d.lib.createContext, uintptr(unsafe.Pointer(&props[0])), 1, uintptr(unsafe.Pointer(&list[0])), 0, 0, uintptr(unsafe.Pointer(&c)))
+	if err := d.made(&d.context, c, "clCreateContext"); err != nil {
+		return err
+	}
+	d.queue = dl.Call(d.lib.createCommandQueue, d.context, d.prop.device, 0, uintptr(unsafe.Pointer(&c)))
+	return d.made(&d.queue, c, "clCreateCommandQueue")
+}
+
+// made is the error of a call that makes something. A handle that comes with an
+// error is none.
+func (d *device) made(handle *uintptr, c int32, call string) error {
 	if c != 0 {
+		*handle = 0
 		return code(c).err(call)
 	}
-	if handle == 0 {
+	if *handle == 0 {
 		return fmt.Errorf("%s: %w", call, errNull)
 	}
+	d.lib.handles.Add(1)
 	return nil
 }
 
-// release gives a handle back.
+// release gives a handle back. Errors of a lost device say nothing new.
 func (d *device) release(fn, handle uintptr, call string) error {
-	if handle == 0 || d.stuck {
+	if handle == 0 || d.stuck.Load() {
 		return nil
 	}
 	d.lib.handles.Add(-1)
-	if err := code(int32(dl.Call(fn, handle))).err(call); err != nil && d.dead == nil {
+	d.progress.Add(1)
+	if err := code(int32(dl.Call(fn, handle))).err(call); err != nil && d.alive() == nil {
 		return fmt.Errorf("opencl: %w", err)
 	}
 	return nil
@@ -87,42 +102,40 @@ func (d *device) release(fn, handle uintptr, call string) error {
 
 func (d *device) Limits() accel.Limits { return d.limits }
 
-// alive is the error of a device that is lost.
-func (d *device) alive() error {
-	if d.dead != nil {
-		return fmt.Errorf("opencl: %s was lost before: %w", d.prop.name, backend.ErrDeviceLost)
-	}
-	return nil
-}
-
-// Close waits for what still runs, as freeing what a kernel uses is undefined.
+// Close waits for what still runs, as freeing what a kernel uses is undefined,
+// and frees everything. Of a device that hangs it frees nothing.
 func (d *device) Close() error {
-	var errs []error
-	if d.queue != 0 && !d.stuck {
+	d.mu.Lock()
+	was := d.closed
+	d.closed = true
+	d.mu.Unlock()
+	if was || d.stuck.Load() {
+		return nil
+	}
+	err := d.run("close", func() error {
+		var errs []error
 		for _, f := range d.fences {
-			if f.state == running {
-				errs = append(errs, f.Wait())
-			}
+			errs = append(errs, f.join())
 		}
-	}
-	if d.waiter != nil {
+		for r := range d.recordings {
+			errs = append(errs, r.free())
+		}
+		for b := range d.buffers {
+			errs = append(errs, b.free())
+		}
+		for _, p := range d.programs {
+			errs = append(errs, d.release(d.lib.releaseProgram, p.handle, "clReleaseProgram"))
+		}
+		clear(d.programs)
+		errs = append(errs, d.release(d.lib.releaseCommandQueue, d.queue, "clReleaseCommandQueue"),
+			d.release(d.lib.releaseContext, d.context, "clReleaseContext"))
+		return errors.Join(errs...)
+	})
+	if !d.stuck.Load() { // otherwise they are still in a call
 		close(d.waiter)
-		d.waiter = nil
+		close(d.worker.jobs)
 	}
-	for r := range d.recordings {
-		errs = append(errs, r.Close())
-	}
-	for b := range d.buffers {
-		errs = append(errs, b.Close())
-	}
-	for _, p := range d.programs {
-		errs = append(errs, d.release(d.lib.releaseProgram, p.handle, "clReleaseProgram"))
-	}
-	clear(d.programs)
-	errs = append(errs, d.release(d.lib.releaseCommandQueue, d.queue, "clReleaseCommandQueue"),
-		d.release(d.lib.releaseContext, d.context, "clReleaseContext"))
-	d.queue, d.context = 0, 0
-	return errors.Join(errs...)
+	return err
 }
 
 // limitsOf is what a device can do. The dialect's OpenCL prelude has no words for

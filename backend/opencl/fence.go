@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"time"
 	"unsafe"
 
-	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/dl"
 )
 
@@ -56,30 +54,23 @@ func (f *fence) event() uintptr {
 // noEvent takes back the last event, whose call failed.
 func (f *fence) noEvent() { f.events = f.events[:len(f.events)-1] }
 
-// flushed sends off what was submitted, and has the fence waited for.
-func (f *fence) flushed(what string) error {
+// send flushes what was submitted, and has the fence waited for.
+func (f *fence) send(what string) {
 	d := f.d
 	f.what = what
-	d.lib.handles.Add(int64(len(f.events)))
 	for _, e := range f.events {
 		if e == 0 {
-			d.lib.handles.Add(-1)
 			f.err = fmt.Errorf("an event: %w", errNull)
+		} else {
+			d.lib.handles.Add(1)
 		}
 	}
 	if c := code(int32(dl.CallWords(d.lib.flush, d.queue))); c != 0 {
 		f.err = c.err("clFlush")
 	}
 	f.state = running
-	if d.waiter == nil {
-		d.waiter = make(chan *fence, 256)
-		go waiting(d.lib, d.waiter, d.limits.Timeout)
-	}
+	d.progress.Add(1)
 	d.waiter <- f
-	if f.err != nil {
-		return f.Wait()
-	}
-	return nil
 }
 
 // waiting waits for fences in the order of their submission.
@@ -138,12 +129,15 @@ func (f *fence) settle(l *library, limit time.Duration) {
 
 var errNotOver = errors.New("the driver says that it is over and that it is not")
 
-// Wait blocks until the submission is over.
+// Wait blocks until the submission is over, at most for the time limit.
 func (f *fence) Wait() error {
 	if f.state != running {
 		return f.result
 	}
 	d := f.d
+	if d.stuck.Load() {
+		return d.alive()
+	}
 	select {
 	case <-f.done: // the usual case of a Wait after other work
 	default:
@@ -152,14 +146,32 @@ func (f *fence) Wait() error {
 		case <-f.done:
 			f.timer.Stop()
 		case <-f.timer.C:
-			f.state = over
-			d.stuck = true
-			f.result = fmt.Errorf("opencl: %s: no answer from %s in %v: %w", f.what, d.prop.name, d.limits.Timeout, backend.ErrDeviceLost)
-			d.dead = f.result
-			abandon(d)
-			return f.result
+			return d.hangs(f.what)
 		}
 	}
+	return f.conclude()
+}
+
+// join is Wait for the worker, whose time is limited already.
+func (f *fence) join() error {
+	if f.await() != nil {
+		return f.conclude()
+	}
+	return nil
+}
+
+// await blocks until the submission is over, and gives its result.
+func (f *fence) await() error {
+	if f.state == running {
+		<-f.done
+		f.d.progress.Add(1)
+		f.over()
+	}
+	return f.result
+}
+
+// over notes how the submission ended.
+func (f *fence) over() {
 	f.state = over
 	switch {
 	case f.status != 0:
@@ -167,20 +179,15 @@ func (f *fence) Wait() error {
 	case f.err != nil:
 		f.result = lost(f.what, oneLine(f.err))
 	}
-	if f.result != nil {
-		d.dead = f.result
+}
+
+// conclude is over for a submission whose failure is the device's.
+func (f *fence) conclude() error {
+	if f.state == running {
+		f.over()
 	}
-	return f.result
-}
-
-// abandoned keeps the memory of devices that hang: their drivers may still use it.
-var abandoned struct {
-	sync.Mutex
-	devices []*device
-}
-
-func abandon(d *device) {
-	abandoned.Lock()
-	defer abandoned.Unlock()
-	abandoned.devices = append(abandoned.devices, d)
+	if f.result != nil {
+		return f.d.lose(f.result)
+	}
+	return nil
 }

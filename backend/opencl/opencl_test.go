@@ -44,7 +44,7 @@ func openedWith(t testing.TB, l *library, p properties, blobs *accel.Blobs) *dev
 		if err := d.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
-		if n := l.handles.Load(); n != before && !d.stuck {
+		if n := l.handles.Load(); n != before && !d.stuck.Load() {
 			t.Errorf("%d handles were not released", n-before)
 		}
 	})

@@ -32,9 +32,6 @@ func (d *device) Program(kernel string, constants []uint32) (accel.Program, erro
 	if p := d.programs[key]; p != nil {
 		return p, nil
 	}
-	if err := d.alive(); err != nil {
-		return nil, err
-	}
 	text, err := source(kernel, constants)
 	if err != nil {
 		return nil, err
@@ -43,8 +40,15 @@ func (d *device) Program(kernel string, constants []uint32) (accel.Program, erro
 	if p.group > d.limits.Invocations {
 		return nil, fmt.Errorf("opencl: kernel %s%v: %d invocations in a workgroup, the device runs %d", kernel, constants, p.group, d.limits.Invocations)
 	}
-	if err := d.compile(p, text); err != nil {
-		return nil, errors.Join(fmt.Errorf("opencl: kernel %s%v: %w", kernel, constants, err), d.release(d.lib.releaseProgram, p.handle, "clReleaseProgram"))
+	err = d.do("compile "+kernel, func() error {
+		err := d.compile(p, text)
+		if err == nil {
+			return nil
+		}
+		return errors.Join(fmt.Errorf("opencl: kernel %s%v: %w", kernel, constants, err), d.release(d.lib.releaseProgram, p.handle, "clReleaseProgram"))
+	})
+	if err != nil {
+		return nil, err
 	}
 	d.programs[key] = p
 	return p, nil
@@ -85,10 +89,9 @@ func (d *device) build(text string) (uintptr, error) {
 	sizes := []uintptr{uintptr(len(bytes))}
 	var c int32
 	h := dl.Call(d.lib.createProgramWithSource, d.context, 1, uintptr(unsafe.Pointer(&lines[0])), uintptr(unsafe.Pointer(&sizes[0])), uintptr(unsafe.Pointer(&c)))
-	if err := made(h, c, "clCreateProgramWithSource"); err != nil {
+	if err := d.made(&h, c, "clCreateProgramWithSource"); err != nil {
 		return 0, err
 	}
-	d.lib.handles.Add(1)
 	if err := d.buildProgram(h); err != nil {
 		return 0, errors.Join(err, d.release(d.lib.releaseProgram, h, "clReleaseProgram"))
 	}
@@ -155,9 +158,5 @@ func (d *device) kernel(p *program) (uintptr, error) {
 	name := append([]byte(p.name), 0)
 	var c int32
 	k := dl.Call(d.lib.createKernel, p.handle, uintptr(unsafe.Pointer(&name[0])), uintptr(unsafe.Pointer(&c)))
-	if err := made(k, c, "clCreateKernel"); err != nil {
-		return 0, err
-	}
-	d.lib.handles.Add(1)
-	return k, nil
+	return k, d.made(&k, c, "clCreateKernel")
 }

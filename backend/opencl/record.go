@@ -26,19 +26,24 @@ type call struct {
 	grid          *buffer
 	gridAt        int
 	global, local [3]uintptr
+	skip          bool // this time
 }
 
 // Record makes a kernel for each dispatch and sets its arguments once.
 func (d *device) Record(list []accel.Dispatch) (accel.Recording, error) {
-	if err := d.alive(); err != nil {
-		return nil, err
-	}
 	r := &recording{d: d, calls: make([]call, 0, len(list))}
-	d.recordings[r] = struct{}{}
-	for i := range list {
-		if err := r.add(&list[i]); err != nil {
-			return nil, errors.Join(fmt.Errorf("opencl: %s: %w", list[i].Label, err), r.Close())
+	err := d.do("record", func() error {
+		d.recordings[r] = struct{}{}
+		for i := range list {
+			if err := r.add(&list[i]); err != nil {
+				return errors.Join(fmt.Errorf("opencl: %s: %w", list[i].Label, err), r.free())
+			}
+			d.progress.Add(1)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -60,11 +65,11 @@ func (r *recording) add(s *accel.Dispatch) error {
 	for i, b := range s.Buffers {
 		if b == nil {
 			if d.dummy == nil {
-				dummy, err := d.Allocate("nothing", 256, accel.Local)
-				if err != nil {
+				dummy := &buffer{d: d, what: "a buffer for what is not used", size: 256}
+				if err := dummy.allocate(); err != nil {
 					return err
 				}
-				d.dummy = dummy.(*buffer)
+				d.dummy = dummy
 			}
 			handles[i] = d.dummy.handle
 			continue
@@ -103,8 +108,15 @@ func (r *recording) upload(b *buffer) {
 	r.uploads = append(r.uploads, b)
 }
 
-// Close frees the kernels. A run that uses them is over or keeps them itself.
+// Close frees the kernels. A run that uses them is over, or keeps them itself.
 func (r *recording) Close() error {
+	if r.calls == nil || r.d.stuck.Load() {
+		return nil
+	}
+	return r.d.run("free a recording", r.free)
+}
+
+func (r *recording) free() error {
 	var errs []error
 	for _, c := range r.calls {
 		errs = append(errs, r.d.release(r.d.lib.releaseKernel, c.kernel, "clReleaseKernel"))
@@ -114,18 +126,20 @@ func (r *recording) Close() error {
 	return errors.Join(errs...)
 }
 
-// size reads the call's number of workgroups; false if there are none.
-func (c *call) size(groups int) (bool, error) {
+// size reads the call's number of workgroups.
+func (c *call) size(groups int) error {
 	at := c.grid.host[c.gridAt:]
+	c.skip = false
 	for i := range c.global {
-		n := uint64(binary.NativeEndian.Uint32(at[4*i:]))
+		n := binary.NativeEndian.Uint32(at[4*i:])
 		if n == 0 {
-			return false, nil
+			c.skip = true
+			return nil
 		}
-		if n > uint64(groups) || n*uint64(c.local[i]) > math.MaxInt {
-			return false, fmt.Errorf("%d workgroups, the device allows %d", n, groups)
+		if uint64(n) > uint64(groups) || uint64(n)*uint64(c.local[i]) > math.MaxInt {
+			return fmt.Errorf("%d workgroups, the device allows %d", n, groups)
 		}
 		c.global[i] = uintptr(n) * c.local[i]
 	}
-	return true, nil
+	return nil
 }

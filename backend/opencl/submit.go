@@ -1,6 +1,7 @@
 package opencl
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -8,24 +9,46 @@ import (
 	"github.com/ledge-run/ledge/backend/internal/dl"
 )
 
+// submission is the arguments of Submit on their way to the worker.
+type submission struct {
+	list  []accel.Recording
+	reads []accel.Range
+	fence *fence
+}
+
 // Submit enqueues writes, kernels and reads, and flushes once. It allocates
 // nothing after the first few.
 func (d *device) Submit(list []accel.Recording, reads []accel.Range) (accel.Fence, error) {
-	if err := d.alive(); err != nil {
-		return nil, err
-	}
 	if err := d.checkSubmit(list, reads); err != nil {
 		return nil, err
 	}
-	f := d.nextFence()
-	d.submits++
-	if err := d.enqueue(f, list, reads); err != nil {
-		return nil, d.failed(f, err)
+	d.next = submission{list, reads, d.nextFence()}
+	f := d.next.fence
+	err := d.do("submit", d.submit)
+	if !d.stuck.Load() { // otherwise the worker is still at it
+		d.next = submission{}
 	}
-	if err := f.flushed("run"); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return f, nil
+}
+
+// enqueueNext enqueues d.next. If that fails on the way, what was enqueued is
+// waited for, as it uses the host's memory.
+func (d *device) enqueueNext() error {
+	d.submits++
+	s := &d.next
+	err := d.enqueue(s.fence, s.list, s.reads)
+	if err == nil {
+		s.fence.send("run")
+		return nil
+	}
+	if s.fence.mark() == nil {
+		s.fence.send("run")
+		err = errors.Join(err, s.fence.join())
+	}
+	return d.lose(lost("run", oneLine(err)))
 }
 
 // checkSubmit finds what is wrong before anything is enqueued, and the sizes of
@@ -35,6 +58,11 @@ func (d *device) checkSubmit(list []accel.Recording, reads []accel.Range) error 
 		r, ok := l.(*recording)
 		if !ok || r.d != d || r.calls == nil {
 			return fmt.Errorf("opencl: a recording that is closed or of another device (%T)", l)
+		}
+		for i := range r.calls {
+			if err := r.calls[i].size(d.limits.Groups); err != nil {
+				return fmt.Errorf("opencl: %s: %w", r.calls[i].label, err)
+			}
 		}
 	}
 	for _, g := range reads {
@@ -80,11 +108,7 @@ func (d *device) enqueue(f *fence, list []accel.Recording, reads []accel.Range) 
 		calls := l.(*recording).calls
 		for i := range calls {
 			s := &calls[i]
-			some, err := s.size(d.limits.Groups)
-			if err != nil {
-				return fmt.Errorf("%s: %w", s.label, err)
-			}
-			if !some {
+			if s.skip {
 				continue
 			}
 			if last != nil {
@@ -119,6 +143,7 @@ func (d *device) enqueue(f *fence, list []accel.Recording, reads []accel.Range) 
 }
 
 func (s *call) enqueue(d *device, event uintptr) error {
+	d.progress.Add(1)
 	c := code(int32(dl.CallWords(d.lib.enqueueKernel, d.queue, s.kernel, 3, 0,
 		uintptr(unsafe.Pointer(&s.global[0])), uintptr(unsafe.Pointer(&s.local[0])), 0, 0, event)))
 	if c != 0 {
@@ -134,18 +159,4 @@ func (f *fence) mark() error {
 		f.noEvent()
 	}
 	return c.err("clEnqueueMarkerWithWaitList")
-}
-
-// failed ends a submission that could not be enqueued whole: what was enqueued is
-// waited for, as it uses the host's memory.
-func (d *device) failed(f *fence, err error) error {
-	err = lost(f.what, err)
-	if f.mark() == nil {
-		_ = f.flushed(f.what)
-		_ = f.Wait()
-	}
-	if d.dead == nil {
-		d.dead = err
-	}
-	return err
 }
