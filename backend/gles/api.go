@@ -57,45 +57,33 @@ func open(switches accel.Switches) (*api, error) {
 	a := &api{t: t, programs: map[string]*program{}, blobs: accel.OpenBlobs()}
 	a.limits.Timeout = limit
 	a.submit = a.onSubmit
-	var oerr error
-	if err := t.do("opening", func() {
-		if oerr = a.onOpen(); oerr == nil {
-			switches.Apply(&a.limits)
-			oerr = errors.Join(a.limits.Check(), switches.Missing(a.limits))
-		}
-		if oerr != nil && a.context != nil {
-			a.context.close()
-		}
-	}); err != nil {
-		t.stop()
+	if err := a.call("opening", func() error { return a.onOpen(switches) }); err != nil {
+		t.stop(a.onClose)
 		return nil, err
-	}
-	if oerr != nil {
-		t.stop()
-		return nil, fmt.Errorf("gles: %w", oerr)
 	}
 	zero, err := a.Allocate("placeholder", 16, accel.Local)
 	if err != nil {
-		return nil, errors.Join(err, a.Close())
+		t.stop(a.onClose)
+		return nil, err
 	}
 	a.zero = zero.(*buffer)
 	return a, nil
 }
 
-func (a *api) onOpen() error {
+func (a *api) onOpen(switches accel.Switches) error {
 	e, err := openEGL()
 	if err != nil {
-		return err
+		return fmt.Errorf("gles: %w", err)
 	}
 	if a.context, err = e.newContext(); err != nil {
-		return err
+		return fmt.Errorf("gles: %w", err)
 	}
 	if err := initGL(e); err != nil {
-		return err
+		return fmt.Errorf("gles: %w", err)
 	}
 	a.about.vendor, a.about.renderer, a.about.version = glText(gl.VENDOR), glText(gl.RENDERER), glText(gl.VERSION)
 	if major, minor := integer(gl.MAJOR_VERSION), integer(gl.MINOR_VERSION); major < 3 || major == 3 && minor < 1 {
-		return fmt.Errorf("%s gives OpenGL ES %d.%d (%s), compute shaders need 3.1", e.lib.Name, major, minor, a.about.version)
+		return fmt.Errorf("gles: %s gives OpenGL ES %d.%d (%s), compute shaders need 3.1", e.lib.Name, major, minor, a.about.version)
 	}
 	for i := range min(integer(gl.NUM_EXTENSIONS), 4096) {
 		a.about.extensions = append(a.about.extensions, text(unsafe.Pointer(gl.GetStringi(gl.EXTENSIONS, uint32(i)))))
@@ -118,7 +106,17 @@ func (a *api) onOpen() error {
 	}
 	a.binaries = integer(gl.NUM_PROGRAM_BINARY_FORMATS) > 0
 	a.onLimits()
-	return a.onError("opening the context")
+	if err := a.onError("opening the context"); err != nil {
+		return err
+	}
+	switches.Apply(&a.limits)
+	if err = a.limits.Check(); err == nil {
+		err = switches.Missing(a.limits)
+	}
+	if err != nil {
+		return fmt.Errorf("gles: %w", err)
+	}
+	return nil
 }
 
 func (a *api) has(extension string) bool { return slices.Contains(a.about.extensions, extension) }
@@ -176,23 +174,25 @@ func (a *api) Limits() accel.Limits { return a.limits }
 
 // Close frees what is left: buffers that were not closed go with the context.
 func (a *api) Close() error {
-	err := a.t.do("closing", func() {
-		for _, f := range a.fences {
-			f.onDelete()
-		}
-		for _, p := range a.programs {
-			gl.DeleteProgram(p.name)
-		}
-		if a.zero != nil {
-			a.zero.onDelete()
-		}
-		a.context.close()
-	})
-	a.t.stop()
-	if errors.Is(err, backend.ErrDeviceLost) {
-		return nil // there is nothing left to close; the loss was reported
+	a.t.stop(a.onClose)
+	return nil
+}
+
+func (a *api) onClose() {
+	if a.context == nil {
+		return
 	}
-	return err
+	for _, f := range a.fences {
+		f.onDelete()
+	}
+	for _, p := range a.programs {
+		gl.DeleteProgram(p.name)
+	}
+	if a.zero != nil {
+		a.zero.onDelete()
+	}
+	a.context.close()
+	a.context = nil
 }
 
 // contextLost is KHR_robustness's error.

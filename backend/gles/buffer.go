@@ -41,7 +41,8 @@ func (a *api) Allocate(what string, size int, use accel.Use) (accel.Buffer, erro
 	}
 	if use != accel.Upload {
 		if err := b.clear(); err != nil {
-			return nil, errors.Join(err, b.Close())
+			_ = b.Close() // the first error says why
+			return nil, err
 		}
 	}
 	if use != accel.Local {

@@ -3,7 +3,6 @@
 package gles
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -107,19 +106,19 @@ func openEGL() (*egl, error) {
 
 // openDisplay prefers a display without a window system.
 func (e *egl) openDisplay() error {
-	var errs []error
+	first := "" // what failed before
 	if e.getPlatformDisplay != 0 && slices.Contains(e.strings(0, eglExtensions), "EGL_MESA_platform_surfaceless") {
 		err := e.initDisplay(dl.Call(e.getPlatformDisplay, eglPlatformMesa, 0, 0))
 		if err == nil {
 			return nil
 		}
-		errs = append(errs, fmt.Errorf("surfaceless display: %w", err))
+		first = fmt.Sprintf("surfaceless display: %v; ", err)
 	}
 	err := e.initDisplay(dl.Call(e.getDisplay, 0))
 	if err == nil {
 		return nil
 	}
-	return errors.Join(append(errs, fmt.Errorf("default display: %w", err))...)
+	return fmt.Errorf("%sdefault display: %w", first, err)
 }
 
 func (e *egl) initDisplay(d uintptr) error {

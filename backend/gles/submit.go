@@ -216,7 +216,10 @@ func (f *fence) onSignal() error {
 			return f.a.onReset()
 		case gl.TIMEOUT_EXPIRED:
 		default:
-			if err := errors.Join(f.a.onReset(), f.a.onError("waiting")); err != nil {
+			if err := f.a.onReset(); err != nil {
+				return err
+			}
+			if err := f.a.onError("waiting"); err != nil {
 				return err
 			}
 			return fmt.Errorf("gles: waiting failed (status 0x%04x): %w", s, backend.ErrDeviceLost)

@@ -3,6 +3,7 @@
 package gles
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -16,8 +17,8 @@ import (
 // try it again, for locks inside the driver may be held for ever.
 var hung atomic.Bool
 
-// grace is what a call may take beyond the limit that it keeps itself.
-const grace = time.Second
+// beyond is what a call may take whose function keeps the limit itself.
+func beyond(limit time.Duration) time.Duration { return limit + limit/8 + 50*time.Millisecond }
 
 // thread runs functions, one at a time, on an operating system thread of its own.
 type thread struct {
@@ -27,6 +28,7 @@ type thread struct {
 	timer *time.Timer
 	limit time.Duration
 	lost  error // why nothing more can be called
+	stuck bool  // a function did not come back
 }
 
 // newThread starts a thread.
@@ -46,24 +48,30 @@ func newThread(limit time.Duration) (*thread, error) {
 	return t, nil
 }
 
-// do runs f on the thread and waits for it, not longer than the limit (and the
-// grace that a function needs which keeps the limit itself). f's results may only
-// be looked at if do gives no error: it may be running still. It allocates nothing.
+// do runs f on the thread and waits for it, not much longer than the limit. f's
+// results may only be looked at if do gives no error: it may be running still. It
+// allocates nothing.
 func (t *thread) do(what string, f func()) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.lost != nil {
 		return t.lost
 	}
+	return t.run(what, f)
+}
+
+// run is do on a thread that is not stuck, whatever was lost.
+func (t *thread) run(what string, f func()) error {
 	t.calls <- f
-	t.timer.Reset(t.limit + grace)
+	t.timer.Reset(beyond(t.limit))
 	select {
 	case <-t.done:
 		t.timer.Stop()
 		return nil
 	case <-t.timer.C:
 		hung.Store(true)
-		t.lost = fmt.Errorf("gles: %s: the driver did not come back within %v: %w", what, t.limit+grace, backend.ErrDeviceLost)
+		t.stuck = true
+		t.lost = fmt.Errorf("gles: %s: the driver did not come back within %v: %w", what, beyond(t.limit), backend.ErrDeviceLost)
 		return t.lost
 	}
 }
@@ -78,15 +86,20 @@ func (t *thread) lose(err error) error {
 	return err
 }
 
-// stop ends the thread once what it runs is over.
-func (t *thread) stop() {
+// stop runs f, unless a call is stuck, and ends the thread. A stuck one stays, with
+// what it holds.
+func (t *thread) stop(f func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.calls != nil {
-		close(t.calls)
-		t.calls = nil
+	if t.calls == nil {
+		return
 	}
+	if !t.stuck {
+		_ = t.run("closing", f) // what hangs now was no use any more
+	}
+	close(t.calls)
+	t.calls = nil
 	if t.lost == nil {
-		t.lost = fmt.Errorf("gles: the device is closed")
+		t.lost = errors.New("gles: the device is closed")
 	}
 }
