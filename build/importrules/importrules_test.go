@@ -37,14 +37,16 @@ var rules = []rule{
 	{"backend", []string{"graph/...", "backend/packcache"}, []string{"backend/null"}},
 	{"backend/packcache", []string{"golang.org/x/sys/..."}, nil},
 	{"backend/internal/dl", []string{"github.com/ebitengine/purego/...", "golang.org/x/sys/..."}, nil},
-	{"backend/internal/accel", []string{"backend", "backend/packcache", "graph/...", "kernels/shader"}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/internal/bind", []string{"backend", "graph/..."}, nil},
+	{"backend/internal/accel", []string{"backend", "backend/internal/bind", "backend/packcache", "graph/...", "kernels/shader"}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/internal/accel/kerneltest", []string{"backend/internal/accel", "graph/dtype", "kernels/ref", "kernels/shader"}, nil},
 	{"backend/selftest", []string{"backend", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/all", []string{"backend/..."}, nil},
 	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
 	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "backend/internal/dl", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest"}},
-	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "kernels/shader", "backend/internal/dl", "backend/internal/accel", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest"}},
-	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "kernels/shader", "backend/internal/dl", "backend/internal/accel", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "kernels/shader", "backend/internal/dl", "backend/internal/accel", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
+	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "kernels/shader", "backend/internal/dl", "backend/internal/bind", "backend/internal/accel", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
 
 	{"runtime/tokenizer/...", []string{"golang.org/x/text/..."}, []string{"runtime/weights/..."}},
 	{"runtime/chat/...", nil, []string{"runtime/weights/...", "github.com/ardanlabs/jinja/..."}},
@@ -85,6 +87,7 @@ var never = []struct {
 	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench"}, "kernels belong to their backend"},
 	{"backend/null", []string{}, "the null device is for tests"},
 	{"backend/backendtest", []string{}, "the suite is for tests"},
+	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
 }
 

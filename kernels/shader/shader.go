@@ -30,6 +30,7 @@
 //	SQRT EXP FABS FMAX FMIN UMIN UMAX IMIN IMAX
 //	VEC4(a, b, c, d) vec4 uvec4 v.x v.y v.z v.w; DOT4(a, b)
 //	UNROLL                       before a for whose count is a constant
+//	INCLUDE(NAME)                the text of NAME.part: functions of several kernels
 //
 // Floats are written 1.0f, unsigned ints 1u. There are no doubles, no 64-bit or
 // 16-bit numbers, no pointers, no recursion, no switch, no arrays as arguments,
@@ -53,7 +54,7 @@ import (
 	"strings"
 )
 
-//go:embed *.comp
+//go:embed *.comp *.part
 var files embed.FS
 
 // Source is a kernel's text, with the common functions before it, without an
@@ -67,15 +68,25 @@ func Source(kernel string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("shader: no kernel %q", kernel)
 	}
-	return string(common) + string(text), nil
+	whole := string(common) + string(text)
+	for _, m := range include.FindAllStringSubmatch(whole, -1) {
+		part, err := files.ReadFile(m[1] + ".part")
+		if err != nil {
+			return "", fmt.Errorf("shader: kernel %q includes %q, which is not there", kernel, m[1])
+		}
+		whole = strings.Replace(whole, m[0], string(part), 1)
+	}
+	return whole, nil
 }
+
+var include = regexp.MustCompile(`(?m)^INCLUDE\((\w+)\)$`)
 
 // Kernels lists the names of all kernels.
 func Kernels() []string {
 	entries, _ := files.ReadDir(".")
 	var names []string
 	for _, e := range entries {
-		if n := strings.TrimSuffix(e.Name(), ".comp"); n != "common" {
+		if n, ok := strings.CutSuffix(e.Name(), ".comp"); ok && n != "common" {
 			names = append(names, n)
 		}
 	}

@@ -1,7 +1,7 @@
 #version 450
 // What the words of package shader's dialect stand for in Vulkan's GLSL.
 #extension GL_EXT_control_flow_attributes : require
-#define CONSTANT(number, name) layout(constant_id = number) const uint name = 0u;
+#define CONSTANT(number, name) layout(constant_id = number) const uint name = 1u;
 #define SHARED(type, name, n) shared type name[n];
 #define LOCAL(type, name, n)
 #define CTX

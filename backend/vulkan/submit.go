@@ -1,0 +1,140 @@
+package vulkan
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/backend/internal/dl"
+)
+
+// fence is one submission. Fences, with the structures that C reads, are used
+// again once they have been waited for, so that submitting allocates nothing.
+type fence struct {
+	dev      *device
+	handle   uint64
+	info     submitInfo
+	commands []uintptr
+	ranges   []mappedRange // memory whose writes the host must ask for
+	pending  bool
+}
+
+// fence gives one that is idle.
+func (d *device) fence() (*fence, error) {
+	d.mu.Lock()
+	if n := len(d.idle); n > 0 {
+		f := d.idle[n-1]
+		d.idle = d.idle[:n-1]
+		d.mu.Unlock()
+		f.commands, f.ranges = f.commands[:0], f.ranges[:0]
+		return f, nil
+	}
+	d.mu.Unlock()
+	f := &fence{dev: d}
+	var err error
+	if f.handle, err = d.make(d.CreateFence, "making a fence", &fenceCreateInfo{head: head{sType: typeFenceCreateInfo}}); err != nil {
+		return nil, err
+	}
+	f.info.sType = typeSubmitInfo
+	d.mu.Lock()
+	d.all = append(d.all, f)
+	d.idle = append(d.idle, nil)[:len(d.idle)] // room to come back
+	d.mu.Unlock()
+	return f, nil
+}
+
+func (f *fence) add(commands uintptr) { f.commands = append(f.commands, commands) }
+
+// Submit runs recordings; see accel.API.
+func (d *device) Submit(list []accel.Recording, reads []accel.Range) (accel.Fence, error) {
+	if err := d.usable(); err != nil {
+		return nil, err
+	}
+	f, err := d.fence()
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range list {
+		r, ok := one.(*recording)
+		if !ok || !d.recordings[r] {
+			f.free()
+			return nil, fmt.Errorf("vulkan: a recording that is not this device's, or closed")
+		}
+		f.add(r.commands)
+	}
+	for i := range reads {
+		b, ok := reads[i].Buffer.(*buffer)
+		if !ok || !d.buffers[b] || b.use != accel.Download || reads[i].From < 0 || reads[i].To > b.bytes {
+			f.free()
+			return nil, fmt.Errorf("vulkan: bytes %d to %d are read of what is no download buffer with them", reads[i].From, reads[i].To)
+		}
+		if !b.coherent {
+			f.ranges = append(f.ranges, mappedRange{head: head{sType: typeMappedRange}, memory: b.memory, size: wholeSize})
+		}
+	}
+	if err := f.submit(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// submit starts it: it is pending then, or back among the idle.
+func (f *fence) submit() error {
+	d := f.dev
+	var pins runtime.Pinner
+	defer pins.Unpin()
+	pins.Pin(f)
+	f.info.commandCount, f.info.commands = uint32(len(f.commands)), nil
+	if len(f.commands) > 0 {
+		f.info.commands = &f.commands[0]
+		pins.Pin(f.info.commands)
+	}
+	r := result(int32(dl.CallWords(uintptr(d.QueueSubmit), d.queue, 1, uintptr(unsafe.Pointer(&f.info)), uintptr(f.handle))))
+	if err := d.check(r, "submitting"); err != nil {
+		f.free()
+		return err
+	}
+	f.pending = true
+	return nil
+}
+
+// Wait blocks until the submission is over, at most the limits' time. What
+// takes longer never ends, as far as one can tell: the device counts as lost.
+func (f *fence) Wait() error {
+	if !f.pending {
+		return f.dev.usable()
+	}
+	d := f.dev
+	f.pending = false
+	limit := d.limits.Timeout
+	r := result(int32(dl.CallWords(uintptr(d.WaitForFences), d.handle, 1, uintptr(unsafe.Pointer(&f.handle)), 1, uintptr(limit.Nanoseconds()))))
+	if r == resultTimeout {
+		err := fmt.Errorf("vulkan: %s did not finish within %v (%s sets the limit): %w", d.phys.name(), limit, accel.EnvTimeout, backend.ErrDeviceLost)
+		d.lose(err, true)
+		return err
+	}
+	if err := d.check(r, "waiting"); err != nil {
+		return err
+	}
+	if len(f.ranges) > 0 {
+		r = result(int32(dl.CallWords(uintptr(d.InvalidateMappedMemoryRanges), d.handle, uintptr(len(f.ranges)), uintptr(unsafe.Pointer(&f.ranges[0])))))
+		if err := d.check(r, "reading back"); err != nil {
+			return err
+		}
+	}
+	r = result(int32(dl.CallWords(uintptr(d.ResetFences), d.handle, 1, uintptr(unsafe.Pointer(&f.handle)))))
+	if err := d.check(r, "resetting a fence"); err != nil {
+		return err
+	}
+	f.free()
+	return nil
+}
+
+// free puts it back among the idle.
+func (f *fence) free() {
+	f.dev.mu.Lock()
+	f.dev.idle = append(f.dev.idle, f)
+	f.dev.mu.Unlock()
+}

@@ -1,0 +1,71 @@
+// Package vulkan is the backend for GPUs with Vulkan 1.1 or later: AMD, Intel,
+// NVIDIA, Adreno, Mali, PowerVR, and Apple's through MoltenVK. It loads the
+// system's library when it is asked for devices; what runs on them is in
+// backend/internal/accel and kernels/shader.
+//
+// What drivers say is checked before it is used: counts, handles, addresses and
+// limits. What they do is bounded in time. A driver that crashes is not survived
+// in this process: programs probe in a child process first.
+package vulkan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/accel"
+)
+
+// Name of the driver; its devices are vulkan0, vulkan1, ...
+const Name = "vulkan"
+
+// probe lists the devices that can be used. If there are none, the error says what
+// is wrong with each.
+func probe(context.Context) ([]backend.Info, error) {
+	switches, err := accel.SwitchesOf(backend.Options{})
+	if err != nil {
+		return nil, err
+	}
+	in, err := newInstance()
+	if err != nil {
+		return nil, err
+	}
+	infos, err := in.infos(switches)
+	return infos, errors.Join(err, in.close())
+}
+
+func (i *instance) infos(switches accel.Switches) ([]backend.Info, error) {
+	handles, err := i.devices()
+	if err != nil {
+		return nil, err
+	}
+	var infos []backend.Info
+	var wrong []error
+	for number, handle := range handles {
+		p, err := i.describe(handle)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		l, err := p.limitsFor(switches)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", p.name(), err))
+			continue
+		}
+		infos = append(infos, p.info(number, l))
+	}
+	if len(infos) > 0 {
+		return infos, nil
+	}
+	return nil, errors.Join(append([]error{fmt.Errorf("vulkan: %s has no device that can be used", i.lib.name)}, wrong...)...)
+}
+
+// numberOf is the number in a device's name.
+func numberOf(name string) (int, error) {
+	var n int
+	if _, err := fmt.Sscanf(name, Name+"%d", &n); err != nil || n < 0 || fmt.Sprintf("%s%d", Name, n) != name {
+		return 0, fmt.Errorf("vulkan: no device %q; they are called %s0, %s1, ...", name, Name, Name)
+	}
+	return n, nil
+}
