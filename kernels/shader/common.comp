@@ -95,29 +95,3 @@ float soft_cap(float limit, float x) { return limit * tanh_of(x / limit); }
 // each size whose place in the header of the buffer Run, plus one, is a byte of code.
 #define EXTENT_PART(run, code, shift) ((((code) >> shift) & 255u) == 0u ? 1u : (run)[(((code) >> shift) & 255u) - 1u])
 #define EXTENT(run, times, code) ((times) * EXTENT_PART(run, code, 0) * EXTENT_PART(run, code, 8) * EXTENT_PART(run, code, 16) * EXTENT_PART(run, code, 24))
-
-// ATTENTION_RANGE sets lo and hi to the slots [lo, hi) that a row sees whose entry
-// in the row table begins at uint info of the buffer Run. window 0 is none.
-#define ATTENTION_RANGE(run, info, causal, window, lo, hi) \
-  hi = (run)[info] + 1u; \
-  lo = (window) != 0u && hi > (window) ? hi - (window) : 0u; \
-  if ((causal) == 0u) { \
-    hi = (window) != 0u ? UMIN((run)[(info) + 2u] + 1u, (run)[info] + (window)) : (run)[(info) + 2u] + 1u; \
-  }
-
-// ATTENTION_SPLITS is the most splits that a row touches; reach is the slots that a
-// window lets it see.
-#define ATTENTION_SPLITS(run, window, reach) \
-  ((window) != 0u ? UMIN(((run)[4] + 255u) / 256u, ((reach) + 254u) / 256u + 1u) : ((run)[4] + 255u) / 256u)
-
-// ATTENTION_MERGE adds a split (its maximum m, sum l and values o) to what there is
-// (top, sum): keep and take are the factors of the one and the other; what is not
-// rescaled keeps its bits. ATTENTION_NONE is the maximum of nothing.
-#define ATTENTION_NONE (-3.402823466e38f)
-#define ATTENTION_MERGE(top, sum, m, l, keep, take) \
-  keep = FMAX(top, m); \
-  take = (m) == keep ? 1.0f : EXP((m) - keep); \
-  m = keep; \
-  keep = (top) == m ? 1.0f : EXP((top) - m); \
-  top = m; \
-  sum = FMA(sum, keep, (l) * take);

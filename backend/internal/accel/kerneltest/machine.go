@@ -34,6 +34,13 @@ var suites = []struct {
 	test func(t *testing.T, api accel.API)
 }{
 	{"copies", testCopies},
+	{"norms", testNorms},
+	{"unary", testUnary},
+	{"binary", testBinary},
+	{"softmax", testSoftmax},
+	{"moves", testMoves},
+	{"gather", testGather},
+	{"matmul", testMatMul},
 	{"products", testProducts},
 	{"embed", testEmbed},
 }
