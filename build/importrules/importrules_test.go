@@ -218,7 +218,12 @@ func offence(from, path string, test bool) string {
 }
 
 func TestImports(t *testing.T) {
-	packages := list(t, "-json=ImportPath,Name,Imports,TestImports,XTestImports", "./...")
+	t.Run("plain", func(t *testing.T) { testImports(t) })
+	t.Run("tags", func(t *testing.T) { testImports(t, "-tags", "gles") })
+}
+
+func testImports(t *testing.T, args ...string) {
+	packages := list(t, append(args, "-json=ImportPath,Name,Imports,TestImports,XTestImports", "./...")...)
 	if len(packages) < 10 {
 		t.Fatalf("go list found %d packages", len(packages))
 	}
@@ -275,6 +280,8 @@ func TestRules(t *testing.T) {
 		{"backend/vulkan", "backend/internal/dl", false, true},
 		{"backend/vulkan", "github.com/ebitengine/purego", false, false},
 		{"backend/internal/dl", "github.com/ebitengine/purego", false, true},
+		{"backend/gles", "github.com/go-gl/gl/v3.1/gles2", false, true},
+		{"backend/vulkan", "github.com/go-gl/gl/v3.1/gles2", false, false},
 		{"runtime/sampler", "kernels/cpu", false, true},
 		{"runtime/tokenizer", "kernels/cpu", false, false},
 		{"runtime/tokenizer", "graph/dtype", false, false},
