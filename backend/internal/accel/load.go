@@ -94,7 +94,7 @@ func (w *weight) place(banks []int, most int) ([]int, error) {
 		if n := len(banks); n > 0 {
 			at = roundUp(banks[n-1], matrixAlign)
 		}
-		if len(banks) == 0 || most-at < left*row && (at > 0 || most < row) {
+		if len(banks) == 0 || most-at < left*row && at > 0 {
 			banks, at = append(banks, 0), 0
 		}
 		rows := min(left, (most-at)/max(1, row))
