@@ -49,6 +49,8 @@ type device struct {
 	dummy      *buffer    // for slots that a kernel does not use
 	staging    *staging   // made when it is needed
 
+	calls, waits *worker // waiting does not hold up what can be called meanwhile
+
 	mu    sync.Mutex
 	idle  []*fence // waited for
 	all   []*fence
@@ -64,10 +66,14 @@ type options struct {
 }
 
 // open opens the device of a number, as probe lists them.
-func open(number int, o options) (*device, *physical, error) {
+func open(number int, o options) (*device, error) {
+	return guarded("opening a device", func() (*device, error) { return openNow(number, o) })
+}
+
+func openNow(number int, o options) (*device, error) {
 	in, err := newInstance()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	handles, err := in.devices()
 	if err == nil && number >= len(handles) {
@@ -81,7 +87,7 @@ func open(number int, o options) (*device, *physical, error) {
 		err = p.usable()
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, in.close())
+		return nil, errors.Join(err, in.close())
 	}
 	d := &device{
 		in: in, phys: p, staged: o.staged, blobs: accel.OpenBlobs(),
@@ -89,9 +95,10 @@ func open(number int, o options) (*device, *physical, error) {
 		buffers: map[*buffer]bool{}, recordings: map[*recording]bool{},
 	}
 	if err := d.start(o); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("%s: %w", p.name(), err), d.Close())
+		return nil, errors.Join(fmt.Errorf("%s: %w", p.name(), err), d.closeNow())
 	}
-	return d, p, nil
+	d.calls, d.waits = newWorker(), newWorker()
+	return d, nil
 }
 
 // limitsFor are the limits with the switches applied.
@@ -286,9 +293,23 @@ func (d *device) Limits() accel.Limits {
 // Close frees the device and all that is left. A device that hangs is left alone,
 // with what it uses: waiting for it would never end.
 func (d *device) Close() error {
-	if d.frozen() {
+	if d.frozen() || d.calls == nil {
 		return nil
 	}
+	limit := 2 * d.limits.Timeout
+	err, ended := d.calls.run(taskFunc(d.closeNow), limit)
+	if !ended {
+		err = fmt.Errorf("vulkan: closing %s: its driver did not come back within %v: %w", d.phys.name(), limit, backend.ErrDeviceLost)
+		d.lose(err, true)
+		return err
+	}
+	d.calls.end()
+	d.waits.end()
+	d.calls, d.waits = nil, nil
+	return err
+}
+
+func (d *device) closeNow() error {
 	var errs []error
 	if d.handle != 0 && d.DestroyDevice != 0 {
 		if d.DeviceWaitIdle != 0 && d.commands != 0 {
@@ -297,10 +318,10 @@ func (d *device) Close() error {
 			}
 		}
 		for r := range d.recordings {
-			errs = append(errs, r.Close())
+			r.free()
 		}
 		for b := range d.buffers {
-			errs = append(errs, b.Close())
+			b.free()
 		}
 		d.closePrograms()
 		for _, f := range d.all {

@@ -68,7 +68,7 @@ func TestValidation(t *testing.T) {
 // TestValidationListens: what the layer says is heard.
 func TestValidationListens(t *testing.T) {
 	needValidation(t)
-	d, _, err := open(0, options{})
+	d, err := open(0, options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestLeaks(t *testing.T) {
 		t.Skip("counts by /proc")
 	}
 	once := func(n int) {
-		d, _, err := open(0, ways[[]string{"mapped", "staged"}[n%2]])
+		d, err := open(0, ways[[]string{"mapped", "staged"}[n%2]])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestCache(t *testing.T) {
 	t.Setenv(accel.EnvCache, dir)
 	openTest(t, options{}) // skips without a device
 	session := func() (used bool) {
-		d, _, err := open(0, options{})
+		d, err := open(0, options{})
 		if err != nil {
 			t.Fatal(err)
 		}

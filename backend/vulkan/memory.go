@@ -57,7 +57,11 @@ func (d *device) kinds(use accel.Use, allowed uint32) []uint32 {
 
 // Allocate makes a buffer; see accel.API.
 func (d *device) Allocate(what string, size int, use accel.Use) (accel.Buffer, error) {
-	b, err := d.allocate(what, size, use)
+	var b *buffer
+	err := d.guard(d.calls, "allocating "+what, taskFunc(func() (err error) {
+		b, err = d.allocate(what, size, use)
+		return err
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +69,6 @@ func (d *device) Allocate(what string, size int, use accel.Use) (accel.Buffer, e
 }
 
 func (d *device) allocate(what string, size int, use accel.Use) (*buffer, error) {
-	if err := d.usable(); err != nil {
-		return nil, err
-	}
 	if size <= 0 || size%4 != 0 || size > d.limits.Range {
 		return nil, fmt.Errorf("vulkan: %s: a buffer of %d bytes; it can have 4 to %d, in steps of 4", what, size, d.limits.Range)
 	}
@@ -82,7 +83,8 @@ func (d *device) allocate(what string, size int, use accel.Use) (*buffer, error)
 		err = b.clear()
 	}
 	if err != nil {
-		return nil, errors.Join(err, b.Close())
+		b.free()
+		return nil, err
 	}
 	return b, nil
 }
@@ -192,11 +194,13 @@ func (b *buffer) Write(at int, data []byte) error {
 		copy(b.mapped[at:], data)
 		return nil
 	}
-	s, err := b.dev.stage()
-	if err != nil {
-		return err
-	}
-	return s.write(b, at, data)
+	return b.dev.guard(b.dev.calls, "writing", taskFunc(func() error {
+		s, err := b.dev.stage()
+		if err != nil {
+			return err
+		}
+		return s.write(b, at, data)
+	}))
 }
 
 func (b *buffer) Read(at int, dst []byte) error {
@@ -207,23 +211,33 @@ func (b *buffer) Read(at int, dst []byte) error {
 		copy(dst, b.mapped[at:])
 		return nil
 	}
-	s, err := b.dev.stage()
-	if err != nil {
-		return err
-	}
-	return s.read(b, at, dst)
+	return b.dev.guard(b.dev.calls, "reading", taskFunc(func() error {
+		s, err := b.dev.stage()
+		if err != nil {
+			return err
+		}
+		return s.read(b, at, dst)
+	}))
 }
 
 // Close frees it. It may be called again.
 func (b *buffer) Close() error {
 	d := b.dev
-	if !d.buffers[b] || d.frozen() {
+	if d.frozen() || !d.buffers[b] {
 		return nil
 	}
+	if d.usable() != nil { // lost: objects can still be freed
+		b.free()
+		return nil
+	}
+	return d.guard(d.calls, "freeing memory", taskFunc(func() error { b.free(); return nil }))
+}
+
+func (b *buffer) free() {
+	d := b.dev
 	delete(d.buffers, b)
 	d.destroy(d.DestroyBuffer, b.handle)
 	d.destroy(d.FreeMemory, b.memory) // unmaps it
 	d.used[b.heap] -= b.taken
 	b.handle, b.memory, b.mapped, b.taken = 0, 0, nil, 0
-	return nil
 }

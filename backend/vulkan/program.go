@@ -20,9 +20,18 @@ func (p *program) Name() string { return p.name }
 
 // Program compiles a kernel; see accel.API.
 func (d *device) Program(kernel string, constants []uint32) (accel.Program, error) {
-	if err := d.usable(); err != nil {
+	var p *program
+	err := d.guard(d.calls, "compiling "+kernel, taskFunc(func() (err error) {
+		p, err = d.program(kernel, constants)
+		return err
+	}))
+	if err != nil {
 		return nil, err
 	}
+	return p, nil
+}
+
+func (d *device) program(kernel string, constants []uint32) (*program, error) {
 	key := fmt.Sprint(kernel, constants)
 	if p := d.programs[key]; p != nil {
 		return p, nil

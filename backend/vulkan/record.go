@@ -16,9 +16,18 @@ type recording struct {
 
 // Record prepares dispatches; see accel.API.
 func (d *device) Record(list []accel.Dispatch) (accel.Recording, error) {
-	if err := d.usable(); err != nil {
+	var r *recording
+	err := d.guard(d.calls, "recording", taskFunc(func() (err error) {
+		r, err = d.record(list)
+		return err
+	}))
+	if err != nil {
 		return nil, err
 	}
+	return r, nil
+}
+
+func (d *device) record(list []accel.Dispatch) (*recording, error) {
 	d.keepCache()
 	for n := range list {
 		if err := d.admissible(&list[n]); err != nil {
@@ -28,7 +37,8 @@ func (d *device) Record(list []accel.Dispatch) (accel.Recording, error) {
 	r := &recording{dev: d}
 	d.recordings[r] = true
 	if err := r.fill(list); err != nil {
-		return nil, errors.Join(err, r.Close())
+		r.free()
+		return nil, err
 	}
 	return r, nil
 }
@@ -184,13 +194,21 @@ func (d *device) barrier(cmd uintptr, from, written, to, seen uint32) {
 // Close frees it. It may be called again.
 func (r *recording) Close() error {
 	d := r.dev
-	if !d.recordings[r] || d.frozen() {
+	if d.frozen() || !d.recordings[r] {
 		return nil
 	}
+	if d.usable() != nil { // lost: objects can still be freed
+		r.free()
+		return nil
+	}
+	return d.guard(d.calls, "freeing a recording", taskFunc(func() error { r.free(); return nil }))
+}
+
+func (r *recording) free() {
+	d := r.dev
 	delete(d.recordings, r)
 	if r.commands != 0 {
 		d.FreeCommandBuffers.call(d.handle, d.commands, 1, &r.commands)
 	}
 	d.destroy(d.DestroyDescriptorPool, r.pool)
-	return nil
 }

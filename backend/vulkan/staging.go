@@ -42,7 +42,8 @@ func (d *device) stage() (*staging, error) {
 	b := &buffer{dev: d, bytes: 2 * stageBytes, use: accel.Upload}
 	d.buffers[b] = true
 	if err := b.create("the staging buffer", usageTransferSource|usageTransferTarget); err != nil {
-		return nil, errors.Join(err, b.Close())
+		b.free()
+		return nil, err
 	}
 	s.buffer = b
 	d.staging = s
@@ -115,7 +116,7 @@ func (s *staging) run(slot *stageSlot, command func(cmd uintptr), after func()) 
 		return err
 	}
 	f.add(slot.commands)
-	if err := f.submit(); err != nil {
+	if err := f.start(); err != nil {
 		return err
 	}
 	slot.fence, slot.after = f, after
@@ -129,7 +130,7 @@ func (s *staging) finish(slot *stageSlot) error {
 	}
 	after := slot.after
 	slot.after = nil
-	if err := slot.fence.Wait(); err != nil {
+	if err := slot.fence.finish(); err != nil {
 		return err
 	}
 	after()

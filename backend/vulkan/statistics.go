@@ -19,7 +19,7 @@ type Compiler struct{ d *device }
 
 // OpenCompiler opens the first device of the first driver.
 func OpenCompiler() (*Compiler, error) {
-	d, _, err := open(0, options{compileOnly: true})
+	d, err := open(0, options{compileOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +54,15 @@ func (s *executableStatistic) prepare() { s.sType = typeExecutableStatistic }
 // Compile compiles a kernel with constants and gives what the compiler says.
 func (c *Compiler) Compile(kernel string, constants []uint32) ([]Statistic, error) {
 	d := c.d
+	var out []Statistic
+	err := d.guard(d.calls, "compiling "+kernel, taskFunc(func() (err error) {
+		out, err = d.statistics(kernel, constants)
+		return err
+	}))
+	return out, err
+}
+
+func (d *device) statistics(kernel string, constants []uint32) ([]Statistic, error) {
 	module, err := d.module(kernel)
 	if err != nil {
 		return nil, err

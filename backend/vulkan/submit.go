@@ -19,6 +19,7 @@ type fence struct {
 	commands []uintptr
 	ranges   []mappedRange // memory whose writes the host must ask for
 	pending  bool
+	waiting  bool // what the worker is to do
 }
 
 // fence gives one that is idle.
@@ -74,14 +75,23 @@ func (d *device) Submit(list []accel.Recording, reads []accel.Range) (accel.Fenc
 			f.ranges = append(f.ranges, mappedRange{head: head{sType: typeMappedRange}, memory: b.memory, size: wholeSize})
 		}
 	}
-	if err := f.submit(); err != nil {
+	f.waiting = false
+	if err := d.guard(d.calls, "submitting", f); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// submit starts it: it is pending then, or back among the idle.
-func (f *fence) submit() error {
+// do is what a worker does.
+func (f *fence) do() error {
+	if f.waiting {
+		return f.finish()
+	}
+	return f.start()
+}
+
+// start submits it: it is pending then, or back among the idle.
+func (f *fence) start() error {
 	d := f.dev
 	var pins runtime.Pinner
 	defer pins.Unpin()
@@ -106,6 +116,11 @@ func (f *fence) Wait() error {
 	if !f.pending {
 		return f.dev.usable()
 	}
+	f.waiting = true
+	return f.dev.guard(f.dev.waits, "waiting", f)
+}
+
+func (f *fence) finish() error {
 	d := f.dev
 	f.pending = false
 	limit := d.limits.Timeout

@@ -32,11 +32,11 @@ func openNamed(_ context.Context, name string, o backend.Options) (backend.Devic
 	if err != nil {
 		return nil, err
 	}
-	d, p, err := open(number, options{switches: switches})
+	d, err := open(number, options{switches: switches})
 	if err != nil {
 		return nil, err
 	}
-	dev, err := accel.New(d, p.info(number, d.limits))
+	dev, err := accel.New(d, d.phys.info(number, d.limits))
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -50,12 +50,14 @@ func probe(context.Context) ([]backend.Info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vulkan: %w", err)
 	}
-	in, err := newInstance()
-	if err != nil {
-		return nil, err
-	}
-	infos, err := in.infos(switches)
-	return infos, errors.Join(err, in.close())
+	return guarded("looking for devices", func() ([]backend.Info, error) {
+		in, err := newInstance()
+		if err != nil {
+			return nil, err
+		}
+		infos, err := in.infos(switches)
+		return infos, errors.Join(err, in.close())
+	})
 }
 
 func (i *instance) infos(switches accel.Switches) ([]backend.Info, error) {

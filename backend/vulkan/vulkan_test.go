@@ -30,7 +30,7 @@ func openTest(t testing.TB, o options) *device {
 	if infos, err := probe(context.Background()); len(infos) == 0 {
 		t.Skipf("no Vulkan here: %v", err)
 	}
-	d, _, err := open(0, o)
+	d, err := open(0, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestMisuse(t *testing.T) {
 	if n, err := numberOf("vulkan12"); err != nil || n != 12 {
 		t.Errorf("vulkan12: %d, %v", n, err)
 	}
-	if _, _, err := open(99, options{}); err == nil {
+	if _, err := open(99, options{}); err == nil {
 		t.Error("device 99 opens")
 	}
 }

@@ -58,6 +58,14 @@ KERNEL(attention) {
     queries[i] = v;
   }
 
+  float score[QUERIES];
+  float acc0[QUERIES * OWN];
+  float acc1[QUERIES * OWN];
+  float top[QUERIES];
+  float sum[QUERIES];
+  float out0[QUERIES * OWN];
+  float out1[QUERIES * OWN];
+
   // Rows of one segment at a time: they share a page table.
   uint next = 0u;
   for (uint first = 0u; first < rows; first = next) {
@@ -87,10 +95,6 @@ KERNEL(attention) {
       stop = UMIN(stop, split + 1u);
     }
 
-    float top[QUERIES];
-    float sum[QUERIES];
-    float out0[QUERIES * OWN];
-    float out1[QUERIES * OWN];
     UNROLL for (uint q = 0u; q < QUERIES; q++) {
       top[q] = ATTENTION_NONE;
       sum[q] = 0.0f;
@@ -108,7 +112,6 @@ KERNEL(attention) {
 
       for (uint side = 0u; side < 256u; side += WG) {
         uint p = base + side + LID;
-        float score[QUERIES];
         UNROLL for (uint q = 0u; q < QUERIES; q++) { score[q] = 0.0f; }
         if (p >= from && p < to) {
           uint at = ((B1[pages + p / 64u] * kv_heads + kv) * KEY_WORDS) * 64u + p % 64u;
@@ -173,8 +176,6 @@ KERNEL(attention) {
         sums[LID] = t;
       }
 
-      float acc0[QUERIES * OWN];
-      float acc1[QUERIES * OWN];
       UNROLL for (uint q = 0u; q < QUERIES * OWN; q++) {
         acc0[q] = 0.0f;
         acc1[q] = 0.0f;

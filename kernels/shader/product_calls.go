@@ -215,15 +215,21 @@ func (p Product) prologue() uint32 {
 	return 0
 }
 
-// The rows of matrix and batch of a workgroup of the kernel tile.
+// The rows of the matrix that a workgroup of the kernel tile takes, and those of
+// the batch for each quad that an invocation has.
 const tileRows, tileTokens = 64, 32
 
 func (p Product) tile(a part, x uint32) Call {
 	tiles := (a.rows + tileRows - 1) / tileRows
+	quads := 1
+	if p.Rows.Max > tileTokens {
+		quads = 2
+	}
 	c := p.linear("tile", a, x, false)
+	c.Constants = append(c.Constants, uint32(quads))
 	c.Grid = p.between(Few+1, math.MaxInt, func(n int) [3]uint32 {
 		g := Groups(tiles)
-		g[2] = uint32((n + tileTokens - 1) / tileTokens)
+		g[2] = uint32((n + quads*tileTokens - 1) / (quads * tileTokens))
 		return g
 	})
 	c.Traffic, c.Streamed = p.when(Few+1, math.MaxInt, c.Traffic), p.when(Few+1, math.MaxInt, c.Streamed)
