@@ -169,13 +169,6 @@ KERNEL(attention) {
         for (uint i = 0u; i < 16u; i++) { t = t + scores[256u * (LID / 16u) + 16u * i + LID % 16u]; }
         red[LID] = t;
       }
-      BARRIER;
-      if (LID < QUERIES) {
-        float t = red[16u * LID];
-        for (uint i = 1u; i < 16u; i++) { t = t + red[16u * LID + i]; }
-        sums[LID] = t;
-      }
-
       UNROLL for (uint q = 0u; q < QUERIES * OWN; q++) {
         acc0[q] = 0.0f;
         acc1[q] = 0.0f;
@@ -214,26 +207,29 @@ KERNEL(attention) {
         }
       }
       BARRIER;
-      if (GROUPS > 1u) {
-        if (mine < GROUPS) {
-          UNROLL for (uint q = 0u; q < QUERIES; q++) {
-            uint i = 256u * q + 2u * (mine * VALUE_PAIRS + pair);
-            scores[i] = acc0[q * OWN];
-            scores[i + 1u] = acc1[q * OWN];
-          }
+      if (LID < QUERIES) {
+        float t = red[16u * LID];
+        for (uint i = 1u; i < 16u; i++) { t = t + red[16u * LID + i]; }
+        sums[LID] = t;
+      }
+      if (GROUPS > 1u && mine < GROUPS) {
+        UNROLL for (uint q = 0u; q < QUERIES; q++) {
+          uint i = 256u * q + 2u * (mine * VALUE_PAIRS + pair);
+          scores[i] = acc0[q * OWN];
+          scores[i + 1u] = acc1[q * OWN];
         }
-        BARRIER;
-        if (LID < VALUE_PAIRS) {
-          UNROLL for (uint q = 0u; q < QUERIES; q++) {
-            float a = 0.0f;
-            float b = 0.0f;
-            for (uint i = 0u; i < GROUPS; i++) {
-              a = a + scores[256u * q + 2u * (i * VALUE_PAIRS + LID)];
-              b = b + scores[256u * q + 2u * (i * VALUE_PAIRS + LID) + 1u];
-            }
-            acc0[q * OWN] = a;
-            acc1[q * OWN] = b;
+      }
+      BARRIER;
+      if (GROUPS > 1u && LID < VALUE_PAIRS) {
+        UNROLL for (uint q = 0u; q < QUERIES; q++) {
+          float a = 0.0f;
+          float b = 0.0f;
+          for (uint i = 0u; i < GROUPS; i++) {
+            a = a + scores[256u * q + 2u * (i * VALUE_PAIRS + LID)];
+            b = b + scores[256u * q + 2u * (i * VALUE_PAIRS + LID) + 1u];
           }
+          acc0[q * OWN] = a;
+          acc1[q * OWN] = b;
         }
       }
 
