@@ -25,28 +25,13 @@ type fake struct {
 }
 
 var buildFake = sync.OnceValues(func() (path string, err error) {
-	dir, err := os.MkdirTemp("", "ledge-fake-opencl-")
-	if err != nil {
-		return "", err
-	}
-	fakeDir = dir
-	path = filepath.Join(dir, "libfakeopencl.so")
+	path = filepath.Join(filepath.Dir(programs), "libfakeopencl.so")
 	out, err := exec.Command("gcc", "-O1", "-fPIC", "-shared", "-o", path, "testdata/fake.c", "-ldl").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return path, nil
 })
-
-var fakeDir string
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if fakeDir != "" {
-		os.RemoveAll(fakeDir)
-	}
-	os.Exit(code)
-}
 
 // faulty gives the faulty library; the test is skipped where it cannot be built or
 // has no real one to forward to.

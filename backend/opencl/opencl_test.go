@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +13,20 @@ import (
 	"github.com/ledge-run/ledge/backend/internal/dl"
 	"github.com/ledge-run/ledge/kernels/shader"
 )
+
+// programs is the folder of compiled programs for the tests of this process.
+var programs string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ledge-opencl-test-")
+	if err != nil {
+		panic(err)
+	}
+	programs = filepath.Join(dir, "programs")
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
 
 // opened opens the first device; the test is skipped where there is none.
 func opened(t testing.TB) *device {
@@ -26,7 +42,7 @@ func opened(t testing.TB) *device {
 	if len(list) == 0 {
 		t.Skip(why)
 	}
-	return openedWith(t, l, list[0], accel.BlobsIn(t.TempDir()))
+	return openedWith(t, l, list[0], accel.BlobsIn(programs))
 }
 
 func openedWith(t testing.TB, l *library, p properties, blobs *accel.Blobs) *device {
