@@ -260,6 +260,13 @@ func (d *device) check(r result, what string) error {
 	return err
 }
 
+// fail is the error of a call after which nobody knows what the device does.
+func (d *device) fail(r result, what string) error {
+	err := fmt.Errorf("vulkan: %s: %s (%d): %w", what, r, int32(r), backend.ErrDeviceLost)
+	d.lose(err, false)
+	return err
+}
+
 func (d *device) lose(err error, stuck bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -313,8 +320,11 @@ func (d *device) closeNow() error {
 	var errs []error
 	if d.handle != 0 && d.DestroyDevice != 0 {
 		if d.DeviceWaitIdle != 0 && d.commands != 0 {
-			if r := d.DeviceWaitIdle.call(d.handle); r != deviceLost {
-				errs = append(errs, r.err("waiting for the device"))
+			r := d.DeviceWaitIdle.call(d.handle)
+			if r != 0 && r != deviceLost {
+				err := d.fail(r, "waiting for the device")
+				d.lose(err, true) // it may still run
+				return err
 			}
 		}
 		for r := range d.recordings {

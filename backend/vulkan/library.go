@@ -50,7 +50,8 @@ func (f function) call(args ...any) result {
 // Never true, which the compiler cannot know: so arguments are never on a stack,
 // which moves.
 var (
-	escape  bool
+	escape bool
+	//lint:ignore U1000 it is only written
 	escaped []any
 )
 

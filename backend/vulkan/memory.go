@@ -83,7 +83,7 @@ func (d *device) allocate(what string, size int, use accel.Use) (*buffer, error)
 		err = b.clear()
 	}
 	if err != nil {
-		b.free()
+		b.discard()
 		return nil, err
 	}
 	return b, nil
@@ -226,11 +226,17 @@ func (b *buffer) Close() error {
 	if d.frozen() || !d.buffers[b] {
 		return nil
 	}
-	if d.usable() != nil { // lost: objects can still be freed
-		b.free()
-		return nil
+	if d.usable() != nil {
+		return nil // it may still be in use: it goes with the device
 	}
 	return d.guard(d.calls, "freeing memory", taskFunc(func() error { b.free(); return nil }))
+}
+
+// discard frees a buffer that could not be made.
+func (b *buffer) discard() {
+	if b.dev.usable() == nil {
+		b.free()
+	}
 }
 
 func (b *buffer) free() {

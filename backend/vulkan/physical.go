@@ -2,7 +2,6 @@ package vulkan
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -74,7 +73,11 @@ func (i *instance) describe(handle uintptr) (*physical, error) {
 
 // usable is an error if kernels cannot run on the device.
 func (p *physical) usable() error {
-	if err := errors.Join(p.checkMemory(), p.limits().Check()); err != nil {
+	err := p.checkMemory()
+	if err == nil {
+		err = p.limits().Check()
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", p.name(), err)
 	}
 	return nil

@@ -197,9 +197,8 @@ func (r *recording) Close() error {
 	if d.frozen() || !d.recordings[r] {
 		return nil
 	}
-	if d.usable() != nil { // lost: objects can still be freed
-		r.free()
-		return nil
+	if d.usable() != nil {
+		return nil // it may still be in use: it goes with the device
 	}
 	return d.guard(d.calls, "freeing a recording", taskFunc(func() error { r.free(); return nil }))
 }

@@ -42,7 +42,7 @@ func (d *device) stage() (*staging, error) {
 	b := &buffer{dev: d, bytes: 2 * stageBytes, use: accel.Upload}
 	d.buffers[b] = true
 	if err := b.create("the staging buffer", usageTransferSource|usageTransferTarget); err != nil {
-		b.free()
+		b.discard()
 		return nil, err
 	}
 	s.buffer = b

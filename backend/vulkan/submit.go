@@ -102,9 +102,12 @@ func (f *fence) start() error {
 		pins.Pin(f.info.commands)
 	}
 	r := result(int32(dl.CallWords(uintptr(d.QueueSubmit), d.queue, 1, uintptr(unsafe.Pointer(&f.info)), uintptr(f.handle))))
-	if err := d.check(r, "submitting"); err != nil {
+	switch {
+	case r.noMemory(): // nothing was submitted
 		f.free()
-		return err
+		return d.check(r, "submitting")
+	case r != 0:
+		return d.fail(r, "submitting")
 	}
 	f.pending = true
 	return nil
@@ -130,8 +133,8 @@ func (f *fence) finish() error {
 		d.lose(err, true)
 		return err
 	}
-	if err := d.check(r, "waiting"); err != nil {
-		return err
+	if r != 0 {
+		return d.fail(r, "waiting")
 	}
 	if len(f.ranges) > 0 {
 		r = result(int32(dl.CallWords(uintptr(d.InvalidateMappedMemoryRanges), d.handle, uintptr(len(f.ranges)), uintptr(unsafe.Pointer(&f.ranges[0])))))

@@ -1,3 +1,5 @@
+//lint:file-ignore U1000 the fields are those of C, used or not
+
 package vulkan
 
 import "unsafe"

@@ -93,7 +93,7 @@ func (i *instance) infos(switches accel.Switches) ([]backend.Info, error) {
 func numberOf(name string) (int, error) {
 	var n int
 	if _, err := fmt.Sscanf(name, Name+"%d", &n); err != nil || n < 0 || fmt.Sprintf("%s%d", Name, n) != name {
-		return 0, fmt.Errorf("vulkan: no device %q; they are called %s0, %s1, ...", name, Name, Name)
+		return 0, fmt.Errorf("vulkan: no device %q: they are called %s0, %s1 and so on", name, Name, Name)
 	}
 	return n, nil
 }

@@ -88,7 +88,7 @@ func driverFile() (string, error) {
 			return all[0], nil
 		}
 	}
-	return "", errors.New("Mesa's Vulkan driver for AMD is not installed (Debian: mesa-vulkan-drivers)")
+	return "", errors.New("no Vulkan driver of Mesa for AMD is installed (Debian: mesa-vulkan-drivers)")
 }
 
 // all compiles for every family.
