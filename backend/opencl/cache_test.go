@@ -13,7 +13,7 @@ import (
 func TestCache(t *testing.T) {
 	first := opened(t)
 	dir := t.TempDir()
-	text, err := source("fill", []uint32{128})
+	text, err := source("fill", []uint32{128}, first.prop.fused)
 	if err != nil {
 		t.Fatal(err)
 	}

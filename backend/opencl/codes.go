@@ -23,6 +23,7 @@ const (
 	deviceAddressBits       = 0x100d
 	deviceMaxMemAllocSize   = 0x1010
 	deviceMaxParameterSize  = 0x1017
+	deviceSingleConfig      = 0x101b
 	deviceGlobalMemSize     = 0x101f
 	deviceLocalMemSize      = 0x1023
 	deviceEndianLittle      = 0x1026
@@ -34,6 +35,8 @@ const (
 	deviceVersion           = 0x102f
 	deviceExtensions        = 0x1030
 	deviceUnified           = 0x1035
+
+	configFused = 1 << 5
 
 	contextPlatform = 0x1084
 

@@ -115,7 +115,9 @@ func (d *device) Close() error {
 	err := d.run("close", func() error {
 		var errs []error
 		for _, f := range d.fences {
-			errs = append(errs, f.join())
+			if f.state == running {
+				errs = append(errs, f.join())
+			}
 		}
 		for r := range d.recordings {
 			errs = append(errs, r.free())

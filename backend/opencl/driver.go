@@ -20,7 +20,7 @@ func probe(context.Context) ([]backend.Info, error) {
 	}
 	list, why := l.devices()
 	if len(list) == 0 {
-		return nil, fmt.Errorf("opencl: no device: %w", oneLine(errors.Join(why...)))
+		return nil, fmt.Errorf("no device: %w", oneLine(errors.Join(why...)))
 	}
 	var out []backend.Info
 	for i, p := range list {
@@ -67,7 +67,7 @@ const (
 func openNamed(_ context.Context, name string, o backend.Options) (backend.Device, error) {
 	l, err := theLibrary()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opencl: %w", err)
 	}
 	list, why := l.devices()
 	for i, p := range list {

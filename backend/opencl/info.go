@@ -136,6 +136,7 @@ type properties struct {
 	groups      int
 	memory      uint64
 	unified     bool
+	fused       bool // multiplies and adds in one instruction
 }
 
 // describe asks for a device's properties; an error says why it cannot be used.
@@ -166,6 +167,7 @@ func (l *library) describe(platform, device uintptr) (p properties, err error) {
 	p.kind = number(deviceType)
 	p.memory = number(deviceGlobalMemSize)
 	p.unified = number(deviceUnified) != 0
+	p.fused = number(deviceSingleConfig)&configFused != 0
 	p.shared = clip(number(deviceLocalMemSize), 1<<30)
 	p.rangeBytes = clip(number(deviceMaxMemAllocSize), maxRange) &^ 3
 	available, compiler, little := number(deviceAvailable), number(deviceCompilerAvailable), number(deviceEndianLittle)

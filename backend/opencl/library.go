@@ -1,9 +1,12 @@
 package opencl
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -36,10 +39,42 @@ type library struct {
 	handles atomic.Int64
 }
 
+// load loads the first of the named libraries that is one of OpenCL 1.2.
 func load(names ...string) (*library, error) {
-	found, err := dl.Open(names...)
+	var errs []error
+	for _, n := range names {
+		l, err := loadOne(n)
+		if err == nil {
+			return l, nil
+		}
+		if !missing(n, err) {
+			errs = append(errs, err)
+		}
+	}
+	switch {
+	case !dl.Supported:
+		return nil, errs[0]
+	case len(errs) > 0:
+		return nil, oneLine(errors.Join(errs...))
+	case len(names) == 1:
+		return nil, fmt.Errorf("there is no library %s", names[0])
+	}
+	return nil, fmt.Errorf("there is no library %s, nor one of %d other names (%s names another)", names[0], len(names)-1, EnvLibrary)
+}
+
+// missing reports whether a library is simply not there, for which nobody needs to
+// know the names of all.
+func missing(name string, err error) bool {
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, strings.ToLower(name)+": cannot open shared object file: no such file") || // glibc
+		strings.Contains(text, "library \""+strings.ToLower(name)+"\" not found") || // Android
+		strings.Contains(text, "no such file") && strings.HasPrefix(name, "/System/") // macOS
+}
+
+func loadOne(name string) (*library, error) {
+	found, err := dl.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("opencl: %w", err)
+		return nil, err
 	}
 	l := &library{name: found.Name}
 	for _, f := range []struct {
@@ -78,7 +113,7 @@ func load(names ...string) (*library, error) {
 		{&l.releaseEvent, "clReleaseEvent"},
 	} {
 		if *f.at, err = found.Symbol(f.name); err != nil {
-			return nil, fmt.Errorf("opencl: not a library of OpenCL 1.2: %w", err)
+			return nil, fmt.Errorf("not a library of OpenCL 1.2: %w", err)
 		}
 	}
 	return l, nil
@@ -159,5 +194,16 @@ func libraryNames(system, arch string) []string {
 			names = append(names, root+n)
 		}
 	}
-	return names
+	return unique(names)
+}
+
+// unique leaves out what came before.
+func unique(names []string) []string {
+	var out []string
+	for _, n := range names {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }

@@ -211,6 +211,9 @@ func TestGrids(t *testing.T) {
 
 // TestSubmitAllocates: nothing from the second run on.
 func TestSubmitAllocates(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	d := opened(t)
 	f := newFiller(t, d, 5, 300)
 	list, reads := []accel.Recording{f.recording}, []accel.Range{f.all()}
@@ -240,12 +243,7 @@ func TestKernels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		constants := make([]uint32, len(names))
-		for i := range constants {
-			constants[i] = 1
-		}
-		constants[0] = 128
-		if _, err := d.Program(k, constants); err != nil {
+		if _, err := d.Program(k, onesFor(names)); err != nil {
 			t.Error(err)
 		}
 	}

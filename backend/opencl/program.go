@@ -32,7 +32,7 @@ func (d *device) Program(kernel string, constants []uint32) (accel.Program, erro
 	if p := d.programs[key]; p != nil {
 		return p, nil
 	}
-	text, err := source(kernel, constants)
+	text, err := source(kernel, constants, d.prop.fused)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (d *device) Program(kernel string, constants []uint32) (accel.Program, erro
 }
 
 // source is a kernel's text with its constants and the prelude.
-func source(kernel string, constants []uint32) (string, error) {
+func source(kernel string, constants []uint32, fused bool) (string, error) {
 	names, err := shader.Constants(kernel)
 	if err != nil {
 		return "", fmt.Errorf("opencl: %w", err)
@@ -73,6 +73,9 @@ func source(kernel string, constants []uint32) (string, error) {
 	var b strings.Builder
 	for i, n := range names {
 		fmt.Fprintf(&b, "#define %s %du\n", n, constants[i])
+	}
+	if fused {
+		b.WriteString("#define FUSED\n")
 	}
 	b.WriteString(opencl.Prelude)
 	b.WriteString(text)

@@ -56,10 +56,11 @@ type device struct {
 	stuck bool  // the device still runs: what it uses can never be freed
 }
 
-// options of opening a device that only tests set.
+// options of opening a device.
 type options struct {
-	switches accel.Switches
-	staged   bool
+	switches    accel.Switches
+	staged      bool // device memory is not mapped
+	compileOnly bool // nothing will run
 }
 
 // open opens the device of a number, as probe lists them.
@@ -75,6 +76,9 @@ func open(number int, o options) (*device, *physical, error) {
 	var p *physical
 	if err == nil {
 		p, err = in.describe(handles[number])
+	}
+	if err == nil && !o.compileOnly {
+		err = p.usable()
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, in.close())
@@ -128,6 +132,9 @@ func (d *device) start(o options) error {
 	}
 	if err := d.layouts(); err != nil {
 		return err
+	}
+	if o.compileOnly {
+		return nil
 	}
 	pool := &commandPoolCreateInfo{head{sType: typeCommandPoolCreateInfo}, resetCommandBuffer, d.phys.family}
 	if d.commands, err = d.make(d.CreateCommandPool, "making a command pool", pool); err != nil {
@@ -284,7 +291,7 @@ func (d *device) Close() error {
 	}
 	var errs []error
 	if d.handle != 0 && d.DestroyDevice != 0 {
-		if d.DeviceWaitIdle != 0 {
+		if d.DeviceWaitIdle != 0 && d.commands != 0 {
 			if r := d.DeviceWaitIdle.call(d.handle); r != deviceLost {
 				errs = append(errs, r.err("waiting for the device"))
 			}

@@ -283,6 +283,11 @@ func list[T any](what string, ask func(n *uint32, into *T) result) ([]T, error) 
 			return nil, fmt.Errorf("vulkan: %s: the driver has %d of them", what, *n)
 		}
 		all := make([]T, *n)
+		for i := range all {
+			if p, ok := any(&all[i]).(interface{ prepare() }); ok {
+				p.prepare()
+			}
+		}
 		have := *n
 		switch r := ask(n, &all[0]); {
 		case r == resultIncomplete:

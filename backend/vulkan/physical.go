@@ -2,6 +2,7 @@ package vulkan
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -65,16 +66,18 @@ func (i *instance) describe(handle uintptr) (*physical, error) {
 	p.askFeatures()
 	p.memory = memoryProperties2{head: head{sType: typeMemoryProperties2}}
 	i.GetPhysicalDeviceMemoryProperties2.call(handle, &p.memory)
-	if err := p.checkMemory(); err != nil {
-		return nil, fmt.Errorf("%s: %w", p.name(), err)
-	}
 	if p.family, err = p.computeFamily(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name(), err)
 	}
-	if err := p.limits().Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", p.name(), err)
-	}
 	return p, nil
+}
+
+// usable is an error if kernels cannot run on the device.
+func (p *physical) usable() error {
+	if err := errors.Join(p.checkMemory(), p.limits().Check()); err != nil {
+		return fmt.Errorf("%s: %w", p.name(), err)
+	}
+	return nil
 }
 
 // chain links structures by their heads and gives the first.
@@ -299,12 +302,21 @@ func (p *physical) info(number int, l accel.Limits) backend.Info {
 		Memory:      backend.Memory{Total: l.MemoryTotal, Free: p.freeMemory(), Unified: l.Unified},
 		Features:    l.Names(),
 		Numerics: backend.Numerics{
-			Device:  fmt.Sprintf("%s/%04x:%04x:%x", Name, p.properties.vendorID, p.properties.deviceID, p.properties.driverVersion),
+			Device:  fmt.Sprintf("%s/%04x:%04x:%s", Name, p.properties.vendorID, p.properties.deviceID, p.driverVersion()),
 			Level:   strings.Join(l.Names(), "+"),
 			Version: kernels.Version(),
 		},
 		Score: score,
 	}
+}
+
+// driverVersion is the driver's number, and the name of its version where it has
+// one: some drivers never count the number up.
+func (p *physical) driverVersion() string {
+	words := strings.FieldsFunc(goString(p.driver.driverInfo[:]), func(r rune) bool {
+		return r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+	return strings.Join(append([]string{fmt.Sprintf("%x", p.properties.driverVersion)}, words...), "-")
 }
 
 // cacheKey names what compiled programs are good for.

@@ -20,12 +20,35 @@ import (
 // Name of the driver; its devices are vulkan0, vulkan1, ...
 const Name = "vulkan"
 
+func init() { backend.Register(backend.Driver{Name: Name, Probe: probe, Open: openNamed}) }
+
+// openNamed opens the device that probe lists under a name.
+func openNamed(_ context.Context, name string, o backend.Options) (backend.Device, error) {
+	switches, err := accel.SwitchesOf(o)
+	if err != nil {
+		return nil, fmt.Errorf("vulkan: %w", err)
+	}
+	number, err := numberOf(name)
+	if err != nil {
+		return nil, err
+	}
+	d, p, err := open(number, options{switches: switches})
+	if err != nil {
+		return nil, err
+	}
+	dev, err := accel.New(d, p.info(number, d.limits))
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return dev, nil
+}
+
 // probe lists the devices that can be used. If there are none, the error says what
 // is wrong with each.
 func probe(context.Context) ([]backend.Info, error) {
 	switches, err := accel.SwitchesOf(backend.Options{})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("vulkan: %w", err)
 	}
 	in, err := newInstance()
 	if err != nil {
@@ -44,6 +67,9 @@ func (i *instance) infos(switches accel.Switches) ([]backend.Info, error) {
 	var wrong []error
 	for number, handle := range handles {
 		p, err := i.describe(handle)
+		if err == nil {
+			err = p.usable()
+		}
 		if err != nil {
 			wrong = append(wrong, err)
 			continue

@@ -68,6 +68,7 @@ var rules = []rule{
 
 	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "backend/packcache", "graph/dtype"}, belowEngine...), []string{"backend/..."}},
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
+	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, nil},
 }
 
@@ -84,7 +85,7 @@ var never = []struct {
 }{
 	{"cmd/...", nil, "nothing imports a command"},
 	{"github.com/ebitengine/purego/...", []string{"backend/internal/dl"}, "backend/internal/dl is the only importer of purego"},
-	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench"}, "kernels belong to their backend"},
+	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "build/radv"}, "kernels belong to their backend"},
 	{"backend/null", []string{}, "the null device is for tests"},
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
@@ -297,6 +298,7 @@ func TestRules(t *testing.T) {
 		{"runtime/bench", "kernels/cpu", false, true},
 		{"build/compare", "runtime/bench", false, true},
 		{"build/compare", "backend/cpu", false, false},
+		{"build/radv", "backend/vulkan", false, true},
 		{".", "runtime/engine", false, true},
 		{".", "runtime/bench", false, false},
 		{"runtime/serve", ".", false, true},

@@ -33,7 +33,13 @@ typedef struct { uint p[32]; } Parameters;
 inline float half_of(uint u) { ushort h = (ushort)u; return vload_half(0, (const __private half *)&h); }
 #define HALF_LO(u) half_of(u)
 #define HALF_HI(u) half_of((u) >> 16)
+// Where there is no instruction for it, fma is a function of hundreds. FUSED comes
+// before this on a device that has one; not all that have define FP_FAST_FMAF.
+#if defined(FUSED) || defined(FP_FAST_FMAF)
 #define FMA(a, b, c) fma(a, b, c)
+#else
+#define FMA(a, b, c) ((a) * (b) + (c))
+#endif
 #define SQRT(x) sqrt(x)
 #define EXP(x) exp(x)
 #define FABS(x) fabs(x)
@@ -45,4 +51,10 @@ inline float half_of(uint u) { ushort h = (ushort)u; return vload_half(0, (const
 #define IMIN(a, b) min(a, b)
 #define VEC4(a, b, c, d) ((float4)(a, b, c, d))
 #define DOT4(a, b) dot(a, b)
+#if defined(__clang_major__) && __clang_major__ >= 4
 #define UNROLL __attribute__((opencl_unroll_hint))
+#else
+#define UNROLL // older compilers take no attribute before a statement
+#endif
+// Names of types on devices that have float16, free to use elsewhere.
+#define half16 half16_

@@ -1,10 +1,13 @@
 // A product of few rows: out = epilogue(norm(x) * w^T). A row of w belongs to a
 // group of lanes, which take its units in turn; each invocation works on ROWS rows
-// (1, 2 or 4) for NT tokens. B0 weights, B1 vectors, B2 arena, B3 run.
+// (1, 2 or 4) for NT tokens. PROLOGUE is 0 for x as it is, 1 for its norm, 2 for
+// the norm of norm(x) + y: a constant, since compilers copy what follows a branch
+// with barriers. B0 weights, B1 vectors, B2 arena, B3 run.
 CONSTANT(1, TYPE0)
 CONSTANT(2, TYPE1)
 CONSTANT(3, ROWS)
 CONSTANT(4, NT)
+CONSTANT(5, PROLOGUE)
 INCLUDE(weights)
 INCLUDE(linear)
 SHARED(vec4, xs, 256u * NT)
@@ -13,7 +16,7 @@ SHARED(vec4, xs, 256u * NT)
 // Element i of a token's x, with y added if asked; factor is that of the added norm.
 float x_of(CTX uint token, uint i, float factor) {
   float x = UF(B2[PARAM(3) + token * PARAM(0) + i]);
-  if ((FLAGS & F_ADD) != 0u) {
+  if (PROLOGUE == 2u) {
     float w = (FLAGS & F_ADD_WEIGHT) != 0u ? UF(B1[PARAM(14) + i]) : 1.0f;
     x = FMA(RMS(x, factor), w, UF(B2[PARAM(16) + token * PARAM(0) + i]));
   }
@@ -21,7 +24,7 @@ float x_of(CTX uint token, uint i, float factor) {
 }
 
 float normed(CTX uint i, float x, float factor) {
-  if ((FLAGS & F_NORM) == 0u) { return x; }
+  if (PROLOGUE == 0u) { return x; }
   x = RMS(x, factor);
   return (FLAGS & F_NORM_WEIGHT) != 0u ? x * UF(B1[PARAM(12) + i]) : x;
 }
@@ -40,12 +43,13 @@ KERNEL(product) {
     factor[t] = 1.0f;
     added[t] = 1.0f;
   }
-  if ((FLAGS & F_NORM) != 0u) {
-    for (uint t = 0u; t < NT && first + t < tokens; t++) {
+  if (PROLOGUE != 0u) {
+    for (uint t = 0u; t < NT; t++) {
+      uint token = UMIN(first + t, tokens - 1u);
       float sum = 0.0f;
-      if ((FLAGS & F_ADD) != 0u) {
+      if (PROLOGUE == 2u) {
         for (uint i = LID; i < k; i += WG) {
-          float x = UF(B2[PARAM(3) + (first + t) * k + i]);
+          float x = UF(B2[PARAM(3) + token * k + i]);
           sum = FMA(x, x, sum);
         }
         TREE_SUM(SUM_AT, sum)
@@ -54,9 +58,9 @@ KERNEL(product) {
         sum = 0.0f;
       }
       for (uint i = LID; i < k; i += WG) {
-        float x = x_of(PASS first + t, i, added[t]);
+        float x = x_of(PASS token, i, added[t]);
         sum = FMA(x, x, sum);
-        if ((FLAGS & F_ADD) != 0u && group_index == 0u) { B2[PARAM(17) + (first + t) * k + i] = FU(x); }
+        if (PROLOGUE == 2u && group_index == 0u && first + t < tokens) { B2[PARAM(17) + token * k + i] = FU(x); }
       }
       TREE_SUM(SUM_AT, sum)
       factor[t] = RMS_FACTOR(SUM_AT(0), k, UF(PARAM(13)));
@@ -112,7 +116,7 @@ KERNEL(product) {
           scales[r] = unit_scales(PASS TYPE0, base[r], n, from + u);
         }
       }
-      UNROLL for (uint g = 0u; g < 4u; g++) {
+      for (uint g = 0u; g < 4u; g++) {
         vec4 xa[NT];
         vec4 xb[NT];
         UNROLL for (uint t = 0u; t < NT; t++) {

@@ -4,14 +4,12 @@ import "math"
 
 // Flags of linear.part.
 const (
-	flagNorm = 1 << iota
-	flagNormWeight
-	flagAdd
-	flagAddWeight
-	flagBias
-	flagGated
-	flagCap
-	flagResidual
+	flagNormWeight = 2
+	flagAddWeight  = 8
+	flagBias       = 16
+	flagGated      = 32
+	flagCap        = 64
+	flagResidual   = 128
 
 	actShift   = 8
 	pieceShift = 16 // bit of each piece: it has the second layout
@@ -196,7 +194,7 @@ func (p Product) few(a part, tokens int) Call {
 		least, most = 2, Few
 	}
 	c := p.linear("product", a, p.X, true)
-	c.Constants = append(c.Constants, uint32(rows), uint32(tokens))
+	c.Constants = append(c.Constants, uint32(rows), uint32(tokens), p.prologue())
 	c.Grid = p.between(least, most, func(n int) [3]uint32 {
 		g := Groups((outs + each - 1) / each)
 		g[2] = uint32((n + tokens - 1) / tokens)
@@ -204,6 +202,17 @@ func (p Product) few(a part, tokens int) Call {
 	})
 	c.Traffic, c.Streamed = p.when(least, most, c.Traffic), p.when(least, most, c.Streamed)
 	return c
+}
+
+// prologue is the constant PROLOGUE.
+func (p Product) prologue() uint32 {
+	switch {
+	case p.Add != nil:
+		return 2
+	case p.Norm != nil:
+		return 1
+	}
+	return 0
 }
 
 // The rows of matrix and batch of a workgroup of the kernel tile.
@@ -235,13 +244,11 @@ func (p Product) linear(kernel string, a part, x uint32, prologue bool) Call {
 		floats += rows
 	}
 	if prologue && p.Norm != nil {
-		flags |= flagNorm
 		if p.Norm.HasWeight {
 			flags |= flagNormWeight
 		}
 		params[12], params[13] = p.Norm.Weight, math.Float32bits(p.Norm.Eps)
 		if p.Add != nil {
-			flags |= flagAdd
 			if p.Add.HasWeight {
 				flags |= flagAddWeight
 			}

@@ -69,7 +69,7 @@ KERNEL(tile) {
       }
       BARRIER;
       if (first + other * 4u < tokens) {
-        UNROLL for (uint e = 0u; e < 32u; e++) {
+        for (uint e = 0u; e < 32u; e++) {
           vec4 wv = ws[e * 16u + rows4];
           vec4 xv = xs[e * 9u + other];
           a0 = FMA(wv, VEC4(xv.x, xv.x, xv.x, xv.x), a0);
@@ -85,11 +85,11 @@ KERNEL(tile) {
     total2 = total2 + a2;
     total3 = total3 + a3;
   }
-  uint t = first + other * 4u;
   if (j < PARAM(8)) {
-    if (t < tokens) { finish_quad(PASS t, j, total0, 4u); }
-    if (t + 1u < tokens) { finish_quad(PASS t + 1u, j, total1, 4u); }
-    if (t + 2u < tokens) { finish_quad(PASS t + 2u, j, total2, 4u); }
-    if (t + 3u < tokens) { finish_quad(PASS t + 3u, j, total3, 4u); }
+    for (uint i = 0u; i < 4u; i++) {
+      uint t = first + other * 4u + i;
+      vec4 sum = i == 0u ? total0 : i == 1u ? total1 : i == 2u ? total2 : total3;
+      if (t < tokens) { finish_quad(PASS t, j, sum, 4u); }
+    }
   }
 }

@@ -28,7 +28,7 @@ static long fail_at, calls, handles;
 static int fail_code = -5, event_status, null_handle, wrong;
 static char only[64], hang[64];
 static volatile long generation;
-static uint64_t chance;
+static uint64_t chance, rarity;
 
 static void *real(const char *name) {
   static void *library;
@@ -64,7 +64,11 @@ void fake_control(const char *words) {
     if (!strcmp(word, "only") && value) snprintf(only, sizeof only, "%s", value);
     if (!strcmp(word, "null")) null_handle = 1;
     if (!strcmp(word, "status") && value) event_status = atoi(value);
-    if (!strcmp(word, "garbage") && value) chance = strtoull(value, 0, 10) * 0x9e3779b97f4a7c15u | 1;
+    if (!strcmp(word, "garbage") && value) {
+      uint64_t seed = strtoull(value, 0, 10);
+      chance = seed * 0x9e3779b97f4a7c15u | 1;
+      rarity = (uint64_t)8 << seed % 6; // the rarer, the further things get
+    }
     if (!strcmp(word, "wrong")) wrong = 1;
     if (!strcmp(word, "hang") && value) snprintf(hang, sizeof hang, "%s", value);
   }
@@ -97,7 +101,7 @@ static uint64_t die(void) {
 // litter makes information wrong in one of four ways, or leaves it.
 static void litter(size_t room, unsigned char *value, size_t *size) {
   if (!chance) return;
-  switch (die() % 8) {
+  switch (die() % rarity) {
   case 0:
     if (size) *size = (size_t)1 << (die() % 63);
     break;
@@ -149,8 +153,8 @@ static void litter(size_t room, unsigned char *value, size_t *size) {
 #define ENQUEUE(name, types, names)                              \
   result name types {                                            \
     if (faulty(#name)) {                                         \
-      if (!null_handle) return fail_code;                        \
-      if (event) *event = 0;                                     \
+      if (!null_handle || !event) return fail_code;              \
+      *event = 0;                                                \
       return 0;                                                  \
     }                                                            \
     result r = ((result(*) types)real(#name))names;              \
@@ -160,7 +164,7 @@ static void litter(size_t room, unsigned char *value, size_t *size) {
 
 static result list(const char *name, result r, uint32_t room, handle *out, uint32_t *count) {
   if (!chance || r) return r;
-  switch (die() % 16) {
+  switch (die() % (2 * rarity)) {
   case 0: if (count) *count = (uint32_t)die(); break;
   case 1: if (count) *count = 0; break;
   case 2: if (out && room) out[die() % room] = 0; break;
@@ -186,11 +190,12 @@ INFORMATION(clGetKernelInfo, (handle h, uint32_t what, size_t room, void *value,
 INFORMATION(clGetProgramBuildInfo, (handle h, handle d, uint32_t what, size_t room, void *value, size_t *size), (h, d, what, room, value, size))
 INFORMATION(clGetKernelWorkGroupInfo, (handle h, handle d, uint32_t what, size_t room, void *value, size_t *size), (h, d, what, room, value, size))
 
-// What clGetProgramInfo writes for binaries goes where its value points.
+// The sizes of binaries stay as they are: a driver writes a binary whole, whatever
+// room there is, so nothing helps against one that lies here.
 result clGetProgramInfo(handle h, uint32_t what, size_t room, void *value, size_t *size) {
   if (faulty(__func__)) return fail_code;
   result r = ((result(*)(handle, uint32_t, size_t, void *, size_t *))real(__func__))(h, what, room, value, size);
-  if (what != 0x1166) litter(room, value, size);
+  if (what != 0x1165 && what != 0x1166) litter(room, value, size);
   return r;
 }
 
@@ -237,8 +242,8 @@ static result kernel(handle q, handle k, uint32_t d, const size_t *o, const size
 
 result clEnqueueNDRangeKernel(handle q, handle k, uint32_t d, const size_t *o, const size_t *g, const size_t *s, uint32_t w, const handle *l, handle *event) {
   if (faulty(__func__)) {
-    if (!null_handle) return fail_code;
-    if (event) *event = 0;
+    if (!null_handle || !event) return fail_code;
+    *event = 0;
     return 0;
   }
   result r = kernel(q, k, d, o, g, s, w, l, event);

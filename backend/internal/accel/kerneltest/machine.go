@@ -41,6 +41,9 @@ var suites = []struct {
 	{"moves", testMoves},
 	{"gather", testGather},
 	{"matmul", testMatMul},
+	{"readout", testReadout},
+	{"rope", testRope},
+	{"attention", testAttention},
 	{"products", testProducts},
 	{"embed", testEmbed},
 }

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/ledge-run/ledge/backend/vulkan"
+	"github.com/ledge-run/ledge/kernels/shader"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envChild) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestNoSpills: for every family all kernels compile, without spills, and the page
+// is what the compiler says today, where it is the compiler that wrote it.
+func TestNoSpills(t *testing.T) {
+	if _, err := driverFile(); err != nil {
+		t.Skip(err)
+	}
+	reports, err := all()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range spills(reports) {
+		t.Error(err)
+	}
+	for _, r := range reports {
+		if len(r.Programs) < len(shader.Kernels()) {
+			t.Errorf("%s: %d programs", r.Family, len(r.Programs))
+		}
+		for _, p := range r.Programs {
+			if p.of("VGPRs") <= 0 || p.of("Instructions") <= 0 || p.of("LDS size") > 16<<10 {
+				t.Errorf("%s for %s: %v", title(p), r.Family, p.Statistics)
+			}
+		}
+	}
+	committed, err := os.ReadFile("../../" + page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(committed), header(reports)) {
+		t.Skipf("%s was written by another version of the driver than %s", page, reports[0].Driver)
+	}
+	if string(committed) != markdown(reports) {
+		t.Errorf("%s is not what the compiler says: go run ./build/radv", page)
+	}
+}
+
+func TestSpillsAreFound(t *testing.T) {
+	good := []vulkan.Statistic{{Name: "Spilled SGPRs"}, {Name: "Spilled VGPRs"}, {Name: "Scratch size"}}
+	bad := append([]vulkan.Statistic{{Name: "Spilled VGPRs", Value: 3}}, good...)
+	reports := []report{{Family: "vega10", Programs: []program{{"fill", []uint32{128}, good}, {"fill", []uint32{64}, bad}, {"fill", []uint32{64}, nil}}}}
+	if errs := spills(reports); len(errs) != 4 { // a compiler that does not say is no proof
+		t.Errorf("found %v", errs)
+	}
+}
