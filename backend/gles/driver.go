@@ -4,22 +4,36 @@ package gles
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"strings"
+	"sync"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/kernels/gles"
+	"github.com/ledge-run/ledge/kernels/shader"
 )
 
 // device is the name of the one device: EGL's default.
 const device = Name + "0"
 
-// score of a GPU: below OpenCL's, for OpenGL ES knows no subgroups, no float16
-// and no memory that the host sees.
-const score = 30
+// score of a GPU: above the processor's, below OpenCL's, for OpenGL ES knows no
+// subgroups, no float16 and no memory that the host sees.
+const score = 20
 
-// version of the kernels and of how they are called, for Numerics.
-const version = "1"
+// version names the kernels, for Numerics: it differs where any of their text does.
+var version = sync.OnceValue(func() string {
+	h := sha256.New()
+	io.WriteString(h, gles.Prelude)
+	for _, k := range shader.Kernels() {
+		text, _ := shader.Source(k) // Program reports what is not there
+		fmt.Fprintf(h, "%s %d\n%s", k, len(text), text)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
+})
 
 func init() {
 	backend.Register(backend.Driver{Name: Name, Probe: probe, Open: openDevice})
@@ -71,7 +85,7 @@ func (a *api) info() backend.Info {
 		Memory:      backend.Memory{Total: a.limits.MemoryTotal, Free: a.limits.MemoryFree, Unified: a.limits.Unified},
 		Features:    names,
 		Numerics: backend.Numerics{Device: fmt.Sprintf("gles/%s:%s", a.about.renderer, a.about.version),
-			Level: strings.Join(names, "+"), Version: version},
+			Level: strings.Join(names, "+"), Version: version()},
 	}
 	if a.about.software {
 		i.Kind, i.Score = backend.CPU, 0

@@ -31,6 +31,7 @@ const (
 	eglResetStrategy      = 0x3138
 	eglLoseContextOnReset = 0x31BF
 	eglPlatformMesa       = 0x31DD // surfaceless
+	eglPlatformDevice     = 0x313F
 )
 
 // eglNames are the libraries tried, first to last: the dispatcher of Linux and
@@ -104,21 +105,42 @@ func openEGL() (*egl, error) {
 	return e, nil
 }
 
-// openDisplay prefers a display without a window system.
+// openDisplay prefers a display without a window system: Mesa's, then that of the
+// first GPU that gives one, then whatever is the default.
 func (e *egl) openDisplay() error {
 	first := "" // what failed before
-	if e.getPlatformDisplay != 0 && slices.Contains(e.strings(0, eglExtensions), "EGL_MESA_platform_surfaceless") {
+	client := e.strings(0, eglExtensions)
+	if e.getPlatformDisplay != 0 && slices.Contains(client, "EGL_MESA_platform_surfaceless") {
 		err := e.initDisplay(dl.Call(e.getPlatformDisplay, eglPlatformMesa, 0, 0))
 		if err == nil {
 			return nil
 		}
 		first = fmt.Sprintf("surfaceless display: %v; ", err)
 	}
-	err := e.initDisplay(dl.Call(e.getDisplay, 0))
-	if err == nil {
+	if e.getPlatformDisplay != 0 && slices.Contains(client, "EGL_EXT_platform_device") {
+		for _, device := range e.devices() {
+			if e.initDisplay(dl.Call(e.getPlatformDisplay, eglPlatformDevice, device, 0)) == nil {
+				return nil
+			}
+		}
+	}
+	if err := e.initDisplay(dl.Call(e.getDisplay, 0)); err != nil {
+		return fmt.Errorf("%sdefault display: %w", first, err)
+	}
+	return nil
+}
+
+// devices lists the GPUs that EGL knows.
+func (e *egl) devices() []uintptr {
+	query := e.address("eglQueryDevicesEXT")
+	if query == 0 {
 		return nil
 	}
-	return fmt.Errorf("%sdefault display: %w", first, err)
+	list, n := make([]uintptr, 16), new(int32)
+	if !e.ok(query, uintptr(len(list)), uintptr(unsafe.Pointer(&list[0])), uintptr(unsafe.Pointer(n))) {
+		return nil
+	}
+	return list[:min(max(int(*n), 0), len(list))]
 }
 
 func (e *egl) initDisplay(d uintptr) error {
