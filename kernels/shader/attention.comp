@@ -26,7 +26,6 @@ SHARED(float, scores, 256u * QUERIES)
 SHARED(float, red, WG)
 SHARED(float, tops, 8)
 SHARED(float, sums, 8)
-SHARED(uint, range, 16)
 
 KERNEL(attention) {
   LOCAL(float, queries, 2u * KEY_PAIRS * QUERIES)
@@ -34,7 +33,6 @@ KERNEL(attention) {
   LOCAL(float, red, WG)
   LOCAL(float, tops, 8)
   LOCAL(float, sums, 8)
-  LOCAL(uint, range, 16)
   uint window = PARAM(7);
   uint heads = PARAM(4);
   uint kv_heads = PARAM(5);
@@ -58,6 +56,8 @@ KERNEL(attention) {
     queries[i] = v;
   }
 
+  uint low[ROWS];
+  uint high[ROWS];
   float score[QUERIES];
   float acc0[QUERIES * OWN];
   float acc1[QUERIES * OWN];
@@ -74,19 +74,18 @@ KERNEL(attention) {
     for (next = first + 1u; next < rows && B1[PARAM(3) + 4u * (row0 + next) + 3u] == segment; next++) { }
     uint pages = B1[info + 1u];
     BARRIER;
-    if (LID < ROWS) {
+    uint begin = 0xffffffffu;
+    uint end = 0u;
+    UNROLL for (uint r = 0u; r < ROWS; r++) {
       uint lo = 0u;
       uint hi = 0u;
-      if (LID >= first && LID < next) { ATTENTION_RANGE(B1, PARAM(3) + 4u * (row0 + LID), CAUSAL, window, lo, hi) }
-      range[2u * LID] = lo;
-      range[2u * LID + 1u] = hi;
-    }
-    BARRIER;
-    uint begin = range[2u * first];
-    uint end = range[2u * first + 1u];
-    for (uint r = first + 1u; r < next; r++) {
-      begin = UMIN(begin, range[2u * r]);
-      end = UMAX(end, range[2u * r + 1u]);
+      if (r >= first && r < next) {
+        ATTENTION_RANGE(B1, PARAM(3) + 4u * (row0 + r), CAUSAL, window, lo, hi)
+        begin = UMIN(begin, lo);
+        end = UMAX(end, hi);
+      }
+      low[r] = lo;
+      high[r] = hi;
     }
     uint split = begin / 256u;
     uint stop = (end + 255u) / 256u;
@@ -135,7 +134,7 @@ KERNEL(attention) {
         }
         UNROLL for (uint q = 0u; q < QUERIES; q++) {
           float s = ATTENTION_NONE;
-          if (p >= range[2u * (q / HEADS)] && p < range[2u * (q / HEADS) + 1u]) {
+          if (p >= low[q / HEADS] && p < high[q / HEADS]) {
             s = score[q];
             if (CAP == 1u) { s = soft_cap(UF(PARAM(9)), s); }
           }
