@@ -24,15 +24,11 @@ INCLUDE(attention)
 SHARED(float, queries, 2u * KEY_PAIRS * QUERIES)
 SHARED(float, scores, 256u * QUERIES)
 SHARED(float, red, WG)
-SHARED(float, tops, 8)
-SHARED(float, sums, 8)
 
 KERNEL(attention) {
   LOCAL(float, queries, 2u * KEY_PAIRS * QUERIES)
   LOCAL(float, scores, 256u * QUERIES)
   LOCAL(float, red, WG)
-  LOCAL(float, tops, 8)
-  LOCAL(float, sums, 8)
   uint window = PARAM(7);
   uint heads = PARAM(4);
   uint kv_heads = PARAM(5);
@@ -59,6 +55,8 @@ KERNEL(attention) {
   uint low[ROWS];
   uint high[ROWS];
   float score[QUERIES];
+  float most_of[QUERIES];
+  float sum_of[QUERIES];
   float acc0[QUERIES * OWN];
   float acc1[QUERIES * OWN];
   float top[QUERIES];
@@ -143,23 +141,21 @@ KERNEL(attention) {
       }
       BARRIER;
 
-      // Sixteen invocations for each query find the maximum, then one of them.
+      // Sixteen invocations for each query find the maximum, then all of them.
       if (LID / 16u < QUERIES) {
         float t = ATTENTION_NONE;
         for (uint i = 0u; i < 16u; i++) { t = FMAX(t, scores[256u * (LID / 16u) + 16u * i + LID % 16u]); }
         red[LID] = t;
       }
       BARRIER;
-      if (LID < QUERIES) {
-        float t = red[16u * LID];
-        for (uint i = 1u; i < 16u; i++) { t = FMAX(t, red[16u * LID + i]); }
-        tops[LID] = t;
+      UNROLL for (uint q = 0u; q < QUERIES; q++) {
+        most_of[q] = red[16u * q];
+        for (uint i = 1u; i < 16u; i++) { most_of[q] = FMAX(most_of[q], red[16u * q + i]); }
       }
-      BARRIER;
       UNROLL for (uint q = 0u; q < QUERIES; q++) {
         for (uint side = 0u; side < 256u; side += WG) {
           float s = scores[256u * q + side + LID];
-          scores[256u * q + side + LID] = s == ATTENTION_NONE ? 0.0f : EXP(s - tops[q]);
+          scores[256u * q + side + LID] = s == ATTENTION_NONE ? 0.0f : EXP(s - most_of[q]);
         }
       }
       BARRIER;
@@ -206,10 +202,9 @@ KERNEL(attention) {
         }
       }
       BARRIER;
-      if (LID < QUERIES) {
-        float t = red[16u * LID];
-        for (uint i = 1u; i < 16u; i++) { t = t + red[16u * LID + i]; }
-        sums[LID] = t;
+      UNROLL for (uint q = 0u; q < QUERIES; q++) {
+        sum_of[q] = red[16u * q];
+        for (uint i = 1u; i < 16u; i++) { sum_of[q] = sum_of[q] + red[16u * q + i]; }
       }
       if (GROUPS > 1u && mine < GROUPS) {
         UNROLL for (uint q = 0u; q < QUERIES; q++) {
@@ -235,8 +230,8 @@ KERNEL(attention) {
       UNROLL for (uint q = 0u; q < QUERIES; q++) {
         float keep = 0.0f;
         float take = 0.0f;
-        float m = tops[q];
-        float l = sums[q];
+        float m = most_of[q];
+        float l = sum_of[q];
         if (whole) {
           ATTENTION_MERGE(top[q], sum[q], m, l, keep, take)
           UNROLL for (uint o = 0u; o < OWN; o++) {
