@@ -19,6 +19,19 @@ python3 -m pip --version >/dev/null 2>&1 || need+=(python3-pip)
 python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
 command -v qemu-aarch64-static >/dev/null || need+=(qemu-user-static)                # the arm64 kernels
 command -v aarch64-linux-gnu-objdump >/dev/null || need+=(binutils-aarch64-linux-gnu) # reads their instructions
+# Drivers of the GPU backends that compute on the processor, and what builds and checks kernels.
+have() { compgen -G "$1" >/dev/null; }
+have '/usr/share/vulkan/icd.d/lvp_icd*' || need+=(mesa-vulkan-drivers)
+have '/usr/lib/*/libvulkan.so.1' || need+=(libvulkan1)
+have '/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json' || need+=(vulkan-validationlayers)
+command -v glslc >/dev/null || need+=(glslc)
+command -v spirv-val >/dev/null || need+=(spirv-tools)
+have '/etc/OpenCL/vendors/pocl.icd' || need+=(pocl-opencl-icd)
+have '/usr/lib/*/libOpenCL.so.1' || need+=(ocl-icd-libopencl1)
+have '/usr/lib/*/libEGL.so.1' || need+=(libegl1)
+have '/usr/lib/*/libGLESv2.so.2' || need+=(libgles2)
+have '/usr/lib/*/dri/swrast_dri.so' || need+=(libgl1-mesa-dri)
+command -v pkg-config >/dev/null || need+=(pkg-config) # go-gl
 if [ ${#need[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$offline" ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
@@ -73,6 +86,21 @@ if command -v qemu-aarch64-static >/dev/null; then
   done
 else
   echo "skipped: no qemu-aarch64-static (Debian package qemu-user-static)"
+fi
+
+step "OpenGL ES, and the build that has it: vet, tests on Mesa's llvmpipe, build/build.sh"
+if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
+  ( # what cgo needs is for this stage alone
+    source build/cgo.sh
+    go vet -tags "$tags" ./...
+    if [ -z "$offline" ]; then GOFLAGS= go run "$staticcheck" -tags "$tags" ./backend/gles; fi
+    if have '/usr/lib/*/libEGL.so.1' && have '/usr/lib/*/dri/swrast_dri.so'; then export LEDGE_TEST_GLES=1; fi # no skips
+    go test -timeout 10m -tags "$tags" ./backend/gles ./backend/all
+    build/build.sh
+    out/bin/ledge devices
+  )
+else
+  echo "skipped: gcc and pkg-config are needed"
 fi
 
 step "race detector"

@@ -44,7 +44,7 @@ type attention struct {
 
 func (c *compiler) attend(n *graph.Node) (func(*pool.Worker), error) {
 	at := n.Attr.(graph.AttentionAttr)
-	decl, _ := c.graph.State(at.State)
+	decl, _ := c.Graph.State(at.State)
 	heads := n.Type.Shape[1].N
 	a := &attention{executable: c.executable, node: n, state: at.State, heads: heads, base: kernels.Attention{
 		KV: kvOf(decl), Group: heads / decl.KVHeads, Scale: at.Scale, SoftCap: at.SoftCap, Window: at.Window,
@@ -60,7 +60,7 @@ func (c *compiler) attend(n *graph.Node) (func(*pool.Worker), error) {
 func (e *executable) prepareAttention() {
 	e.shared.task = e.shared.task[:0]
 	row := 0
-	for s, seg := range e.args.Segments {
+	for s, seg := range e.Args.Segments {
 		if seg.Rows > 0 {
 			e.shared.task = append(e.shared.task, attendTask{s, row, seg.Rows})
 		}
@@ -93,10 +93,10 @@ func (a *attention) splits(t attendTask) int {
 // splitRange is the range of splits that the rows of a task need.
 func (a *attention) splitRange(t attendTask) (s0, s1 int) {
 	k := a.base
-	k.Len = a.args.Segments[t.segment].Start + a.args.Segments[t.segment].Rows
+	k.Len = a.Args.Segments[t.segment].Start + a.Args.Segments[t.segment].Rows
 	for i := range t.n {
 		// A row that sees nothing has no splits.
-		if lo, hi := k.Splits(a.rows[t.row+i].slot); lo < hi {
+		if lo, hi := k.Splits(a.Rows[t.row+i].Slot); lo < hi {
 			if s1 == 0 {
 				s0 = lo
 			}
@@ -168,9 +168,9 @@ func (a *attention) unit(w *pool.Worker, u, step, heads int) {
 
 // at is the attention over one segment in the current run.
 func (a *attention) at(segment int) (kernels.Attention, kernels.Pages) {
-	k, s := a.base, a.args.State.(*state)
+	k, s := a.base, a.Args.State.(*state)
 	l := s.layers[a.state]
-	seg := &a.args.Segments[segment]
+	seg := &a.Args.Segments[segment]
 	k.Len = seg.Start + seg.Rows
 	return k, kernels.Pages{Data: s.memory.bytes, Index: seg.Pages, Stride: s.stride, K: l.key, V: l.value}
 }
@@ -183,7 +183,7 @@ func (a *attention) split(w *pool.Worker, t attendTask, head, heads, s0, s, n, p
 	var buf [8]int32
 	pos := buf[:t.n]
 	for i := range pos {
-		pos[i] = int32(a.rows[t.row+i].slot)
+		pos[i] = int32(a.Rows[t.row+i].Slot)
 	}
 	ldh, ldq := t.n*k.Group*n*size, a.heads*k.KDim
 	q := a.value(a.node.In[0])
@@ -214,7 +214,7 @@ func (a *attention) tile(w *pool.Worker, t attendTask, head int) {
 	var buf [96]int32
 	pos := buf[:t.n]
 	for i := range pos {
-		pos[i] = int32(a.rows[t.row+i].slot)
+		pos[i] = int32(a.Rows[t.row+i].Slot)
 	}
 	s0, s1 := a.splitRange(t)
 	n, size := s1-s0, k.PartialLen()

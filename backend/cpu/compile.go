@@ -8,6 +8,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu/pool"
+	"github.com/ledge-run/ledge/backend/internal/bind"
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/graph/plan"
@@ -17,17 +18,16 @@ import (
 // executable is a list of steps; every worker runs all of them, each on its
 // own part, and meets the others after each.
 type executable struct {
+	*bind.Run
 	k       *kernels.Kernels
 	pool    *pool.Pool
 	threads int
 	serial  int // tells executables apart
-	graph   *graph.Graph
 	plan    *plan.Plan
 	weights *weights
 	arena   memory
 	scratch memory
 	steps   []step
-	inputs  []*graph.Node
 	attends []*attention
 	ropes   []*ropeTable
 	workers []*local
@@ -35,9 +35,6 @@ type executable struct {
 
 	// of the current run
 	ctx  context.Context
-	args *backend.Args
-	size dtype.Binding
-	rows []rowRef
 	work func(*pool.Worker) // the function given to the pool, made once
 	stop atomic.Int32       // number of the step after which a cancelled run ends
 	err  error
@@ -75,12 +72,6 @@ type shared struct {
 	task  []attendTask
 }
 
-// rowRef says where a row of the batch belongs.
-type rowRef struct {
-	segment int
-	slot    int // position in its sequence's cache
-}
-
 // Compile makes the steps and allocates everything a run needs.
 func (d *device) Compile(ctx context.Context, spec backend.CompileSpec) (_ backend.Executable, err error) {
 	g, p := spec.Graph, spec.Plan
@@ -88,13 +79,20 @@ func (d *device) Compile(ctx context.Context, spec backend.CompileSpec) (_ backe
 	if !ok {
 		return nil, fmt.Errorf("cpu: weights of another device (%T)", spec.Weights)
 	}
-	e := &executable{k: d.k, pool: d.pool, threads: d.threads, serial: int(serials.Add(1)), graph: g, plan: p, weights: ws, inputs: g.Inputs()}
+	e := &executable{k: d.k, pool: d.pool, threads: d.threads, serial: int(serials.Add(1)), plan: p, weights: ws}
 	if len(p.Slots) != len(g.Nodes) {
 		return nil, fmt.Errorf("cpu: a plan of %d values for a graph of %d", len(p.Slots), len(g.Nodes))
 	}
-	if err := checkWeights(g, ws); err != nil {
-		return nil, err
+	loaded := func(name string) (backend.WeightSpec, bool) {
+		if w := ws.byName[name]; w != nil {
+			return w.spec, true
+		}
+		return backend.WeightSpec{}, false
 	}
+	if err := bind.CheckWeights(g, loaded); err != nil {
+		return nil, fmt.Errorf("cpu: %w", err)
+	}
+	e.Run = bind.New(g)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -120,31 +118,11 @@ func (d *device) Compile(ctx context.Context, spec backend.CompileSpec) (_ backe
 	if err := b.allocate(); err != nil {
 		return nil, err
 	}
-	e.rows = make([]rowRef, 0, g.Max.T)
 	e.work = e.runSteps
 	if e.steps == nil {
 		e.steps = []step{} // nil means closed
 	}
 	return e, nil
-}
-
-// checkWeights asks that every weight is loaded, as the graph has it and for
-// what the graph does with it.
-func checkWeights(g *graph.Graph, ws *weights) error {
-	uses := backend.WeightUses(g)
-	for _, n := range g.Weights() {
-		w := ws.byName[n.Name]
-		if w == nil {
-			return fmt.Errorf("cpu: weight %q is not loaded", n.Name)
-		}
-		if w.spec.DType != n.Type.DType || !n.Type.Shape.Equal(dtype.ConstShape(w.spec.Shape...)) {
-			return fmt.Errorf("cpu: weight %q was loaded as %s%v, the graph has %s", n.Name, w.spec.DType, w.spec.Shape, n.Type)
-		}
-		if u := uses[n.Name]; u&^w.spec.Uses != 0 {
-			return fmt.Errorf("cpu: weight %q was loaded for uses %b, the graph has %b", n.Name, w.spec.Uses, u)
-		}
-	}
-	return nil
 }
 
 func (e *executable) Close() error {
@@ -265,62 +243,15 @@ func (e *executable) value(n *graph.Node) []float32 {
 	case graph.OpWeight:
 		return e.weights.byName[n.Name].vector
 	case graph.OpInput:
-		return e.args.Inputs[e.inputIndex(n)].F32
+		return e.Floats(n)
 	}
 	s := e.plan.Slots[n.ID]
-	return floatsOf(e.arena.bytes[s.Off : s.Off+s.Size])[:e.elems(n.Type.Shape)]
-}
-
-func (e *executable) inputIndex(n *graph.Node) int {
-	for i, in := range e.inputs {
-		if in == n {
-			return i
-		}
-	}
-	return -1
-}
-
-// ints gives an int32 input.
-func (e *executable) ints(n *graph.Node) []int32 { return e.args.Inputs[e.inputIndex(n)].I32 }
-
-// dim is a dimension's size in the current run.
-func (e *executable) dim(d dtype.Dim) int {
-	switch d.Sym {
-	case dtype.T:
-		return e.size.T
-	case dtype.S:
-		return e.size.S
-	case dtype.R:
-		return e.size.R
-	case dtype.P:
-		return e.size.P
-	}
-	return d.N
-}
-
-// cols is the size of n's last dimension in the current run.
-func (e *executable) cols(n *graph.Node) int { return e.dim(n.Type.Shape[len(n.Type.Shape)-1]) }
-
-func (e *executable) elems(s dtype.Shape) int {
-	n := 1
-	for _, d := range s {
-		n *= e.dim(d)
-	}
-	return n
-}
-
-// rowsOf is the number of rows of n: all dimensions but the last.
-func (e *executable) rowsOf(n *graph.Node) int {
-	s := n.Type.Shape
-	if len(s) == 0 {
-		return 1
-	}
-	return e.elems(s[:len(s)-1])
+	return floatsOf(e.arena.bytes[s.Off : s.Off+s.Size])[:e.Elems(n.Type.Shape)]
 }
 
 // maxElems is the number of elements of a shape at the graph's limits.
 func (e *executable) maxElems(s dtype.Shape) int {
-	n, _ := s.NumElems(e.graph.Max.Binding()) // Verify has checked it
+	n, _ := s.NumElems(e.Graph.Max.Binding()) // Verify has checked it
 	return n
 }
 

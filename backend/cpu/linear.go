@@ -88,7 +88,7 @@ func (c *compiler) linear(n *graph.Node, a graph.FusedLinearAttr, parts graph.Fu
 }
 
 func (p *product) run(w *pool.Worker) {
-	m := p.rowsOf(p.parts.X)
+	m := p.RowsOf(p.parts.X)
 	x, out := p.value(p.parts.X), p.value(p.node)
 	in := &p.shared.acts
 	if m == 1 {

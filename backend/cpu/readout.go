@@ -11,7 +11,7 @@ import (
 
 // outputs notes what reading the outputs back needs.
 func (c *compiler) outputs() {
-	for _, o := range c.graph.Outputs {
+	for _, o := range c.Graph.Outputs {
 		if o.Node.Op == graph.OpReadout {
 			c.hasTop = true
 			c.maxVocab = max(c.maxVocab, lastDim(o.Node))
@@ -21,8 +21,8 @@ func (c *compiler) outputs() {
 
 // readBack copies outputs to the caller; all workers share each.
 func (e *executable) readBack(w *pool.Worker) {
-	for i := range e.args.Outputs {
-		out, n := &e.args.Outputs[i], e.graph.Outputs[i].Node
+	for i := range e.Args.Outputs {
+		out, n := &e.Args.Outputs[i], e.Graph.Outputs[i].Node
 		if out.Skip {
 			continue
 		}

@@ -3,68 +3,45 @@ package cpu
 import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu/pool"
+	"github.com/ledge-run/ledge/backend/internal/bind"
 	"github.com/ledge-run/ledge/graph"
 	kernels "github.com/ledge-run/ledge/kernels/cpu"
 )
 
-// maxPosition bounds positions: beyond it float32 angles mean nothing.
-const maxPosition = 1 << 24
-
-// ropeTable keeps the cosines and sines of one rotary embedding, made in blocks
-// of 64 positions when first needed. Layers with the same embedding share one.
+// ropeTable is a rotary embedding of some positions. Layers with the same share
+// one.
 type ropeTable struct {
-	attr    graph.RopeAttr
+	bind.Angles
 	pos     *graph.Node
 	factors *graph.Node
-	values  []float32 // of factors; nil for none
-	blocks  map[int32][]float32
 }
-
-const ropeBlock = 64
 
 func (c *compiler) ropeTable(a graph.RopeAttr, pos, factors *graph.Node) (*ropeTable, error) {
 	if err := wantInts(pos); err != nil {
 		return nil, err
 	}
 	for _, r := range c.ropes {
-		if r.attr == a && r.pos == pos && r.factors == factors {
+		if r.Attr == a && r.pos == pos && r.factors == factors {
 			return r, nil
 		}
 	}
-	r := &ropeTable{attr: a, pos: pos, factors: factors, blocks: map[int32][]float32{}}
+	r := &ropeTable{Angles: bind.Angles{Attr: a}, pos: pos, factors: factors}
 	if factors != nil {
-		r.values = c.weights.byName[factors.Name].vector
+		r.Factors = c.weights.byName[factors.Name].vector
 	}
 	c.ropes = append(c.ropes, r)
 	return r, nil
 }
 
-// prepare makes what the run's positions need, before the workers start.
-func (r *ropeTable) prepare(pos []int32) {
-	half := r.attr.Dims / 2
-	for _, p := range pos {
-		b := p / ropeBlock
-		if r.blocks[b] != nil {
-			continue
-		}
-		t := make([]float32, ropeBlock*r.attr.Dims)
-		for i := range ropeBlock {
-			row := t[i*r.attr.Dims:]
-			r.attr.RopeTable(row[:half], row[half:2*half], int(b)*ropeBlock+i, r.values)
-		}
-		r.blocks[b] = t
-	}
-}
-
 // at gives the cosines and sines of a prepared position.
 func (r *ropeTable) at(pos int32) (cos, sin []float32) {
-	half := r.attr.Dims / 2
-	t := r.blocks[pos/ropeBlock][int(pos%ropeBlock)*r.attr.Dims:]
-	return t[:half], t[half : 2*half]
+	half := r.Attr.Dims / 2
+	t := r.At(pos)
+	return t[:half], t[half:]
 }
 
 func (r *ropeTable) style() kernels.RopeStyle {
-	if r.attr.Mode == graph.RopePairs {
+	if r.Attr.Mode == graph.RopePairs {
 		return kernels.RopePairs
 	}
 	return kernels.RopeHalves
@@ -81,7 +58,7 @@ func (c *compiler) rope(n *graph.Node) (func(*pool.Worker), error) {
 	}
 	e, size := c.executable, lastDim(n)
 	return func(w *pool.Worker) {
-		x, pos, out := e.value(n.In[0]), e.ints(n.In[1]), e.value(n)
+		x, pos, out := e.value(n.In[0]), e.Ints(n.In[1]), e.value(n)
 		if len(pos) == 0 {
 			return
 		}
@@ -97,18 +74,18 @@ func (c *compiler) rope(n *graph.Node) (func(*pool.Worker), error) {
 
 // place finds where row i of the batch lies in a layer's cache.
 func (e *executable) place(l *layerState, i int) (keys, values []byte, slot int) {
-	s := e.args.State.(*state)
-	r := e.rows[i]
-	page := e.args.Segments[r.segment].Pages[r.slot/backend.PageTokens]
+	s := e.Args.State.(*state)
+	r := e.Rows[i]
+	page := e.Args.Segments[r.Segment].Pages[r.Slot/backend.PageTokens]
 	b := s.memory.bytes[int(page)*s.stride:]
-	return b[l.key:], b[l.value:], r.slot % backend.PageTokens
+	return b[l.key:], b[l.value:], r.Slot % backend.PageTokens
 }
 
-func (e *executable) layer(name string) layerState { return e.args.State.(*state).layers[name] }
+func (e *executable) layer(name string) layerState { return e.Args.State.(*state).layers[name] }
 
 // stores notes that a step writes to a state.
 func (c *compiler) stores(name string) {
-	decl, _ := c.graph.State(name)
+	decl, _ := c.Graph.State(name)
 	kv := kvOf(decl)
 	c.store = max(c.store, kv.StoreScratch())
 }
@@ -119,7 +96,7 @@ func (c *compiler) cacheWrite(n *graph.Node) (func(*pool.Worker), error) {
 	return func(w *pool.Worker) {
 		k, v, l := e.value(n.In[0]), e.value(n.In[1]), e.layer(name)
 		nk, nv := l.kv.Heads*l.kv.KDim, l.kv.Heads*l.kv.VDim
-		eachRow(w, len(e.rows), func(i int) {
+		eachRow(w, len(e.Rows), func(i int) {
 			keys, values, slot := e.place(&l, i)
 			e.k.StoreKV(&l.kv, keys, values, slot, k[i*nk:(i+1)*nk], v[i*nv:(i+1)*nv], e.workers[w.ID].store)
 		})
@@ -133,13 +110,13 @@ func (c *compiler) ropeCache(n *graph.Node) (func(*pool.Worker), error) {
 	if err != nil {
 		return nil, err
 	}
-	decl, _ := c.graph.State(a.State)
+	decl, _ := c.Graph.State(a.State)
 	e, wide := c.executable, p.X.Type.Shape[1].N
 	nq, nk, nv := a.Heads*decl.KeyDim, decl.KVHeads*decl.KeyDim, decl.KVHeads*decl.ValueDim
 	c.maxRow = max(c.maxRow, nk)
 	c.stores(a.State)
 	return func(w *pool.Worker) {
-		x, pos, out, l := e.value(p.X), e.ints(p.Pos), e.value(n), e.layer(a.State)
+		x, pos, out, l := e.value(p.X), e.Ints(p.Pos), e.value(n), e.layer(a.State)
 		var qNorm, kNorm []float32
 		if a.QNorm {
 			qNorm = e.value(p.QNorm)

@@ -34,7 +34,7 @@ func (c *compiler) embed(n *graph.Node) (func(*pool.Worker), error) {
 		return nil, err
 	}
 	return func(w *pool.Worker) {
-		ids, out := e.ints(n.In[1]), e.value(n)
+		ids, out := e.Ints(n.In[1]), e.value(n)
 		eachRow(w, len(ids), func(i int) {
 			if err := table.row(e.k, out[i*cols:(i+1)*cols], int(ids[i])); err != nil && w.ID == 0 {
 				e.err = err
@@ -54,9 +54,9 @@ func (e *executable) vectorOf(n *graph.Node, input int) []float32 {
 func (c *compiler) norm(n *graph.Node) (func(*pool.Worker), error) {
 	e, eps := c.executable, n.Attr.(graph.NormAttr).Eps
 	return func(w *pool.Worker) {
-		x, out, cols := e.value(n.In[0]), e.value(n), e.cols(n)
+		x, out, cols := e.value(n.In[0]), e.value(n), e.Cols(n)
 		weight, bias := e.vectorOf(n, 1), e.vectorOf(n, 2)
-		eachRow(w, e.rowsOf(n), func(i int) {
+		eachRow(w, e.RowsOf(n), func(i int) {
 			dst, src := out[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols]
 			if n.Op == graph.OpRMSNorm {
 				e.k.RMSNorm(dst, src, weight, cols, eps)
@@ -70,9 +70,9 @@ func (c *compiler) norm(n *graph.Node) (func(*pool.Worker), error) {
 func (c *compiler) normAdd(n *graph.Node) (func(*pool.Worker), error) {
 	e, eps := c.executable, n.Attr.(graph.NormAttr).Eps
 	return func(w *pool.Worker) {
-		x, weight, y, out, cols := e.value(n.In[0]), e.value(n.In[1]), e.value(n.In[2]), e.value(n), e.cols(n)
+		x, weight, y, out, cols := e.value(n.In[0]), e.value(n.In[1]), e.value(n.In[2]), e.value(n), e.Cols(n)
 		row := e.workers[w.ID].row[:cols]
-		eachRow(w, e.rowsOf(n), func(i int) {
+		eachRow(w, e.RowsOf(n), func(i int) {
 			e.k.RMSNorm(row, x[i*cols:(i+1)*cols], weight, cols, eps)
 			e.k.Add(out[i*cols:(i+1)*cols], row, y[i*cols:(i+1)*cols])
 		})
@@ -82,8 +82,8 @@ func (c *compiler) normAdd(n *graph.Node) (func(*pool.Worker), error) {
 func (c *compiler) softmax(n *graph.Node) (func(*pool.Worker), error) {
 	e := c.executable
 	return func(w *pool.Worker) {
-		x, out, cols := e.value(n.In[0]), e.value(n), e.cols(n)
-		eachRow(w, e.rowsOf(n), func(i int) { e.k.Softmax(out[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols], cols) })
+		x, out, cols := e.value(n.In[0]), e.value(n), e.Cols(n)
+		eachRow(w, e.RowsOf(n), func(i int) { e.k.Softmax(out[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols], cols) })
 	}, nil
 }
 
@@ -170,7 +170,7 @@ func (c *compiler) gatherRows(n *graph.Node) (func(*pool.Worker), error) {
 		return nil, err
 	}
 	return func(w *pool.Worker) {
-		x, rows, out, cols := e.value(n.In[0]), e.ints(n.In[1]), e.value(n), e.cols(n)
+		x, rows, out, cols := e.value(n.In[0]), e.Ints(n.In[1]), e.value(n), e.Cols(n)
 		eachRow(w, len(rows), func(i int) { copy(out[i*cols:(i+1)*cols], x[int(rows[i])*cols:]) })
 	}, nil
 }

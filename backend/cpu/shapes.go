@@ -21,7 +21,7 @@ func (c *compiler) reshape(n *graph.Node) (func(*pool.Worker), error) {
 // those after, in the current run.
 func (e *executable) around(n *graph.Node, axis int) (outer, size, inner int) {
 	s := n.Type.Shape
-	return e.elems(s[:axis]), e.dim(s[axis]), e.elems(s[axis+1:])
+	return e.Elems(s[:axis]), e.Dim(s[axis]), e.Elems(s[axis+1:])
 }
 
 func (c *compiler) slice(n *graph.Node) (func(*pool.Worker), error) {
@@ -59,8 +59,8 @@ func (c *compiler) transpose(n *graph.Node) (func(*pool.Worker), error) {
 		from := make([]int, rank) // stride in x of each dimension of the result
 		size := make([]int, rank)
 		for i, p := range perm {
-			from[i] = e.elems(n.In[0].Type.Shape[p+1:])
-			size[i] = e.dim(n.Type.Shape[i])
+			from[i] = e.Elems(n.In[0].Type.Shape[p+1:])
+			size[i] = e.Dim(n.Type.Shape[i])
 		}
 		eachChunk(w, len(out), func(lo, hi int) {
 			for o := lo; o < hi; o++ {
@@ -82,8 +82,8 @@ func (c *compiler) matMul(n *graph.Node) (func(*pool.Worker), error) {
 	return func(w *pool.Worker) {
 		a, b, out := e.value(n.In[0]), e.value(n.In[1]), e.value(n)
 		s := n.In[0].Type.Shape
-		m, k := e.dim(s[len(s)-2]), e.dim(s[len(s)-1])
-		cols := e.dim(n.Type.Shape[len(s)-1])
+		m, k := e.Dim(s[len(s)-2]), e.Dim(s[len(s)-1])
+		cols := e.Dim(n.Type.Shape[len(s)-1])
 		if m == 0 || cols == 0 {
 			return
 		}

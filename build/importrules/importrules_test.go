@@ -41,7 +41,8 @@ var rules = []rule{
 	{"backend/internal/owned", nil, nil},
 	{"backend/internal/installed", nil, nil},
 	{"backend/internal/dl", []string{"github.com/ebitengine/purego/...", "golang.org/x/sys/..."}, nil},
-	{"backend/internal/accel", []string{"backend", "backend/packcache", "backend/quirks", "backend/internal/owned", "graph/...", "kernels/shader"}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/internal/bind", []string{"backend", "graph/..."}, nil},
+	{"backend/internal/accel", []string{"backend", "backend/internal/bind", "backend/packcache", "backend/quirks", "backend/internal/owned", "graph/...", "kernels/shader"}, []string{"backend/backendtest", "backend/selftest"}},
 	{"backend/internal/accel/kerneltest", []string{"backend/internal/accel", "graph/dtype", "kernels/ref", "kernels/shader"}, nil},
 	{"backend/selftest", []string{"backend", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
@@ -49,7 +50,7 @@ var rules = []rule{
 	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
 	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "backend/internal/dl", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest"}},
 	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/accel", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
-	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/accel", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
+	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/bind", "backend/internal/accel", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
 
 	{"runtime/tokenizer/...", []string{"golang.org/x/text/..."}, []string{"runtime/weights/..."}},
 	{"runtime/chat/...", nil, []string{"runtime/weights/...", "github.com/ardanlabs/jinja/..."}},
@@ -221,7 +222,12 @@ func offence(from, path string, test bool) string {
 }
 
 func TestImports(t *testing.T) {
-	packages := list(t, "-json=ImportPath,Name,Imports,TestImports,XTestImports", "./...")
+	t.Run("plain", func(t *testing.T) { testImports(t) })
+	t.Run("tags", func(t *testing.T) { testImports(t, "-tags", "gles") })
+}
+
+func testImports(t *testing.T, args ...string) {
+	packages := list(t, append(args, "-json=ImportPath,Name,Imports,TestImports,XTestImports", "./...")...)
 	if len(packages) < 10 {
 		t.Fatalf("go list found %d packages", len(packages))
 	}
@@ -278,6 +284,8 @@ func TestRules(t *testing.T) {
 		{"backend/vulkan", "backend/internal/dl", false, true},
 		{"backend/vulkan", "github.com/ebitengine/purego", false, false},
 		{"backend/internal/dl", "github.com/ebitengine/purego", false, true},
+		{"backend/gles", "github.com/go-gl/gl/v3.1/gles2", false, true},
+		{"backend/vulkan", "github.com/go-gl/gl/v3.1/gles2", false, false},
 		{"runtime/sampler", "kernels/cpu", false, true},
 		{"runtime/tokenizer", "kernels/cpu", false, false},
 		{"runtime/tokenizer", "graph/dtype", false, false},

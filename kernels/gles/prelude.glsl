@@ -41,7 +41,7 @@ precision highp int;
 #define VEC4(a, b, c, d) vec4(a, b, c, d)
 #define DOT4(a, b) dot(a, b)
 #define UNROLL
-layout(local_size_x = int(WG)) in;
+layout(local_size_x = WG) in;
 uniform uint parameters[32];
 layout(std430, binding = 0) buffer Buffer0 { uint buffer0[]; };
 layout(std430, binding = 1) buffer Buffer1 { uint buffer1[]; };

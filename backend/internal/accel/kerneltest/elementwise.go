@@ -111,7 +111,9 @@ func testUnary(t *testing.T, api accel.API) {
 				Near(t, c.name, m.Floats(shader.Arena, to, 3*n), want, c.bound)
 				for i, got := range m.Floats(shader.Arena, bigTo, len(c.big)) {
 					w := c.f(float64(c.big[i]))
-					if !(math.Abs(float64(got)-w) <= 1e-6*math.Abs(w)+1e-37) {
+					// GLSL's exp may be off by 2|x|+3 units in the last place, and a device may
+					// take the smallest numbers for zero.
+					if !(math.Abs(float64(got)-w) <= 1e-5*math.Abs(w)+1e-36) {
 						t.Errorf("%s(%g) is %g, want %g", c.name, c.big[i], got, w)
 					}
 				}

@@ -1,0 +1,40 @@
+//go:build gles && cgo && !static && linux
+
+package gles
+
+import (
+	"context"
+	"testing"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/backendtest"
+	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/backend/internal/accel/kerneltest"
+)
+
+// TestAgainstReference compares every kernel with kernels/ref, with all that the
+// driver offers and with the specification's minimum.
+func TestAgainstReference(t *testing.T) {
+	for _, words := range []string{"", "min"} {
+		t.Run("switches="+words, func(t *testing.T) {
+			opened(t, words) // skips where there is no driver
+			s, err := accel.ParseSwitches(words)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kerneltest.Run(t, func() (accel.API, error) { return open(s) })
+		})
+	}
+}
+
+// TestConformance runs the suite of all backends.
+func TestConformance(t *testing.T) {
+	for _, words := range []string{"", "min"} {
+		t.Run("switches="+words, func(t *testing.T) {
+			opened(t, words)
+			backendtest.Run(t, func() (backend.Device, error) {
+				return openDevice(context.Background(), device, backend.Options{Level: words})
+			})
+		})
+	}
+}

@@ -1,0 +1,132 @@
+package bind
+
+import (
+	"fmt"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
+)
+
+// checkIndices refuses ids and rows that lie outside what they index.
+func (r *Run) checkIndices() error {
+	for _, n := range r.Graph.Nodes {
+		var what string
+		var limit int
+		var idx *graph.Node
+		switch n.Op {
+		case graph.OpEmbed:
+			what, limit, idx = "token", n.In[0].Type.Shape[0].N, n.In[1]
+		case graph.OpGatherRows:
+			what, limit, idx = "row", r.Dim(n.In[0].Type.Shape[0]), n.In[1]
+		case graph.OpRope, graph.OpRopeCache:
+			what, limit, idx = "position", MaxPosition, n.In[1]
+		default:
+			continue
+		}
+		for i, v := range r.Ints(idx) {
+			if v < 0 || int(v) >= limit {
+				return fmt.Errorf("%s %d is %d, outside 0 to %d", what, i, v, limit-1)
+			}
+		}
+	}
+	return nil
+}
+
+// checkOutputs asks for the room that reading back fills.
+func (r *Run) checkOutputs() error {
+	for i := range r.Args.Outputs {
+		o, out := &r.Args.Outputs[i], r.Graph.Outputs[i]
+		if o.Skip {
+			continue
+		}
+		elems, rows := r.Elems(out.Node.Type.Shape), r.RowsOf(out.Node)
+		readout := out.Node.Op == graph.OpReadout
+		if o.Mode == backend.ReadFull || !readout {
+			if len(o.F32) != elems {
+				return fmt.Errorf("output %q has %d elements, room is given for %d", out.Name, elems, len(o.F32))
+			}
+			if !readout {
+				continue
+			}
+		}
+		cols := out.Node.Type.Shape[len(out.Node.Type.Shape)-1].N
+		k := 1
+		switch o.Mode {
+		case backend.ReadFull:
+			k = 0
+		case backend.ReadTop:
+			k = min(backend.TopCount, cols)
+			if len(o.LogSumExp) < rows {
+				return fmt.Errorf("output %q: room for %d log-sum-exps, want %d", out.Name, len(o.LogSumExp), rows)
+			}
+		case backend.ReadArgMax:
+		default:
+			return fmt.Errorf("output %q: unknown read mode %d", out.Name, o.Mode)
+		}
+		if len(o.IDs) < rows*k || len(o.Logits) < rows*k {
+			return fmt.Errorf("output %q: room for %d ids and %d logits, want %d", out.Name, len(o.IDs), len(o.Logits), rows*k)
+		}
+		if words := rows * ((cols + 63) / 64); o.Mask != nil && len(o.Mask) < words {
+			return fmt.Errorf("output %q: a mask of %d words, want %d", out.Name, len(o.Mask), words)
+		}
+		for _, b := range o.Bias {
+			if b.Row < 0 || b.Row >= rows || b.ID < 0 || int(b.ID) >= cols {
+				return fmt.Errorf("output %q: bias on id %d of row %d, there are %d rows of %d", out.Name, b.ID, b.Row, rows, cols)
+			}
+		}
+	}
+	return nil
+}
+
+// CheckState asks that a state, of which decl gives the declarations, is one of
+// the graph's model.
+func (r *Run) CheckState(decl func(name string) (graph.StateDecl, bool)) error {
+	for _, want := range r.Graph.States {
+		if have, ok := decl(want.Name); !ok || have != want {
+			return fmt.Errorf("the state given was made for another model: it has no %q like this one's", want.Name)
+		}
+	}
+	return nil
+}
+
+// CheckSegments asks that the segments have the run's rows, and pages for them in
+// a cache of so many. Call it after Bind.
+func (r *Run) CheckSegments(pages int) error {
+	if len(r.Rows) != r.Size.T {
+		return fmt.Errorf("segments have %d rows, the inputs %d", len(r.Rows), r.Size.T)
+	}
+	for i, seg := range r.Args.Segments {
+		if seg.Seq < 0 || seg.Seq >= max(1, r.Size.S) {
+			return fmt.Errorf("segment %d: sequence %d of a batch of %d", i, seg.Seq, r.Size.S)
+		}
+		if seg.Start < 0 || seg.Start > len(seg.Pages)*backend.PageTokens-seg.Rows {
+			return fmt.Errorf("segment %d: %d rows from %d do not fit its %d pages", i, seg.Rows, seg.Start, len(seg.Pages))
+		}
+		for _, p := range seg.Pages {
+			if p < 0 || int(p) >= pages {
+				return fmt.Errorf("segment %d: page %d of a cache of %d", i, p, pages)
+			}
+		}
+	}
+	return nil
+}
+
+// CheckWeights asks that every weight of g is loaded, of which have gives the
+// specification, as the graph has it and for what the graph does with it.
+func CheckWeights(g *graph.Graph, have func(name string) (backend.WeightSpec, bool)) error {
+	uses := backend.WeightUses(g)
+	for _, n := range g.Weights() {
+		w, ok := have(n.Name)
+		if !ok {
+			return fmt.Errorf("weight %q is not loaded", n.Name)
+		}
+		if w.DType != n.Type.DType || !n.Type.Shape.Equal(dtype.ConstShape(w.Shape...)) {
+			return fmt.Errorf("weight %q was loaded as %s%v, the graph has %s", n.Name, w.DType, w.Shape, n.Type)
+		}
+		if u := uses[n.Name]; u&^w.Uses != 0 {
+			return fmt.Errorf("weight %q was loaded for uses %b, the graph has %b", n.Name, w.Uses, u)
+		}
+	}
+	return nil
+}

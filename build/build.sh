@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Builds out/bin/ledge with every backend: those of a plain build, and OpenGL ES, which needs cgo. Needed besides Go:
+# a C compiler and pkg-config; no driver, no development package. The binary needs only the C library to start.
+#
+# For Android give an NDK's compiler, whose name has the architecture and the API level (30: Android 11):
+#   CC=$NDK/toolchains/llvm/prebuilt/linux-x86_64/bin/aarch64-linux-android30-clang build/build.sh
+# This makes out/android-arm64/ledge, for: adb push out/android-arm64/ledge /data/local/tmp
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
+source build/cgo.sh
+
+out=out/bin
+case "$(basename "${CC:-cc}")" in
+  aarch64-linux-android*) export GOOS=android GOARCH=arm64; out=out/android-arm64 ;;
+  *-linux-android*) echo "build/build.sh: only arm64 Android is supported, not ${CC}" >&2; exit 1 ;;
+esac
+
+command -v "${PKG_CONFIG:-pkg-config}" >/dev/null || { echo "build/build.sh: pkg-config is needed (Debian: apt install pkg-config)" >&2; exit 1; }
+command -v "$(go env CC | cut -d' ' -f1)" >/dev/null || { echo "build/build.sh: a C compiler is needed (Debian: apt install gcc libc6-dev)" >&2; exit 1; }
+
+mkdir -p "$out"
+go build -tags "$tags" -trimpath -o "$out/ledge" ./cmd/ledge
+env -u GOOS -u GOARCH -u CC CGO_ENABLED=0 go run ./build/needs "$out/ledge" # nothing but the C library
+echo "built $out/ledge with -tags $tags"
