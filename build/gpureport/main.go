@@ -44,7 +44,7 @@ func run(args []string) error {
 	f.StringVar(&s.ledge, "ledge", "out/ledge", "the program to measure")
 	f.StringVar(&s.models, "models", "out/models", "folder of build/models.sh")
 	f.StringVar(&s.text, "text", "/usr/share/common-licenses/GPL-3", "text for the perplexity")
-	f.StringVar(&s.peer, "peer", "", "a program that prints llama.cpp's tokens per second on Vulkan (see build/gpureport/peer.sh); none: no comparison")
+	f.StringVar(&s.peer, "peer", "", "a program that prints llama.cpp's tokens per second on Vulkan (see build/gpureport/peer/peer.sh); none: no comparison")
 	f.StringVar(&s.peerModel, "peer-model", "smollm2-q4_0.gguf", "the model that the peer and Ledge are timed with")
 	devices := f.String("devices", "vulkan0,opencl0,gles0", "devices to measure")
 	f.IntVar(&s.chunks, "chunks", 4, "chunks of 512 tokens of the perplexity")
