@@ -17,7 +17,7 @@ const (
 type Rows struct {
 	Count Size
 	Times int
-	Max   int // of a run, for what is planned ahead; 0 for not known
+	Max   int // of a run, for what is planned ahead; products need it
 }
 
 // Of is the number of rows of a run.
