@@ -24,17 +24,11 @@ INCLUDE(attention)
 SHARED(float, queries, 2u * KEY_PAIRS * QUERIES)
 SHARED(float, scores, 256u * QUERIES)
 SHARED(float, red, WG)
-SHARED(float, tops, 8)
-SHARED(float, sums, 8)
-SHARED(uint, range, 16)
 
 KERNEL(attention) {
   LOCAL(float, queries, 2u * KEY_PAIRS * QUERIES)
   LOCAL(float, scores, 256u * QUERIES)
   LOCAL(float, red, WG)
-  LOCAL(float, tops, 8)
-  LOCAL(float, sums, 8)
-  LOCAL(uint, range, 16)
   uint window = PARAM(7);
   uint heads = PARAM(4);
   uint kv_heads = PARAM(5);
@@ -58,7 +52,11 @@ KERNEL(attention) {
     queries[i] = v;
   }
 
+  uint low[ROWS];
+  uint high[ROWS];
   float score[QUERIES];
+  float most_of[QUERIES];
+  float sum_of[QUERIES];
   float acc0[QUERIES * OWN];
   float acc1[QUERIES * OWN];
   float top[QUERIES];
@@ -74,19 +72,18 @@ KERNEL(attention) {
     for (next = first + 1u; next < rows && B1[PARAM(3) + 4u * (row0 + next) + 3u] == segment; next++) { }
     uint pages = B1[info + 1u];
     BARRIER;
-    if (LID < ROWS) {
+    uint begin = 0xffffffffu;
+    uint end = 0u;
+    UNROLL for (uint r = 0u; r < ROWS; r++) {
       uint lo = 0u;
       uint hi = 0u;
-      if (LID >= first && LID < next) { ATTENTION_RANGE(B1, PARAM(3) + 4u * (row0 + LID), CAUSAL, window, lo, hi) }
-      range[2u * LID] = lo;
-      range[2u * LID + 1u] = hi;
-    }
-    BARRIER;
-    uint begin = range[2u * first];
-    uint end = range[2u * first + 1u];
-    for (uint r = first + 1u; r < next; r++) {
-      begin = UMIN(begin, range[2u * r]);
-      end = UMAX(end, range[2u * r + 1u]);
+      if (r >= first && r < next) {
+        ATTENTION_RANGE(B1, PARAM(3) + 4u * (row0 + r), CAUSAL, window, lo, hi)
+        begin = UMIN(begin, lo);
+        end = UMAX(end, hi);
+      }
+      low[r] = lo;
+      high[r] = hi;
     }
     uint split = begin / 256u;
     uint stop = (end + 255u) / 256u;
@@ -135,7 +132,7 @@ KERNEL(attention) {
         }
         UNROLL for (uint q = 0u; q < QUERIES; q++) {
           float s = ATTENTION_NONE;
-          if (p >= range[2u * (q / HEADS)] && p < range[2u * (q / HEADS) + 1u]) {
+          if (p >= low[q / HEADS] && p < high[q / HEADS]) {
             s = score[q];
             if (CAP == 1u) { s = soft_cap(UF(PARAM(9)), s); }
           }
@@ -144,23 +141,21 @@ KERNEL(attention) {
       }
       BARRIER;
 
-      // Sixteen invocations for each query find the maximum, then one of them.
+      // Sixteen invocations for each query find the maximum, then all of them.
       if (LID / 16u < QUERIES) {
         float t = ATTENTION_NONE;
         for (uint i = 0u; i < 16u; i++) { t = FMAX(t, scores[256u * (LID / 16u) + 16u * i + LID % 16u]); }
         red[LID] = t;
       }
       BARRIER;
-      if (LID < QUERIES) {
-        float t = red[16u * LID];
-        for (uint i = 1u; i < 16u; i++) { t = FMAX(t, red[16u * LID + i]); }
-        tops[LID] = t;
+      UNROLL for (uint q = 0u; q < QUERIES; q++) {
+        most_of[q] = red[16u * q];
+        for (uint i = 1u; i < 16u; i++) { most_of[q] = FMAX(most_of[q], red[16u * q + i]); }
       }
-      BARRIER;
       UNROLL for (uint q = 0u; q < QUERIES; q++) {
         for (uint side = 0u; side < 256u; side += WG) {
           float s = scores[256u * q + side + LID];
-          scores[256u * q + side + LID] = s == ATTENTION_NONE ? 0.0f : EXP(s - tops[q]);
+          scores[256u * q + side + LID] = s == ATTENTION_NONE ? 0.0f : EXP(s - most_of[q]);
         }
       }
       BARRIER;
@@ -207,10 +202,9 @@ KERNEL(attention) {
         }
       }
       BARRIER;
-      if (LID < QUERIES) {
-        float t = red[16u * LID];
-        for (uint i = 1u; i < 16u; i++) { t = t + red[16u * LID + i]; }
-        sums[LID] = t;
+      UNROLL for (uint q = 0u; q < QUERIES; q++) {
+        sum_of[q] = red[16u * q];
+        for (uint i = 1u; i < 16u; i++) { sum_of[q] = sum_of[q] + red[16u * q + i]; }
       }
       if (GROUPS > 1u && mine < GROUPS) {
         UNROLL for (uint q = 0u; q < QUERIES; q++) {
@@ -236,8 +230,8 @@ KERNEL(attention) {
       UNROLL for (uint q = 0u; q < QUERIES; q++) {
         float keep = 0.0f;
         float take = 0.0f;
-        float m = tops[q];
-        float l = sums[q];
+        float m = most_of[q];
+        float l = sum_of[q];
         if (whole) {
           ATTENTION_MERGE(top[q], sum[q], m, l, keep, take)
           UNROLL for (uint o = 0u; o < OWN; o++) {
