@@ -69,27 +69,41 @@ KERNEL(attention) {
   uint most = ATTENTION_SPLITS(B1, window, PARAM(10));
   bool whole = MANY == 1u || most <= 1u; // the result is written here, not merged
 
-  // The rows of a segment are cut into tiles of ROWS from its end on: the tile
-  // ends with this row, or there is nothing to do.
-  uint info = PARAM(3) + 4u * GROUP_X;
-  uint slot = B1[info];
+  // The rows of each segment are cut into tiles of ROWS: which one is this?
+  uint row0 = GROUP_X;
+  uint rows = 1u;
+  if (ROWS > 1u) {
+    uint tile = GROUP_X;
+    uint n = B1[PARAM(3) + 2u] - B1[PARAM(3)] + 1u; // rows of the segment from row0 on
+    row0 = 0u;
+    while (row0 < B1[0] && tile >= (n + ROWS - 1u) / ROWS) {
+      tile = tile - (n + ROWS - 1u) / ROWS;
+      row0 = row0 + n;
+      uint next = PARAM(3) + 4u * UMIN(row0, B1[0] - 1u);
+      n = B1[next + 2u] - B1[next] + 1u;
+    }
+    row0 = row0 + tile * ROWS;
+    rows = UMIN(ROWS, n - tile * ROWS);
+  }
+  bool idle = row0 >= B1[0];
+  if (idle) { row0 = 0u; }
+  uint info = PARAM(3) + 4u * row0;
+  uint slot0 = B1[info];
+  uint slot1 = slot0 + rows - 1u;
   uint pages = B1[info + 1u];
   uint last = B1[info + 2u];
-  uint rows = 1u;
-  for (uint r = 1u; r < ROWS; r++) {
-    if (r <= GROUP_X && r <= slot) {
-      if (B1[info - 4u * r + 3u] == B1[info + 3u]) { rows = r + 1u; }
-    }
-  }
-  uint row0 = GROUP_X + 1u - rows;
-  uint slot0 = slot + 1u - rows;
   uint begin = ATTENTION_LOW(slot0, window);
-  uint end = ATTENTION_HIGH(slot, last, CAUSAL, window);
+  uint end = ATTENTION_HIGH(slot1, last, CAUSAL, window);
   uint split = begin / 256u;
-  uint stop = (last - slot) % ROWS == 0u ? (end + 255u) / 256u : 0u;
+  uint stop = (end + 255u) / 256u;
   if (MANY == 0u) {
     split = split + GROUP_Z;
     stop = UMIN(stop, split + 1u);
+  }
+  if (idle || split >= stop) {
+    rows = 0u;
+    end = 0u;
+    stop = split;
   }
 
   for (uint i = LID; i < 2u * KEY_PAIRS * QUERIES; i += WG) {
@@ -104,19 +118,22 @@ KERNEL(attention) {
     SUM(LID) = 0.0f;
   }
 
-  for (uint s = split; s < stop; s++) {
+  // The body runs once at least, and only once where each split has a workgroup:
+  // PoCL takes a condition around barriers for something else than it is.
+  uint s = split;
+  do {
     uint base = s * 256u;
     uint from = UMAX(begin, base) - base;
-    uint to = UMIN(end - base, 256u);
+    uint to = end == 0u ? 0u : UMIN(end - base, 256u);
     if (LID < 4u && 64u * LID < to) { page[LID] = B1[pages + 4u * s + LID]; }
     BARRIER;
 
     // Scores. A position that is not there reads one that is.
     float score[2u * QUERIES];
     UNROLL for (uint q = 0u; q < 2u * QUERIES; q++) { score[q] = 0.0f; }
-    uint p0 = UMIN(UMAX(LID, from), to - 1u);
-    uint p1 = UMIN(UMAX(LID + WG, from), to - 1u);
-    if (p0 == LID || p1 == LID + WG) {
+    if ((LID >= from && LID < to) || (LID + WG >= from && LID + WG < to)) {
+      uint p0 = UMIN(UMAX(LID, from), to - 1u);
+      uint p1 = UMIN(UMAX(LID + WG, from), to - 1u);
       uint at0 = (page[p0 / 64u] * kv_heads + kv) * KEY_WORDS * 64u + p0 % 64u;
       uint at1 = (page[p1 / 64u] * kv_heads + kv) * KEY_WORDS * 64u + p1 % 64u;
       for (uint d = 0u; d < KEY_PAIRS; d += AHEAD) {
@@ -270,5 +287,6 @@ KERNEL(attention) {
         }
       }
     }
-  }
+    s = s + 1u;
+  } while (MANY == 1u && s < stop);
 }

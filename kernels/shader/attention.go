@@ -48,6 +48,15 @@ func (a Attention) splits(longest int) int {
 	return n
 }
 
+// tiles is the most workgroups that it takes to have all rows when one takes up to
+// n of a segment: attention.comp finds out which are its own.
+func tiles(s Sizes, n int) int {
+	if n == 1 {
+		return s.T
+	}
+	return min(s.T, s.T/n+s.Segments)
+}
+
 // reach is the most slots that a row sees with a window.
 func (a Attention) reach() int {
 	if a.Causal {
@@ -96,7 +105,7 @@ func (a Attention) Calls(f Features, many bool) ([]Call, error) {
 			if s.T == 0 {
 				return [3]uint32{}
 			}
-			g := [3]uint32{uint32(s.T), uint32(a.KVHeads * parts), 1}
+			g := [3]uint32{uint32(tiles(s, rows)), uint32(a.KVHeads * parts), 1}
 			if !many {
 				g[2] = uint32(a.splits(s.Longest))
 			}
