@@ -200,7 +200,7 @@ func (a *attendRun) batch(segs []seg, way int) {
 	}
 	all := table(slots, max(2, a.dims)) // by slot
 	run := make([]uint32, shader.RunHeader+1+rows*shader.RowInfo)
-	s := shader.Sizes{T: rows, S: len(segs)}
+	s := shader.Sizes{T: rows, S: len(segs), Segments: len(segs)}
 	var q, k, v, cs []float32
 	var want []float32
 	at, row := uint32(len(run)), 0
