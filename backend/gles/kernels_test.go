@@ -42,9 +42,9 @@ func TestConformance(t *testing.T) {
 		t.Run("switches="+words, func(t *testing.T) {
 			shorter(t, words)
 			opened(t, words)
-			backendtest.Run(t, func() (backend.Device, error) {
+			backendtest.RunShare(t, func() (backend.Device, error) {
 				return openDevice(context.Background(), device, backend.Options{Level: words})
-			})
+			}, backendtest.Eighth)
 		})
 	}
 }
