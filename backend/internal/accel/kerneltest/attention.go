@@ -62,20 +62,15 @@ func (c attendCase) name() string {
 func attendCases() []attendCase {
 	const f16, f32 = shader.CacheF16, shader.CacheF32
 	all := []attendCase{
-		{kv: 2, group: 2, keyDim: 64, valueDim: 64, cache: f16, batches: short},
-		{kv: 2, group: 2, keyDim: 10, valueDim: 7, cache: f16, batches: short},
-		{kv: 2, group: 1, keyDim: 24, valueDim: 24, cache: f16, batches: twice},
-		{kv: 2, group: 5, keyDim: 48, valueDim: 32, cache: f16, batches: beside},
-		{kv: 2, group: 9, keyDim: 32, valueDim: 32, cache: f16, batches: beside}, // in two parts
+		{kv: 2, group: 9, keyDim: 48, valueDim: 32, cache: f16, batches: beside}, // in two parts
 		{kv: 1, group: 8, keyDim: 256, valueDim: 256, cache: f16, batches: short},
 		{kv: 1, group: 2, keyDim: 512, valueDim: 511, cache: f16, batches: short},
 		{kv: 1, group: 4, keyDim: 64, valueDim: 64, cache: f16, bidirectional: true, window: 200, batches: longer},
-		{kv: 2, group: 3, keyDim: 7, valueDim: 1, cache: f32, batches: short},
 		{kv: 1, group: 2, keyDim: 65, valueDim: 258, cache: f32, batches: [][]seg{{{0, 0, 300}}, {{0, 300, 1}}}},
 
-		{kv: 2, group: 3, keyDim: 2, valueDim: 2, cache: f16, batches: beside, fused: true, dims: 2, pairs: true, qNorm: true},
+		{kv: 2, group: 1, keyDim: 24, valueDim: 24, cache: f16, batches: twice, fused: true},
+		{kv: 2, group: 3, keyDim: 11, valueDim: 1, cache: f16, batches: beside, fused: true, dims: 10, pairs: true, qNorm: true},
 		{kv: 2, group: 3, keyDim: 80, valueDim: 79, cache: f16, batches: beside, fused: true, dims: 40, kNorm: true},
-		{kv: 1, group: 2, keyDim: 32, valueDim: 20, cache: f16, batches: short, fused: true},
 		{kv: 2, group: 2, keyDim: 129, valueDim: 129, cache: f32, batches: twice, fused: true, dims: 128, pairs: true, qNorm: true, kNorm: true},
 	}
 	for _, window := range []int{0, 1, 7, 64, 257, 300} {
