@@ -262,7 +262,7 @@ KERNEL(attention) {
       KEEP(LID) = keep;
       TAKE(LID) = take;
     }
-    if (GROUPS > 1u && mine < GROUPS) {
+    if (OWN == 1u && mine < GROUPS) {
       UNROLL for (uint q = 0u; q < QUERIES; q++) {
         uint i = 256u * q + 2u * LID;
         scores[i] = acc0[q * OWN];
@@ -270,7 +270,7 @@ KERNEL(attention) {
       }
     }
     BARRIER;
-    if (GROUPS > 1u) {
+    if (OWN == 1u) {
       for (uint i = LID; i < QUERIES * VALUE_DIM; i += WG) {
         uint q = i / VALUE_DIM;
         uint d = i % VALUE_DIM;
