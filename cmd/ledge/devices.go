@@ -149,10 +149,10 @@ func (a *app) verdicts(ctx context.Context, retry bool) []backend.Verdict {
 	var wg sync.WaitGroup
 	for i, d := range drivers {
 		if d.Foreign != nil {
-			wg.Go(func() { all[i] = p.Prove(ctx, d, backend.Trial{}) })
+			wg.Go(func() { all[i] = p.Prove(ctx, d, backend.Trial{Asked: true}) })
 			continue
 		}
-		all[i] = trust.Try(ctx, d, backend.Trial{})
+		all[i] = trust.Try(ctx, d, backend.Trial{}, nil)
 		all[i].When = time.Time{}
 	}
 	wg.Wait()
@@ -171,7 +171,7 @@ func reportsOf(v backend.Verdict) []deviceReport {
 	for _, p := range v.Devices {
 		info := p.Info.AsProven(p.Info.Varies)
 		out = append(out, deviceReport{
-			Name: info.Name, Backend: v.Driver, Found: true, Info: &info, Tested: true, Passed: p.Passed, Reason: p.Reason,
+			Name: info.Name, Backend: v.Driver, Found: true, Info: &info, Tested: !p.Untested, Passed: p.Passed, Reason: p.Reason,
 			TestTime: p.Seconds, When: v.When, Age: age, Types: v.Types,
 		})
 	}
