@@ -94,12 +94,16 @@ func (a *app) devices(c *cli.Context) error {
 	return err
 }
 
-// missing reports the backends that this build leaves out.
+// missing reports the backends that this build leaves out, or every one does.
 func missing(have []deviceReport) []deviceReport {
 	var out []deviceReport
 	for _, name := range []string{"cuda", "gles", "npu", "opencl", "vulkan"} {
 		if !slices.ContainsFunc(have, func(r deviceReport) bool { return r.Backend == name }) {
-			out = append(out, deviceReport{Name: name, Backend: name, Reason: "not in this build"})
+			why := "not in this build"
+			if name == "cuda" || name == "npu" {
+				why = "no build has it yet"
+			}
+			out = append(out, deviceReport{Name: name, Backend: name, Reason: why})
 		}
 	}
 	return out
@@ -186,6 +190,14 @@ func (r *deviceReport) ago() string {
 	return ""
 }
 
+// took is a time in seconds as one reads it.
+func took(seconds float64) string {
+	if seconds < 1 {
+		return fmt.Sprintf("%.0f ms", 1000*seconds)
+	}
+	return fmt.Sprintf("%.1f s", seconds)
+}
+
 func (a *app) printDevice(r deviceReport) {
 	mark := " "
 	if r.Picked {
@@ -206,9 +218,16 @@ func (a *app) printDevice(r deviceReport) {
 	line := func(format string, args ...any) {
 		fmt.Fprintf(a.out, "             %s\n", oneLine(fmt.Sprintf(format, args...)))
 	}
+	software := r.Info.Kind == backend.CPU && !r.Info.Processor()
+	if software {
+		line("a software driver: it computes on the processor, more slowly than cpu does")
+	}
 	if m := r.Info.Memory; m.Total > 0 {
 		shared := ""
-		if m.Unified && r.Info.Kind != backend.CPU {
+		switch {
+		case software:
+			shared = ", as much of the processor's as the driver gives"
+		case m.Unified && !r.Info.Processor():
 			shared = ", the processor's own"
 		}
 		free := ""
@@ -228,7 +247,7 @@ func (a *app) printDevice(r deviceReport) {
 		ago = ", " + ago
 	}
 	if r.Passed {
-		line("self-test passed in %.0f ms%s; score %d; %s", 1000*r.TestTime, ago, r.Info.Score, r.Reason)
+		line("self-test passed in %s%s; score %d; %s", took(r.TestTime), ago, r.Info.Score, r.Reason)
 	} else {
 		line("not used%s: %s", ago, r.Reason)
 	}
