@@ -226,15 +226,15 @@ func (a *app) printDevice(r deviceReport) {
 		shared := ""
 		switch {
 		case software:
-			shared = ", as much of the processor's as the driver gives"
+			shared = " of the processor's"
 		case m.Unified && !r.Info.Processor():
 			shared = ", the processor's own"
 		}
 		free := ""
-		if m.Free > 0 {
+		if m.Free > 0 && r.ago() == "" { // what was free when a verdict was found says nothing
 			free = fmt.Sprintf(", %s free", hub.FormatBytes(int64(m.Free)))
 		}
-		line("memory %s%s%s", hub.FormatBytes(int64(m.Total)), free, shared)
+		line("memory %s%s%s", hub.FormatBytes(int64(m.Total)), shared, free)
 	}
 	if len(r.Info.Features) > 0 {
 		line("features %s", strings.Join(r.Info.Features, ", "))
