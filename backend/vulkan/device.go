@@ -107,6 +107,9 @@ func (p *physical) limitsFor(s accel.Switches) (accel.Limits, error) {
 	if !p.dotFast && !s.Asked("intdot") {
 		l.IntDot = false // slower than floats
 	}
+	if p.properties.deviceType == deviceCPU && !s.Asked("half") {
+		l.Half = false // slower than float32, which processors compute with
+	}
 	s.Apply(&l)
 	byDefault := timeoutGPU
 	if p.properties.deviceType == deviceCPU {
@@ -174,8 +177,12 @@ func (d *device) create() error {
 	if d.limits.IntDot {
 		want(version13, extDot, &(&oneFeature{head{sType: typeDotFeatures}, 1}).head)
 	}
-	if p.fullSubgroups {
-		want(version13, extSizeControl, &(&subgroupSizeFeatures{head{sType: typeSubgroupSizeFeatures}, 0, 1}).head)
+	if d.limits.Subgroup > 0 {
+		f := &subgroupSizeFeatures{head{sType: typeSubgroupSizeFeatures}, 0, 1}
+		if p.sizeControl {
+			f.subgroupSizeControl = 1
+		}
+		want(version13, extSizeControl, &f.head)
 	}
 	if d.limits.CoopMatrix {
 		want(never, extCoop, &(&coopFeatures{head{sType: typeCoopFeatures}, 1, 0}).head)

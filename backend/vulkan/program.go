@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/kernels/shader"
 	kernels "github.com/ledge-run/ledge/kernels/vulkan"
 )
 
@@ -92,8 +94,19 @@ func (d *device) pipeline(kernel string, module uint64, constants []uint32, flag
 			size: uintptr(4 * len(constants)), data: holdAll(&h, constants),
 		}),
 	}
-	if n := uint32(d.limits.Subgroup); d.phys.fullSubgroups && n > 0 && constants[0]%n == 0 {
+	names, err := shader.Constants(kernel)
+	if err != nil {
+		return 0, err
+	}
+	if at := slices.Index(names, "SUBGROUP"); at >= 0 {
+		n := uint32(d.limits.Subgroup)
+		if n == 0 || at >= len(constants) || constants[at] != n || constants[0]%n != 0 {
+			return 0, fmt.Errorf("vulkan: %s%v needs subgroups of a size that the device, with %d, does not have", kernel, constants, n)
+		}
 		stage.flags = fullSubgroups
+		if d.phys.sizeControl {
+			stage.pNext = ptr(hold(&h, requiredSubgroup{head{sType: typeRequiredSubgroup}, n}))
+		}
 	}
 	info := &pipelineCreateInfo{
 		head: head{sType: typePipelineCreateInfo}, flags: flags, stage: stage, layout: d.layout, baseIndex: -1,

@@ -107,12 +107,12 @@ func (p Product) Calls(f Features, many bool) ([]Call, error) {
 	}
 	parts := p.parts()
 	if !p.Gated || len(parts) == 1 {
-		return p.calls(parts, many), nil
+		return p.calls(f, parts, many), nil
 	}
 	plain := p
 	plain.Act, plain.Gated, plain.SoftCap, plain.Residual = NoActivation, false, 0, nil
 	plain.Out = p.Scratch + uint32(p.normFloats())
-	return append(plain.calls(plain.parts(), many), p.epilogue(plain.Out)), nil
+	return append(plain.calls(f, plain.parts(), many), p.epilogue(plain.Out)), nil
 }
 
 func (p Product) check(many bool) error {

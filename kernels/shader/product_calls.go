@@ -97,12 +97,12 @@ func byRow(x, rows int) [3]uint32 {
 }
 
 // calls for parts whose epilogue is within them.
-func (p Product) calls(parts []part, many bool) []Call {
+func (p Product) calls(f Features, parts []part, many bool) []Call {
 	var list []Call
 	for _, tokens := range []int{1, 4} {
 		for i := range parts {
 			if tokens == 1 || p.Rows.Max > 1 {
-				list = append(list, p.few(parts[i], tokens))
+				list = append(list, p.few(f, parts[i], tokens))
 			}
 		}
 	}
@@ -174,7 +174,7 @@ func laneShift(n int) uint32 {
 }
 
 // few is the kernel product for runs of one row, or of 2 to Few by four.
-func (p Product) few(a part, tokens int) Call {
+func (p Product) few(f Features, a part, tokens int) Call {
 	// Rows of an invocation: more of them read x less often, fewer give a small
 	// matrix to more workgroups.
 	rows := 1
@@ -193,8 +193,15 @@ func (p Product) few(a part, tokens int) Call {
 	if tokens > 1 {
 		least, most = 2, Few
 	}
-	c := p.linear("product", a, p.X, true)
+	// One row's sums of the lanes fit a subgroup's shuffles; four rows' need so many
+	// of them that shared memory is faster.
+	kernel, more := "product", []uint32(nil)
+	if lanes := 1 << laneShift(units(p.K)); tokens == 1 && f.Subgroup >= lanes && f.Subgroup <= workgroup {
+		kernel, more = "product_subgroup", []uint32{uint32(f.Subgroup)}
+	}
+	c := p.linear(kernel, a, p.X, true)
 	c.Constants = append(c.Constants, uint32(rows), uint32(tokens), p.prologue())
+	c.Constants = append(c.Constants, more...)
 	c.Grid = p.between(least, most, func(n int) [3]uint32 {
 		g := Groups((outs + each - 1) / each)
 		g[2] = uint32((n + tokens - 1) / tokens)

@@ -31,6 +31,13 @@
 //	VEC4(a, b, c, d) vec4 uvec4 v.x v.y v.z v.w; DOT4(a, b)
 //	UNROLL                       before a for whose count is a constant
 //	INCLUDE(NAME)                the text of NAME.part: functions of several kernels
+//	NEEDS(FEATURE)               the kernel is for devices with that feature alone, and
+//	                             may use the words for it
+//
+// For subgroups (with the constant SUBGROUP, the invocations of one; all are full):
+//
+//	SUBGROUP_LANE                uint: the invocation in its subgroup
+//	SHUFFLE(x, i)                x of invocation i of the subgroup
 //
 // Floats are written 1.0f, unsigned ints 1u. There are no doubles, no 64-bit or
 // 16-bit numbers, no pointers, no recursion, no switch, no arrays as arguments,
@@ -91,6 +98,17 @@ func Kernels() []string {
 		}
 	}
 	return names
+}
+
+var needs = regexp.MustCompile(`(?m)^NEEDS\((\w+)\)$`)
+
+// Needs lists the features that a kernel's source says it needs.
+func Needs(source string) []string {
+	var features []string
+	for _, m := range needs.FindAllStringSubmatch(source, -1) {
+		features = append(features, m[1])
+	}
+	return features
 }
 
 var constant = regexp.MustCompile(`(?m)^CONSTANT\((\d+), (\w+)\)`)

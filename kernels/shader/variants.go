@@ -41,9 +41,13 @@ func twice(values []uint32) [][]uint32 {
 // for one of keys), Llama 3 (128, 4) and Gemma 3 (256, 4).
 var variants = map[string][]axis{
 	"product": {matrixPairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 1}, {4, 1, 2}, {4, 4, 1}}}},
-	"tile":    {matrixPairs, each("QUADS", 1, 2)},
-	"embed":   {each("TYPE", matrixTypes...)},
-	"norm":    {{[]string{"KIND", "WEIGHT", "BIAS", "ADD"}, [][]uint32{{0, 1, 0, 0}, {0, 1, 0, 1}, {1, 1, 1, 0}}}},
+	"product_subgroup": {
+		{[]string{"TYPE0", "TYPE1"}, [][]uint32{{2, 2}, {6, 6}, {7, 7}, {4, 6}}},
+		{[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 1}, {4, 1, 2}}}, each("SUBGROUP", 32),
+	},
+	"tile":  {matrixPairs, each("QUADS", 1, 2)},
+	"embed": {each("TYPE", matrixTypes...)},
+	"norm":  {{[]string{"KIND", "WEIGHT", "BIAS", "ADD"}, [][]uint32{{0, 1, 0, 0}, {0, 1, 0, 1}, {1, 1, 1, 0}}}},
 	"attention": {
 		{[]string{"KEY_DIM", "VALUE_DIM", "HEADS", "ROWS", "MANY"}, [][]uint32{
 			{64, 64, 3, 1, 0}, {64, 64, 3, 2, 1}, {128, 128, 4, 1, 0}, {128, 128, 4, 2, 1}, {256, 256, 4, 1, 0}, {256, 256, 4, 1, 1},

@@ -1,6 +1,13 @@
 #version 450
 // What the words of package shader's dialect stand for in Vulkan's GLSL.
 #extension GL_EXT_control_flow_attributes : require
+#ifdef NEEDS_SUBGROUP
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#define SUBGROUP_LANE gl_SubgroupInvocationID
+#define SHUFFLE(x, i) subgroupShuffle(x, i)
+#endif
+#define NEEDS(feature)
 #define CONSTANT(number, name) layout(constant_id = number) const uint name = 1u;
 #define SHARED(type, name, n) shared type name[n];
 #define LOCAL(type, name, n)
@@ -17,7 +24,11 @@
 #define GROUP_X gl_WorkGroupID.x
 #define GROUP_Y gl_WorkGroupID.y
 #define GROUP_Z gl_WorkGroupID.z
+#ifdef NEEDS_SUBGROUP // subgroups are full, but in which order is left open
+#define LID (gl_SubgroupID * SUBGROUP + gl_SubgroupInvocationID)
+#else
 #define LID gl_LocalInvocationID.x
+#endif
 #define BARRIER barrier()
 #define UF(u) uintBitsToFloat(u)
 #define FU(f) floatBitsToUint(f)

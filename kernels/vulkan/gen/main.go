@@ -68,7 +68,11 @@ func compile(kernel string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(compiler, "-O", "-fshader-stage=compute", "--target-env="+target, "-Werror", "-o", "-", "-")
+	args := []string{"-O", "-fshader-stage=compute", "--target-env=" + target, "-Werror"}
+	for _, feature := range shader.Needs(text) {
+		args = append(args, "-DNEEDS_"+strings.ToUpper(feature))
+	}
+	cmd := exec.Command(compiler, append(args, "-o", "-", "-")...)
 	cmd.Stdin = strings.NewReader(vulkan.Prelude + text)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
