@@ -91,7 +91,7 @@ func weights(p program) int {
 	names, err := shader.Constants(p.Kernel)
 	rows, tokens := slices.Index(names, "ROWS"), slices.Index(names, "NT")
 	first, second := slices.Index(names, "TYPE0"), slices.Index(names, "TYPE1")
-	if err != nil || p.Kernel != "product" || min(rows, tokens, first, second) < 0 || p.Constants[tokens] != 1 ||
+	if err != nil || !strings.HasPrefix(p.Kernel, "product") || min(rows, tokens, first, second) < 0 || p.Constants[tokens] != 1 ||
 		p.Constants[first] != p.Constants[second] { // mixed types have a loop for each
 		return 0
 	}

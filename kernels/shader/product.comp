@@ -10,5 +10,15 @@ CONSTANT(4, NT)
 CONSTANT(5, PROLOGUE)
 INCLUDE(weights)
 INCLUDE(linear)
-#define PRODUCT product
-INCLUDE(product)
+INCLUDE(normed)
+SHARED(vec4, xs, 256u * NT)
+#define SUM_AT(i) xs[i].x
+#define PUT_SUM(i, v) xs[i] = v;
+#define GET_SUM(i) xs[i]
+
+KERNEL(product) {
+  LOCAL(vec4, xs, 256u * NT)
+INCLUDE(product_start)
+INCLUDE(product_units)
+INCLUDE(product_sum)
+}

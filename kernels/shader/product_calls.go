@@ -68,6 +68,17 @@ func (a *part) take(q Piece) bool {
 
 func (a *part) second(q Piece) bool { return len(a.layouts) == 2 && q.Layout == a.layouts[1] }
 
+// whole reports whether all pieces are of whole numbers, which the kernels in
+// float16 take: products of few and of many rows decide by it, and by nothing else.
+func (a *part) whole() bool {
+	for _, l := range a.layouts {
+		if !l.Whole() {
+			return false
+		}
+	}
+	return true
+}
+
 // bytes of the pieces.
 func (a *part) bytes(k int) int64 {
 	n := 0
@@ -142,7 +153,7 @@ func (p Product) calls(f Features, parts []part, many bool) []Call {
 		x = p.Scratch
 	}
 	for i := range parts {
-		c := p.tile(parts[i], x)
+		c := p.tile(f, parts[i], x)
 		c.Free = i > 0 || p.Norm == nil
 		list = append(list, c)
 	}
@@ -196,7 +207,9 @@ func (p Product) few(f Features, a part, tokens int) Call {
 	// One row's sums of the lanes fit a subgroup's shuffles; four rows' need so many
 	// of them that shared memory is faster.
 	kernel, more := "product", []uint32(nil)
-	if lanes := 1 << laneShift(units(p.K)); tokens == 1 && f.Subgroup >= lanes && f.Subgroup <= workgroup {
+	if f.Half && a.whole() {
+		kernel = "product_half"
+	} else if lanes := 1 << laneShift(units(p.K)); tokens == 1 && f.Subgroup >= lanes && f.Subgroup <= workgroup {
 		kernel, more = "product_subgroup", []uint32{uint32(f.Subgroup)}
 	}
 	c := p.linear(kernel, a, p.X, true)
@@ -226,13 +239,17 @@ func (p Product) prologue() uint32 {
 // the batch for each quad that an invocation has.
 const tileRows, tileTokens = 64, 32
 
-func (p Product) tile(a part, x uint32) Call {
+func (p Product) tile(f Features, a part, x uint32) Call {
 	tiles := (a.rows + tileRows - 1) / tileRows
 	quads := 1
 	if p.Rows.Max > tileTokens {
 		quads = 2
 	}
-	c := p.linear("tile", a, x, false)
+	kernel := "tile"
+	if f.Half && a.whole() {
+		kernel = "tile_half"
+	}
+	c := p.linear(kernel, a, x, false)
 	c.Constants = append(c.Constants, uint32(quads))
 	c.Grid = p.between(Few+1, math.MaxInt, func(n int) [3]uint32 {
 		g := Groups(tiles)

@@ -39,6 +39,14 @@
 //	SUBGROUP_LANE                uint: the invocation in its subgroup
 //	SHUFFLE(x, i)                x of invocation i of the subgroup
 //
+// For arithmetic in float16 (feature half):
+//
+//	HALF2                        two float16, with + - * among themselves
+//	H2(u) H2U(h)                 those whose bits a uint has, and the reverse
+//	H2C(f) TOH2(a, b)            a constant twice; two floats, rounded
+//	HFMA(a, b, c)                a*b+c
+//	HX(h) HY(h)                  the two as floats
+//
 // Floats are written 1.0f, unsigned ints 1u. There are no doubles, no 64-bit or
 // 16-bit numbers, no pointers, no recursion, no switch, no arrays as arguments,
 // and no barrier in divergent flow. Names of GLSL's and OpenCL's functions are

@@ -24,6 +24,7 @@ func each(name string, values ...uint32) axis {
 // have them: Q5_0 beside Q8_0 is what real files mix.
 var (
 	matrixTypes = []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+	wholePairs  = axis{[]string{"TYPE0", "TYPE1"}, append(twice(matrixTypes[2:]), []uint32{4, 6})}
 	matrixPairs = axis{[]string{"TYPE0", "TYPE1"}, append(twice(matrixTypes), []uint32{4, 6})}
 )
 
@@ -45,9 +46,11 @@ var variants = map[string][]axis{
 		{[]string{"TYPE0", "TYPE1"}, [][]uint32{{2, 2}, {6, 6}, {7, 7}, {4, 6}}},
 		{[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 1}, {4, 1, 2}}}, each("SUBGROUP", 32),
 	},
-	"tile":  {matrixPairs, each("QUADS", 1, 2)},
-	"embed": {each("TYPE", matrixTypes...)},
-	"norm":  {{[]string{"KIND", "WEIGHT", "BIAS", "ADD"}, [][]uint32{{0, 1, 0, 0}, {0, 1, 0, 1}, {1, 1, 1, 0}}}},
+	"product_half": {wholePairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 1}, {4, 1, 2}, {4, 4, 1}}}},
+	"tile_half":    {wholePairs, each("QUADS", 1, 2)},
+	"tile":         {matrixPairs, each("QUADS", 1, 2)},
+	"embed":        {each("TYPE", matrixTypes...)},
+	"norm":         {{[]string{"KIND", "WEIGHT", "BIAS", "ADD"}, [][]uint32{{0, 1, 0, 0}, {0, 1, 0, 1}, {1, 1, 1, 0}}}},
 	"attention": {
 		{[]string{"KEY_DIM", "VALUE_DIM", "HEADS", "ROWS", "MANY"}, [][]uint32{
 			{64, 64, 3, 1, 0}, {64, 64, 3, 2, 1}, {128, 128, 4, 1, 0}, {128, 128, 4, 2, 1}, {256, 256, 4, 1, 0}, {256, 256, 4, 1, 1},

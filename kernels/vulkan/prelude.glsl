@@ -7,6 +7,17 @@
 #define SUBGROUP_LANE gl_SubgroupInvocationID
 #define SHUFFLE(x, i) subgroupShuffle(x, i)
 #endif
+#ifdef NEEDS_HALF
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#define HALF2 f16vec2
+#define H2(u) unpackFloat2x16(u)
+#define H2U(h) packFloat2x16(h)
+#define H2C(f) f16vec2(f)
+#define TOH2(a, b) f16vec2(a, b)
+#define HFMA(a, b, c) fma(a, b, c)
+#define HX(h) float((h).x)
+#define HY(h) float((h).y)
+#endif
 #define NEEDS(feature)
 #define CONSTANT(number, name) layout(constant_id = number) const uint name = 1u;
 #define SHARED(type, name, n) shared type name[n];

@@ -21,6 +21,7 @@ type productCase struct {
 
 	norm, weighted, add, bias, gated, residual bool
 	scale, softCap                             float32
+	large                                      float32 // factor of x; 0 means 1
 	act                                        shader.Activation
 }
 
@@ -34,7 +35,7 @@ func (c productCase) String() string {
 		on   bool
 		name string
 	}{{c.banks != nil, "banks"}, {c.norm, "norm"}, {c.weighted, "weighted"}, {c.add, "add"}, {c.bias, "bias"}, {c.gated, "gated"},
-		{c.residual, "residual"}, {c.scale != 0, "scale"}, {c.softCap != 0, "cap"}, {c.act != 0, fmt.Sprint("act", c.act)}} {
+		{c.residual, "residual"}, {c.scale != 0, "scale"}, {c.softCap != 0, "cap"}, {c.large != 0, fmt.Sprint("x", c.large)}, {c.act != 0, fmt.Sprint("act", c.act)}} {
 		if s.on {
 			b.WriteString("," + s.name)
 		}
@@ -67,6 +68,11 @@ func productCases() []productCase {
 			productCase{k: 64, types: mixed, rows: []int{21, 21}, act: act, gated: true, norm: true, weighted: true},
 			productCase{k: 96, types: q4, rows: []int{600, 600}, act: act, gated: true, bias: true, softCap: 3, residual: true},
 		)
+	}
+	for _, large := range []float32{1e-30, 1e-6, 1e4, 1e30} {
+		for _, d := range computable {
+			all = append(all, productCase{k: 256, types: []dtype.DType{d}, rows: []int{9}, large: large})
+		}
 	}
 	return append(all,
 		productCase{k: 576, types: mixed, rows: []int{576, 192, 192}, norm: true, weighted: true},
@@ -159,6 +165,18 @@ func newBench(t *testing.T, c productCase, tokens int) *bench {
 		b.cols /= 2
 	}
 	b.x = random(newRand(c.k), tokens*c.k)
+	if c.large != 0 {
+		// Units of very different sizes beside each other, and elements in them.
+		for i := range b.x {
+			b.x[i] *= c.large
+			if i/32%3 == 1 {
+				b.x[i] *= 1e-3
+			}
+			if i%32 == 5 {
+				b.x[i] *= 100
+			}
+		}
+	}
 	p.X = b.arena.Value(b.x)
 	if c.norm {
 		p.Norm = &shader.NormIn{HasWeight: c.weighted, Eps: 1e-5}
@@ -242,6 +260,16 @@ func (b *bench) want(rows int) (out, added []float32) {
 	return out, added
 }
 
+// bound is the error that the device's kernels may have.
+func (b *bench) bound(f shader.Features) float64 {
+	for _, q := range b.product.Pieces {
+		if f.Half && q.Layout.Whole() {
+			return 1e-5
+		}
+	}
+	return 1e-10
+}
+
 // testProducts compares with the reference, and all numbers of rows with each
 // other: a row has the same bits whatever stands beside it.
 func testProducts(t *testing.T, api accel.API) {
@@ -275,7 +303,7 @@ func testProducts(t *testing.T, api accel.API) {
 			b.arena.Check(m)
 			all := m.Get(shader.Arena, 0)
 			out, added := b.want(checked)
-			Near(t, "many rows", ToFloats(all[p.Out:][:checked*b.cols]), out, 1e-10)
+			Near(t, "many rows", ToFloats(all[p.Out:][:checked*b.cols]), out, b.bound(features))
 			if c.add {
 				Near(t, "x with y added", ToFloats(all[p.Add.Out:][:len(added)]), added, 1e-12)
 			}
