@@ -78,34 +78,28 @@ INCLUDE(product_start)
           scales[r] = signed_scales(PASS TYPE0, base[r], n, from + u);
         }
       }
-      HALF2 pair_sums[ROWS * NT];
       float parts[ROWS * NT];
+      HALF2 pair_sums[ROWS * NT];
       UNROLL for (uint i = 0u; i < ROWS * NT; i++) {
         pair_sums[i] = H2C(0.0f);
         parts[i] = 0.0f;
       }
-      for (uint g = 0u; g < 4u; g++) {
+      UNROLL for (uint g = 0u; g < 4u; g++) {
         uvec4 x[NT];
         UNROLL for (uint t = 0u; t < NT; t++) { x[t] = xs[GROUP_AT(t, u, g)]; }
         UNROLL for (uint r = 0u; r < ROWS; r++) {
-          uvec4 w;
+          HALF2 w[4];
           if (TYPE1 != TYPE0 && second[r]) {
             uvec4 q = unit_spread(PASS TYPE1, base[r], n, from + u, g);
-            w.x = H2U(pair_value(TYPE1, q, 0u));
-            w.y = H2U(pair_value(TYPE1, q, 1u));
-            w.z = H2U(pair_value(TYPE1, q, 2u));
-            w.w = H2U(pair_value(TYPE1, q, 3u));
+            UNROLL for (uint p = 0u; p < 4u; p++) { w[p] = pair_value(TYPE1, q, p); }
           } else {
             uvec4 q = unit_spread(PASS TYPE0, base[r], n, from + u, g);
-            w.x = H2U(pair_value(TYPE0, q, 0u));
-            w.y = H2U(pair_value(TYPE0, q, 1u));
-            w.z = H2U(pair_value(TYPE0, q, 2u));
-            w.w = H2U(pair_value(TYPE0, q, 3u));
+            UNROLL for (uint p = 0u; p < 4u; p++) { w[p] = pair_value(TYPE0, q, p); }
           }
-          UNROLL for (uint t = 0u; t < NT; t++) { PAIRS_ADD(pair_sums[r * NT + t], w, x[t]) }
+          UNROLL for (uint t = 0u; t < NT; t++) { PAIRS_ADD(pair_sums[r * NT + t], w[0], w[1], w[2], w[3], x[t]) }
         }
         if (g == 3u || (SPLIT && g == 1u)) {
-          UNROLL for (uint i = 0u; i < ROWS * NT; i++) { UNIT_ADD(parts[i], pair_sums[i], scales[i / NT], g >> 1) }
+          UNROLL for (uint i = 0u; i < ROWS * NT; i++) { PAIRS_END(parts[i], pair_sums[i], g < 2u ? scales[i / NT].x : scales[i / NT].z) }
         }
       }
       UNROLL for (uint t = 0u; t < NT; t++) {

@@ -74,20 +74,19 @@ KERNEL(tile_half) {
       }
       uint g = other & 3u;
       UNROLL for (uint r = 0u; r < 2u; r++) {
-        uvec4 w;
+        HALF2 v[4];
         if (TYPE1 != TYPE0 && second[r]) {
           uvec4 q = unit_spread(PASS TYPE1, base[r], n, u, g);
-          w.x = H2U(pair_value(TYPE1, q, 0u));
-          w.y = H2U(pair_value(TYPE1, q, 1u));
-          w.z = H2U(pair_value(TYPE1, q, 2u));
-          w.w = H2U(pair_value(TYPE1, q, 3u));
+          UNROLL for (uint p = 0u; p < 4u; p++) { v[p] = pair_value(TYPE1, q, p); }
         } else {
           uvec4 q = unit_spread(PASS TYPE0, base[r], n, u, g);
-          w.x = H2U(pair_value(TYPE0, q, 0u));
-          w.y = H2U(pair_value(TYPE0, q, 1u));
-          w.z = H2U(pair_value(TYPE0, q, 2u));
-          w.w = H2U(pair_value(TYPE0, q, 3u));
+          UNROLL for (uint p = 0u; p < 4u; p++) { v[p] = pair_value(TYPE0, q, p); }
         }
+        uvec4 w;
+        w.x = H2U(v[0]);
+        w.y = H2U(v[1]);
+        w.z = H2U(v[2]);
+        w.w = H2U(v[3]);
         ws[g * 64u + (decoded + r) * 16u + rows4] = w;
       }
       if (g < 2u) {
@@ -113,21 +112,25 @@ KERNEL(tile_half) {
         if ((LID & 3u) == 0u) { downs[i * 32u + (LID >> 2)] = down_of(m); }
       }
       BARRIER;
-      HALF2 pair_sums[4u * QT];
       float parts[4u * QT];
+      HALF2 pair_sums[4u * QT];
       UNROLL for (uint i = 0u; i < 4u * QT; i++) {
         pair_sums[i] = H2C(0.0f);
         parts[i] = 0.0f;
       }
-      for (uint h = 0u; h < 4u; h++) {
-        uvec4 x[QT];
-        UNROLL for (uint t = 0u; t < QT; t++) { x[t] = xs[h * TOKENS + (t >> 2) * 32u + other * 4u + (t & 3u)]; }
-        UNROLL for (uint r = 0u; r < 4u; r++) {
-          uvec4 w = ws[h * 64u + r * 16u + rows4];
-          UNROLL for (uint t = 0u; t < QT; t++) { PAIRS_ADD(pair_sums[r * QT + t], w, x[t]) }
-          if (h == 3u || (SPLIT && h == 1u)) {
+      UNROLL for (uint h = 0u; h < 4u; h++) {
+        uvec4 w[4];
+        UNROLL for (uint r = 0u; r < 4u; r++) { w[r] = ws[h * 64u + r * 16u + rows4]; }
+        UNROLL for (uint t = 0u; t < QT; t++) {
+          uvec4 x = xs[h * TOKENS + (t >> 2) * 32u + other * 4u + (t & 3u)];
+          UNROLL for (uint r = 0u; r < 4u; r++) {
+            PAIRS_ADD(pair_sums[r * QT + t], H2(w[r].x), H2(w[r].y), H2(w[r].z), H2(w[r].w), x)
+          }
+        }
+        if (h == 3u || (SPLIT && h == 1u)) {
+          UNROLL for (uint r = 0u; r < 4u; r++) {
             vec4 s = ss[r * 16u + rows4];
-            UNROLL for (uint t = 0u; t < QT; t++) { UNIT_ADD(parts[r * QT + t], pair_sums[r * QT + t], s, h >> 1) }
+            UNROLL for (uint t = 0u; t < QT; t++) { PAIRS_END(parts[r * QT + t], pair_sums[r * QT + t], h < 2u ? s.x : s.z) }
           }
         }
       }
