@@ -58,7 +58,7 @@ func (d *device) module(kernel string) (uint64, error) {
 	if m := d.modules[kernel]; m != 0 {
 		return m, nil
 	}
-	code, err := kernels.Code(kernel)
+	code, err := kernels.Code(kernel, d.dotEnabled())
 	if err != nil {
 		return 0, err
 	}

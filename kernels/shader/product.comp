@@ -10,24 +10,9 @@ CONSTANT(4, NT)
 CONSTANT(5, PROLOGUE)
 INCLUDE(weights)
 INCLUDE(linear)
+INCLUDE(prologue)
 SHARED(vec4, xs, 256u * NT)
 #define SUM_AT(i) xs[i].x
-
-// Element i of a token's x, with y added if asked; factor is that of the added norm.
-float x_of(CTX uint token, uint i, float factor) {
-  float x = UF(B2[PARAM(3) + token * PARAM(0) + i]);
-  if (PROLOGUE == 2u) {
-    float w = (FLAGS & F_ADD_WEIGHT) != 0u ? UF(B1[PARAM(14) + i]) : 1.0f;
-    x = FMA(RMS(x, factor), w, UF(B2[PARAM(16) + token * PARAM(0) + i]));
-  }
-  return x;
-}
-
-float normed(CTX uint i, float x, float factor) {
-  if (PROLOGUE == 0u) { return x; }
-  x = RMS(x, factor);
-  return (FLAGS & F_NORM_WEIGHT) != 0u ? x * UF(B1[PARAM(12) + i]) : x;
-}
 
 KERNEL(product) {
   LOCAL(vec4, xs, 256u * NT)
@@ -39,34 +24,7 @@ KERNEL(product) {
 
   float factor[NT];
   float added[NT];
-  UNROLL for (uint t = 0u; t < NT; t++) {
-    factor[t] = 1.0f;
-    added[t] = 1.0f;
-  }
-  if (PROLOGUE != 0u) {
-    for (uint t = 0u; t < NT; t++) {
-      uint token = UMIN(first + t, tokens - 1u);
-      float sum = 0.0f;
-      if (PROLOGUE == 2u) {
-        for (uint i = LID; i < k; i += WG) {
-          float x = UF(B2[PARAM(3) + token * k + i]);
-          sum = FMA(x, x, sum);
-        }
-        TREE_SUM(SUM_AT, sum)
-        added[t] = RMS_FACTOR(SUM_AT(0), k, UF(PARAM(15)));
-        BARRIER;
-        sum = 0.0f;
-      }
-      for (uint i = LID; i < k; i += WG) {
-        float x = x_of(PASS token, i, added[t]);
-        sum = FMA(x, x, sum);
-        if (PROLOGUE == 2u && group_index == 0u && first + t < tokens) { B2[PARAM(17) + token * k + i] = FU(x); }
-      }
-      TREE_SUM(SUM_AT, sum)
-      factor[t] = RMS_FACTOR(SUM_AT(0), k, UF(PARAM(13)));
-      BARRIER;
-    }
-  }
+  FACTORS(SUM_AT, factor, added)
 
   uint lanes = 1u << PARAM(2);
   uint lane = LID & (lanes - 1u);

@@ -28,16 +28,18 @@ type part struct {
 	first   int      // matrix rows before
 	rows    int
 	layouts []Layout // one or two
+	dot     bool     // by dot products of int8
 }
 
 // parts cuts the pieces into as few calls as possible.
-func (p Product) parts() []part {
+func (p Product) parts(f Features) []part {
 	var all []part
 	first := 0
 	for i, q := range p.Pieces {
 		last := len(all) - 1
-		if last < 0 || !all[last].take(q) {
-			all = append(all, part{first: first})
+		dot := f.IntDot && q.Layout.Ints() && p.K%unitLen == 0
+		if last < 0 || all[last].dot != dot || !all[last].take(q) {
+			all = append(all, part{first: first, dot: dot})
 			last++
 			all[last].take(q)
 		}
@@ -141,9 +143,15 @@ func (p Product) calls(parts []part, many bool) []Call {
 		norm(x, p.Scratch, p.Norm.HasWeight, p.Norm.Weight, p.Norm.Eps, nil)
 		x = p.Scratch
 	}
+	free := p.Norm == nil
+	if p.quantFloats(parts) > 0 {
+		c := p.quantize(x)
+		c.Free, free = free, false
+		list = append(list, c)
+	}
 	for i := range parts {
 		c := p.tile(parts[i], x)
-		c.Free = i > 0 || p.Norm == nil
+		c.Free = i > 0 || free
 		list = append(list, c)
 	}
 	return list
@@ -193,7 +201,7 @@ func (p Product) few(a part, tokens int) Call {
 	if tokens > 1 {
 		least, most = 2, Few
 	}
-	c := p.linear("product", a, p.X, true)
+	c := p.linear(a.kernel("product"), a, p.X, true)
 	c.Constants = append(c.Constants, uint32(rows), uint32(tokens), p.prologue())
 	c.Grid = p.between(least, most, func(n int) [3]uint32 {
 		g := Groups((outs + each - 1) / each)
@@ -225,7 +233,8 @@ func (p Product) tile(a part, x uint32) Call {
 	if p.Rows.Max > tileTokens {
 		quads = 2
 	}
-	c := p.linear("tile", a, x, false)
+	c := p.linear(a.kernel("tile"), a, x, false)
+	c.Params[18] = p.quants()
 	c.Constants = append(c.Constants, uint32(quads))
 	c.Grid = p.between(Few+1, math.MaxInt, func(n int) [3]uint32 {
 		g := Groups(tiles)

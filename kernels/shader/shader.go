@@ -29,6 +29,8 @@
 //	FMA(a, b, c)                 a*b+c, fused where the API can say so
 //	SQRT EXP FABS FMAX FMIN UMIN UMAX IMIN IMAX
 //	VEC4(a, b, c, d) vec4 uvec4 v.x v.y v.z v.w; DOT4(a, b)
+//	DOT4I(a, b, c)               int c plus the products of the four int8 in the uints
+//	                             a and b: one instruction where there is one
 //	UNROLL                       before a for whose count is a constant
 //	INCLUDE(NAME)                the text of NAME.part: functions of several kernels
 //
@@ -91,6 +93,12 @@ func Kernels() []string {
 		}
 	}
 	return names
+}
+
+// HasIntDot reports whether a kernel has products of int8, DOT4I.
+func HasIntDot(kernel string) bool {
+	text, err := Source(kernel)
+	return err == nil && strings.Contains(text, "DOT4I(")
 }
 
 var constant = regexp.MustCompile(`(?m)^CONSTANT\((\d+), (\w+)\)`)
