@@ -11,22 +11,33 @@ INCLUDE(linear)
 INCLUDE(prologue)
 INCLUDE(dot)
 
-// The halves of 32 units that an invocation quantises.
-#define ITEMS ((NT + 1u) / 2u)
-
-// Per token, of 32 units: qs has 64 quads of words for nibbles, those of columns 0
-// to 15 of each unit and then the others, and 64 in the order of bytes; ds has the
-// scales and then the sums of either half. The lanes' sums are added in qs, too.
-SHARED(uvec4, qs, 128u * NT)
-SHARED(uint, ds, 96u * NT)
-SHARED(float, red, WG * ITEMS)
+// Per token, of 32 units: qs has pairs of words, those of columns 8g to 8g + 7 of
+// all units from 32g on, for nibbles and 128 pairs later for bytes; ds has the scales, then
+// the sums of each such group. The lanes' sums are added in qs, too.
+SHARED(uvec2, qs, 256u * NT)
+SHARED(uint, ds, 160u * NT)
+SHARED(float, red, WG * NT)
 #define RED(i) red[i]
-#define QS_ORDER(type) (BYTES(type) ? 64u * NT : 0u)
+#define QS_ORDER(type) (BYTES(type) ? 128u * NT : 0u)
+
+// A group of row r for all tokens; where it ends what has a scale, the sum is added
+// to acc and the next begins.
+#define DOT_GROUP(type, r, g, u) \
+  uvec4 w = group_bytes(type, group_words(PASS type, base[r], n, from + u, g, 0u)); \
+  UNROLL for (uint t = 0u; t < NT; t++) { \
+    uvec2 x = qs[QS_ORDER(type) + t * 128u + g * 32u + u]; \
+    uint i = r * NT + t; \
+    sum[i] = DOT4I(w.y, x.y, DOT4I(w.x, x.x, sum[i])); \
+    if (g == 3u || HALVES(type) && g == 1u) { \
+      acc[i] = dot_add(type, scales[r], dx[t], sum[i], low[t], high[t], HALVES(type) ? g >> 1 : 0u, acc[i]); \
+      sum[i] = dot_start(type, low[t], high[t], 1u); \
+    } \
+  }
 
 KERNEL(product_dot) {
-  LOCAL(uvec4, qs, 128u * NT)
-  LOCAL(uint, ds, 96u * NT)
-  LOCAL(float, red, WG * ITEMS)
+  LOCAL(uvec2, qs, 256u * NT)
+  LOCAL(uint, ds, 160u * NT)
+  LOCAL(float, red, WG * NT)
   uint k = PARAM(0);
   uint n = k >> 5;
   uint tokens = ROWS_OF(B3, PARAM(6), PARAM(7));
@@ -54,77 +65,52 @@ KERNEL(product_dot) {
   float acc[ROWS * NT];
   UNROLL for (uint i = 0u; i < ROWS * NT; i++) { acc[i] = 0.0f; }
   for (uint from = 0u; from < n; from += 32u) {
-    // Two invocations take a unit of a token, columns 16 * half on of unit u.
-    uint half_at = LID & 1u;
-    uint u = (LID >> 1) & 31u;
-    bool live = from + u < n;
-    float v[16u * ITEMS];
-    UNROLL for (uint o = 0u; o < ITEMS; o++) {
-      uint t = 2u * o + (LID >> 6);
-      float f = factor[0];
-      float a = added[0];
-      UNROLL for (uint p = 1u; p < NT; p++) {
-        f = t == p ? factor[p] : f;
-        a = t == p ? added[p] : a;
-      }
+    // Four invocations take a unit of each token, columns 8 * part on of unit u.
+    uint part = LID & 3u;
+    uint u = LID >> 2;
+    uint column = (from + u) * 32u + part * 8u;
+    float v[8u * NT];
+    UNROLL for (uint t = 0u; t < NT; t++) {
+      UNROLL for (uint i = 0u; i < 8u; i++) { v[8u * t + i] = 0.0f; }
+      if (column < k && first + t < tokens) { X8(first + t, column, v, 8u * t, added[t], factor[t]) }
       uint top = TINIEST;
-      bool here = live && t < NT && first + t < tokens;
-      UNROLL for (uint i = 0u; i < 16u; i++) {
-        float x = 0.0f;
-        if (here) {
-          uint at = (from + u) * 32u + half_at * 16u + i;
-          x = normed(PASS at, x_of(PASS first + t, at, a), f);
-        }
-        v[16u * o + i] = x;
-        top = UMAX(top, MAGNITUDE(x));
-      }
-      if (t < NT) { red[o * WG + LID] = UF(top); }
+      UNROLL for (uint i = 0u; i < 8u; i++) { top = UMAX(top, MAGNITUDE(v[8u * t + i])); }
+      red[t * WG + LID] = UF(top);
     }
     BARRIER;
-    UNROLL for (uint o = 0u; o < ITEMS; o++) {
-      uint t = 2u * o + (LID >> 6);
-      if (t < NT) {
-        uint top = UMAX(FU(red[o * WG + LID]), FU(red[o * WG + (LID ^ 1u)]));
-        float inverse = quant_inverse(top);
-        uint q[16];
-        UNROLL for (uint i = 0u; i < 16u; i++) { q[i] = quant_bits(v[16u * o + i], inverse); }
-        uint at = t * 64u + half_at * 32u + u;
-        uvec4 w;
-        if (BYTES(TYPE0) || BYTES(TYPE1)) {
-          w.x = WORD(q[0], q[1], q[2], q[3]);
-          w.y = WORD(q[4], q[5], q[6], q[7]);
-          w.z = WORD(q[8], q[9], q[10], q[11]);
-          w.w = WORD(q[12], q[13], q[14], q[15]);
-          qs[64u * NT + at] = w;
-        }
-        if (!BYTES(TYPE0) || !BYTES(TYPE1)) {
-          w.x = WORD(q[0], q[2], q[4], q[6]);
-          w.y = WORD(q[1], q[3], q[5], q[7]);
-          w.z = WORD(q[8], q[10], q[12], q[14]);
-          w.w = WORD(q[9], q[11], q[13], q[15]);
-          qs[at] = w;
-        }
-        uvec4 one;
-        one.x = 0x01010101u;
-        one.y = one.x;
-        one.z = one.x;
-        one.w = one.x;
-        if (half_at == 0u) { ds[t * 96u + u] = FU(quant_scale(top)); }
-        ds[t * 96u + 32u + half_at * 32u + u] = TOU(dot16(w, one, 0));
+    UNROLL for (uint t = 0u; t < NT; t++) {
+      uint at = t * WG + (LID & 124u);
+      uint top = UMAX(UMAX(FU(red[at]), FU(red[at + 1u])), UMAX(FU(red[at + 2u]), FU(red[at + 3u])));
+      float inverse = quant_inverse(top);
+      uint q[8];
+      UNROLL for (uint i = 0u; i < 8u; i++) { q[i] = quant_bits(v[8u * t + i], inverse); }
+      uvec2 w;
+      if (BYTES(TYPE0) || BYTES(TYPE1)) {
+        w.x = WORD(q[0], q[1], q[2], q[3]);
+        w.y = WORD(q[4], q[5], q[6], q[7]);
+        qs[128u * NT + t * 128u + part * 32u + u] = w;
       }
+      if (!BYTES(TYPE0) || !BYTES(TYPE1)) {
+        w.x = WORD(q[0], q[2], q[4], q[6]);
+        w.y = WORD(q[1], q[3], q[5], q[7]);
+        qs[t * 128u + part * 32u + u] = w;
+      }
+      if (part == 0u) { ds[t * 160u + u] = FU(quant_scale(top)); }
+      ds[t * 160u + 32u + part * 32u + u] = TOU(DOT4I(w.x, 0x01010101u, DOT4I(w.y, 0x01010101u, 0)));
     }
     BARRIER;
     for (uint u = lane; u < 32u && from + u < n; u += lanes) {
-      int sum[ROWS * NT];
-      vec4 scales[ROWS];
       float dx[NT];
       int low[NT];
       int high[NT];
       UNROLL for (uint t = 0u; t < NT; t++) {
-        dx[t] = UF(ds[t * 96u + u]);
-        low[t] = TOI(ds[t * 96u + 32u + u]);
-        high[t] = TOI(ds[t * 96u + 64u + u]);
+        uint at = t * 160u + u;
+        dx[t] = UF(ds[at]);
+        low[t] = TOI(ds[at + 32u]) + TOI(ds[at + 64u]);
+        high[t] = TOI(ds[at + 96u]) + TOI(ds[at + 128u]);
       }
+      vec4 scales[ROWS];
+      int sum[ROWS * NT];
       UNROLL for (uint r = 0u; r < ROWS; r++) {
         if (TYPE1 != TYPE0 && second[r]) {
           scales[r] = unit_scales(PASS TYPE1, base[r], n, from + u);
@@ -134,28 +120,12 @@ KERNEL(product_dot) {
           UNROLL for (uint t = 0u; t < NT; t++) { sum[r * NT + t] = dot_start(TYPE0, low[t], high[t], 0u); }
         }
       }
-      UNROLL for (uint h = 0u; h < 2u; h++) {
+      UNROLL for (uint g = 0u; g < 4u; g++) {
         UNROLL for (uint r = 0u; r < ROWS; r++) {
           if (TYPE1 != TYPE0 && second[r]) {
-            uvec4 w = half_bytes(PASS TYPE1, base[r], n, from + u, h);
-            UNROLL for (uint t = 0u; t < NT; t++) {
-              int i = dot16(w, qs[QS_ORDER(TYPE1) + t * 64u + h * 32u + u], sum[r * NT + t]);
-              if (HALVES(TYPE1) || h == 1u) {
-                acc[r * NT + t] = dot_add(TYPE1, scales[r], dx[t], i, low[t], high[t], HALVES(TYPE1) ? h : 0u, acc[r * NT + t]);
-                i = dot_start(TYPE1, low[t], high[t], 1u);
-              }
-              sum[r * NT + t] = i;
-            }
+            DOT_GROUP(TYPE1, r, g, u)
           } else {
-            uvec4 w = half_bytes(PASS TYPE0, base[r], n, from + u, h);
-            UNROLL for (uint t = 0u; t < NT; t++) {
-              int i = dot16(w, qs[QS_ORDER(TYPE0) + t * 64u + h * 32u + u], sum[r * NT + t]);
-              if (HALVES(TYPE0) || h == 1u) {
-                acc[r * NT + t] = dot_add(TYPE0, scales[r], dx[t], i, low[t], high[t], HALVES(TYPE0) ? h : 0u, acc[r * NT + t]);
-                i = dot_start(TYPE0, low[t], high[t], 1u);
-              }
-              sum[r * NT + t] = i;
-            }
+            DOT_GROUP(TYPE0, r, g, u)
           }
         }
       }
@@ -165,17 +135,15 @@ KERNEL(product_dot) {
 
   // The lanes' sums, added in order by one invocation for all rows of a group.
   UNROLL for (uint t = 0u; t < NT; t++) {
-    uvec4 v;
+    uvec2 v;
     v.x = FU(acc[t]);
-    v.y = 0u;
-    v.z = 0u;
-    v.w = 0u;
-    if (ROWS > 1u) { v.y = FU(acc[(ROWS > 1u ? 1u : 0u) * NT + t]); }
-    if (ROWS > 2u) {
-      v.z = FU(acc[(ROWS > 2u ? 2u : 0u) * NT + t]);
-      v.w = FU(acc[(ROWS > 2u ? 3u : 0u) * NT + t]);
-    }
+    v.y = ROWS > 1u ? FU(acc[(ROWS > 1u ? 1u : 0u) * NT + t]) : 0u;
     qs[t * WG + LID] = v;
+    if (ROWS > 2u) {
+      v.x = FU(acc[(ROWS > 2u ? 2u : 0u) * NT + t]);
+      v.y = FU(acc[(ROWS > 2u ? 3u : 0u) * NT + t]);
+      qs[(NT + t) * WG + LID] = v;
+    }
   }
   BARRIER;
   uint t = LID / groups;
@@ -184,8 +152,10 @@ KERNEL(product_dot) {
   if (t < NT && first + t < tokens && j < PARAM(8)) {
     vec4 sum = VEC4(0.0f, 0.0f, 0.0f, 0.0f);
     for (uint l = 0u; l < UMIN(lanes, n); l++) {
-      uvec4 v = qs[t * WG + group * lanes + l];
-      sum = sum + VEC4(UF(v.x), UF(v.y), UF(v.z), UF(v.w));
+      uvec2 a = qs[t * WG + group * lanes + l];
+      uvec2 b = a;
+      if (ROWS > 2u) { b = qs[(NT + t) * WG + group * lanes + l]; }
+      sum = sum + VEC4(UF(a.x), UF(a.y), UF(b.x), UF(b.y));
     }
     finish_quad(PASS first + t, j, sum, ROWS);
   }

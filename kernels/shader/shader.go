@@ -28,7 +28,7 @@
 //	HALF_LO(u) HALF_HI(u)        the float16 in the low and high half of a uint
 //	FMA(a, b, c)                 a*b+c, fused where the API can say so
 //	SQRT EXP FABS FMAX FMIN UMIN UMAX IMIN IMAX
-//	VEC4(a, b, c, d) vec4 uvec4 v.x v.y v.z v.w; DOT4(a, b)
+//	VEC4(a, b, c, d) vec4 uvec4 uvec2 v.x v.y v.z v.w; DOT4(a, b)
 //	DOT4I(a, b, c)               int c plus the products of the four int8 in the uints
 //	                             a and b: one instruction where there is one
 //	UNROLL                       before a for whose count is a constant

@@ -41,9 +41,9 @@ func twice(values []uint32) [][]uint32 {
 // the workgroup's size is always 128. The heads are those of SmolLM2 (64 wide, 3
 // for one of keys), Llama 3 (128, 4) and Gemma 3 (256, 4).
 var variants = map[string][]axis{
-	"product":     {matrixPairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 1}, {4, 1, 2}, {4, 4, 1}}}},
+	"product":     {matrixPairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 2}, {4, 1, 2}, {4, 4, 1}}}},
 	"tile":        {matrixPairs, each("QUADS", 1, 2)},
-	"product_dot": {intPairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 1}, {4, 1, 2}, {4, 4, 1}}}},
+	"product_dot": {intPairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 2}, {4, 1, 2}, {4, 4, 1}}}},
 	"tile_dot":    {intPairs, each("QUADS", 1, 2)},
 	"embed":       {each("TYPE", matrixTypes...)},
 	"norm":        {{[]string{"KIND", "WEIGHT", "BIAS", "ADD"}, [][]uint32{{0, 1, 0, 0}, {0, 1, 0, 1}, {1, 1, 1, 0}}}},
