@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/ledge-run/ledge/backend"
@@ -85,7 +84,7 @@ func (a *api) info() backend.Info {
 		Memory:      backend.Memory{Total: a.limits.MemoryTotal, Free: a.limits.MemoryFree, Unified: a.limits.Unified},
 		Features:    names,
 		Numerics: backend.Numerics{Device: fmt.Sprintf("gles/%s:%s", a.about.renderer, a.about.version),
-			Level: strings.Join(names, "+"), Version: version()},
+			Level: a.limits.Level(), Version: version()},
 	}
 	if a.about.software {
 		i.Kind, i.Score = backend.CPU, 0

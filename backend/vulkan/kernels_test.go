@@ -1,26 +1,73 @@
 package vulkan
 
 import (
+	"context"
+	"slices"
 	"testing"
 
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/backendtest"
 	"github.com/ledge-run/ledge/backend/internal/accel"
 	"github.com/ledge-run/ledge/backend/internal/accel/kerneltest"
 )
 
 // TestAgainstReference compares every kernel with kernels/ref, as the device is and
-// with each feature that chooses kernels switched off or on.
+// without what is optional; and the products in float16, which a driver that
+// computes on the processor has to be asked for.
 func TestAgainstReference(t *testing.T) {
-	for _, words := range []string{"", "min,-subgroup,-half,-intdot", "+half,-subgroup"} {
-		t.Run("switches="+words, func(t *testing.T) {
-			s, err := accel.ParseSwitches(words)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := openTest(t, options{})
-			if l := d.phys.limits(); s.Missing(l) != nil {
-				t.Skip(s.Missing(l))
-			}
-			kerneltest.Run(t, func() (accel.API, error) { return open(0, options{switches: s}) })
+	for _, c := range []struct {
+		words string
+		only  []string
+	}{
+		{"", nil},
+		{"min,-subgroup,-half,-intdot", nil},
+		{"+half", []string{"products", "products of uneven rows", "products of what is not finite"}},
+	} {
+		t.Run("switches="+c.words, func(t *testing.T) {
+			d := openSwitched(t, c.words)
+			kerneltest.Run(t, func() (accel.API, error) { return unclosed{d}, nil }, c.only...)
 		})
+	}
+}
+
+// openSwitched opens the first device with switches, or skips where it has not what
+// they ask for.
+func openSwitched(t *testing.T, words string) *device {
+	s, err := accel.ParseSwitches(words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Missing(openTest(t, options{}).phys.limits()); err != nil {
+		t.Skip(err)
+	}
+	return openTest(t, options{switches: s})
+}
+
+// TestHalfConformance runs the suite of all backends in float16.
+func TestHalfConformance(t *testing.T) {
+	openSwitched(t, "+half") // skips where the device lacks it
+	backendtest.Run(t, func() (backend.Device, error) {
+		d, err := openNamed(context.Background(), Name+"0", backend.Options{Level: "+half"})
+		if err == nil && (!slices.Contains(d.Info().Features, "half") || d.Info().Numerics.Level != "f16") {
+			t.Errorf("features %v, level %q", d.Info().Features, d.Info().Numerics.Level)
+		}
+		return d, err
+	})
+}
+
+// TestNeeds: a kernel that needs a feature does not reach a driver without it.
+func TestNeeds(t *testing.T) {
+	d := openSwitched(t, "-half,-subgroup")
+	for kernel, constants := range map[string][]uint32{
+		"product_half": {128, 2, 2, 1, 1, 0}, "tile_half": {128, 2, 2, 1}, "product_subgroup": {128, 2, 2, 1, 1, 0, 8},
+	} {
+		if _, err := d.Program(kernel, constants); err == nil {
+			t.Errorf("%s compiles", kernel)
+		}
+	}
+	if n := openTest(t, options{}).limits.Subgroup; n > 0 {
+		if _, err := openTest(t, options{}).Program("product_subgroup", []uint32{128, 2, 2, 1, 1, 0, uint32(2 * n)}); err == nil {
+			t.Errorf("subgroups of %d compile, the device's have %d", 2*n, n)
+		}
 	}
 }

@@ -318,7 +318,7 @@ func (p *physical) info(number int, l accel.Limits) backend.Info {
 		Features:    l.Names(),
 		Numerics: backend.Numerics{
 			Device:  fmt.Sprintf("%s/%04x:%04x:%s", Name, p.properties.vendorID, p.properties.deviceID, p.driverVersion()),
-			Level:   strings.Join(l.Names(), "+"),
+			Level:   l.Level(),
 			Version: kernels.Version(),
 		},
 		Score: score,

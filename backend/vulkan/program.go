@@ -60,7 +60,17 @@ func (d *device) module(kernel string) (uint64, error) {
 	if m := d.modules[kernel]; m != 0 {
 		return m, nil
 	}
-	code, err := kernels.Code(kernel)
+	text, err := shader.Source(kernel)
+	if err != nil {
+		return 0, err
+	}
+	have := map[string]bool{"half": d.limits.Half, "subgroup": d.limits.Subgroup > 0}
+	for _, feature := range shader.Needs(text) {
+		if !have[feature] {
+			return 0, fmt.Errorf("vulkan: kernel %s needs %s, which the device does not have or which is switched off", kernel, feature)
+		}
+	}
+	code, err := kernels.Code(kernel, d.dotEnabled())
 	if err != nil {
 		return 0, err
 	}

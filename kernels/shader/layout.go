@@ -91,9 +91,6 @@ func (l Layout) String() string {
 
 var layoutNames = [...]string{"f32", "f16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k", "i8", "i8m"}
 
-// Whole reports whether values are whole numbers, of up to 8 bits, times scales.
-func (l Layout) Whole() bool { return l >= LayoutQ4_0 && int(l) < len(layoutNames) }
-
 // RowUints is the length of a row of k columns, in uints. Rows follow each other
 // without gaps.
 func (l Layout) RowUints(k int) int {

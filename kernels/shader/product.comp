@@ -10,7 +10,7 @@ CONSTANT(4, NT)
 CONSTANT(5, PROLOGUE)
 INCLUDE(weights)
 INCLUDE(linear)
-INCLUDE(normed)
+INCLUDE(prologue)
 SHARED(vec4, xs, 256u * NT)
 #define SUM_AT(i) xs[i].x
 #define PUT_SUM(i, v) xs[i] = v;

@@ -28,16 +28,20 @@ type part struct {
 	first   int      // matrix rows before
 	rows    int
 	layouts []Layout // one or two
+	dot     bool     // by dot products of int8
+	half    bool     // in float16
 }
 
 // parts cuts the pieces into as few calls as possible.
-func (p Product) parts() []part {
+func (p Product) parts(f Features) []part {
 	var all []part
 	first := 0
 	for i, q := range p.Pieces {
 		last := len(all) - 1
-		if last < 0 || !all[last].take(q) {
-			all = append(all, part{first: first})
+		dot := f.IntDot && q.Layout.Ints() && p.K%unitLen == 0
+		half := f.Half && q.Layout.Ints() && !dot
+		if last < 0 || all[last].dot != dot || all[last].half != half || !all[last].take(q) {
+			all = append(all, part{first: first, dot: dot, half: half})
 			last++
 			all[last].take(q)
 		}
@@ -67,17 +71,6 @@ func (a *part) take(q Piece) bool {
 }
 
 func (a *part) second(q Piece) bool { return len(a.layouts) == 2 && q.Layout == a.layouts[1] }
-
-// whole reports whether all pieces are of whole numbers, which the kernels in
-// float16 take: products of few and of many rows decide by it, and by nothing else.
-func (a *part) whole() bool {
-	for _, l := range a.layouts {
-		if !l.Whole() {
-			return false
-		}
-	}
-	return true
-}
 
 // bytes of the pieces.
 func (a *part) bytes(k int) int64 {
@@ -152,9 +145,15 @@ func (p Product) calls(f Features, parts []part, many bool) []Call {
 		norm(x, p.Scratch, p.Norm.HasWeight, p.Norm.Weight, p.Norm.Eps, nil)
 		x = p.Scratch
 	}
+	free := p.Norm == nil
+	if p.quantFloats(parts) > 0 {
+		c := p.quantize(x)
+		c.Free, free = free, false
+		list = append(list, c)
+	}
 	for i := range parts {
-		c := p.tile(f, parts[i], x)
-		c.Free = i > 0 || p.Norm == nil
+		c := p.tile(parts[i], x)
+		c.Free = i > 0 || free
 		list = append(list, c)
 	}
 	return list
@@ -206,10 +205,8 @@ func (p Product) few(f Features, a part, tokens int) Call {
 	}
 	// One row's sums of the lanes fit a subgroup's shuffles; four rows' need so many
 	// of them that shared memory is faster.
-	kernel, more := "product", []uint32(nil)
-	if f.Half && a.whole() {
-		kernel = "product_half"
-	} else if lanes := 1 << laneShift(units(p.K)); tokens == 1 && f.Subgroup >= lanes && f.Subgroup <= workgroup {
+	kernel, more := a.kernel("product"), []uint32(nil)
+	if lanes := 1 << laneShift(units(p.K)); kernel == "product" && tokens == 1 && f.Subgroup >= lanes && f.Subgroup <= workgroup {
 		kernel, more = "product_subgroup", []uint32{uint32(f.Subgroup)}
 	}
 	c := p.linear(kernel, a, p.X, true)
@@ -239,17 +236,14 @@ func (p Product) prologue() uint32 {
 // the batch for each quad that an invocation has.
 const tileRows, tileTokens = 64, 32
 
-func (p Product) tile(f Features, a part, x uint32) Call {
+func (p Product) tile(a part, x uint32) Call {
 	tiles := (a.rows + tileRows - 1) / tileRows
 	quads := 1
 	if p.Rows.Max > tileTokens {
 		quads = 2
 	}
-	kernel := "tile"
-	if f.Half && a.whole() {
-		kernel = "tile_half"
-	}
-	c := p.linear(kernel, a, x, false)
+	c := p.linear(a.kernel("tile"), a, x, false)
+	c.Params[18] = p.quants()
 	c.Constants = append(c.Constants, uint32(quads))
 	c.Grid = p.between(Few+1, math.MaxInt, func(n int) [3]uint32 {
 		g := Groups(tiles)

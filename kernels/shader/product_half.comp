@@ -8,7 +8,7 @@ CONSTANT(5, PROLOGUE)
 NEEDS(half)
 INCLUDE(weights)
 INCLUDE(linear)
-INCLUDE(normed)
+INCLUDE(prologue)
 INCLUDE(half)
 SHARED(uvec4, xs, 128u * NT)
 SHARED(float, most, 256)
@@ -44,16 +44,17 @@ INCLUDE(product_start)
         f = t == o ? factor[o] : f;
         d = t == o ? added[o] : d;
       }
-      vec4 a = VEC4(0.0f, 0.0f, 0.0f, 0.0f);
-      vec4 b = a;
-      if (at < k) { a.x = normed(PASS at, x_of(PASS token, at, d), f); }
-      if (at + 1u < k) { a.y = normed(PASS at + 1u, x_of(PASS token, at + 1u, d), f); }
-      if (at + 2u < k) { a.z = normed(PASS at + 2u, x_of(PASS token, at + 2u, d), f); }
-      if (at + 3u < k) { a.w = normed(PASS at + 3u, x_of(PASS token, at + 3u, d), f); }
-      if (at + 4u < k) { b.x = normed(PASS at + 4u, x_of(PASS token, at + 4u, d), f); }
-      if (at + 5u < k) { b.y = normed(PASS at + 5u, x_of(PASS token, at + 5u, d), f); }
-      if (at + 6u < k) { b.z = normed(PASS at + 6u, x_of(PASS token, at + 6u, d), f); }
-      if (at + 7u < k) { b.w = normed(PASS at + 7u, x_of(PASS token, at + 7u, d), f); }
+      float v[8];
+      if (at + 8u <= k) {
+        X8(token, at, v, 0u, d, f)
+      } else {
+        UNROLL for (uint e = 0u; e < 8u; e++) {
+          v[e] = 0.0f;
+          if (at + e < k) { v[e] = normed(PASS at + e, x_of(PASS token, at + e, d), f); }
+        }
+      }
+      vec4 a = VEC4(v[0], v[1], v[2], v[3]);
+      vec4 b = VEC4(v[4], v[5], v[6], v[7]);
       uint half_at = (t & 1u) * 128u;
       most[half_at + LID] = MOST_OF(a, b);
       BARRIER;

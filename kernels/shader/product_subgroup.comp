@@ -10,7 +10,7 @@ CONSTANT(6, SUBGROUP)
 NEEDS(subgroup)
 INCLUDE(weights)
 INCLUDE(linear)
-INCLUDE(normed)
+INCLUDE(prologue)
 SHARED(vec4, xs, 256u * NT)
 #define SUM_AT(i) xs[i].x
 

@@ -19,6 +19,9 @@
 #define HY(h) float((h).y)
 #endif
 #define NEEDS(feature)
+#ifdef INT_DOT
+#extension GL_EXT_spirv_intrinsics : require
+#endif
 #define CONSTANT(number, name) layout(constant_id = number) const uint name = 1u;
 #define SHARED(type, name, n) shared type name[n];
 #define LOCAL(type, name, n)
@@ -61,6 +64,19 @@
 #define VEC4(a, b, c, d) vec4(a, b, c, d)
 #define DOT4(a, b) dot(a, b)
 #define UNROLL [[unroll]]
+// Kernels with DOT4I are compiled twice: with INT_DOT for devices that have the
+// instruction (OpSDot of packed int8), and without for all others.
+#ifdef INT_DOT
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019], id = 4450)
+int dot_packed(uint a, uint b, spirv_literal int format);
+#define DOT4I(a, b, c) (dot_packed(a, b, 0) + (c))
+#else
+int byte_at(uint w, int at) { return bitfieldExtract(int(w), at, 8); }
+int dot_bytes(uint a, uint b) {
+  return byte_at(a, 0) * byte_at(b, 0) + byte_at(a, 8) * byte_at(b, 8) + byte_at(a, 16) * byte_at(b, 16) + byte_at(a, 24) * byte_at(b, 24);
+}
+#define DOT4I(a, b, c) (dot_bytes(a, b) + (c))
+#endif
 layout(local_size_x_id = 0) in;
 layout(push_constant) uniform Parameters { uint parameters[32]; };
 layout(set = 0, binding = 0) buffer Buffer0 { uint buffer0[]; };
