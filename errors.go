@@ -30,7 +30,8 @@ var (
 	ErrCacheFull = errors.New("ledge: the key-value cache is full")
 
 	// ErrDeviceLost reports that the device stopped working. Nothing can be
-	// done with the model any more but to close it.
+	// done with the model any more but to close it. A device that was picked
+	// automatically does not give it: the processor goes on (see Model.Notes).
 	ErrDeviceLost = errors.New("ledge: device lost")
 )
 

@@ -63,7 +63,6 @@ import (
 type Model struct {
 	m      *engine.Model
 	info   Info
-	dev    Device
 	closed atomic.Bool
 }
 
@@ -90,7 +89,7 @@ func Open(ctx context.Context, path string, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, wrap(err)
 	}
-	return &Model{m: m, info: infoOf(m), dev: deviceOf(m.Device())}, nil
+	return &Model{m: m, info: infoOf(m)}, nil
 }
 
 // Close frees the model. Sessions that are generating get [ErrClosed], as does
@@ -111,8 +110,14 @@ func (m *Model) check() error {
 // Info describes the model.
 func (m *Model) Info() Info { return m.info }
 
-// Device describes the device that the model runs on.
-func (m *Model) Device() Device { return m.dev.clone() }
+// Device describes the device that the model runs on. A device that was picked
+// automatically and fails gives way to the processor: see Notes.
+func (m *Model) Device() Device { return deviceOf(m.m.Device()) }
+
+// Notes tells, once, what the user should know of how the model runs: that it runs
+// on the processor because its device failed, that fewer layers fit a device than
+// was thought. Sessions lose nothing by it: they go on where they were.
+func (m *Model) Notes() []string { return m.m.Notes() }
 
 // Candidates lists the devices that were found when the model was opened, and
 // why each was picked or not.

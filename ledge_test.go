@@ -277,3 +277,18 @@ func TestLogits(t *testing.T) {
 		break // and nothing hangs
 	}
 }
+
+// TestGPULayers: layers for a GPU, where there is none.
+func TestGPULayers(t *testing.T) {
+	if _, err := ledge.Open(ctx, tinyModel(), ledge.WithDevice("cpu"), ledge.WithGPULayers(1)); err == nil || !strings.Contains(err.Error(), "cpu alone") {
+		t.Errorf("got %v", err)
+	}
+	m, err := ledge.Open(ctx, tinyModel(), ledge.WithDevice("cpu"), ledge.WithGPULayers(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if n := m.Notes(); len(n) != 0 || m.Device().Name != "cpu" || m.Device().Note != "" {
+		t.Errorf("on %s, %q", m.Device().Name, n)
+	}
+}

@@ -25,6 +25,12 @@ func WithDevice(name string) Option {
 	return Option{func(c *config) { c.o.Device = name }}
 }
 
+// WithGPULayers sets how many of the model's layers run on the device if that is
+// not the processor, which runs the others; more than the model has are all. The
+// default, -1, is as many as fit its memory. Where the processor is the only
+// device, asking for layers is an error.
+func WithGPULayers(n int) Option { return Option{func(c *config) { c.o.GPULayers = &n }} }
+
 // WithThreads sets the number of threads of the processor's device; 0, the
 // default, is one for each fast core.
 func WithThreads(n int) Option { return Option{func(c *config) { c.o.Threads = n }} }
@@ -75,6 +81,16 @@ func WithPackCache(dir string) Option {
 // It is a little slower. The folder's files must not be cut off while they are in
 // use: that would be a memory fault.
 func WithSharedWeights() Option { return Option{func(c *config) { c.o.Share = true }} }
+
+// WithProbe names the program ledge, which then tries the drivers of GPUs in a
+// process of its own before one of them is loaded into this one: a driver that
+// crashes or hangs does no harm. The default is what the environment variable
+// LEDGE_PROBE names. With neither, what is known from earlier trials counts, also
+// from those of the program ledge, and unknown drivers are tried in this process. It
+// only matters where backends of GPUs are linked in.
+func WithProbe(program string) Option {
+	return Option{func(c *config) { c.o.Probe = program }}
+}
 
 // WithLoadProgress has f told how many of the weights' bytes are loaded. It is
 // called on the goroutine of Open.

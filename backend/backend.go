@@ -11,6 +11,7 @@ package backend
 
 import (
 	"context"
+	"io"
 
 	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/graph"
@@ -46,8 +47,17 @@ type Info struct {
 	Quirks      []string `json:"quirks,omitempty"`   // known driver faults that are avoided
 	Numerics    Numerics `json:"numerics"`
 	Note        string   `json:"note,omitempty"` // what the user should know of how it was opened
-	Score       int      `json:"score"`          // for automatic selection: higher is preferred, 0 never picked
+
+	// Varies: the self-test found that a row's bits depend on what else is in the
+	// batch, so that Numerics promises nothing. Set by who tested the device.
+	Varies bool `json:"varies,omitempty"`
+
+	Score int `json:"score"` // for automatic selection: higher is preferred, 0 never picked
 }
+
+// Processor tells whether the device is the backend cpu. A driver of others that
+// computes on the processor is of [Kind] CPU, too, but no such device.
+func (i Info) Processor() bool { return i.Backend == string(CPU) }
 
 // Memory of a device in bytes; zero where unknown.
 type Memory struct {
@@ -100,7 +110,35 @@ type Device interface {
 type LoadSpec struct {
 	Weights  []WeightSpec
 	Progress func(done int64) // told the bytes of the file done so far; may be nil
-	Pack     *packcache.Model // where packed weights are kept from start to start; nil for nowhere
+	Pack     Pack             // where packed weights are kept from start to start; nil for nowhere
+}
+
+// Pack keeps packed weights of one model on disk. *packcache.Model is one.
+// Devices of different layouts may use the same.
+type Pack interface {
+	// Share tells whether weights are to be mapped, where a device can do so.
+	Share() bool
+
+	// Find gives the packed weights that an earlier start has kept, open for
+	// reading; nil if there are none that are sound.
+	Find(ctx context.Context, b *packcache.Block) *packcache.Entry
+
+	// Save keeps the Block.Size bytes of data. pace is called every few
+	// hundred microseconds of work and may sleep.
+	Save(ctx context.Context, b *packcache.Block, data io.ReaderAt, pace func()) error
+}
+
+// Sizer is implemented by devices that can tell what a weight will take in
+// their memory once it is loaded; for others it is assumed to be what it takes
+// in the file. Open of the WeightSpec is not used.
+type Sizer interface {
+	WeightBytes(s WeightSpec) (int64, error)
+}
+
+// StateSizer is implemented by devices that can tell what states will take in
+// their memory; for others it is assumed to be what the declarations add up to.
+type StateSizer interface {
+	StateBytes(s StateSpec) (int64, error)
 }
 
 // CompileSpec is a lowered graph, its plan, and weights that hold all of the

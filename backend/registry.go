@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/ledge-run/ledge/graph/dtype"
 )
 
 // Driver finds and opens the devices of one backend.
@@ -19,6 +23,9 @@ type Driver struct {
 
 	// Open opens the device that Probe listed under this name.
 	Open func(ctx context.Context, name string, o Options) (Device, error)
+
+	// Foreign, if set, marks a driver that calls code of others.
+	Foreign *Foreign
 }
 
 var (
@@ -51,12 +58,15 @@ func Drivers() []Driver {
 
 // Candidate is a device, or a driver without devices, and what was decided.
 type Candidate struct {
-	Driver string `json:"driver"`
-	Info   *Info  `json:"info,omitempty"` // nil if the driver has no device
-	Reason string `json:"reason"`         // why there is none, why it was refused, or why it was picked
-	Picked bool   `json:"picked"`
-	Tested bool   `json:"tested"` // the self-test ran, now or lately
-	Passed bool   `json:"passed"` // and passed
+	Driver string    `json:"driver"`
+	Info   *Info     `json:"info,omitempty"` // nil if the driver has no device
+	Reason string    `json:"reason"`         // why there is none, why it was refused, or why it was picked
+	Picked bool      `json:"picked"`
+	Tested bool      `json:"tested"`        // the self-test ran, now or lately
+	Passed bool      `json:"passed"`        // and passed
+	When   time.Time `json:"when,omitzero"` // of a trial that was not now
+
+	proof *Proof // of a driver that was proven
 }
 
 // Choice says what to select.
@@ -65,10 +75,16 @@ type Choice struct {
 	// picks the best that works.
 	Device  string
 	Options Options
+	Types   []dtype.DType // weight types that will be used
 
-	// Test proves a device before it is trusted (backend/selftest); nil
-	// skips it.
+	// Test proves a device in this process before it is trusted
+	// (backend/selftest); nil skips it.
 	Test func(ctx context.Context, d Device) error
+
+	// Prove is asked about drivers that call code of others, before any of it is
+	// loaded; several at once. A device that passed there is not tested again. Nil
+	// tries them in this process like all others.
+	Prove func(ctx context.Context, d Driver, t Trial) Verdict
 }
 
 // Select probes every driver, tests devices from the highest score down and
@@ -76,22 +92,15 @@ type Choice struct {
 // was taken or not. A device asked for by name that is missing or fails is an
 // error, never silently another device.
 func Select(ctx context.Context, c Choice) (Device, []Candidate, error) {
-	var cands []Candidate
-	for _, d := range Drivers() {
-		infos, err := d.Probe(ctx)
-		if err != nil {
-			cands = append(cands, Candidate{Driver: d.Name, Reason: err.Error()})
-			continue
-		}
-		for i := range infos {
-			cands = append(cands, Candidate{Driver: d.Name, Info: &infos[i]})
-		}
-	}
-	sort.SliceStable(cands, func(i, j int) bool { return score(cands[i]) > score(cands[j]) })
 	want := c.Device
 	if want == "auto" {
 		want = ""
 	}
+	cands := candidates(ctx, &c, want)
+	if err := ctx.Err(); err != nil {
+		return nil, cands, err
+	}
+	sort.SliceStable(cands, func(i, j int) bool { return score(cands[i]) > score(cands[j]) })
 	var picked Device
 	var failed []error
 	for i := range cands {
@@ -99,12 +108,18 @@ func Select(ctx context.Context, c Choice) (Device, []Candidate, error) {
 		if k.Info == nil {
 			continue
 		}
+		asked := want == k.Info.Name || want == k.Driver
 		switch {
+		case k.Reason != "": // refused before
+			if asked {
+				failed = append(failed, fmt.Errorf("%s: %s", k.Info.Name, k.Reason))
+			}
+			continue
 		case picked != nil:
 			k.Reason = "a better device was picked"
 			continue
-		case want != "" && want != k.Info.Name && want != k.Driver:
-			k.Reason = fmt.Sprintf("%q was asked for", want)
+		case want != "" && !asked:
+			k.Reason = askedFor(want)
 			continue
 		case want == "" && k.Info.Score <= 0:
 			k.Reason = "only used when asked for by name"
@@ -127,15 +142,95 @@ func Select(ctx context.Context, c Choice) (Device, []Candidate, error) {
 	return nil, cands, noDevice(want, cands, failed)
 }
 
+// ErrNoDriver says that this build has no driver of a name.
+var ErrNoDriver = errors.New("no such backend in this build")
+
+// Open opens a device that a driver lists, untested: for those that are not
+// chosen but needed beside the one that is.
+func Open(ctx context.Context, driver, device string, o Options) (Device, error) {
+	mu.Lock()
+	drv, ok := drivers[driver]
+	mu.Unlock()
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", driver, ErrNoDriver)
+	}
+	return drv.Open(ctx, device, o)
+}
+
+func askedFor(want string) string { return fmt.Sprintf("%q was asked for", want) }
+
+// candidates lists what every driver has. Drivers that call code of others are
+// asked side by side: each may take until its time limit.
+func candidates(ctx context.Context, c *Choice, want string) []Candidate {
+	all := Drivers()
+	lists := make([][]Candidate, len(all))
+	var wg sync.WaitGroup
+	for i, d := range all {
+		switch {
+		case d.Foreign == nil || c.Prove == nil:
+			lists[i] = probe(ctx, d)
+		case want != "" && !strings.HasPrefix(want, d.Name):
+			lists[i] = []Candidate{{Driver: d.Name, Reason: askedFor(want)}}
+		default:
+			wg.Go(func() { lists[i] = proven(d.Name, c.prove(ctx, d, want)) })
+		}
+	}
+	wg.Wait()
+	return slices.Concat(lists...)
+}
+
+func probe(ctx context.Context, d Driver) []Candidate {
+	infos, err := d.Probe(ctx)
+	if err != nil {
+		return []Candidate{{Driver: d.Name, Reason: err.Error()}}
+	}
+	var out []Candidate
+	for i := range infos {
+		out = append(out, Candidate{Driver: d.Name, Info: &infos[i]})
+	}
+	return out
+}
+
+// proven makes candidates of a verdict.
+func proven(driver string, v Verdict) []Candidate {
+	if len(v.Devices) == 0 {
+		return []Candidate{{Driver: driver, Reason: v.Reason, When: v.When}}
+	}
+	var out []Candidate
+	for i := range v.Devices {
+		p := &v.Devices[i]
+		k := Candidate{Driver: driver, Info: &p.Info, Tested: true, Passed: p.Passed, Reason: p.Reason, When: v.When, proof: p}
+		if p.Passed {
+			k.Reason = ""
+		} else if k.Reason == "" {
+			k.Reason = "self-test failed"
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
 func openTested(ctx context.Context, k *Candidate, c Choice) (Device, error) {
 	mu.Lock()
 	drv := drivers[k.Driver]
 	mu.Unlock()
 	dev, err := drv.Open(ctx, k.Info.Name, c.Options)
 	if err != nil {
+		k.Passed = false
 		return nil, err
 	}
 	info := dev.Info()
+	if k.proof != nil {
+		said := k.proof.Info
+		if sameDevice(unproven(said), info) {
+			if said.Varies {
+				dev, info = varying{dev}, info.AsProven(true)
+			}
+			k.Info = &info
+			return dev, nil
+		}
+		k.Tested, k.Passed, k.When = false, false, time.Time{} // another device than the one that was tried
+	}
 	k.Info = &info
 	if c.Test == nil {
 		return dev, nil
@@ -146,6 +241,12 @@ func openTested(ctx context.Context, k *Candidate, c Choice) (Device, error) {
 	}
 	k.Passed = true
 	return dev, nil
+}
+
+// unproven is a device's description as the device itself gives it.
+func unproven(i Info) Info {
+	i.Varies = false
+	return i
 }
 
 func score(c Candidate) int {
@@ -165,7 +266,7 @@ func noDevice(want string, cands []Candidate, failed []error) error {
 			have = append(have, c.Info.Name)
 			continue
 		}
-		if want == c.Driver {
+		if want == c.Driver || want != "" && strings.TrimRight(want, "0123456789") == c.Driver {
 			return fmt.Errorf("device %q is not here: %s", want, c.Reason)
 		}
 		why = append(why, c.Driver+": "+c.Reason)

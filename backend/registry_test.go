@@ -18,6 +18,7 @@ type fake struct {
 	probe   error            // instead of devices
 	open    map[string]error // by device
 	closed  []string
+	probed  int
 }
 
 // device is a null device under a name and score of its own.
@@ -38,9 +39,15 @@ var fast, slow fake
 
 func init() {
 	for name, f := range map[string]*fake{"fast": &fast, "slow": &slow} {
+		var foreign *backend.Foreign
+		if name == "fast" { // without Choice.Prove it is a driver like others
+			foreign = &backend.Foreign{Files: func() ([]string, error) { return []string{"libfast.so"}, nil }}
+		}
 		backend.Register(backend.Driver{
-			Name: name,
+			Name:    name,
+			Foreign: foreign,
 			Probe: func(context.Context) ([]backend.Info, error) {
+				f.probed++
 				var all []backend.Info
 				for n, score := range f.devices {
 					all = append(all, backend.Info{Name: n, Backend: name, Score: score})

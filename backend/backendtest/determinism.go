@@ -91,10 +91,10 @@ func rowsOf(m *machine, steps []step) ([][]float32, error) {
 
 // testDeterminism: a row's value depends on its own inputs only, to the last
 // bit, however the tokens are cut into batches.
-func testDeterminism(t *testing.T, dev backend.Device) {
+func testDeterminism(t *testing.T, dev backend.Device, share Share) {
 	for i, g := range determinismGraphs() {
 		for _, fuse := range []bool{true, false} {
-			if i > 2 && (!fuse || testing.Short()) {
+			if i > 2 && (!fuse || share > Whole) {
 				continue // the same kernels again
 			}
 			name := g.Name

@@ -20,8 +20,11 @@ var regressions embed.FS
 
 // testGraphs runs whole networks, built and fused: decoders of every
 // architecture, random ones, and those that failed once.
-func testGraphs(t *testing.T, dev backend.Device) {
-	for _, d := range graphtest.Architectures() {
+func testGraphs(t *testing.T, dev backend.Device, share Share) {
+	for i, d := range graphtest.Architectures() {
+		if share >= Eighth && i%3 != 0 {
+			continue
+		}
 		t.Run(d.Name, func(t *testing.T) { testGraph(t, dev, "arch "+d.Name, d.Must(), 1) })
 	}
 	files, err := regressions.ReadDir("testdata")
@@ -41,10 +44,7 @@ func testGraphs(t *testing.T, dev backend.Device) {
 			testGraph(t, dev, f.Name(), g, 1)
 		})
 	}
-	n := uint64(randomSeeds)
-	if testing.Short() {
-		n /= 4
-	}
+	n := uint64(randomSeeds) / uint64(share)
 	for seed := range n {
 		t.Run(fmt.Sprintf("seed%d", seed), func(t *testing.T) {
 			testGraph(t, dev, fmt.Sprintf("seed %d", seed), graphtest.Random(seed), seed)

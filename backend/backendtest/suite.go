@@ -51,8 +51,24 @@ import (
 // Open opens the device under test. The suite closes it.
 type Open func() (backend.Device, error)
 
-// Run is the whole suite; with -short, a quarter of it (for emulated processors).
-func Run(t *testing.T, open func() (backend.Device, error)) {
+// Share says how much of the suite runs: every case, or each so-manyth of those that
+// are many.
+type Share int
+
+const (
+	Whole   Share = 1
+	Quarter Share = 4 // what -short makes of the whole: for emulated processors
+	Eighth  Share = 8 // for drivers that compile slowly, and for variants of a device
+)
+
+// Run is the whole suite; with -short, a quarter of it.
+func Run(t *testing.T, open func() (backend.Device, error)) { RunShare(t, open, Whole) }
+
+// RunShare is a share of the suite.
+func RunShare(t *testing.T, open func() (backend.Device, error), share Share) {
+	if testing.Short() {
+		share = max(share, Quarter)
+	}
 	dev := mustOpen(t, open)
 	t.Run("info", func(t *testing.T) { testInfo(t, dev) })
 	t.Run("selftest", func(t *testing.T) {
@@ -63,12 +79,12 @@ func Run(t *testing.T, open func() (backend.Device, error)) {
 			t.Error(err)
 		}
 	})
-	t.Run("ops", func(t *testing.T) { testCases(t, dev, opCases()) })
-	t.Run("products", func(t *testing.T) { testCases(t, dev, productCases()) })
-	t.Run("attention", func(t *testing.T) { testCases(t, dev, attentionCases()) })
-	t.Run("graphs", func(t *testing.T) { testGraphs(t, dev) })
+	t.Run("ops", func(t *testing.T) { testCases(t, dev, opCases(), share) })
+	t.Run("products", func(t *testing.T) { testCases(t, dev, productCases(), share) })
+	t.Run("attention", func(t *testing.T) { testCases(t, dev, attentionCases(), share) })
+	t.Run("graphs", func(t *testing.T) { testGraphs(t, dev, share) })
 	t.Run("readout", func(t *testing.T) { testReadout(t, dev) })
-	t.Run("determinism", func(t *testing.T) { testDeterminism(t, dev) })
+	t.Run("determinism", func(t *testing.T) { testDeterminism(t, dev, share) })
 	t.Run("state", func(t *testing.T) { testState(t, dev) })
 	t.Run("misuse", func(t *testing.T) { testMisuse(t, dev) })
 }

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bytes"
 	"context"
 	"sync/atomic"
 
@@ -61,7 +62,7 @@ func (d *device) restore(ctx context.Context, w *weights) error {
 // the first process, too, has them in common with the others. It leaves w as it
 // is where that fails.
 func (d *device) exchange(ctx context.Context, w *weights) {
-	if w.origin != backend.Packed || w.pack.Save(ctx, &w.block, w.memory.bytes, func() {}) != nil {
+	if w.origin != backend.Packed || w.pack.Save(ctx, &w.block, bytes.NewReader(w.memory.bytes), func() {}) != nil {
 		return
 	}
 	mapped := &weights{pack: w.pack, block: w.block, origin: backend.Packed}
@@ -85,5 +86,5 @@ func (w *weights) Keep(ctx context.Context, pace func()) error {
 	if w.pack == nil || w.origin != backend.Packed || w.block.Size == 0 {
 		return nil
 	}
-	return w.pack.Save(ctx, &w.block, w.memory.bytes, pace)
+	return w.pack.Save(ctx, &w.block, bytes.NewReader(w.memory.bytes), pace)
 }

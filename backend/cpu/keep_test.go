@@ -105,7 +105,7 @@ func TestKeep(t *testing.T) {
 		}
 		load := func(c *packcache.Cache, share bool, want backend.Origin) *weights {
 			t.Helper()
-			var p *packcache.Model
+			var p backend.Pack
 			if c != nil {
 				p = c.Model("model.gguf", files, share)
 			}

@@ -27,8 +27,8 @@ type weights struct {
 	vector int64
 	byName map[string]*weight
 	origin backend.Origin
-	pack   *packcache.Model // where memory may be kept; nil for nowhere
-	block  packcache.Block  // what memory holds
+	pack   backend.Pack    // where memory may be kept; nil for nowhere
+	block  packcache.Block // what memory holds
 }
 
 func (w *weights) Bytes() int64 {
@@ -214,4 +214,25 @@ func (x *weight) row(k *kernels.Kernels, dst []float32, r int) error {
 		return err
 	}
 	return dtype.Dequantize(x.spec.DType, dst, x.raw[r*size:(r+1)*size])
+}
+
+// WeightBytes is what Load takes for a weight: its packed form, and its elements
+// if they are read one by one. What is only looked up stays in the file.
+func (d *device) WeightBytes(s backend.WeightSpec) (int64, error) {
+	size := 0
+	if s.Uses&backend.UseProduct != 0 {
+		b, err := d.describe([]backend.WeightSpec{s})
+		if err != nil {
+			return 0, err
+		}
+		size = b.Size
+	}
+	if s.Uses&backend.UseVector != 0 {
+		n, ok := dtype.Product(s.Shape)
+		if !ok {
+			return 0, fmt.Errorf("weight %q: shape %v is too large", s.Name, s.Shape)
+		}
+		size += 4 * n
+	}
+	return int64(size), nil
 }

@@ -28,13 +28,31 @@ type layerState struct {
 }
 
 func (d *device) NewState(spec backend.StateSpec) (backend.State, error) {
+	s, size, err := layOut(spec)
+	if err != nil {
+		return nil, err
+	}
+	if s.memory, err = allocate("the key-value cache", size); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// StateBytes is what NewState takes.
+func (d *device) StateBytes(spec backend.StateSpec) (int64, error) {
+	_, size, err := layOut(spec)
+	return int64(size), err
+}
+
+// layOut gives every layer its place in a page, and the size of all pages.
+func layOut(spec backend.StateSpec) (*state, int, error) {
 	s := &state{pages: spec.Pages, layers: map[string]layerState{}, layout: "cpu-pages-1"}
 	if spec.Pages < 0 {
-		return nil, fmt.Errorf("cpu: a cache of %d pages", spec.Pages)
+		return nil, 0, fmt.Errorf("cpu: a cache of %d pages", spec.Pages)
 	}
 	for _, decl := range spec.Decls {
 		if err := supportsState(decl); err != nil {
-			return nil, fmt.Errorf("cpu: %w", err)
+			return nil, 0, fmt.Errorf("cpu: %w", err)
 		}
 		l := layerState{kv: kvOf(decl), decl: decl}
 		l.key = s.stride
@@ -45,13 +63,9 @@ func (d *device) NewState(spec backend.StateSpec) (backend.State, error) {
 	}
 	size, ok := dtype.Product([]int{s.stride, s.pages})
 	if !ok {
-		return nil, fmt.Errorf("cpu: a cache of %d pages of %d bytes is too large", s.pages, s.stride)
+		return nil, 0, fmt.Errorf("cpu: a cache of %d pages of %d bytes is too large", s.pages, s.stride)
 	}
-	var err error
-	if s.memory, err = allocate("the key-value cache", size); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s, size, nil
 }
 
 // kvOf is what the kernels see of a layer's cache.

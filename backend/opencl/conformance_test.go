@@ -2,13 +2,16 @@ package opencl
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/backendtest"
 )
 
-// TestConformance runs the suite on every device here.
+// TestConformance runs the suite on every device here. PoCL compiles slowly: the
+// whole suite takes a quarter of an hour with empty caches, so that it is for
+// LEDGE_TEST_FULL.
 func TestConformance(t *testing.T) {
 	infos, err := probe(context.Background())
 	if err != nil {
@@ -16,9 +19,17 @@ func TestConformance(t *testing.T) {
 	}
 	for _, i := range infos {
 		t.Run(i.Name, func(t *testing.T) {
-			backendtest.Run(t, func() (backend.Device, error) {
-				return openNamed(context.Background(), i.Name, backend.Options{})
-			})
+			share := backendtest.Eighth
+			if os.Getenv("LEDGE_TEST_FULL") != "" {
+				share = backendtest.Whole
+			}
+			for _, level := range []string{"", "min"} {
+				t.Run("level="+level, func(t *testing.T) {
+					backendtest.RunShare(t, func() (backend.Device, error) {
+						return openNamed(context.Background(), i.Name, backend.Options{Level: level})
+					}, share)
+				})
+			}
 		})
 	}
 }

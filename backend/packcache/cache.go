@@ -8,7 +8,8 @@
 // mebibyte of weights carry a checksum, and an entry that is cut off, damaged,
 // foreign or of another version is as good as none. Checksums are no signature,
 // though: who may write to the folder may change a model's weights. It is made
-// for its user alone.
+// for its user alone, and a folder or a file that somebody else may write to is not
+// used: see Distrusted.
 //
 // So that a start need not hash the model, small records (*.id) say which
 // hash a file had: by device, inode, size and times to the nanosecond, with a
@@ -33,6 +34,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // Endings of the files in the folder.
@@ -211,17 +214,22 @@ func (c *Cache) sweep() {
 	}
 }
 
-// openOwn opens one of the cache's files. What is no regular file is left alone:
-// opening a pipe would wait for somebody to write to it.
-func openOwn(path string) (*os.File, error) {
-	st, err := os.Lstat(path)
-	if err != nil {
+// Distrusted tells why nothing in the folder is used: somebody else may write to
+// it. Nil is for a folder that is used, or is not there yet.
+func (c *Cache) Distrusted() error {
+	if c == nil {
+		return nil
+	}
+	return owned.Dir(c.dir)
+}
+
+// openOwn opens one of the cache's files for reading: a regular file that nobody
+// else may write to.
+func (c *Cache) openOwn(path string) (*os.File, error) {
+	if err := c.Distrusted(); err != nil {
 		return nil, err
 	}
-	if !st.Mode().IsRegular() {
-		return nil, errNoEntry
-	}
-	return os.Open(path)
+	return owned.Open(path)
 }
 
 // touch marks a file as used now; a folder that cannot be written stays as it is.
@@ -244,6 +252,9 @@ func (c *Cache) replace(path string, data []byte) error {
 func (c *Cache) temp() (*os.File, error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, err
+	}
+	if err := c.Distrusted(); err != nil {
+		return nil, err // it would not be read
 	}
 	return os.CreateTemp(c.dir, tempPrefix+"*"+tempSuffix)
 }

@@ -7,11 +7,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // Entry is a block of packed weights that was found, open for reading.
@@ -47,6 +50,9 @@ func fullKey(b *Block, s Sum) []byte { return append(b.key(), s[:]...) }
 // used. If records do not know the model's file, it is hashed, but only where
 // there is an entry that may be its own.
 func (m *Model) Find(ctx context.Context, b *Block) *Entry {
+	if m.cache.Distrusted() != nil {
+		return nil
+	}
 	s, ok := m.known()
 	if !ok {
 		if !m.cache.some(b) {
@@ -70,7 +76,7 @@ func (m *Model) Find(ctx context.Context, b *Block) *Entry {
 }
 
 func open(path string, key []byte, size int) (*Entry, error) {
-	f, err := openOwn(path)
+	f, err := owned.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -88,15 +94,30 @@ func open(path string, key []byte, size int) (*Entry, error) {
 // Chunks is the number of pieces of the block.
 func (e *Entry) Chunks() int { return len(e.sums) }
 
+// Bounds says which bytes of the block piece i has: [from, to).
+func (e *Entry) Bounds(i int) (from, to int) {
+	return i * chunkSize, min((i+1)*chunkSize, e.size)
+}
+
 // Read reads piece i into its place in block, and checks it. Pieces may be read
 // by several goroutines.
 func (e *Entry) Read(i int, block []byte) error {
+	from, to := e.Bounds(i)
+	return e.ReadPiece(i, block[from:to])
+}
+
+// ReadPiece reads piece i, as long as Bounds says, and checks it, where no memory
+// holds the whole block. Pieces may be read by several goroutines.
+func (e *Entry) ReadPiece(i int, piece []byte) error {
 	const step = 256 << 10 // checked while it is in the processor's cache
-	end := min((i+1)*chunkSize, e.size)
+	from, to := e.Bounds(i)
+	if len(piece) != to-from {
+		return fmt.Errorf("%s: piece %d has %d bytes, not %d", e.path, i, to-from, len(piece))
+	}
 	sum := uint32(0)
-	for lo := i * chunkSize; lo < end; lo += step {
-		b := block[lo:min(lo+step, end)]
-		if _, err := e.f.ReadAt(b, e.at+int64(lo)); err != nil {
+	for lo := 0; lo < len(piece); lo += step {
+		b := piece[lo:min(lo+step, len(piece))]
+		if _, err := e.f.ReadAt(b, e.at+int64(from+lo)); err != nil {
 			return fmt.Errorf("%s: %w", e.path, err)
 		}
 		sum = update(sum, b)
@@ -125,13 +146,11 @@ func (e *Entry) Discard() {
 	_ = os.Remove(e.path)
 }
 
-// Save keeps a packed block. pace is called every few hundred microseconds of
+// Save keeps a packed block, which is read piece by piece: it need not be in the
+// host's memory as a whole. pace is called every few hundred microseconds of
 // work, and may sleep. It does nothing but return an error if the disk is short
 // of space: twice the block's size must be free.
-func (m *Model) Save(ctx context.Context, b *Block, block []byte, pace func()) (err error) {
-	if len(block) != b.Size {
-		return fmt.Errorf("a block of %d bytes is said to have %d", len(block), b.Size)
-	}
+func (m *Model) Save(ctx context.Context, b *Block, block io.ReaderAt, pace func()) (err error) {
 	if b.Size < smallest {
 		return fmt.Errorf("%d bytes are faster packed than read", b.Size)
 	}
@@ -162,8 +181,12 @@ func (m *Model) Save(ctx context.Context, b *Block, block []byte, pace func()) (
 	if _, err := h.encode(); err != nil { // says where the weights begin
 		return err
 	}
-	for at := 0; at < len(block); at += pieceSize {
-		p := block[at:min(at+pieceSize, len(block))]
+	piece := make([]byte, min(pieceSize, b.Size))
+	for at := 0; at < b.Size; at += pieceSize {
+		p := piece[:min(pieceSize, b.Size-at)]
+		if n, err := block.ReadAt(p, int64(at)); n < len(p) {
+			return fmt.Errorf("reading packed weights at %d of %d bytes: %w", at, b.Size, err)
+		}
 		h.sums[at/chunkSize] = update(h.sums[at/chunkSize], p)
 		if _, err := f.WriteAt(p, h.at+int64(at)); err != nil {
 			return err

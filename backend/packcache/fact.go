@@ -23,7 +23,7 @@ func (c *Cache) Remember(key string) error { return c.replace(c.factPath(key), e
 // Remembers tells whether a fact was kept in the last week.
 func (c *Cache) Remembers(key string) bool {
 	path := c.factPath(key)
-	f, err := openOwn(path)
+	f, err := c.openOwn(path)
 	if err != nil {
 		return false
 	}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"math"
 	"os"
+
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // The header of an entry, little-endian:
@@ -175,7 +177,7 @@ func parseHeader(b []byte, fileSize int64) (*header, error) {
 
 // readHeader reads the header of the file at path.
 func readHeader(path string) (*header, error) {
-	f, err := openOwn(path)
+	f, err := owned.Open(path)
 	if err != nil {
 		return nil, err
 	}

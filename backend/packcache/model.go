@@ -205,7 +205,7 @@ func (c *Cache) lookup(id string) (Sum, bool) {
 		return Sum{}, false
 	}
 	path := c.recordPath(id)
-	f, err := openOwn(path)
+	f, err := c.openOwn(path)
 	if err != nil {
 		return Sum{}, false
 	}

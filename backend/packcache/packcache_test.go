@@ -60,7 +60,7 @@ func testBlock(seed uint64, size int) (*Block, []byte) {
 
 func save(t *testing.T, m *Model, b *Block, data []byte) {
 	t.Helper()
-	if err := m.Save(ctx, b, data, noPace); err != nil {
+	if err := m.Save(ctx, b, bytes.NewReader(data), noPace); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -242,7 +242,7 @@ func TestChangedWhileOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, data := testBlock(3, chunkSize)
-	if err := c.Model("", []File{f}, false).Save(ctx, b, data, noPace); !errors.Is(err, errChanged) {
+	if err := c.Model("", []File{f}, false).Save(ctx, b, bytes.NewReader(data), noPace); !errors.Is(err, errChanged) {
 		t.Errorf("saving the weights of a file that has changed: %v", err)
 	}
 	if n := names(t, c.Dir(), ""); len(n) != 0 {
@@ -351,7 +351,7 @@ func TestCannotWrite(t *testing.T) {
 	b, data := testBlock(6, chunkSize)
 	t.Run("no folder", func(t *testing.T) {
 		c := New(filepath.Join(f.Path, "packed")) // below a file
-		if err := c.Model("", []File{f}, false).Save(ctx, b, data, noPace); err == nil {
+		if err := c.Model("", []File{f}, false).Save(ctx, b, bytes.NewReader(data), noPace); err == nil {
 			t.Error("saved")
 		}
 		if e := c.Model("", []File{f}, false).Find(ctx, b); e != nil {
@@ -364,7 +364,7 @@ func TestCannotWrite(t *testing.T) {
 	t.Run("full", func(t *testing.T) {
 		c := New(filepath.Join(dir, "full"))
 		c.space = func(string) (int64, int64, error) { return 1 << 40, int64(2*len(data)) - 1, nil }
-		if err := c.Model("", []File{f}, false).Save(ctx, b, data, noPace); err == nil {
+		if err := c.Model("", []File{f}, false).Save(ctx, b, bytes.NewReader(data), noPace); err == nil {
 			t.Error("saved")
 		}
 		if n := names(t, c.Dir(), ""); len(n) != 0 {
@@ -377,7 +377,7 @@ func TestCannotWrite(t *testing.T) {
 		c := New(filepath.Join(dir, "cancelled"))
 		ctx, cancel := context.WithCancel(ctx)
 		n := 0
-		err := c.Model("", []File{f}, false).Save(ctx, b, data, func() {
+		err := c.Model("", []File{f}, false).Save(ctx, b, bytes.NewReader(data), func() {
 			if n++; n == 2 {
 				cancel()
 			}
@@ -395,7 +395,7 @@ func TestCannotWrite(t *testing.T) {
 	t.Run("small", func(t *testing.T) {
 		c := New(filepath.Join(dir, "small"))
 		b, data := testBlock(6, smallest-1)
-		if err := c.Model("", []File{f}, false).Save(ctx, b, data, noPace); err == nil {
+		if err := c.Model("", []File{f}, false).Save(ctx, b, bytes.NewReader(data), noPace); err == nil {
 			t.Error("saved")
 		}
 	})
@@ -413,7 +413,7 @@ func TestTogether(t *testing.T) {
 			defer wg.Done()
 			c := New(filepath.Join(dir, "packed"))
 			for range 3 {
-				if err := c.Model("", []File{f}, false).Save(ctx, b, data, noPace); err != nil {
+				if err := c.Model("", []File{f}, false).Save(ctx, b, bytes.NewReader(data), noPace); err != nil {
 					t.Error(err)
 				}
 				e := c.Model("", []File{f}, false).Find(ctx, b)
@@ -480,7 +480,7 @@ func TestPrune(t *testing.T) {
 	if err := os.Chtimes(stale, old, old); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Model("", files[:1], false).Save(gone, b, data, noPace); !errors.Is(err, context.Canceled) {
+	if err := c.Model("", files[:1], false).Save(gone, b, bytes.NewReader(data), noPace); !errors.Is(err, context.Canceled) {
 		t.Errorf("a save that is given up: %v", err)
 	}
 	if n := names(t, c.Dir(), tempSuffix); len(n) != 1 || n[0] != fresh {
@@ -664,4 +664,40 @@ func FuzzRecord(f *testing.F) {
 			t.Fatalf("%q is not the record of %q", b, id)
 		}
 	})
+}
+
+// TestPieces: a device whose memory the host cannot see saves from a reader and
+// reads piece by piece.
+func TestPieces(t *testing.T) {
+	dir := t.TempDir()
+	f := modelFile(t, filepath.Join(dir, "m.gguf"), "a model of some bytes")
+	b, data := testBlock(6, 2*chunkSize+12345)
+	m := New(filepath.Join(dir, "packed")).Model("", []File{f}, false)
+	if err := m.Save(ctx, b, bytes.NewReader(data[:len(data)-1]), noPace); err == nil {
+		t.Error("a block that ends early was saved")
+	}
+	if e := m.Find(ctx, b); e != nil {
+		t.Fatal("and found")
+	}
+	save(t, m, b, data)
+	e := m.Find(ctx, b)
+	if e == nil {
+		t.Fatal("not found")
+	}
+	defer e.Close()
+	var got []byte
+	for i := range e.Chunks() {
+		from, to := e.Bounds(i)
+		piece := make([]byte, to-from)
+		if err := e.ReadPiece(i, piece); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.ReadPiece(i, piece[1:]); err == nil {
+			t.Error("a piece was read into less room than it takes")
+		}
+		got = append(got, piece...)
+	}
+	if !bytes.Equal(got, data) {
+		t.Error("the pieces are not the block")
+	}
 }

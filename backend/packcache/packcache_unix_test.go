@@ -3,6 +3,7 @@
 package packcache
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -59,5 +60,45 @@ func TestNoFiles(t *testing.T) {
 	}
 	if got, err := os.ReadFile(f.Path); err != nil || string(got) != "a model of some bytes" {
 		t.Errorf("behind the link: %q, %v", got, err)
+	}
+}
+
+// TestOthersMayWrite: what somebody else may have written is as good as none.
+func TestOthersMayWrite(t *testing.T) {
+	dir := t.TempDir()
+	c := New(filepath.Join(dir, "packed"))
+	f := modelFile(t, filepath.Join(dir, "m.gguf"), "a model of some bytes")
+	b, data := testBlock(13, chunkSize)
+	m := c.Model("", []File{f}, true)
+	save(t, m, b, data)
+	if err := c.Remember("x"); err != nil {
+		t.Fatal(err)
+	}
+	chmod := func(path string, mode os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	chmod(c.Dir(), 0o777)
+	if c.Distrusted() == nil || m.Find(ctx, b) != nil || c.Remembers("x") {
+		t.Error("a folder that others may write to is believed")
+	}
+	if err := m.Save(ctx, b, bytes.NewReader(data), noPace); err == nil || c.Remember("y") == nil {
+		t.Error("something is kept in it")
+	}
+	chmod(c.Dir(), 0o700)
+	found(t, m, b, data)
+	chmod(c.factPath("x"), 0o606)
+	if c.Remembers("x") {
+		t.Error("a fact that others may write to is believed")
+	}
+	entry := names(t, c.Dir(), entrySuffix)[0]
+	chmod(entry, 0o622)
+	if m.Find(ctx, b) != nil {
+		t.Error("an entry that others may write to is believed")
+	}
+	if _, err := os.Stat(entry); !os.IsNotExist(err) {
+		t.Errorf("it stays in the way of a good one: %v", err)
 	}
 }

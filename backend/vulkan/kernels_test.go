@@ -1,12 +1,8 @@
 package vulkan
 
 import (
-	"context"
-	"slices"
 	"testing"
 
-	"github.com/ledge-run/ledge/backend"
-	"github.com/ledge-run/ledge/backend/backendtest"
 	"github.com/ledge-run/ledge/backend/internal/accel"
 	"github.com/ledge-run/ledge/backend/internal/accel/kerneltest"
 )
@@ -41,18 +37,6 @@ func openSwitched(t *testing.T, words string) *device {
 		t.Skip(err)
 	}
 	return openTest(t, options{switches: s})
-}
-
-// TestHalfConformance runs the suite of all backends in float16.
-func TestHalfConformance(t *testing.T) {
-	openSwitched(t, "+half") // skips where the device lacks it
-	backendtest.Run(t, func() (backend.Device, error) {
-		d, err := openNamed(context.Background(), Name+"0", backend.Options{Level: "+half"})
-		if err == nil && (!slices.Contains(d.Info().Features, "half") || d.Info().Numerics.Level != "f16") {
-			t.Errorf("features %v, level %q", d.Info().Features, d.Info().Numerics.Level)
-		}
-		return d, err
-	})
 }
 
 // TestNeeds: a kernel that needs a feature does not reach a driver without it.

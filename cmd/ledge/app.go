@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/backend/trust"
 )
 
 // app is one invocation of the program.
@@ -18,6 +20,7 @@ type app struct {
 	getenv func(string) string
 	intr   *interrupts
 	quiet  bool
+	trust  *trust.Prover // see prover
 }
 
 // run executes one command line (without the program's name) and returns the

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,22 +10,20 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/ledge-run/ledge/backend"
 )
 
 // asProgram makes the test binary behave as the program itself, for tests that
 // need a process: signals, a terminal, a full disk.
 const asProgram = "LEDGE_TEST_AS_PROGRAM"
 
-// badDriver names a backend whose probe crashes or hangs, in a child only.
-const badDriver = "LEDGE_TEST_BAD_DRIVER"
-
 var scratch string // folder of the test run
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) == "1" {
-		registerBad(os.Getenv(badDriver))
+	// A test that tries drivers starts this binary as "ledge probe NAME": it must
+	// never run the tests then, which would try drivers again, and so on.
+	probing := len(os.Args) > 1 && os.Args[1] == "probe" // by a command that a test runs in this process
+	if os.Getenv(asProgram) == "1" || probing {
+		registerFakes(os.Getenv(fakeDrivers))
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	var err error
@@ -35,7 +31,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	for _, name := range []string{"LEDGE_MODEL", "LEDGE_MODELS", "LEDGE_DEVICE", "LEDGE_CPU", "LEDGE_FUSE", "LEDGE_PACK_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
+	for _, name := range []string{"LEDGE_MODEL", "LEDGE_MODELS", "LEDGE_DEVICE", "LEDGE_GPU_LAYERS", "LEDGE_CPU", "LEDGE_FUSE", "LEDGE_PACK_CACHE", "LEDGE_GPU_CACHE", "LEDGE_PROBE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"} {
 		os.Unsetenv(name)
 	}
 	os.Setenv("HOME", filepath.Join(scratch, "home"))
@@ -44,23 +40,6 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	os.RemoveAll(scratch)
 	os.Exit(code)
-}
-
-func registerBad(how string) {
-	if how == "" {
-		return
-	}
-	backend.Register(backend.Driver{Name: "bad", Probe: func(ctx context.Context) ([]backend.Info, error) {
-		if os.Getenv("LEDGE_TEST_CHILD") != "1" {
-			os.Setenv("LEDGE_TEST_CHILD", "1") // children inherit it
-			return nil, errors.New("only tried in a process of its own")
-		}
-		if how == "crash" {
-			var p *int
-			*p = 1
-		}
-		select {}
-	}})
 }
 
 var models sync.Map

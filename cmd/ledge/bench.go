@@ -10,7 +10,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/bench"
 	"github.com/ledge-run/ledge/runtime/engine"
 )
@@ -31,11 +30,12 @@ func (a *app) benchCommand() *cli.Command {
 			&cli.IntFlag{Name: "repetitions", Aliases: []string{"r"}, Value: 5, Usage: "measure `N` times after a warm-up"},
 			list("output", "o", "table", "`FORMAT`: table, json or csv"),
 			&cli.BoolFlag{Name: "json", Usage: "the same as -o json"},
+			&cli.BoolFlag{Name: "counters", Usage: "print what a generated token costs on the device: dispatches, read-backs, bytes moved; counters in JSON"},
 			&cli.BoolFlag{Name: "ceiling", Usage: "measure how fast memory is read, too: read_gbs, in JSON and CSV"},
 		}, nameFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "device", Usage: "`NAME` of a device or backend (see ledge devices)", Category: catModel},
 			&cli.IntFlag{Name: "batch", Aliases: []string{"b"}, Usage: "read prompts in chunks of `N` tokens (default: 512)", Category: catModel},
-			cacheFlag(), noCacheFlag(), shareFlag(),
+			gpuLayersFlag(), cacheFlag(), noCacheFlag(), shareFlag(),
 		}),
 		Action: a.bench,
 	}
@@ -46,7 +46,8 @@ sequences at once, and tokens per second are of all together. JSON and CSV have 
 names.`,
 		`ledge bench -m model.gguf`,
 		`ledge bench -m model.gguf -p 512 -n 64 -d 0,4096 -t 1,2 -r 5 -o json`,
-		`ledge bench -m model.gguf -p 0 -n 64 -d 128 --parallel 1,2,4,8`)
+		`ledge bench -m model.gguf -p 0 -n 64 -d 128 --parallel 1,2,4,8`,
+		`ledge bench -m model.gguf --device vulkan -p 0 -n 32 --counters`)
 }
 
 func (a *app) bench(c *cli.Context) error {
@@ -69,6 +70,10 @@ func (a *app) bench(c *cli.Context) error {
 	default:
 		return usagef("-o %s: it must be table, json or csv", format)
 	}
+	counters := c.Bool("counters")
+	if counters && format == "csv" {
+		return usagef("--counters goes with -o table and -o json")
+	}
 	if c.Bool("ceiling") && format == "table" {
 		return usagef("--ceiling goes with -o json and -o csv")
 	}
@@ -83,6 +88,9 @@ func (a *app) bench(c *cli.Context) error {
 	for _, t := range threads {
 		o.Threads = t
 		err := a.benchThreads(c, o, tests, func(r bench.Result) error {
+			if !counters {
+				r.Counters = nil
+			}
 			results = append(results, r)
 			return row(len(results) == 1, r)
 		})
@@ -93,7 +101,12 @@ func (a *app) bench(c *cli.Context) error {
 	if format == "json" {
 		return a.out.json(results, true)
 	}
-	return nil
+	for _, r := range results {
+		if r.Counters != nil {
+			fmt.Fprintf(a.out, "\n%s, each token on %s\n", r.Test(), r.Counters)
+		}
+	}
+	return a.out.flush()
 }
 
 // benchPlan reads what is to be measured.
@@ -143,7 +156,7 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
+	defer func() { err = errors.Join(err, a.close(m)) }()
 	bar := a.newProgress()
 	defer bar.done()
 	var ceiling bench.Ceiling
@@ -174,7 +187,7 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 // usedThreads is the number of threads that a model computes with, as its
 // device describes it where the number was left to it.
 func usedThreads(m *engine.Model, asked int) int {
-	if d := m.Device(); d.Kind == backend.CPU {
+	if d := m.Device(); d.Processor() {
 		for _, part := range strings.Split(d.Description, ", ") {
 			if n, err := strconv.Atoi(strings.TrimSuffix(part, " threads")); err == nil && strings.HasSuffix(part, " threads") {
 				return n

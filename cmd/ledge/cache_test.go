@@ -45,8 +45,31 @@ func TestCache(t *testing.T) {
 	refused(t, exitUsage, "--share needs the cache", "run", "-m", golden(t, "llama-gqa"), "--share", "--no-cache", "hi")
 	t.Setenv("LEDGE_PACK_CACHE", "0")
 	refused(t, exitUsage, "--share needs the cache", "run", "-m", golden(t, "llama-gqa"), "--share", "hi")
-	refused(t, exitUsage, "is off", "cache", "clear")
+	must(t, "cache", "clear") // of GPUs
+	t.Setenv("LEDGE_GPU_CACHE", "off")
+	refused(t, exitUsage, "caches are off", "cache", "clear")
+	refused(t, exitUsage, "caches are off", "cache")
 	refused(t, exitUsage, "", "cache", "nosuch")
+}
+
+// TestDistrust: a folder that others may write to is not used, and the user told.
+func TestDistrust(t *testing.T) {
+	if os.PathSeparator == '\\' {
+		t.Skip("this system has no modes of files")
+	}
+	dir := t.TempDir()
+	t.Setenv("LEDGE_PACK_CACHE", dir)
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"run", "-m", golden(t, "llama-gqa"), "--share", "--raw", "-n", "1", "hi"}, {"cache"}} {
+		if r := ledge(args...); r.code != 0 || strings.Count(r.err, "others may write to it") != 1 || !strings.Contains(r.err, dir+" has mode 0777") {
+			t.Errorf("%+v", r)
+		}
+	}
+	if kept, err := os.ReadDir(dir); err != nil || len(kept) != 0 {
+		t.Errorf("something is kept there: %v, %v", kept, err)
+	}
 }
 
 func TestThreadsNote(t *testing.T) {

@@ -70,7 +70,7 @@ func (a *app) chat(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
+	defer func() { err = errors.Join(err, a.close(m)) }()
 	t, err := m.Chat()
 	if err != nil {
 		return err
@@ -185,6 +185,7 @@ func (v *conversation) answer(ctx context.Context, ids []int32) (string, error) 
 		}
 	}
 	v.answered = true
+	defer v.a.notes(v.m) // when the answer's line is over
 	// An empty answer is a line, too: a reader counts them.
 	if err := v.a.out.show(ending(text.String())); err != nil {
 		return "", err

@@ -4,28 +4,37 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/backend"
-	"github.com/ledge-run/ledge/backend/selftest"
+	"github.com/ledge-run/ledge/backend/trust"
 	"github.com/ledge-run/ledge/runtime/hub"
 )
 
 func (a *app) devicesCommand() *cli.Command {
 	c := &cli.Command{
-		Name:   "devices",
-		Usage:  "show what there is to compute on, and what would be picked",
-		Flags:  []cli.Flag{jsonFlag(), &cli.StringFlag{Name: "device", Usage: "`NAME` to ask for, as other commands would"}},
+		Name:  "devices",
+		Usage: "show what there is to compute on, and what would be picked",
+		Flags: []cli.Flag{jsonFlag(),
+			&cli.StringFlag{Name: "device", Usage: "`NAME` to ask for, as other commands would"},
+			&cli.BoolFlag{Name: "retry", Usage: "try every driver again, whatever verdict is kept"},
+			quietFlag(),
+		},
 		Action: a.devices,
 	}
-	return describe(c, "ledge devices [--json]", `
+	return describe(c, "ledge devices [--retry] [--json]", `
 Every backend of this build is asked for its devices, each device runs a self-test.
 Backends other than the processor are tried in a process of their own, so that a
-driver that crashes or hangs is only reported. The device with the highest score
-that passes is picked; --device or LEDGE_DEVICE asks for another.`,
+driver that crashes or hangs is only reported. The verdict is kept, for all commands,
+until the driver or Ledge's kernels change: a week at most, a day if it was refused;
+--retry tries again now. The device with the highest score that passes is picked;
+--device or LEDGE_DEVICE asks for another.`,
 		`ledge devices`,
+		`ledge devices --retry`,
 		`ledge devices --json | jq -r ".devices[] | select(.picked).name"`)
 }
 
@@ -38,6 +47,9 @@ type deviceReport struct {
 	Tested   bool          `json:"tested"`
 	Passed   bool          `json:"passed"`
 	TestTime float64       `json:"test_seconds,omitempty"`
+	When     time.Time     `json:"when,omitzero"`         // of the trial, if it was one in another process
+	Age      float64       `json:"age_seconds,omitempty"` // of its verdict
+	Types    []string      `json:"types,omitempty"`       // weight types of models it was tried with
 	Picked   bool          `json:"picked"`
 	Reason   string        `json:"reason,omitempty"` // why there is none, why it failed, why it was picked or not
 }
@@ -57,8 +69,8 @@ func (a *app) devices(c *cli.Context) error {
 		}
 	}
 	reports := []deviceReport{}
-	for _, d := range backend.Drivers() {
-		reports = append(reports, a.probeDriver(c.Context, d)...)
+	for _, v := range a.verdicts(c.Context, c.Bool("retry")) {
+		reports = append(reports, reportsOf(v)...)
 	}
 	reports = append(reports, missing(reports)...)
 	if c.Context.Err() != nil {
@@ -127,70 +139,101 @@ func pick(reports []deviceReport, want string) bool {
 	return best >= 0
 }
 
+// verdicts is how the drivers did: Ledge's own now, others as kept or in a process
+// of their own, side by side.
+func (a *app) verdicts(ctx context.Context, retry bool) []backend.Verdict {
+	p := a.prover()
+	p.Retry, p.Hint = retry, "" // the age is shown beside
+	drivers := backend.Drivers()
+	all := make([]backend.Verdict, len(drivers))
+	var wg sync.WaitGroup
+	for i, d := range drivers {
+		if d.Foreign != nil {
+			wg.Go(func() { all[i] = p.Prove(ctx, d, backend.Trial{}) })
+			continue
+		}
+		all[i] = trust.Try(ctx, d, backend.Trial{})
+		all[i].When = time.Time{}
+	}
+	wg.Wait()
+	return all
+}
+
+func reportsOf(v backend.Verdict) []deviceReport {
+	age := 0.0
+	if !v.When.IsZero() {
+		age = max(0, time.Since(v.When).Seconds())
+	}
+	if len(v.Devices) == 0 {
+		return []deviceReport{{Name: v.Driver, Backend: v.Driver, Reason: v.Reason, When: v.When, Age: age}}
+	}
+	var out []deviceReport
+	for _, p := range v.Devices {
+		info := p.Info.AsProven(p.Info.Varies)
+		out = append(out, deviceReport{
+			Name: info.Name, Backend: v.Driver, Found: true, Info: &info, Tested: true, Passed: p.Passed, Reason: p.Reason,
+			TestTime: p.Seconds, When: v.When, Age: age, Types: v.Types,
+		})
+	}
+	return out
+}
+
+// ago says when a verdict was found, if not now.
+func (r *deviceReport) ago() string {
+	if age := time.Duration(r.Age * float64(time.Second)); age >= time.Minute {
+		return trust.Age(age)
+	}
+	return ""
+}
+
 func (a *app) printDevice(r deviceReport) {
 	mark := " "
 	if r.Picked {
 		mark = "*"
 	}
 	if !r.Found {
-		fmt.Fprintf(a.out, "%s %-10s not found: %s\n", mark, r.Backend, oneLine(r.Reason))
+		how := "not found"
+		if !r.When.IsZero() {
+			how = "not used"
+		}
+		if ago := r.ago(); ago != "" {
+			how += ", tried " + ago
+		}
+		fmt.Fprintf(a.out, "%s %-10s %s: %s\n", mark, r.Backend, how, oneLine(r.Reason))
 		return
 	}
 	fmt.Fprintf(a.out, "%s %-10s %s\n", mark, r.Name, oneLine(r.Info.Description))
+	line := func(format string, args ...any) {
+		fmt.Fprintf(a.out, "             %s\n", oneLine(fmt.Sprintf(format, args...)))
+	}
 	if m := r.Info.Memory; m.Total > 0 {
-		fmt.Fprintf(a.out, "             memory %s, %s free\n", hub.FormatBytes(int64(m.Total)), hub.FormatBytes(int64(m.Free)))
+		shared := ""
+		if m.Unified && r.Info.Kind != backend.CPU {
+			shared = ", the processor's own"
+		}
+		free := ""
+		if m.Free > 0 {
+			free = fmt.Sprintf(", %s free", hub.FormatBytes(int64(m.Free)))
+		}
+		line("memory %s%s%s", hub.FormatBytes(int64(m.Total)), free, shared)
 	}
-	test := "not run"
-	if r.Passed {
-		test = fmt.Sprintf("passed in %.0f ms", 1000*r.TestTime)
-	} else if r.Tested {
-		test = "failed"
+	if len(r.Info.Features) > 0 {
+		line("features %s", strings.Join(r.Info.Features, ", "))
 	}
-	fmt.Fprintf(a.out, "             self-test %s; score %d; %s\n", test, r.Info.Score, oneLine(r.Reason))
-	fmt.Fprintf(a.out, "             numerics %s\n", oneLine(r.Info.Numerics.String()))
 	for _, q := range r.Info.Quirks {
-		fmt.Fprintf(a.out, "             avoids: %s\n", oneLine(q))
+		line("avoids %s", q)
 	}
-}
-
-// testDriver finds and tests a driver's devices in this process.
-func testDriver(ctx context.Context, d backend.Driver) []deviceReport {
-	infos, err := d.Probe(ctx)
-	if err != nil {
-		return []deviceReport{{Name: d.Name, Backend: d.Name, Reason: err.Error()}}
+	ago := r.ago()
+	if ago != "" {
+		ago = ", " + ago
 	}
-	if len(infos) == 0 {
-		return []deviceReport{{Name: d.Name, Backend: d.Name, Reason: "no device"}}
+	if r.Passed {
+		line("self-test passed in %.0f ms%s; score %d; %s", 1000*r.TestTime, ago, r.Info.Score, r.Reason)
+	} else {
+		line("not used%s: %s", ago, r.Reason)
 	}
-	var out []deviceReport
-	for _, info := range infos {
-		r := deviceReport{Name: info.Name, Backend: d.Name, Found: true, Info: &info}
-		start := time.Now()
-		if err := testDevice(ctx, d, &r); err != nil {
-			r.Reason = err.Error()
-		} else {
-			r.Passed = true
-		}
-		r.TestTime = time.Since(start).Seconds()
-		out = append(out, r)
+	line("numerics %s", r.Info.Numerics)
+	if r.Info.Note != "" {
+		line("note: %s", r.Info.Note)
 	}
-	return out
-}
-
-func testDevice(ctx context.Context, d backend.Driver, r *deviceReport) (err error) {
-	dev, err := d.Open(ctx, r.Name, backend.Options{})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := dev.Close(); err == nil {
-			err = cerr
-		}
-	}()
-	info := dev.Info()
-	r.Info, r.Tested = &info, true
-	if err := selftest.Run(ctx, dev); err != nil {
-		return fmt.Errorf("self-test failed: %w", err)
-	}
-	return nil
 }

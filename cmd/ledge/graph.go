@@ -7,7 +7,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/hub"
 )
@@ -54,16 +53,17 @@ func (a *app) graph(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ch := choice(o)
-	ch.Test = nil
-	d, _, err := backend.Select(c.Context, ch)
-	if err != nil {
-		return deviceError{err}
-	}
-	defer d.Close()
-	parts, err := engine.Graph(net, d, o, stage)
+	ds, err := openDevices(c.Context, o, false)
 	if err != nil {
 		return err
+	}
+	defer closeDevices(ds)
+	parts, err := engine.Graph(net, ds, o, stage)
+	if err != nil {
+		return err
+	}
+	if ps := engine.PlacesOf(parts); len(ps) > 1 {
+		a.note("%s", engine.DescribePlaces(ps))
 	}
 	for _, p := range parts {
 		if c.Bool("dot") {

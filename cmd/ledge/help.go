@@ -32,8 +32,11 @@ ENVIRONMENT:
    LEDGE_MODEL    model of commands that name none
    LEDGE_MODELS   folder of the downloaded models
    LEDGE_DEVICE   device to use (see ledge devices)
+   LEDGE_GPU_LAYERS
+                  layers to run on the GPU, the others on the CPU (default: as many as fit)
    LEDGE_OFFLINE  1: download nothing
    LEDGE_CPU      kernel level of the processor, such as avx2 or generic
+   LEDGE_GPU      features of GPUs to switch off, such as -subgroup,-half; docs/devices.md has more
    HF_ENDPOINT    address of the Hugging Face hub or of a mirror; HF_TOKEN goes there only
 
 CONFIGURATION:

@@ -16,7 +16,7 @@ func (a *app) infoCommand() *cli.Command {
 			&cli.BoolFlag{Name: "template", Usage: "write the chat template and nothing else"},
 		}, nameFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "device", Usage: "`NAME` of the device to plan for", Category: catModel},
-			contextFlag(), cacheFlag(),
+			contextFlag(), gpuLayersFlag(), cacheFlag(),
 		}),
 		Action: a.info,
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/hub"
 )
 
@@ -83,6 +84,9 @@ func (m *modelInfo) print(w io.Writer) {
 		}
 		row("memory", "%s for a context of %d on %s: weights %s, cache (%s) %s, work %s%s",
 			hub.FormatBytes(e.Total), e.Context, e.Device, hub.FormatBytes(e.Weights), e.CacheType, hub.FormatBytes(e.Cache), hub.FormatBytes(e.Work), mapped)
+		if len(e.Places) > 1 {
+			row("devices", "%s", engine.DescribePlaces(e.Places))
+		}
 	}
 	for _, t := range m.Tensors {
 		fmt.Fprintf(w, "%-40s %-8s %-20s %d\n", oneLine(t.Name), t.Type, fmt.Sprint(t.Shape), t.Bytes)

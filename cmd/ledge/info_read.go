@@ -81,14 +81,15 @@ type templateInfo struct {
 
 // memoryInfo estimates what a run needs, in bytes.
 type memoryInfo struct {
-	Device    string `json:"device"`
-	Context   int    `json:"context"`
-	CacheType string `json:"cache_type"`
-	Weights   int64  `json:"weights"` // packed
-	Mapped    int64  `json:"mapped"`  // read from the file as needed
-	Cache     int64  `json:"cache"`
-	Work      int64  `json:"work"` // values of a batch
-	Total     int64  `json:"total"`
+	Device    string         `json:"device"`
+	Places    []engine.Place `json:"places"` // how many layers run where
+	Context   int            `json:"context"`
+	CacheType string         `json:"cache_type"`
+	Weights   int64          `json:"weights"` // packed
+	Mapped    int64          `json:"mapped"`  // read from the file as needed
+	Cache     int64          `json:"cache"`
+	Work      int64          `json:"work"` // values of a batch
+	Total     int64          `json:"total"`
 }
 
 type tensorInfo struct {
@@ -182,21 +183,20 @@ func named(t *tokenizer.Tokenizer, id int32) namedToken { return namedToken{id, 
 
 // estimate plans a run on a device without loading anything.
 func estimate(ctx context.Context, net model.Model, o engine.Options) (*memoryInfo, error) {
-	ch := choice(o)
-	ch.Test = nil
-	d, _, err := backend.Select(ctx, ch)
-	if err != nil {
-		return nil, deviceError{err}
-	}
-	defer d.Close()
-	if o.Context == 0 {
-		o.Context = min(engine.DefaultContext, net.Info().Context)
-	}
-	parts, err := engine.Graph(net, d, o, "planned")
+	ds, err := openDevices(ctx, o, false)
 	if err != nil {
 		return nil, err
 	}
-	m := &memoryInfo{Device: d.Info().Name, Context: o.Context, CacheType: o.CacheType.String()}
+	defer closeDevices(ds)
+	if o.Context == 0 {
+		o.Context = min(engine.DefaultContext, net.Info().Context)
+	}
+	parts, err := engine.Graph(net, ds, o, "planned")
+	if err != nil {
+		return nil, err
+	}
+	places := engine.PlacesOf(parts)
+	m := &memoryInfo{Device: places[0].Device, Places: places, Context: o.Context, CacheType: o.CacheType.String()}
 	pages := (o.Context + backend.PageTokens - 1) / backend.PageTokens
 	for _, p := range parts {
 		m.Work += int64(p.Plan.Arena)

@@ -63,7 +63,7 @@ func (a *app) logits(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(a.writeLogits(c.Context, m, ids, out), m.Close())
+	return errors.Join(a.writeLogits(c.Context, m, ids, out), a.close(m))
 }
 
 // logitsInput reads what the command line names and returns how it becomes

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
-	"github.com/ledge-run/ledge/backend/selftest"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/hub"
@@ -47,9 +46,35 @@ func deviceFlags() []cli.Flag {
 		&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default or 0: as many as help; more than there are processors: that many)", Category: catModel},
 		contextFlag(),
 		&cli.IntFlag{Name: "batch", Aliases: []string{"b"}, Usage: "read prompts in chunks of `N` tokens (default: 512)", Category: catModel},
-		cacheFlag(),
+		gpuLayersFlag(), cacheFlag(),
 		noCacheFlag(), shareFlag(),
 	}
+}
+
+func gpuLayersFlag() cli.Flag {
+	return &cli.IntFlag{Name: "gpu-layers", Usage: "run `N` layers on the GPU and the others on the CPU (default or -1: as many as fit)", Value: -1, Category: catModel}
+}
+
+// gpuLayers reads --gpu-layers or LEDGE_GPU_LAYERS; nil is automatic.
+func (a *app) gpuLayers(c *cli.Context) (*int, error) {
+	n, from := -1, "--gpu-layers"
+	switch text := strings.TrimSpace(a.getenv("LEDGE_GPU_LAYERS")); {
+	case c.IsSet("gpu-layers"):
+		n = c.Int("gpu-layers")
+	case text != "" && !strings.EqualFold(text, "auto"):
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			return nil, usagef("LEDGE_GPU_LAYERS=%s: it must be a whole number, or -1 or auto for as many layers as fit", text)
+		}
+		from = "LEDGE_GPU_LAYERS"
+	}
+	switch {
+	case n < -1 || n > 1<<16:
+		return nil, usagef("%s %d: it must be 0 or more, or -1 for as many as fit", from, n)
+	case n < 0:
+		return nil, nil
+	}
+	return &n, nil
 }
 
 func noCacheFlag() cli.Flag {
@@ -174,6 +199,9 @@ func (a *app) options(c *cli.Context) (engine.Options, error) {
 	if c.IsSet("threads") { // of ledge bench it is a list, read there
 		o.Threads = c.Int("threads")
 	}
+	if o.GPULayers, err = a.gpuLayers(c); err != nil {
+		return o, err
+	}
 	for _, n := range []struct {
 		name       string
 		value, top int
@@ -188,6 +216,7 @@ func (a *app) options(c *cli.Context) (engine.Options, error) {
 	if o.Share && o.PackCache == nil {
 		return o, usagef("--share needs the cache of packed weights, which is off: leave --no-cache away, unset LEDGE_PACK_CACHE or name a folder there")
 	}
+	o.Prover = a.prover()
 	o.CacheType, err = cacheType(c)
 	return o, err
 }
@@ -209,6 +238,7 @@ func cacheType(c *cli.Context) (dtype.DType, error) {
 // owns the file from then on.
 func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine.Model, error) {
 	start := time.Now()
+	a.noteDistrust(o.PackCache, o.Prover.Cache)
 	bar := a.newProgress()
 	bar.after(time.Second)
 	o.Progress = func(done, total int64) {
@@ -228,20 +258,52 @@ func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine
 	if n := m.Device().Note; n != "" {
 		a.note("note: %s", n)
 	}
+	a.notes(m)
 	return m, nil
+}
+
+// notes passes on what a model has to say about how it runs.
+func (a *app) notes(m *engine.Model) {
+	for _, n := range m.Notes() {
+		a.note("note: %s", n)
+	}
+}
+
+// close closes a model, having passed its last notes on.
+func (a *app) close(m *engine.Model) error {
+	a.notes(m)
+	return m.Close()
 }
 
 // blame finds out whether opening a model failed because of the device.
 func (a *app) blame(ctx context.Context, o engine.Options, err error) error {
-	d, _, derr := backend.Select(ctx, choice(o))
+	ds, derr := openDevices(ctx, o, true)
 	if derr != nil {
-		return deviceError{derr}
+		return derr
 	}
-	return errors.Join(err, d.Close())
+	return errors.Join(err, closeDevices(ds))
 }
 
-func choice(o engine.Options) backend.Choice {
-	return backend.Choice{Device: o.Device, Options: backend.Options{Threads: o.Threads, Level: o.Level}, Test: selftest.Run}
+// openDevices opens the devices that a model would run on, without a model, and
+// tests them or not.
+func openDevices(ctx context.Context, o engine.Options, test bool) ([]backend.Device, error) {
+	c := o.Choice()
+	if !test {
+		c.Test = nil
+	}
+	ds, _, err := engine.OpenDevices(ctx, o, c)
+	if err != nil {
+		return nil, deviceError{err}
+	}
+	return ds, nil
+}
+
+func closeDevices(ds []backend.Device) error {
+	var errs []error
+	for _, d := range ds {
+		errs = append(errs, d.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // open finds and loads the model that a command means.

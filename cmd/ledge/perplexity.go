@@ -63,7 +63,7 @@ func (a *app) perplexity(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(a.measure(c, m, text, o.Context), m.Close())
+	return errors.Join(a.measure(c, m, text, o.Context), a.close(m))
 }
 
 func (a *app) measure(c *cli.Context, m *engine.Model, text string, size int) error {

@@ -1,109 +1,77 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/trust"
+	"github.com/ledge-run/ledge/graph/dtype"
 )
 
-// probeTime is how long a backend may take to find and test its devices.
-const probeTime = 30 * time.Second
-
-// probeCommand is what ledge devices runs in a process of its own: it looks at
-// one backend and writes the reports as JSON.
+// probeCommand is what this program, and others that use Ledge, run in a process
+// of its own: it tries one backend's devices and reports. See package trust.
 func (a *app) probeCommand() *cli.Command {
 	c := &cli.Command{
 		Name:   "probe",
 		Usage:  "test one backend and report as JSON",
 		Hidden: true,
-		Action: func(c *cli.Context) error {
-			if c.NArg() != 1 {
-				return usagef("probe takes the name of one backend")
-			}
-			for _, d := range backend.Drivers() {
-				if d.Name == c.Args().First() {
-					return a.out.json(testDriver(c.Context, d), false)
-				}
-			}
-			return deviceError{fmt.Errorf("no backend %q in this build", c.Args().First())}
+		Flags: []cli.Flag{
+			&cli.DurationFlag{Name: "limit", Usage: "end after `TIME`", Value: trust.DefaultLimit},
+			&cli.StringFlag{Name: "level", Usage: "`LEVEL` of kernels to force"},
+			&cli.StringFlag{Name: "types", Usage: "`TYPES` of weights to try besides the usual ones"},
 		},
+		Action: a.probe,
 	}
-	return describe(c, "ledge probe BACKEND", "", "ledge probe cpu")
+	return describe(c, "ledge probe [--types TYPE,...] BACKEND", "", "ledge probe cpu")
 }
 
-// probeDriver reports on a backend. All but the processor's, which calls no
-// foreign driver, are tried in a child process: if that crashes or hangs, the
-// backend is reported as such.
-func (a *app) probeDriver(ctx context.Context, d backend.Driver) []deviceReport {
-	if d.Name == "cpu" {
-		return testDriver(ctx, d)
+func (a *app) probe(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usagef("probe takes the name of one backend")
 	}
-	fail := func(format string, args ...any) []deviceReport {
-		return []deviceReport{{Name: d.Name, Backend: d.Name, Reason: fmt.Sprintf(format, args...)}}
+	t := backend.Trial{Options: backend.Options{Level: c.String("level")}}
+	for _, name := range strings.FieldsFunc(c.String("types"), func(r rune) bool { return r == ',' }) {
+		dt, err := dtype.Parse(name)
+		if err != nil {
+			return usagef("--types: %v", err)
+		}
+		t.Types = append(t.Types, dt)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return fail("cannot start a process to try it: %v", err)
+	for _, d := range backend.Drivers() {
+		if d.Name != c.Args().First() {
+			continue
+		}
+		// Whoever waits for the report may be gone when a driver hangs.
+		watch := time.AfterFunc(c.Duration("limit")+5*time.Second, func() { os.Exit(exitDevice) })
+		defer watch.Stop()
+		v := trust.Try(c.Context, d, t)
+		if err := trust.Report(a.out, &v); err != nil {
+			return err
+		}
+		return a.out.flush()
 	}
-	return runProbe(ctx, exec.Command(self, "probe", d.Name), d.Name, probeTime, fail)
+	return deviceError{fmt.Errorf("no backend %q in this build", c.Args().First())}
 }
 
-// runProbe runs a probing process with a time limit and reads its report.
-func runProbe(ctx context.Context, cmd *exec.Cmd, name string, limit time.Duration, fail func(string, ...any) []deviceReport) []deviceReport {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	c := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
-	c.Env = cmd.Env
-	c.WaitDelay = time.Second
-	var out, errs bytes.Buffer
-	c.Stdout, c.Stderr = &limited{w: &out, left: 1 << 20}, &limited{w: &errs, left: 64 << 10}
-	err := c.Run()
-	if ctx.Err() != nil {
-		return fail("its driver did not answer within %v: not used", limit)
-	}
-	var reports []deviceReport
-	if err == nil {
-		err = json.Unmarshal(out.Bytes(), &reports)
-	}
-	if err == nil {
-		for _, r := range reports {
-			if r.Backend != name || r.Found != (r.Info != nil) || r.Passed && !r.Found {
-				err = errors.New("its report makes no sense")
-			}
+// prover is what this command trusts drivers by: verdicts that are kept, or trials
+// by this very program in another process.
+func (a *app) prover() *trust.Prover {
+	if a.trust == nil {
+		a.trust = trust.New(a.getenv, "")
+		a.trust.InProcess = false
+		self, err := trust.Self()
+		if err == nil {
+			a.trust.Program = self
+		} // else it takes that of LEDGE_PROBE, or none and only kept verdicts
+		a.trust.Hint = "ledge devices --retry tries it again"
+		a.trust.Slow = func(driver string) {
+			a.note("trying %s in a process of its own; the verdict is kept", driver)
 		}
 	}
-	if err != nil {
-		said, _, _ := strings.Cut(strings.TrimSpace(errs.String()), "\n")
-		if len(said) > 200 {
-			said = said[:200]
-		}
-		return fail("its driver failed: %v: %s", err, said)
-	}
-	return reports
-}
-
-// limited lets so many bytes through and drops the rest.
-type limited struct {
-	w    io.Writer
-	left int
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	n := min(len(p), l.left)
-	l.left -= n
-	if _, err := l.w.Write(p[:n]); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return a.trust
 }

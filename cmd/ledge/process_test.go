@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -142,51 +141,6 @@ func TestScopes(t *testing.T) {
 	i.take(os.Interrupt)
 	if exits != exitInterrupted {
 		t.Errorf("one more: exit %d", exits)
-	}
-}
-
-// TestProbeChild checks that a driver that crashes or hangs is only reported.
-func TestProbeChild(t *testing.T) {
-	c := program(t, "devices", "--json")
-	c.Env = append(c.Env, badDriver+"=crash")
-	out, err := c.Output()
-	if err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
-	var d struct{ Devices []deviceReport }
-	if err := json.Unmarshal(out, &d); err != nil {
-		t.Fatal(err)
-	}
-	seen := false
-	for _, r := range d.Devices {
-		if r.Backend == "bad" {
-			seen = true
-			// The first probe in the parent is never made: the child's answer counts.
-			if r.Found || r.Reason == "" {
-				t.Errorf("%+v", r)
-			}
-		}
-	}
-	if !seen {
-		t.Errorf("%s", out)
-	}
-	fail := func(format string, args ...any) []deviceReport {
-		return []deviceReport{{Reason: format}}
-	}
-	for how, want := range map[string]string{"crash": "its driver failed", "hang": "did not answer"} {
-		c := program(t, "probe", "bad")
-		c.Env = append(c.Env, badDriver+"="+how, "LEDGE_TEST_CHILD=1")
-		limit := 20 * time.Second
-		if how == "hang" {
-			limit = 300 * time.Millisecond
-		}
-		if r := runProbe(context.Background(), c, "bad", limit, fail); len(r) != 1 || !strings.Contains(r[0].Reason, want) {
-			t.Errorf("%s: %+v", how, r)
-		}
-	}
-	good := program(t, "probe", "cpu")
-	if r := runProbe(context.Background(), good, "cpu", 20*time.Second, fail); len(r) != 1 || !r[0].Passed {
-		t.Errorf("%+v", r)
 	}
 }
 

@@ -101,7 +101,7 @@ func (a *app) run(c *cli.Context) error {
 	if err == nil {
 		err = a.generate(c, m, name, ids, set)
 	}
-	return errors.Join(err, m.Close())
+	return errors.Join(err, a.close(m))
 }
 
 // promptTokens encodes a prompt, through the chat template unless raw.

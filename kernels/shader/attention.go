@@ -26,8 +26,8 @@ const SplitTokens = 256
 // vectors is the most queries (heads of rows) that a workgroup takes: what fits
 // its shared memory, and no more than eight.
 func (a Attention) vectors() int {
-	const floats = 16*1024/4 - workgroup - 64 // beside the queries and their scores
-	return max(1, min(8, floats/(a.KeyDim+1+SplitTokens)))
+	const floats = 16*1024/4 - workgroup - 4 // beside what each query needs
+	return max(1, min(8, floats/(a.KeyDim+1+SplitTokens+5)))
 }
 
 // parts is in how many workgroups a group of heads is cut, and heads how many of
@@ -46,6 +46,15 @@ func (a Attention) splits(longest int) int {
 		n = min(n, (a.reach()+SplitTokens-2)/SplitTokens+1)
 	}
 	return n
+}
+
+// tiles is the most workgroups that it takes to have all rows when one takes up to
+// n of a segment: attention.comp finds out which are its own.
+func tiles(s Sizes, n int) int {
+	if n == 1 {
+		return s.T
+	}
+	return min(s.T, s.T/n+s.Segments)
 }
 
 // reach is the most slots that a row sees with a window.
@@ -96,7 +105,7 @@ func (a Attention) Calls(f Features, many bool) ([]Call, error) {
 			if s.T == 0 {
 				return [3]uint32{}
 			}
-			g := [3]uint32{uint32((s.T + rows - 1) / rows), uint32(a.KVHeads * parts), 1}
+			g := [3]uint32{uint32(tiles(s, rows)), uint32(a.KVHeads * parts), 1}
 			if !many {
 				g[2] = uint32(a.splits(s.Longest))
 			}

@@ -9,9 +9,9 @@ KERNEL(attention_merge) {
   uint row = GROUP_X;
   uint window = PARAM(4);
   uint most = ATTENTION_SPLITS(B1, window, PARAM(5));
-  uint lo = 0u;
-  uint hi = 0u;
-  ATTENTION_RANGE(B1, PARAM(2) + 4u * row, CAUSAL, window, lo, hi)
+  uint slot = B1[PARAM(2) + 4u * row];
+  uint lo = ATTENTION_LOW(slot, window);
+  uint hi = ATTENTION_HIGH(slot, B1[PARAM(2) + 4u * row + 2u], CAUSAL, window);
   uint place = row * PARAM(3) + GROUP_Y;
   uint n = (hi + 255u) / 256u - lo / 256u;
   uint at = PARAM(1) + place * most * (VALUE_DIM + 2u);

@@ -51,6 +51,7 @@ type Sizes struct {
 	T, R, S, P int // as package dtype has them
 	Longest    int // slots of the longest sequence: the last row's position + 1, at most
 	Cached     int // sum over the rows of the slots each may see
+	Segments   int // with rows in them; of a sequence there may be several
 }
 
 // The first uints of the buffer Run.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/sched"
 )
@@ -88,7 +89,8 @@ type Result struct {
 	Threads  int    `json:"n_threads"`
 	TypeK    string `json:"type_k"`
 	TypeV    string `json:"type_v"`
-	Device   string `json:"devices"`
+	Device   string `json:"devices"`      // those in use, divided by /
+	Layers   int    `json:"n_gpu_layers"` // layers on the first, if that is not the CPU
 	Prompt   int    `json:"n_prompt"`
 	Gen      int    `json:"n_gen"`
 	Depth    int    `json:"n_depth"`
@@ -101,6 +103,10 @@ type Result struct {
 	StddevTs float64   `json:"stddev_ts"`
 	Ns       []int64   `json:"samples_ns"`
 	Ts       []float64 `json:"samples_ts"`
+
+	// Counters is what a token cost; nil for tests that read prompts. Llama-bench
+	// has none.
+	Counters *TokenCost `json:"counters,omitempty"`
 
 	ReadGBs float64 `json:"read_gbs,omitempty"` // what ReadCeiling measured beside the test, if asked; llama-bench has none
 }
@@ -123,6 +129,7 @@ func Run(ctx context.Context, m *engine.Model, t Test, repeat int, progress func
 	if t.Parallel < 0 || t.Parallel > m.Options.Sequences {
 		return r, fmt.Errorf("bench: %s: the model is open for %d sequences", t, m.Options.Sequences)
 	}
+	device := m.Device().Name
 	draw := newTokens(m)
 	streams := make([]*sched.Stream, t.streams())
 	for i := range streams {
@@ -136,7 +143,11 @@ func Run(ctx context.Context, m *engine.Model, t Test, repeat int, progress func
 		}
 	}
 	r.Time = time.Now().UTC().Format(time.RFC3339)
+	var before backend.Counters
 	for i := -1; i < repeat; i++ {
+		if i == 0 {
+			before, _ = m.Counters()
+		}
 		warm := t
 		if i < 0 {
 			warm.Gen = min(t.Gen, 1)
@@ -155,6 +166,13 @@ func Run(ctx context.Context, m *engine.Model, t Test, repeat int, progress func
 		if progress != nil {
 			progress(i + 1)
 		}
+	}
+	if d := m.Device().Name; d != device {
+		return r, fmt.Errorf("bench: %s failed during %s, which %s then ran: there is no figure", device, t, d)
+	}
+	if t.Prompt == 0 {
+		after, counted := m.Counters()
+		r.Counters = costOf(m, after.Since(before), counted, repeat*t.Gen*len(streams))
 	}
 	ns := make([]float64, len(r.Ns))
 	for i, n := range r.Ns {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/engine"
@@ -11,13 +12,18 @@ import (
 func describe(m *engine.Model) Result {
 	d := m.Device()
 	r := Result{
-		Backends: d.Backend, Device: d.Name, Batch: m.Options.Batch, UBatch: m.Options.Batch, Threads: m.Options.Threads,
+		Backends: d.Backend, Batch: m.Options.Batch, UBatch: m.Options.Batch, Threads: m.Options.Threads,
 		TypeK: m.Options.CacheType.String(), TypeV: m.Options.CacheType.String(),
 	}
+	var names []string
+	for _, p := range m.Places() {
+		names = append(names, p.Device)
+	}
+	r.Device = strings.Join(names, "/")
 	if d.Kind == backend.CPU {
 		r.CPU = d.Description
 	} else {
-		r.GPU = d.Description
+		r.GPU, r.Layers = d.Description, m.Places()[0].Layers
 	}
 	if paths := m.File.Paths(); len(paths) > 0 {
 		r.File = paths[0]

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"strings"
 
 	"github.com/ledge-run/ledge/runtime/sched"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
@@ -11,19 +12,26 @@ import (
 
 // className names everything that a cached key or value depends on: the
 // weights, the graph (whether it is fused, its rope factors)
-// and the device's numerics. Saved caches carry it, and the cache's
+// and the devices' numerics. Saved caches carry it, and the cache's
 // layout besides. All of the weights are hashed, when it is first asked for:
 // files that differ in a few rows are different models.
 func (m *Model) className() (string, error) {
 	m.fileMu.Lock() // Close waits before it takes the file away
 	defer m.fileMu.Unlock()
-	if m.class != "" {
+	r := m.current()
+	if m.class != "" && m.classOf == r {
 		return m.class, nil
 	}
-	numerics := m.device.Info().Numerics.String()
+	var names []string
+	for i := range r.devices {
+		if runs(r.parts, i) {
+			names = append(names, r.numerics[i])
+		}
+	}
+	numerics := strings.Join(names, " ")
 	h := sha256.New()
 	_, _ = io.WriteString(h, numerics) // a hash never fails
-	for _, p := range m.runner.first {
+	for _, p := range r.parts {
 		for _, n := range p.Graph.Nodes { // not the graph's text: limits change nothing
 			_, _ = io.WriteString(h, n.Text())
 		}
@@ -39,6 +47,7 @@ func (m *Model) className() (string, error) {
 	if m.closing.Load() {
 		return "", sched.ErrClosed
 	}
+	m.classOf = r
 	m.class = numerics + " " + hex.EncodeToString(h.Sum(nil)[:16])
 	return m.class, nil
 }

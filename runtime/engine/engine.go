@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
+	"github.com/ledge-run/ledge/backend/trust"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/kvcache"
@@ -36,6 +37,16 @@ type Options struct {
 	Batch     int    // rows of a batch, the size of prompt chunks; 0 for 512
 	CacheType dtype.DType
 	NoFuse    bool // run operations as built; LEDGE_FUSE=0 does the same
+
+	// GPULayers is how many layers run on the chosen device if that is not the
+	// CPU, on which the others run; more than the model has are all. Nil or -1
+	// is as many as fit.
+	GPULayers *int
+
+	// Probe is the program ledge, which tries drivers of GPUs in a process of its own;
+	// "" is that of LEDGE_PROBE. Prover replaces all of that.
+	Probe  string
+	Prover *trust.Prover
 
 	PackCache *packcache.Cache // where packed weights are kept from start to start; nil for nowhere
 	Share     bool             // map packed weights from there, in common with other processes
@@ -66,16 +77,28 @@ type Model struct {
 	Options   Options // as resolved
 	LoadTime  time.Duration
 
-	device     backend.Device
 	candidates []backend.Candidate
-	weights    backend.Weights
 	state      *pageStore
+	cache      *kvcache.Cache
 	sched      *sched.Scheduler
 	runner     *runner
-	keeper     *keeper
+
+	// Of opening, then of the scheduler's goroutine, then of closing.
+	devices []backend.Device // open ones, the preferred first, the CPU last
+	second  bool             // the CPU stands behind the device that was chosen
+	proven  bool             // and has passed its self-test
+	keeper  *keeper
+
+	progress func(done, total int64)
+
+	mu    sync.Mutex // guards what follows
+	rig   *rig
+	lost  *fault // the rig is gone, and nothing in its place yet
+	notes []string
 
 	fileMu  sync.Mutex // held while the file is read after opening
 	class   string     // see className
+	classOf *rig       // which that is of
 	closing atomic.Bool
 
 	chatOnce sync.Once
@@ -148,15 +171,13 @@ func open(ctx context.Context, f *gguf.File, o Options) (_ *Model, err error) {
 
 // start finds a device and loads the model onto it.
 func (m *Model) start(ctx context.Context) (err error) {
-	m.device, m.candidates, err = backend.Select(ctx, backend.Choice{
-		Device:  m.Options.Device,
-		Options: backend.Options{Threads: m.Options.Threads, Level: m.Options.Level},
-		Test:    m.Options.test,
-	})
-	if err != nil {
+	c := m.Options.Choice()
+	c.Types = weightTypes(m.File)
+	var devices []backend.Device
+	if devices, m.candidates, err = OpenDevices(ctx, m.Options, c); err != nil {
 		return err
 	}
-	return m.load(ctx)
+	return m.load(ctx, devices)
 }
 
 // resolve fills in defaults and refuses what cannot be.
@@ -187,39 +208,21 @@ func resolve(o Options, info model.Info) (Options, error) {
 	return o, nil
 }
 
-// load compiles the graph, loads the weights and starts the scheduler.
-func (m *Model) load(ctx context.Context) error {
-	r, err := newRunner(m)
-	if err != nil {
+// load brings the model onto devices and starts the scheduler.
+func (m *Model) load(ctx context.Context, devices []backend.Device) error {
+	m.state = &pageStore{gone: sched.ErrClosed}
+	m.second = len(devices) > 1
+	m.runner = newRunner(m)
+	m.progress = m.Options.Progress
+	if err := m.equip(ctx, devices); err != nil {
 		return err
 	}
-	m.runner = r
-	specs, total := r.weightSpecs(m.File)
-	report := func(done int64) {
-		if m.Options.Progress != nil {
-			m.Options.Progress(done, total)
-		}
-	}
-	pack := packModel(m.Options.PackCache, m.File, m.Options.Share)
-	_ = m.File.DropHeaders() // only a hint
-	weights, err := m.device.Load(ctx, backend.LoadSpec{Weights: specs, Progress: report, Pack: pack})
-	if err != nil {
-		return err
-	}
-	m.weights = weights
-	pages := m.Options.Sequences * backend.PagesFor(m.Options.Context)
-	state, err := m.device.NewState(backend.StateSpec{Decls: r.states, Pages: pages, Sequences: m.Options.Sequences})
-	if err != nil {
-		return err
-	}
-	m.state = &pageStore{State: state}
-	if err := r.compile(last); err != nil {
-		return err
-	}
-	m.keeper = newKeeper(weights, pack)
-	m.sched = sched.New(kvcache.New(m.state, pages), sched.Limits{
-		Rows: m.Options.Batch, Mixed: mixedRows, Seqs: MaxStreams, AllRows: r.allRows(), Tokens: m.Options.Context, Vocab: r.vocab,
-	}, r.run)
+	m.progress = nil // nobody waits for what is loaded later
+	m.cache = kvcache.New(m.state, m.pages())
+	m.sched = sched.New(m.cache, sched.Limits{
+		Rows: m.Options.Batch, Mixed: mixedRows, Seqs: MaxStreams, AllRows: allRows(m.Network, m.Options),
+		Tokens: m.Options.Context, Vocab: m.runner.vocab, Recover: m.recover,
+	}, m.runner.run)
 	return nil
 }
 
@@ -242,31 +245,19 @@ func (m *Model) closeParts() error {
 	if m.sched != nil {
 		m.sched.Close()
 	}
-	if m.runner != nil {
-		errs = append(errs, m.runner.close())
+	r := m.current()
+	if r != nil {
+		errs = append(errs, r.closeExecutables())
 	}
 	if m.state != nil {
 		errs = append(errs, m.state.Close())
 	}
 	m.keeper.close() // it reads the weights
-	if m.weights != nil {
-		errs = append(errs, m.weights.Close())
+	if r != nil {
+		errs = append(errs, r.closeWeights())
 	}
-	if m.device != nil {
-		errs = append(errs, m.device.Close())
-	}
+	errs = append(errs, closeAll(m.devices))
 	return errors.Join(errs...)
-}
-
-// Device describes the device in use.
-func (m *Model) Device() backend.Info { return m.device.Info() }
-
-// Origin says where the weights came from: the file, or an earlier start.
-func (m *Model) Origin() backend.Origin {
-	if k, ok := m.weights.(backend.Keeper); ok {
-		return k.Origin()
-	}
-	return backend.Packed
 }
 
 // Candidates are the devices that were found and why each was taken or not.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu"
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/pass"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/sched"
 )
@@ -28,13 +31,61 @@ var faulty struct {
 	err   error
 	calls map[string]int
 	open  int // things to be closed
+
+	gpu    bool          // it says that it is a GPU, and the best device there is
+	memory uint64        // that it says it has; 0 is unknown
+	gone   bool          // after the fault everything fails
+	hang   time.Duration // before the fault, as a device that does not answer
+	uses   []string      // operations it does not support
+	have   int64         // bytes of memory for a model, refused beyond; 0 is as many as it likes
+	used   int64         // of them
+}
+
+// take accounts for memory. Only models give a Progress, by which the self-test's
+// small ones, which come before, are told apart.
+func take(what string, n int64) error {
+	faulty.Lock()
+	defer faulty.Unlock()
+	if n > 0 && faulty.have > 0 && faulty.used+n > faulty.have {
+		return &backend.ErrOutOfMemory{What: what, Need: uint64(n), Have: uint64(faulty.have - faulty.used)}
+	}
+	faulty.used += n
+	return nil
+}
+
+// asGPU has the device be a GPU during a test, and looks that all that was opened
+// on it is closed at last.
+func asGPU(t *testing.T, memory uint64) {
+	set := func(gpu bool, memory uint64) {
+		faulty.Lock()
+		defer faulty.Unlock()
+		faulty.gpu, faulty.memory, faulty.gone, faulty.hang, faulty.uses, faulty.have = gpu, memory, false, 0, nil, 0
+	}
+	set(true, memory)
+	t.Cleanup(func() {
+		set(false, 0)
+		if n := stillOpen(); n != 0 {
+			t.Errorf("%d things were not closed", n)
+		}
+	})
+}
+
+// info is what the device says about itself.
+func faultyInfo() backend.Info {
+	faulty.Lock()
+	defer faulty.Unlock()
+	i := backend.Info{Name: "faulty", Backend: "faulty", Kind: backend.CPU} // with a score of 0: by name only
+	if faulty.gpu {
+		i.Kind, i.Score, i.Memory = backend.GPU, 1000, backend.Memory{Total: faulty.memory, Free: faulty.memory}
+	}
+	return i
 }
 
 func init() {
 	backend.Register(backend.Driver{
 		Name: "faulty",
 		Probe: func(context.Context) ([]backend.Info, error) {
-			return []backend.Info{{Name: "faulty", Backend: "faulty"}}, nil // with a score of 0: by name only
+			return []backend.Info{faultyInfo()}, nil
 		},
 		Open: func(context.Context, string, backend.Options) (backend.Device, error) {
 			if err := fault("Open", 0); err != nil {
@@ -74,7 +125,9 @@ func fault(kind string, closes int) error {
 	defer faulty.Unlock()
 	faulty.open -= closes
 	faulty.calls[kind]++
-	if kind == faulty.kind && faulty.calls[kind] == faulty.nth {
+	n := faulty.calls[kind]
+	if kind == faulty.kind && (n == faulty.nth || n > faulty.nth && faulty.nth > 0 && faulty.gone) {
+		time.Sleep(faulty.hang)
 		return faulty.err
 	}
 	return nil
@@ -82,15 +135,59 @@ func fault(kind string, closes int) error {
 
 type faultyDevice struct{ backend.Device }
 
+func (d faultyDevice) Info() backend.Info {
+	i := faultyInfo()
+	if i.Kind == backend.CPU {
+		return d.Device.Info()
+	}
+	i.Numerics = backend.Numerics{Device: "faulty", Level: "any", Version: "1"}
+	return i
+}
+
+func (d faultyDevice) Target() pass.Target {
+	t := d.Device.Target()
+	faulty.Lock()
+	defer faulty.Unlock()
+	if !faulty.gpu {
+		return t
+	}
+	t.Name, t.Memory = "faulty", faulty.memory
+	supports, refused := t.Supports, faulty.uses
+	t.Supports = func(g *graph.Graph, n *graph.Node) error {
+		if slices.Contains(refused, n.Op.String()) {
+			return errors.New("not on this device")
+		}
+		return supports(g, n)
+	}
+	return t
+}
+
+// WeightBytes and StateBytes pass on what the processor says.
+func (d faultyDevice) WeightBytes(s backend.WeightSpec) (int64, error) {
+	return d.Device.(backend.Sizer).WeightBytes(s)
+}
+
+func (d faultyDevice) StateBytes(s backend.StateSpec) (int64, error) {
+	return d.Device.(backend.StateSizer).StateBytes(s)
+}
+
 func (d faultyDevice) Load(ctx context.Context, s backend.LoadSpec) (backend.Weights, error) {
 	if err := fault("Load", 0); err != nil {
 		return nil, err
 	}
 	w, err := d.Device.Load(ctx, s)
-	if err == nil {
-		opened(1)
+	if err != nil {
+		return nil, err
 	}
-	return faultyWeights{w}, err
+	n := int64(0)
+	if s.Progress != nil {
+		n = w.Bytes()
+	}
+	if err := take("weights", n); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	opened(1)
+	return faultyWeights{w, n}, nil
 }
 
 func (d faultyDevice) NewState(s backend.StateSpec) (backend.State, error) {
@@ -98,10 +195,24 @@ func (d faultyDevice) NewState(s backend.StateSpec) (backend.State, error) {
 		return nil, err
 	}
 	st, err := d.Device.NewState(s)
-	if err == nil {
-		opened(1)
+	if err != nil {
+		return nil, err
 	}
-	return faultyState{st}, err
+	n := int64(0)
+	if usedNow() > 0 {
+		n = int64(st.PageBytes()) * int64(s.Pages)
+	}
+	if err := take("the cache", n); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	opened(1)
+	return faultyState{st, n}, nil
+}
+
+func usedNow() int64 {
+	faulty.Lock()
+	defer faulty.Unlock()
+	return faulty.used
 }
 
 func (d faultyDevice) Compile(ctx context.Context, s backend.CompileSpec) (backend.Executable, error) {
@@ -110,21 +221,41 @@ func (d faultyDevice) Compile(ctx context.Context, s backend.CompileSpec) (backe
 	}
 	s.Weights = s.Weights.(faultyWeights).Weights
 	e, err := d.Device.Compile(ctx, s)
-	if err == nil {
-		opened(1)
+	if err != nil {
+		return nil, err
 	}
-	return faultyExecutable{e}, err
+	n := int64(0)
+	if usedNow() > 0 {
+		n = int64(s.Plan.Arena)
+	}
+	if err := take("the arena", n); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	opened(1)
+	return faultyExecutable{e, n}, nil
 }
 
 func (d faultyDevice) Close() error { return errors.Join(fault("Close", 1), d.Device.Close()) }
 
-type faultyWeights struct{ backend.Weights }
+type faultyWeights struct {
+	backend.Weights
+	taken int64
+}
 
-func (w faultyWeights) Close() error { return errors.Join(fault("Close", 1), w.Weights.Close()) }
+func (w faultyWeights) Close() error {
+	_ = take("", -w.taken) // giving back is not refused
+	return errors.Join(fault("Close", 1), w.Weights.Close())
+}
 
-type faultyState struct{ backend.State }
+type faultyState struct {
+	backend.State
+	taken int64
+}
 
-func (s faultyState) Close() error { return errors.Join(fault("Close", 1), s.State.Close()) }
+func (s faultyState) Close() error {
+	_ = take("", -s.taken) // giving back is not refused
+	return errors.Join(fault("Close", 1), s.State.Close())
+}
 
 func (s faultyState) CopyPage(dst, src int) error {
 	return errors.Join(fault("CopyPage", 0), s.State.CopyPage(dst, src))
@@ -138,7 +269,10 @@ func (s faultyState) WritePage(page int, src []byte) error {
 	return errors.Join(fault("WritePage", 0), s.State.WritePage(page, src))
 }
 
-type faultyExecutable struct{ backend.Executable }
+type faultyExecutable struct {
+	backend.Executable
+	taken int64
+}
 
 func (e faultyExecutable) Submit(ctx context.Context, a *backend.Args) (backend.Fence, error) {
 	if err := fault("Submit", 0); err != nil {
@@ -155,7 +289,10 @@ func (e faultyExecutable) Submit(ctx context.Context, a *backend.Args) (backend.
 	return faultyFence{}, err
 }
 
-func (e faultyExecutable) Close() error { return errors.Join(fault("Close", 1), e.Executable.Close()) }
+func (e faultyExecutable) Close() error {
+	_ = take("", -e.taken) // giving back is not refused
+	return errors.Join(fault("Close", 1), e.Executable.Close())
+}
 
 type faultyFence struct{}
 

@@ -2,14 +2,12 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
-	"github.com/ledge-run/ledge/backend/selftest"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -48,32 +46,15 @@ func packModel(c *packcache.Cache, f *gguf.File, share bool) *packcache.Model {
 	return c.Model(filepath.Base(files[0].Path), files, share)
 }
 
-// test is the device's self-test, unless the same device has passed it lately with
-// the same program and the cache remembers that.
-func (o Options) test(ctx context.Context, d backend.Device) error {
-	program := ""
-	if o.PackCache != nil {
-		program = packcache.Program()
+// newKeeper begins to keep the weights of devices; nil if there is nothing to keep.
+func newKeeper(ws []backend.Weights, p *packcache.Model) *keeper {
+	var kept []backend.Keeper
+	for _, w := range ws {
+		if k, ok := w.(backend.Keeper); ok && k.Origin() == backend.Packed {
+			kept = append(kept, k)
+		}
 	}
-	if program == "" {
-		return selftest.Run(ctx, d)
-	}
-	info := d.Info()
-	fact := fmt.Sprintf("passed self-test: program %s, device %s, %s, %s", program, info.Name, info.Description, info.Numerics)
-	if o.PackCache.Remembers(fact) {
-		return nil
-	}
-	if err := selftest.Run(ctx, d); err != nil {
-		return err
-	}
-	_ = o.PackCache.Remember(fact) // else the next start tests again
-	return nil
-}
-
-// newKeeper begins to keep weights; nil if there is nothing to keep.
-func newKeeper(w backend.Weights, p *packcache.Model) *keeper {
-	kept, ok := w.(backend.Keeper)
-	if p == nil || !ok || kept.Origin() != backend.Packed {
+	if p == nil || len(kept) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -91,7 +72,9 @@ func newKeeper(w backend.Weights, p *packcache.Model) *keeper {
 		}
 		p.Settle(patience)
 		k.last = time.Now()
-		_ = kept.Keep(ctx, k.pace) // without it, the next start packs again
+		for _, w := range kept {
+			_ = w.Keep(ctx, k.pace) // without it, the next start packs again
+		}
 	}()
 	return k
 }
@@ -122,6 +105,14 @@ func (k *keeper) pace() {
 		now = time.Now()
 	}
 	k.last = now
+}
+
+// abandon gives up what is not kept yet.
+func (k *keeper) abandon() {
+	if k != nil {
+		k.cancel()
+		<-k.over
+	}
 }
 
 // close lets what is nearly done be finished, and gives up what is

@@ -33,15 +33,31 @@ type Cache struct {
 	refs []int32 // owners of each page
 	free []int32
 	kept []*kept // sequences kept for their prefixes, the least recently used first
+	era  uint64  // how often the content was lost
 }
 
 // New manages all pages of a state made with that many.
 func New(state backend.State, pages int) *Cache {
 	c := &Cache{state: state, refs: make([]int32, pages)}
-	for p := pages - 1; p >= 0; p-- {
+	c.empty()
+	return c
+}
+
+func (c *Cache) empty() {
+	clear(c.refs)
+	c.free, c.kept = c.free[:0], nil
+	for p := len(c.refs) - 1; p >= 0; p-- {
 		c.free = append(c.free, int32(p))
 	}
-	return c
+}
+
+// Lose says that the pages' content is gone, as when a device broke: every
+// sequence is empty from now on, and no prefix is known any more.
+func (c *Cache) Lose() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.era++
+	c.empty()
 }
 
 // State is the backend's state.
@@ -80,14 +96,32 @@ func (c *Cache) Pages() int { return len(c.refs) }
 type Seq struct {
 	cache *Cache
 	pages []int32
-	len   int // tokens stored
+	len   int    // tokens stored
+	era   uint64 // of the cache, to which the above belongs
 }
 
 // NewSeq makes an empty sequence.
-func (c *Cache) NewSeq() *Seq { return &Seq{cache: c} }
+func (c *Cache) NewSeq() *Seq {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &Seq{cache: c, era: c.era}
+}
+
+// sync empties a sequence whose pages were lost; they are not its own any more.
+// Everything that looks at a sequence begins with it, the cache being locked.
+func (s *Seq) sync() {
+	if s.era != s.cache.era {
+		s.pages, s.len, s.era = nil, 0, s.cache.era
+	}
+}
 
 // Len is the number of tokens stored.
-func (s *Seq) Len() int { return s.len }
+func (s *Seq) Len() int {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.sync()
+	return s.len
+}
 
 // Pages lists the sequence's pages; it is valid until the next call.
 func (s *Seq) Pages() []int32 { return s.pages }
@@ -99,6 +133,7 @@ func (s *Seq) Reserve(n int) error {
 	c := s.cache
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s.sync()
 	grow := max(0, backend.PagesFor(s.len+n)-len(s.pages))
 	written := int32(-1) // the page, if any, that has tokens and will get more
 	if i := s.len / backend.PageTokens; n > 0 && s.len%backend.PageTokens != 0 {
@@ -122,13 +157,23 @@ func (s *Seq) Reserve(n int) error {
 	return nil
 }
 
-// Advance notes that n tokens, for which there is room, were written.
-func (s *Seq) Advance(n int) { s.len += n }
+// Advance notes that n tokens, for which Reserve has made room, were written. It
+// says no if the cache was lost since.
+func (s *Seq) Advance(n int) bool {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	if s.era != s.cache.era {
+		return false
+	}
+	s.len += n
+	return true
+}
 
 // Truncate forgets all tokens from n on.
 func (s *Seq) Truncate(n int) {
 	s.cache.mu.Lock()
 	defer s.cache.mu.Unlock()
+	s.sync()
 	s.truncate(n)
 }
 
@@ -146,11 +191,12 @@ func (s *Seq) truncate(n int) {
 func (s *Seq) Fork() *Seq {
 	s.cache.mu.Lock()
 	defer s.cache.mu.Unlock()
+	s.sync()
 	return s.fork()
 }
 
 func (s *Seq) fork() *Seq {
-	f := &Seq{cache: s.cache, len: s.len, pages: slices.Clone(s.pages[:backend.PagesFor(s.len)])}
+	f := &Seq{cache: s.cache, era: s.era, len: s.len, pages: slices.Clone(s.pages[:backend.PagesFor(s.len)])}
 	for _, p := range f.pages {
 		s.cache.refs[p]++
 	}
@@ -161,6 +207,7 @@ func (s *Seq) fork() *Seq {
 func (s *Seq) Close() {
 	s.cache.mu.Lock()
 	defer s.cache.mu.Unlock()
+	s.sync()
 	s.close()
 }
 

@@ -321,3 +321,122 @@ func TestCopyFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLose: sequences of a cache that was lost are empty and own nothing, however
+// they are looked at; what they do later disturbs nobody.
+func TestLose(t *testing.T) {
+	m := newMemory(8)
+	c := New(m, 8)
+	text := make([]int32, 3*pageTokens/2)
+	seq := func() *Seq {
+		s := c.NewSeq()
+		if err := write(t, m, s, text); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for name, use := range map[string]func(s *Seq){
+		"len":      func(s *Seq) { _ = s.Len() },
+		"close":    func(s *Seq) { s.Close() },
+		"truncate": func(s *Seq) { s.Truncate(5) },
+		"fork":     func(s *Seq) { s.Fork().Close() },
+		"keep":     func(s *Seq) { c.Keep(s, text) },
+		"reserve": func(s *Seq) {
+			if err := s.Reserve(1); err != nil {
+				t.Error(err)
+			}
+			s.Close()
+		},
+	} {
+		s, kept := seq(), seq()
+		c.Keep(kept, text)
+		c.Lose()
+		if c.Free() != 8 || c.Find(text, 1) != nil {
+			t.Errorf("%s: %d pages are free after the loss", name, c.Free())
+		}
+		other := seq()
+		use(s)
+		if s.Len() != 0 || other.Len() != len(text) || c.Free() != 6 {
+			t.Errorf("%s: %d tokens, the other's %d, %d pages free", name, s.Len(), other.Len(), c.Free())
+		}
+		other.Close()
+		if c.Free() != 8 {
+			t.Errorf("%s: %d pages are free at last", name, c.Free())
+		}
+	}
+	s := c.NewSeq()
+	if err := s.Reserve(3); err != nil {
+		t.Fatal(err)
+	}
+	c.Lose()
+	if s.Advance(3) || s.Len() != 0 {
+		t.Error("tokens of a run before the loss were taken for there")
+	}
+}
+
+// losing is a writer or reader during whose nth call the cache is lost.
+type losing struct {
+	c    *Cache
+	n    int
+	data []byte
+}
+
+func (l *losing) Write(b []byte) (int, error) {
+	l.step()
+	l.data = append(l.data, b...)
+	return len(b), nil
+}
+
+func (l *losing) Read(b []byte) (int, error) {
+	l.step()
+	n := copy(b, l.data)
+	l.data = l.data[n:]
+	return n, nil
+}
+
+func (l *losing) step() {
+	if l.n--; l.n == 0 {
+		l.c.Lose()
+	}
+}
+
+// TestLoseWhileSaving: no page of a lost cache is saved, none is written to.
+func TestLoseWhileSaving(t *testing.T) {
+	text := make([]int32, 3*pageTokens)
+	m := newMemory(8)
+	c := New(m, 8)
+	lost := 0
+	for n := 1; n <= 10; n++ {
+		s := c.NewSeq()
+		if err := write(t, m, s, text); err != nil {
+			t.Fatal(err)
+		}
+		w := &losing{c: c, n: n}
+		err := s.Save(w, "m", text)
+		if s.Len() == 0 && n <= 3 && !errors.Is(err, ErrLost) { // pages come after the first write
+			t.Errorf("lost in write %d: %v", n, err)
+		}
+		s.Close()
+		s = c.NewSeq()
+		if err := write(t, m, s, text); err != nil {
+			t.Fatal(err)
+		}
+		w = &losing{c: c}
+		if err := s.Save(w, "m", text); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		w.n = n
+		if _, _, err := c.Load(w, "m"); errors.Is(err, ErrLost) {
+			lost++
+		} else if w.n <= 0 {
+			t.Errorf("lost in read %d: %v", n, err)
+		}
+		if c.Free() != 8 {
+			t.Fatalf("%d pages are free", c.Free())
+		}
+	}
+	if lost < 10 {
+		t.Errorf("%d loads noticed the loss", lost)
+	}
+}

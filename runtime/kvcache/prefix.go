@@ -13,6 +13,7 @@ type kept struct {
 func (c *Cache) Keep(seq *Seq, tokens []int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	seq.sync()
 	n := min(seq.len, len(tokens))
 	seq.truncate(n)
 	if n == 0 {

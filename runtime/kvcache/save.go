@@ -23,10 +23,15 @@ const saveMagic = "LEDGEKV1"
 // maxSavedTokens bounds what Load allocates before it has seen the data.
 const maxSavedTokens = 1 << 24
 
+// ErrLost says that the cache's content was lost while it was saved or loaded:
+// the device broke. What was written is no saved sequence.
+var ErrLost = errors.New("the key-value cache was lost meanwhile, because its device failed")
+
 // Save writes a sequence with its tokens. model names the weights that made it.
+// A sequence that does not hold all the tokens is an error.
 func (s *Seq) Save(w io.Writer, model string, tokens []int32) error {
-	if len(tokens) < s.len {
-		return fmt.Errorf("kvcache: %d tokens stored, %d given", s.len, len(tokens))
+	if n := s.Len(); len(tokens) != n {
+		return fmt.Errorf("kvcache: %d tokens stored, %d given", n, len(tokens))
 	}
 	sum := crc32.NewIEEE()
 	out := io.MultiWriter(w, sum)
@@ -48,6 +53,9 @@ func (s *Seq) Save(w io.Writer, model string, tokens []int32) error {
 	for _, p := range s.pages[:backend.PagesFor(s.len)] {
 		if err := s.cache.state.ReadPage(int(p), page); err != nil {
 			return fmt.Errorf("kvcache: saving: %w", err)
+		}
+		if s.lost() {
+			return fmt.Errorf("kvcache: saving: %w", ErrLost)
 		}
 		if _, err := out.Write(page); err != nil {
 			return fmt.Errorf("kvcache: saving: %w", err)
@@ -72,6 +80,7 @@ func (c *Cache) Load(r io.Reader, model string) (*Seq, []int32, error) {
 }
 
 func (c *Cache) load(r io.Reader, model string) (*Seq, []int32, error) {
+	s := c.NewSeq() // first: it notices if the cache is lost meanwhile
 	sum := crc32.NewIEEE()
 	in := io.TeeReader(r, sum)
 	magic := make([]byte, len(saveMagic))
@@ -115,7 +124,9 @@ func (c *Cache) load(r io.Reader, model string) (*Seq, []int32, error) {
 	if int(size) != c.state.PageBytes() {
 		return nil, nil, fmt.Errorf("its pages have %d bytes, this cache's %d", size, c.state.PageBytes())
 	}
-	s := c.NewSeq()
+	if s.lost() {
+		return nil, nil, ErrLost
+	}
 	if err := s.Reserve(int(n)); err != nil {
 		return nil, nil, err
 	}
@@ -123,8 +134,28 @@ func (c *Cache) load(r io.Reader, model string) (*Seq, []int32, error) {
 		s.Close()
 		return nil, nil, err
 	}
-	s.Advance(int(n))
+	if !s.Advance(int(n)) {
+		return nil, nil, ErrLost
+	}
 	return s, tokens, nil
+}
+
+// write fills a page, unless it is another's by now: the cache stays locked, so
+// that it cannot be lost in between.
+func (s *Seq) write(page int, data []byte) error {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	if s.era != s.cache.era {
+		return ErrLost
+	}
+	return s.cache.state.WritePage(page, data)
+}
+
+// lost says that the cache was lost since the sequence was last looked at.
+func (s *Seq) lost() bool {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	return s.era != s.cache.era
 }
 
 // readPages reads the pages and the checksum after them.
@@ -134,7 +165,7 @@ func (s *Seq) readPages(in io.Reader, size int, r io.Reader, sum func() uint32) 
 		if _, err := io.ReadFull(in, page); err != nil {
 			return err
 		}
-		if err := s.cache.state.WritePage(int(p), page); err != nil {
+		if err := s.write(int(p), page); err != nil {
 			return err
 		}
 	}

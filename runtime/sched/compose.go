@@ -2,10 +2,12 @@ package sched
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/runtime/kvcache"
 )
 
 // compose moves streams from the queue into the batch.
@@ -18,6 +20,7 @@ func (s *Scheduler) compose() {
 	if len(s.queue) == 0 {
 		return
 	}
+	s.pickReader()
 	singles := 0
 	for _, st := range s.queue {
 		if st.single() {
@@ -28,11 +31,15 @@ func (s *Scheduler) compose() {
 	if singles > 0 {
 		prompts = min(prompts-min(singles, s.limits.Seqs, prompts-1), s.limits.Mixed)
 	}
-	if st := s.queue[0]; st.passed {
+	for _, st := range s.queue {
+		if !st.passed || st.behind() > 0 && st != s.reader {
+			continue
+		}
 		n := s.take(st, prompts)
 		if !st.single() {
 			prompts -= n
 		}
+		break
 	}
 	for _, st := range s.queue {
 		if st.single() && !st.taken {
@@ -51,21 +58,62 @@ func (s *Scheduler) compose() {
 	})
 }
 
-func (st *Stream) single() bool { return len(st.todo) == 1 }
+// pickReader chooses the one stream that may read lost tokens in this batch: one
+// that is at it already, or else the first.
+func (s *Scheduler) pickReader() {
+	s.reader = nil
+	for _, st := range s.queue {
+		if st.behind() == 0 {
+			continue
+		}
+		if st.seq.Len() > 0 {
+			s.reader = st
+			return
+		}
+		if s.reader == nil {
+			s.reader = st
+		}
+	}
+	st := s.reader
+	if st == nil {
+		return
+	}
+	// Its beginning may have been read again already, by another.
+	if seq := s.cache.Find(st.tokens, 1); seq != nil {
+		st.seq.Close()
+		st.seq = seq
+	}
+}
+
+// behind is how many of the stream's tokens the cache has lost.
+func (st *Stream) behind() int { return len(st.tokens) - st.seq.Len() }
+
+// left is how many tokens are to be run: those that were lost, and those asked for.
+func (st *Stream) left() int { return st.behind() + len(st.todo) }
+
+func (st *Stream) single() bool { return st.left() == 1 }
 
 // take adds up to room rows of st to the batch, if it fits in there, and returns
 // how many. A stream for which there is no page left ends with that error.
 func (s *Scheduler) take(st *Stream, room int) int {
 	b := &s.batch
-	alone := st.want == All
+	behind := st.behind()
+	if behind > 0 && st != s.reader || s.broken != nil {
+		return 0
+	}
+	todo := len(st.todo)
+	if st.want == All && behind > 0 {
+		todo = 0 // first what was lost
+	}
+	alone := st.want == All && behind == 0
 	if alone {
 		room = s.limits.Rows
 	}
-	n := min(room, len(st.todo))
+	n := min(room, behind+todo)
 	if n <= 0 || len(b.Segments) == s.limits.Seqs || alone && len(s.picked) > 0 || b.Want == All {
 		return 0
 	}
-	last := n == len(st.todo)
+	last := n == st.left()
 	reads := last && st.want != Nothing
 	if reads && b.Want != Nothing && b.Want != st.want {
 		if n == 1 {
@@ -75,13 +123,15 @@ func (s *Scheduler) take(st *Stream, room int) int {
 	}
 	st.taken = true
 	if err := st.seq.Reserve(n); err != nil {
-		st.finish(err)
+		s.noRoom(st, err)
 		return 0
 	}
-	p := pick{st: st, n: n, last: last, row: -1}
+	p := pick{st: st, n: n, last: last, alone: alone, row: -1}
 	start, first := st.seq.Len(), len(b.Tokens)
 	b.Segments = append(b.Segments, backend.Segment{Seq: len(b.Segments), Start: start, Rows: n, Pages: st.seq.Pages()})
-	b.Tokens = append(b.Tokens, st.todo[:n]...)
+	again := min(n, behind)
+	b.Tokens = append(b.Tokens, st.tokens[start:start+again]...)
+	b.Tokens = append(b.Tokens, st.todo[:n-again]...)
 	for i := range n {
 		b.Positions = append(b.Positions, int32(start+i))
 	}
@@ -99,6 +149,17 @@ func (s *Scheduler) take(st *Stream, room int) int {
 	}
 	s.picked = append(s.picked, p)
 	return n
+}
+
+// noRoom ends a stream's call for want of pages. If one could not be copied, the
+// device is to blame: see copyFailed.
+func (s *Scheduler) noRoom(st *Stream, err error) {
+	var full *kvcache.ErrFull
+	if errors.As(err, &full) {
+		st.finish(err)
+		return
+	}
+	s.broken, s.why = st, err
 }
 
 // runContext ends when the scheduler is closed or all streams of the batch have
@@ -121,6 +182,9 @@ func (c runContext) Err() error {
 		return err
 	}
 	var err error
+	if len(c.s.picked) == 0 && c.s.broken != nil {
+		return c.s.broken.ctx.Err()
+	}
 	for _, p := range c.s.picked {
 		if err = p.st.ctx.Err(); err == nil {
 			return nil

@@ -12,6 +12,14 @@
 // step stays short. Two streams that read different things (candidates, full
 // rows) cannot share a batch. A stream that a batch had to leave out is the
 // first of a later one: nobody waits forever.
+//
+// # When a device breaks
+//
+// A stream knows its tokens, so what the cache has lost can be read again: the
+// runner may replace a device that failed (see Limits.Recover), and every stream
+// then runs its tokens anew before what it was asked for. Streams that wait do
+// so at once, one after the other, so that the later ones find their common
+// beginnings in the cache again; others when they are next used.
 package sched
 
 import (
@@ -61,6 +69,12 @@ type Limits struct {
 	AllRows int // rows of a batch that reads All
 	Tokens  int // of a sequence: the context
 	Vocab   int // token ids lie below; logits of a row
+
+	// Recover, if set, is asked after a run or a copy of pages has failed,
+	// unless that was given up. It either returns the error that the streams
+	// of the batch get, or nil: then everything can be run again, on an empty
+	// cache (kvcache.Cache.Lose). Its context is that of the run.
+	Recover func(ctx context.Context, err error) error
 }
 
 // Scheduler runs batches on one goroutine.
@@ -82,14 +96,18 @@ type Scheduler struct {
 	// of the loop
 	batch  Batch
 	picked []pick
+	reader *Stream // that reads lost tokens in this batch
+	broken *Stream // for which no page could be copied
+	why    error
 	timer  *time.Timer
 }
 
 type pick struct {
-	st   *Stream
-	n    int  // tokens of it in this batch
-	last bool // they are its last
-	row  int  // index in Rows of its first, -1
+	st    *Stream
+	n     int  // tokens of it in this batch
+	last  bool // they are its last
+	alone bool // all of them are read
+	row   int  // index in Rows of its first, -1
 }
 
 // ErrClosed is returned to streams of a scheduler that was closed.
@@ -230,10 +248,19 @@ func (s *Scheduler) step() {
 	s.mu.Lock()
 	s.compose()
 	s.mu.Unlock()
+	if s.broken != nil && !s.copyFailed() {
+		return
+	}
 	if len(s.picked) == 0 {
 		return
 	}
 	err := s.run(runContext{s}, &s.batch)
+	if err != nil {
+		if err = s.recovered(err); err == nil {
+			s.again()
+			return
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.picked {
@@ -241,27 +268,70 @@ func (s *Scheduler) step() {
 	}
 }
 
+// copyFailed deals with the failed copy of a page. It says no if the batch is
+// to be composed anew; else the stream has got its error and the others can run.
+func (s *Scheduler) copyFailed() bool {
+	st, err := s.broken, s.recovered(s.why)
+	s.broken, s.why = nil, nil
+	if err == nil {
+		s.again()
+		s.mu.Lock()
+		s.queue = append(s.queue, st)
+		s.mu.Unlock()
+		return false
+	}
+	s.mu.Lock()
+	s.fail(st, err)
+	s.mu.Unlock()
+	return true
+}
+
+// recovered asks for another device after a failure; nil says that there is one.
+func (s *Scheduler) recovered(err error) error {
+	ctx := runContext{s}
+	if s.limits.Recover == nil || ctx.Err() != nil {
+		return err
+	}
+	return s.limits.Recover(ctx, err)
+}
+
+// again puts the streams of a batch that was not run back to the head of the
+// queue.
+func (s *Scheduler) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var first []*Stream
+	for _, p := range s.picked {
+		s.unlend(p)
+		first = append(first, p.st)
+	}
+	s.queue = append(first, s.queue...)
+}
+
+// unlend gives a stream that reads all rows its own buffer back.
+func (s *Scheduler) unlend(p pick) {
+	if st, b := p.st, &s.batch; p.alone {
+		st.Logits, b.Logits = b.Logits, st.spare
+		st.spare = nil
+	}
+}
+
 // deliver gives a stream the result of its part of the batch. One that has
 // tokens left goes to the end of the queue.
 func (s *Scheduler) deliver(p pick, err error) {
 	st, b := p.st, &s.batch
-	if st.want == All {
-		st.Logits, b.Logits = b.Logits, st.spare
-		st.spare = nil
-	}
+	s.unlend(p)
 	if err != nil {
-		if s.closed {
-			err = ErrClosed
-		}
-		if e := st.ctx.Err(); e != nil {
-			err = e // it may have ended the run
-		}
-		st.finish(err)
+		s.fail(st, err)
 		return
 	}
+	again := min(st.behind(), p.n) // tokens that were read before
 	st.seq.Advance(p.n)
-	st.tokens = append(st.tokens, st.todo[:p.n]...)
-	st.todo = st.todo[p.n:]
+	st.tokens = append(st.tokens, st.todo[:p.n-again]...)
+	st.todo = st.todo[p.n-again:]
+	if again > 0 && st.behind() == 0 {
+		s.cache.Keep(st.seq.Fork(), st.tokens) // for others that begin alike
+	}
 	if !p.last {
 		s.queue = append(s.queue, st)
 		return
@@ -270,6 +340,17 @@ func (s *Scheduler) deliver(p pick, err error) {
 		st.read(b, p.row, s.limits.Vocab)
 	}
 	st.finish(nil)
+}
+
+// fail ends a stream's call.
+func (s *Scheduler) fail(st *Stream, err error) {
+	if s.closed {
+		err = ErrClosed
+	}
+	if e := st.ctx.Err(); e != nil {
+		err = e // it may have ended the run
+	}
+	st.finish(err)
 }
 
 // Stats are figures of a scheduler.

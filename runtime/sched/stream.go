@@ -15,7 +15,7 @@ import (
 type Stream struct {
 	s      *Scheduler
 	seq    *kvcache.Seq // nil once closed
-	tokens []int32      // stored in the cache
+	tokens []int32      // of the sequence; the cache has them, or has lost them (see behind)
 	done   chan error
 
 	// of the call in progress
@@ -51,10 +51,10 @@ func (s *Scheduler) NewStream(prompt []int32) *Stream {
 	return st
 }
 
-// Len is the number of tokens in the cache.
+// Len is the number of tokens that were run.
 func (st *Stream) Len() int { return len(st.tokens) }
 
-// Tokens are those in the cache; do not change them.
+// Tokens are those that were run; do not change them.
 func (st *Stream) Tokens() []int32 { return st.tokens }
 
 // Limit is the most tokens the stream can hold.
@@ -67,10 +67,14 @@ func (st *Stream) Limit() int { return st.s.limits.Tokens }
 // Errors: ErrClosed, *ErrTooLong, *kvcache.ErrFull, the context's, or the
 // runner's.
 func (st *Stream) Run(ctx context.Context, tokens []int32, want Want) error {
-	s := st.s
 	if len(tokens) == 0 {
 		return nil
 	}
+	return st.run(ctx, tokens, want)
+}
+
+func (st *Stream) run(ctx context.Context, tokens []int32, want Want) error {
+	s := st.s
 	if want == All && len(tokens) > s.limits.AllRows {
 		return fmt.Errorf("sched: %d tokens read in full, at most %d at once", len(tokens), s.limits.AllRows)
 	}
@@ -161,7 +165,7 @@ func (st *Stream) Truncate(n int) {
 		return
 	}
 	st.seq.Truncate(n)
-	st.tokens = st.tokens[:st.seq.Len()]
+	st.tokens = st.tokens[:max(0, min(n, len(st.tokens)))]
 }
 
 // Fork makes a second stream with the same tokens; a closed one of a closed one.
@@ -173,10 +177,18 @@ func (st *Stream) Fork() *Stream {
 	return f
 }
 
-// Save writes the stream's cache; model names the weights.
+// Save writes the stream's cache; model names the weights. What the cache has
+// lost is run again before.
 func (st *Stream) Save(w io.Writer, model string) error {
 	if st.seq == nil {
 		return errStreamClosed
+	}
+	if st.behind() > 0 {
+		err := st.run(context.Background(), nil, Nothing)
+		st.Pause()
+		if err != nil {
+			return err
+		}
 	}
 	return st.seq.Save(w, model, st.tokens)
 }

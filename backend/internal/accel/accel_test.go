@@ -230,15 +230,15 @@ func TestDispatches(t *testing.T) {
 		if err := s.run(s.args(66, 1, backend.ReadArgMax)); err != nil {
 			t.Fatal(err)
 		}
-		c := s.exe.(backend.Counted).Counters().Sub(before)
+		c := s.exe.(backend.Counted).Counters().Since(before)
 		if most := int64(7*layers + outside + 2); c.Dispatches > most {
 			t.Errorf("%s: a token of %d layers takes %d dispatches, at most %d are allowed\n%s", name, layers, c.Dispatches, most, s.graph)
 		}
 		if int(c.Dispatches) != f.dispatches {
 			t.Errorf("%s: %d dispatches are counted, the device saw %d", name, c.Dispatches, f.dispatches)
 		}
-		if c.Submissions != 1 || c.ReadBacks != 1 || c.ReadBytes > 16 {
-			t.Errorf("%s: a token takes %d submissions, %d read-backs of %d bytes", name, c.Submissions, c.ReadBacks, c.ReadBytes)
+		if c.Submissions != 1 || c.ReadBacks != 1 || c.ReadBackBytes > 16 {
+			t.Errorf("%s: a token takes %d submissions, %d read-backs of %d bytes", name, c.Submissions, c.ReadBacks, c.ReadBackBytes)
 		}
 		if c.Traffic < c.Streamed || c.Streamed == 0 {
 			t.Errorf("%s: traffic %d, of it weights and cache %d", name, c.Traffic, c.Streamed)

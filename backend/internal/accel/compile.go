@@ -38,7 +38,7 @@ type executable struct {
 
 	current  run
 	hostRow  []float32 // for rows that the host looks through
-	counters counters
+	counters backend.Counters
 }
 
 // angles is a rotary embedding's table in the run buffer. Layers with the same

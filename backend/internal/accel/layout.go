@@ -123,6 +123,7 @@ func sizesOf(r *bind.Run) shader.Sizes {
 		if seg.Rows > 0 {
 			s.Longest = max(s.Longest, seg.Start+seg.Rows)
 			s.Cached += seg.Rows*seg.Start + seg.Rows*(seg.Rows+1)/2
+			s.Segments++
 		}
 	}
 	return s

@@ -100,11 +100,10 @@ func (r *run) submit(l *list, s *state) error {
 		}
 		r.recordings = append(r.recordings, tail)
 		r.reads = append(r.reads, Range{Buffer: r.outs[i][mode].buffer, To: 4 * uints})
-		count.add(r.size(l, l.tails[i][mode]))
+		count = count.Add(r.size(l, l.tails[i][mode]))
 		count.ReadBacks++
-		count.ReadBytes += int64(4 * uints)
+		count.ReadBackBytes += int64(4 * uints)
 	}
-	count.Runs++
 	if count.Dispatches > 0 {
 		if r.fence, err = r.device.api.Submit(r.recordings, r.reads); err != nil {
 			r.fence = nil
@@ -112,12 +111,12 @@ func (r *run) submit(l *list, s *state) error {
 		}
 		count.Submissions++
 	}
-	r.counters.add(count)
+	r.counters = r.counters.Add(count)
 	return nil
 }
 
 // size writes the calls' grids and counts what they do.
-func (r *run) size(l *list, calls []call) (n counters) {
+func (r *run) size(l *list, calls []call) (n backend.Counters) {
 	for i := range calls {
 		c := &calls[i]
 		g := c.Grid(r.sizes)
@@ -136,24 +135,11 @@ func (r *run) size(l *list, calls []call) (n counters) {
 	return n
 }
 
-// counters add up.
-type counters struct{ backend.Counters }
-
-func (c *counters) add(n counters) {
-	c.Runs += n.Runs
-	c.Submissions += n.Submissions
-	c.Dispatches += n.Dispatches
-	c.ReadBacks += n.ReadBacks
-	c.ReadBytes += n.ReadBytes
-	c.Traffic += n.Traffic
-	c.Streamed += n.Streamed
-}
-
 // Counters are what the executable has asked of the device so far.
 func (e *executable) Counters() backend.Counters {
 	e.device.mu.Lock()
 	defer e.device.mu.Unlock()
-	return e.counters.Counters
+	return e.counters
 }
 
 // Wait blocks until the run is over and copies its outputs to the caller.

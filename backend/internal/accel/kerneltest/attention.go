@@ -36,6 +36,7 @@ type seg struct{ seq, start, rows int }
 var (
 	short  = [][]seg{{{0, 0, 17}}, {{0, 17, 1}}, {{0, 18, 5}}}
 	beside = [][]seg{{{0, 0, 5}, {1, 0, 1}, {2, 0, 33}}, {{2, 33, 1}, {0, 5, 1}, {1, 1, 1}}, {{1, 2, 40}, {0, 6, 1}}}
+	twice  = [][]seg{{{0, 0, 7}, {0, 7, 70}, {1, 0, 9}}, {{0, 77, 1}, {1, 9, 2}, {1, 11, 1}}} // segments of one sequence
 	longer = [][]seg{{{0, 0, 63}}, {{0, 63, 1}}, {{0, 64, 130}}, {{0, 194, 61}}, {{0, 255, 1}}, {{0, 256, 1}, {1, 0, 3}}, {{0, 257, 254}}, {{0, 511, 3}, {1, 3, 2}}}
 )
 
@@ -56,37 +57,26 @@ func (c attendCase) name() string {
 	return n
 }
 
+// attendCases are few enough for drivers that compile slowly: each set of heads is
+// two programs of attention. Windows and slots are not in the program.
 func attendCases() []attendCase {
-	var all []attendCase
-	for _, cache := range []shader.CacheType{shader.CacheF16, shader.CacheF32} {
-		for _, size := range []int{16, 32, 64, 80, 96, 128, 256} {
-			all = append(all, attendCase{kv: 2, group: 2, keyDim: size, valueDim: size, cache: cache, batches: short})
-		}
-		for group := 1; group <= 9; group++ {
-			all = append(all, attendCase{kv: 1 + group%3, group: group, keyDim: 32, valueDim: 32, cache: cache, batches: beside})
-		}
-		for _, window := range []int{0, 1, 7, 64, 257, 300} {
-			all = append(all,
-				attendCase{kv: 1, group: 3, keyDim: 16, valueDim: 16, cache: cache, window: window, batches: longer},
-				attendCase{kv: 2, group: 1, keyDim: 16, valueDim: 16, cache: cache, window: window, bidirectional: true, softCap: 20, batches: beside})
-		}
+	const f16, f32 = shader.CacheF16, shader.CacheF32
+	all := []attendCase{
+		{kv: 2, group: 9, keyDim: 48, valueDim: 32, cache: f16, batches: beside}, // in two parts
+		{kv: 1, group: 8, keyDim: 256, valueDim: 256, cache: f16, batches: short},
+		{kv: 1, group: 2, keyDim: 512, valueDim: 511, cache: f16, batches: short},
+		{kv: 1, group: 4, keyDim: 64, valueDim: 64, cache: f16, bidirectional: true, window: 200, batches: longer},
+		{kv: 1, group: 2, keyDim: 65, valueDim: 258, cache: f32, batches: [][]seg{{{0, 0, 300}}, {{0, 300, 1}}}},
+
+		{kv: 2, group: 1, keyDim: 24, valueDim: 24, cache: f16, batches: twice, fused: true},
+		{kv: 2, group: 3, keyDim: 11, valueDim: 1, cache: f16, batches: beside, fused: true, dims: 10, pairs: true, qNorm: true},
+		{kv: 2, group: 3, keyDim: 80, valueDim: 79, cache: f16, batches: beside, fused: true, dims: 40, kNorm: true},
+		{kv: 2, group: 2, keyDim: 129, valueDim: 129, cache: f32, batches: twice, fused: true, dims: 128, pairs: true, qNorm: true, kNorm: true},
+	}
+	for _, window := range []int{0, 1, 7, 64, 257, 300} {
 		all = append(all,
-			attendCase{kv: 1, group: 4, keyDim: 64, valueDim: 64, cache: cache, softCap: 5, batches: longer},
-			attendCase{kv: 1, group: 4, keyDim: 64, valueDim: 64, cache: cache, bidirectional: true, window: 200, batches: longer},
-			attendCase{kv: 9, group: 1, keyDim: 24, valueDim: 24, cache: cache, batches: beside},
-			attendCase{kv: 3, group: 5, keyDim: 48, valueDim: 32, cache: cache, batches: beside},
-			attendCase{kv: 2, group: 2, keyDim: 10, valueDim: 7, cache: cache, batches: short},
-			attendCase{kv: 2, group: 3, keyDim: 7, valueDim: 1, cache: cache, batches: short},
-			attendCase{kv: 1, group: 8, keyDim: 256, valueDim: 256, cache: cache, batches: short},
-			attendCase{kv: 1, group: 2, keyDim: 512, valueDim: 511, cache: cache, batches: short},
-			attendCase{kv: 1, group: 2, keyDim: 65, valueDim: 258, cache: cache, batches: [][]seg{{{0, 0, 300}}, {{0, 300, 1}}}})
-		for _, pairs := range []bool{false, true} {
-			for i, size := range []int{2, 16, 64, 80, 129, 256} {
-				all = append(all, attendCase{kv: 2, group: 3, keyDim: size, valueDim: size - i%2, cache: cache, batches: beside,
-					fused: true, dims: size &^ 1 >> (i % 2) &^ 1, pairs: pairs, qNorm: i%3 != 1, kNorm: i%3 > 0})
-			}
-			all = append(all, attendCase{kv: 1, group: 2, keyDim: 32, valueDim: 20, cache: cache, batches: short, fused: true, pairs: pairs})
-		}
+			attendCase{kv: 1, group: 3, keyDim: 16, valueDim: 16, cache: f16, window: window, batches: longer},
+			attendCase{kv: 2, group: 1, keyDim: 16, valueDim: 16, cache: f32, window: window, bidirectional: true, softCap: 20, batches: beside})
 	}
 	return all
 }
@@ -200,7 +190,7 @@ func (a *attendRun) batch(segs []seg, way int) {
 	}
 	all := table(slots, max(2, a.dims)) // by slot
 	run := make([]uint32, shader.RunHeader+1+rows*shader.RowInfo)
-	s := shader.Sizes{T: rows, S: len(segs)}
+	s := shader.Sizes{T: rows, Segments: len(segs)}
 	var q, k, v, cs []float32
 	var want []float32
 	at, row := uint32(len(run)), 0
@@ -227,6 +217,7 @@ func (a *attendRun) batch(segs []seg, way int) {
 		run = append(run, a.tables[g.seq]...)
 		at = uint32(len(run))
 		s.P = max(s.P, len(a.tables[g.seq]))
+		s.S = max(s.S, g.seq+1)
 	}
 	row = 0
 	for _, g := range segs {

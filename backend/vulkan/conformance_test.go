@@ -1,0 +1,34 @@
+package vulkan
+
+import (
+	"context"
+	"testing"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/backendtest"
+)
+
+// TestConformance runs the suite on every device here, and a share of it with each
+// optional feature switched off, with those that are off by default switched on, and
+// with no more than the specification asks for.
+func TestConformance(t *testing.T) {
+	infos, err := probe(context.Background())
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, i := range infos {
+		t.Run(i.Name, func(t *testing.T) {
+			for _, level := range []string{"", "min", "-subgroup", "-half", "-intdot", "+half"} {
+				share := backendtest.Eighth
+				if level == "" {
+					share = backendtest.Whole
+				}
+				t.Run("level="+level, func(t *testing.T) {
+					backendtest.RunShare(t, func() (backend.Device, error) {
+						return openNamed(context.Background(), i.Name, backend.Options{Level: level})
+					}, share)
+				})
+			}
+		})
+	}
+}

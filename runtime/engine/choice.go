@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/packcache"
+	"github.com/ledge-run/ledge/backend/selftest"
+	"github.com/ledge-run/ledge/backend/trust"
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+// Choice is how the options select a device.
+func (o Options) Choice() backend.Choice {
+	p := o.Prover
+	if p == nil {
+		p = prover(o.Probe)
+	}
+	return backend.Choice{
+		Device:  o.Device,
+		Options: backend.Options{Threads: o.Threads, Level: o.Level},
+		Test:    o.test,
+		Prove:   p.Prove,
+	}
+}
+
+// provers are kept for the process, with what they found out, by what was asked
+// for.
+var provers sync.Map
+
+func prover(program string) *trust.Prover {
+	key := [4]string{program, os.Getenv(trust.EnvProbe), os.Getenv(trust.EnvCache), os.Getenv(trust.EnvLimit)}
+	p, _ := provers.LoadOrStore(key, trust.New(os.Getenv, program))
+	return p.(*trust.Prover)
+}
+
+// weightTypes are the types of a file's matrices: what a device must compute
+// rightly to run this model.
+func weightTypes(f *gguf.File) []dtype.DType {
+	var out []dtype.DType
+	for _, t := range f.Tensors() {
+		if len(t.Shape) > 1 && t.DType.Computable() && !slices.Contains(out, t.DType) {
+			out = append(out, t.DType)
+		}
+	}
+	return out
+}
+
+// test is the device's self-test, unless the same device has passed it lately with
+// the same program and the cache remembers that.
+func (o Options) test(ctx context.Context, d backend.Device) error {
+	program := ""
+	if o.PackCache != nil {
+		program = packcache.Program()
+	}
+	if program == "" {
+		return selftest.Run(ctx, d)
+	}
+	info := d.Info()
+	fact := fmt.Sprintf("passed self-test: program %s, device %s, %s, %s", program, info.Name, info.Description, info.Numerics)
+	if o.PackCache.Remembers(fact) {
+		return nil
+	}
+	if err := selftest.Run(ctx, d); err != nil {
+		return err
+	}
+	_ = o.PackCache.Remember(fact) // else the next start tests again
+	return nil
+}
