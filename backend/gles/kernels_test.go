@@ -29,7 +29,7 @@ func TestAgainstReference(t *testing.T) {
 
 // TestConformance runs the suite of all backends.
 func TestConformance(t *testing.T) {
-	for _, words := range []string{"", "min"} {
+	for _, words := range []string{"", "min", "+intdot"} {
 		t.Run("switches="+words, func(t *testing.T) {
 			opened(t, words)
 			backendtest.Run(t, func() (backend.Device, error) {

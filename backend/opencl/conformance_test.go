@@ -9,7 +9,12 @@ import (
 )
 
 // TestConformance runs the suite on every device here.
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { testConformance(t, "") }
+
+// TestIntDotConformance runs it with activations that are rounded to int8.
+func TestIntDotConformance(t *testing.T) { testConformance(t, "+intdot") }
+
+func testConformance(t *testing.T, switches string) {
 	infos, err := probe(context.Background())
 	if err != nil {
 		t.Skip(err)
@@ -17,7 +22,7 @@ func TestConformance(t *testing.T) {
 	for _, i := range infos {
 		t.Run(i.Name, func(t *testing.T) {
 			backendtest.Run(t, func() (backend.Device, error) {
-				return openNamed(context.Background(), i.Name, backend.Options{})
+				return openNamed(context.Background(), i.Name, backend.Options{Level: switches})
 			})
 		})
 	}
