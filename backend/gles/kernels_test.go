@@ -17,6 +17,7 @@ import (
 func TestAgainstReference(t *testing.T) {
 	for _, words := range []string{"", "min"} {
 		t.Run("switches="+words, func(t *testing.T) {
+			shorter(t, words)
 			opened(t, words) // skips where there is no driver
 			s, err := accel.ParseSwitches(words)
 			if err != nil {
@@ -27,10 +28,19 @@ func TestAgainstReference(t *testing.T) {
 	}
 }
 
+// shorter leaves all but the minimum out of short tests: attention in wide
+// workgroups takes Mesa's llvmpipe many minutes.
+func shorter(t *testing.T, words string) {
+	if testing.Short() && words != "min" {
+		t.Skip("short: the minimum alone")
+	}
+}
+
 // TestConformance runs the suite of all backends.
 func TestConformance(t *testing.T) {
 	for _, words := range []string{"", "min", "+intdot"} {
 		t.Run("switches="+words, func(t *testing.T) {
+			shorter(t, words)
 			opened(t, words)
 			backendtest.Run(t, func() (backend.Device, error) {
 				return openDevice(context.Background(), device, backend.Options{Level: words})

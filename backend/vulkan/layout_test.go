@@ -68,6 +68,7 @@ func TestLayout(t *testing.T) {
 		{"VkPipelineCacheCreateInfo", unsafe.Sizeof(cacheCreateInfo{}), 40},
 		{"VkPipelineExecutableInfoKHR", unsafe.Sizeof(executableInfo{}), 32},
 		{"VkPipelineExecutableStatisticKHR", unsafe.Sizeof(executableStatistic{}), 544},
+		{"VkPipelineExecutableInternalRepresentationKHR", unsafe.Sizeof(executableText{}), 552},
 		{"VkPipelineExecutableStatisticKHR.format", unsafe.Offsetof(executableStatistic{}.format), 528},
 		{"VkDescriptorPoolCreateInfo", unsafe.Sizeof(setPoolCreateInfo{}), 40},
 		{"VkDescriptorSetAllocateInfo", unsafe.Sizeof(setAllocateInfo{}), 40},

@@ -1,9 +1,11 @@
 package vulkan
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Statistic is what a driver's compiler says of a program: registers, spills,
@@ -51,31 +53,48 @@ const (
 // prepare says what the structure is, before a driver fills it.
 func (s *executableStatistic) prepare() { s.sType = typeExecutableStatistic }
 
-// Compile compiles a kernel with constants and gives what the compiler says.
-func (c *Compiler) Compile(kernel string, constants []uint32) ([]Statistic, error) {
+func (s *executableText) prepare() { s.sType = typeExecutableText }
+
+// Compiled is what the compiler says of a program.
+type Compiled struct {
+	Statistics []Statistic
+	Assembly   string // "" where the driver does not tell
+}
+
+// Compile compiles a kernel with constants.
+func (c *Compiler) Compile(kernel string, constants []uint32) (Compiled, error) {
 	d := c.d
-	var out []Statistic
+	var out Compiled
 	err := d.guard(d.calls, "compiling "+kernel, taskFunc(func() (err error) {
-		out, err = d.statistics(kernel, constants)
+		out, err = d.compiled(kernel, constants)
 		return err
 	}))
 	return out, err
 }
 
-func (d *device) statistics(kernel string, constants []uint32) ([]Statistic, error) {
+func (d *device) compiled(kernel string, constants []uint32) (Compiled, error) {
 	module, err := d.module(kernel)
 	if err != nil {
-		return nil, err
+		return Compiled{}, err
 	}
-	pipeline, err := d.pipeline(kernel, module, constants, captureStatistics)
+	pipeline, err := d.pipeline(kernel, module, constants, captureStatistics|captureTexts)
 	if err != nil {
-		return nil, err
+		return Compiled{}, err
 	}
 	defer d.destroy(d.DestroyPipeline, pipeline)
+	info := &executableInfo{head: head{sType: typeExecutableInfo}, pipeline: pipeline}
+	statistics, err := d.statistics(info)
+	if err != nil {
+		return Compiled{}, err
+	}
+	assembly, err := d.assembly(info)
+	return Compiled{statistics, assembly}, err
+}
+
+func (d *device) statistics(info *executableInfo) ([]Statistic, error) {
 	if d.GetPipelineExecutableStatisticsKHR == 0 {
 		return nil, errors.New("vulkan: the driver has no function vkGetPipelineExecutableStatisticsKHR")
 	}
-	info := &executableInfo{head: head{sType: typeExecutableInfo}, pipeline: pipeline}
 	all, err := list("statistics of a program", func(n *uint32, into *executableStatistic) result {
 		return d.GetPipelineExecutableStatisticsKHR.call(d.handle, info, n, into)
 	})
@@ -98,4 +117,41 @@ func (d *device) statistics(kernel string, constants []uint32) ([]Statistic, err
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// textMax bounds what a driver writes of a program.
+const textMax = 16 << 20
+
+// assembly is the program in the GPU's instructions.
+func (d *device) assembly(info *executableInfo) (string, error) {
+	if d.GetPipelineExecutableInternalRepresentationsKHR == 0 {
+		return "", nil
+	}
+	ask := func(n *uint32, into *executableText) result {
+		return d.GetPipelineExecutableInternalRepresentationsKHR.call(d.handle, info, n, into)
+	}
+	all, err := list("texts of a program", ask)
+	if err != nil || len(all) == 0 {
+		return "", err
+	}
+	var h held
+	defer h.Unpin()
+	texts := make([][]byte, len(all))
+	for i := range all {
+		size := min(all[i].size, textMax)
+		texts[i] = make([]byte, size+1)
+		h.Pin(&texts[i][0])
+		all[i].size, all[i].data = size, &texts[i][0]
+	}
+	n := uint32(len(all))
+	if r := ask(&n, &all[0]); r != 0 && r != resultIncomplete {
+		return "", r.err("texts of a program")
+	}
+	for i := range all {
+		if all[i].isText == 1 && strings.Contains(goString(all[i].name[:]), "Assembly") {
+			text, _, _ := bytes.Cut(texts[i], []byte{0})
+			return string(text), nil
+		}
+	}
+	return "", nil
 }

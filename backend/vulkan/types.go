@@ -281,6 +281,14 @@ type (
 		pipeline uint64
 		index    uint32
 	}
+	executableText struct {
+		head
+		name        [256]byte
+		description [256]byte
+		isText      uint32
+		size        uintptr
+		data        *byte
+	}
 	executableStatistic struct {
 		head
 		name        [256]byte
@@ -394,6 +402,7 @@ const (
 	typeExecutableFeatures     = 1000269000
 	typeExecutableInfo         = 1000269003
 	typeExecutableStatistic    = 1000269004
+	typeExecutableText         = 1000269005
 	typeDotFeatures            = 1000280000
 	typeDotProperties          = 1000280001
 	typeCoopFeatures           = 1000506000
@@ -437,9 +446,10 @@ const (
 	subgroupShuffle      = 0x10
 	fullSubgroups        = 2    // of a stage
 	captureStatistics    = 0x40 // of a pipeline
-	simultaneousUse      = 4    // of a command buffer
-	resetCommandBuffer   = 2    // of a command pool
-	enumeratePortability = 1    // of an instance
+	captureTexts         = 0x80
+	simultaneousUse      = 4 // of a command buffer
+	resetCommandBuffer   = 2 // of a command pool
+	enumeratePortability = 1 // of an instance
 
 	messageWarning    = 0x100
 	messageError      = 0x1000

@@ -69,6 +69,7 @@ type program struct {
 	Kernel     string             `json:"kernel"`
 	Constants  []uint32           `json:"constants"`
 	Statistics []vulkan.Statistic `json:"statistics"`
+	Loop       int                `json:"loop"` // instructions of the loop that matters
 }
 
 // of is a statistic by the driver's name for it; -1 where it has none.
@@ -138,11 +139,11 @@ func compileAll() (r report, err error) {
 			return r, err
 		}
 		for _, constants := range variants {
-			s, err := c.Compile(kernel, constants)
+			made, err := c.Compile(kernel, constants)
 			if err != nil {
 				return r, err
 			}
-			r.Programs = append(r.Programs, program{kernel, constants, s})
+			r.Programs = append(r.Programs, program{kernel, constants, made.Statistics, loop(made.Assembly)})
 		}
 	}
 	return r, nil

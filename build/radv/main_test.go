@@ -55,8 +55,24 @@ func TestNoSpills(t *testing.T) {
 func TestSpillsAreFound(t *testing.T) {
 	good := []vulkan.Statistic{{Name: "Spilled SGPRs"}, {Name: "Spilled VGPRs"}, {Name: "Scratch size"}}
 	bad := append([]vulkan.Statistic{{Name: "Spilled VGPRs", Value: 3}}, good...)
-	reports := []report{{Family: "vega10", Programs: []program{{"fill", []uint32{128}, good}, {"fill", []uint32{64}, bad}, {"fill", []uint32{64}, nil}}}}
+	reports := []report{{Family: "vega10", Programs: []program{
+		{"fill", []uint32{128}, good, 0}, {"fill", []uint32{64}, bad, 0}, {"fill", []uint32{64}, nil, 0},
+	}}}
 	if errs := spills(reports); len(errs) != 4 { // a compiler that does not say is no proof
 		t.Errorf("found %v", errs)
+	}
+}
+
+func TestLoop(t *testing.T) {
+	const outer, idle, busy = "BB0:\n\ts_nop 0 ; x\n", "BB1:\n\ts_nop 0\n\ts_nop 0\n\ts_cbranch_scc1 BB1 ; y\n",
+		"BB2:\n\tv_fmac_f32 v0, v1, v2\n\ts_nop 0\n\ts_branch BB2\n"
+	for text, want := range map[string]int{
+		"": 0, outer: 0, outer + idle: 0, outer + busy: 3,
+		outer + idle + busy + "\ts_cbranch_vccz BB0 ; back\n": 3,
+		outer + busy + "\ts_cbranch_scc0 BB9\nBB9:\n":         3,
+	} {
+		if have := loop(text); have != want {
+			t.Errorf("%q: %d, want %d", text, have, want)
+		}
 	}
 }

@@ -61,18 +61,16 @@ func markdown(reports []report) string {
 // unit is the columns that the products take from a row of weights at once.
 const unit = 32
 
-// perWeight says what a weight costs in the product of one row of activations: the
-// instructions that two more rows of weights (ROWS 4 instead of 2) add, by the
-// weights in them. What all rows share is not counted.
+// perWeight says what a weight costs in the products of one row of activations.
 func perWeight(reports []report) string {
 	var b strings.Builder
 	for i, p := range reports[0].Programs {
-		j := partner(reports[0].Programs, p)
-		if j < 0 {
+		n := weights(p)
+		if n == 0 {
 			continue
 		}
 		if b.Len() == 0 {
-			b.WriteString("\n## Instructions per weight\n\nOf the products of one row: those that two more rows of weights in an invocation add, by their weights.\n\n| program |")
+			b.WriteString("\n## Instructions per weight\n\nOf the products of one row of activations: those of the innermost loop, by the weights that go into it.\n\n| program |")
 			for _, f := range families {
 				fmt.Fprintf(&b, " %s |", f.name)
 			}
@@ -80,22 +78,22 @@ func perWeight(reports []report) string {
 		}
 		fmt.Fprintf(&b, "| %s |", title(p))
 		for _, r := range reports {
-			more := r.Programs[i].of("Instructions") - r.Programs[j].of("Instructions")
-			fmt.Fprintf(&b, " %.2f |", more/(2*unit))
+			fmt.Fprintf(&b, " %.2f |", float64(r.Programs[i].Loop)/float64(n))
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
 }
 
-// partner finds the program that differs in ROWS alone, 2 instead of 4.
-func partner(all []program, p program) int {
+// weights is the number of weights in a pass of a product's innermost loop, which
+// takes a unit of ROWS rows; 0 for other programs.
+func weights(p program) int {
 	names, err := shader.Constants(p.Kernel)
-	at, tokens := slices.Index(names, "ROWS"), slices.Index(names, "NT")
-	if err != nil || at < 0 || tokens < 0 || p.Constants[at] != 4 || p.Constants[tokens] != 1 {
-		return -1
+	rows, tokens := slices.Index(names, "ROWS"), slices.Index(names, "NT")
+	first, second := slices.Index(names, "TYPE0"), slices.Index(names, "TYPE1")
+	if err != nil || p.Kernel != "product" || min(rows, tokens, first, second) < 0 || p.Constants[tokens] != 1 ||
+		p.Constants[first] != p.Constants[second] { // mixed types have a loop for each
+		return 0
 	}
-	want := slices.Clone(p.Constants)
-	want[at] = 2
-	return slices.IndexFunc(all, func(q program) bool { return q.Kernel == p.Kernel && slices.Equal(q.Constants, want) })
+	return int(p.Constants[rows]) * unit
 }

@@ -62,14 +62,22 @@ func (f *fake) Program(kernel string, constants []uint32) (Program, error) {
 	if err := f.step("compiling " + kernel); err != nil {
 		return nil, err
 	}
-	names, err := shader.Constants(kernel)
-	if err == nil && len(names) != len(constants) {
-		err = fmt.Errorf("kernel %s has %d constants, %d are given", kernel, len(names), len(constants))
-	}
-	if err != nil {
-		f.wrong = append(f.wrong, err.Error())
+	if n, err := constantsOf(kernel); err != nil || n != len(constants) {
+		f.wrong = append(f.wrong, fmt.Sprintf("kernel %s has %d constants, %d are given (%v)", kernel, n, len(constants), err))
 	}
 	return fakeProgram(kernel), nil
+}
+
+var constantsKnown = map[string]int{}
+
+// constantsOf is how many constants a kernel has.
+func constantsOf(kernel string) (int, error) {
+	if n, ok := constantsKnown[kernel]; ok {
+		return n, nil
+	}
+	names, err := shader.Constants(kernel)
+	constantsKnown[kernel] = len(names)
+	return len(names), err
 }
 
 func (f *fake) Record(list []Dispatch) (Recording, error) {

@@ -1,0 +1,24 @@
+package vulkan
+
+import (
+	"context"
+	"testing"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/backendtest"
+)
+
+// TestConformance runs the suite on every device here.
+func TestConformance(t *testing.T) {
+	infos, err := probe(context.Background())
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, i := range infos {
+		t.Run(i.Name, func(t *testing.T) {
+			backendtest.Run(t, func() (backend.Device, error) {
+				return openNamed(context.Background(), i.Name, backend.Options{})
+			})
+		})
+	}
+}
