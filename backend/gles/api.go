@@ -109,6 +109,7 @@ func (a *api) onOpen(switches accel.Switches) error {
 	if err := a.onError("opening the context"); err != nil {
 		return err
 	}
+	a.limits.IntDot = switches.Asked("intdot") // by shifts: slower than floats
 	switches.Apply(&a.limits)
 	if err = a.limits.Check(); err == nil {
 		err = switches.Missing(a.limits)

@@ -20,17 +20,21 @@ SHARED(float, red, WG * NT)
 #define RED(i) red[i]
 #define QS_ORDER(type) (BYTES(type) ? 128u * NT : 0u)
 
-// A group of row r for all tokens; where it ends what has a scale, the sum is added
-// to acc and the next begins.
-#define DOT_GROUP(type, r, g, u) \
-  uvec4 w = group_bytes(type, group_words(PASS type, base[r], n, from + u, g, 0u)); \
-  UNROLL for (uint t = 0u; t < NT; t++) { \
-    uvec2 x = qs[QS_ORDER(type) + t * 128u + g * 32u + u]; \
-    uint i = r * NT + t; \
-    sum[i] = DOT4I(w.y, x.y, DOT4I(w.x, x.x, sum[i])); \
-    if (g == 3u || HALVES(type) && g == 1u) { \
-      acc[i] = dot_add(type, scales[r], dx[t], sum[i], low[t], high[t], HALVES(type) ? g >> 1 : 0u, acc[i]); \
-      sum[i] = dot_start(type, low[t], high[t], 1u); \
+// A unit of row r for all tokens. Where there ends what has a scale, the sum is
+// added to acc and the next begins.
+#define DOT_UNIT(type, r, u) \
+  vec4 scales = unit_scales(PASS type, base[r], n, from + u); \
+  int sum[NT]; \
+  UNROLL for (uint t = 0u; t < NT; t++) { sum[t] = dot_start(type, low[t], high[t], 0u); } \
+  UNROLL for (uint g = 0u; g < 4u; g++) { \
+    uvec4 w = group_bytes(type, group_words(PASS type, base[r], n, from + u, g, 0u)); \
+    UNROLL for (uint t = 0u; t < NT; t++) { \
+      uvec2 x = qs[QS_ORDER(type) + t * 128u + g * 32u + u]; \
+      sum[t] = DOT4I(w.y, x.y, DOT4I(w.x, x.x, sum[t])); \
+      if (g == 3u || HALVES(type) && g == 1u) { \
+        acc[r * NT + t] = dot_add(type, scales, dx[t], sum[t], low[t], high[t], HALVES(type) ? g >> 1 : 0u, acc[r * NT + t]); \
+        sum[t] = dot_start(type, low[t], high[t], 1u); \
+      } \
     } \
   }
 
@@ -109,24 +113,11 @@ KERNEL(product_dot) {
         low[t] = TOI(ds[at + 32u]) + TOI(ds[at + 64u]);
         high[t] = TOI(ds[at + 96u]) + TOI(ds[at + 128u]);
       }
-      vec4 scales[ROWS];
-      int sum[ROWS * NT];
       UNROLL for (uint r = 0u; r < ROWS; r++) {
         if (TYPE1 != TYPE0 && second[r]) {
-          scales[r] = unit_scales(PASS TYPE1, base[r], n, from + u);
-          UNROLL for (uint t = 0u; t < NT; t++) { sum[r * NT + t] = dot_start(TYPE1, low[t], high[t], 0u); }
+          DOT_UNIT(TYPE1, r, u)
         } else {
-          scales[r] = unit_scales(PASS TYPE0, base[r], n, from + u);
-          UNROLL for (uint t = 0u; t < NT; t++) { sum[r * NT + t] = dot_start(TYPE0, low[t], high[t], 0u); }
-        }
-      }
-      UNROLL for (uint g = 0u; g < 4u; g++) {
-        UNROLL for (uint r = 0u; r < ROWS; r++) {
-          if (TYPE1 != TYPE0 && second[r]) {
-            DOT_GROUP(TYPE1, r, g, u)
-          } else {
-            DOT_GROUP(TYPE0, r, g, u)
-          }
+          DOT_UNIT(TYPE0, r, u)
         }
       }
     }

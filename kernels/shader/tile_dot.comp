@@ -28,6 +28,16 @@ uvec4 in_pairs(uint type, uvec4 w) {
   return b;
 }
 
+// Row c of the quad and token i of the invocation.
+#define DOT_UNIT(type, c, i) \
+  int sum = dot16(w[c], x0, dot_start(type, low, high, 0u)); \
+  if (HALVES(type)) { \
+    acc[4u * i + c] = dot_add(type, scales[c], dx, sum, low, high, 0u, acc[4u * i + c]); \
+    sum = dot_start(type, low, high, 1u); \
+  } \
+  sum = dot16(w[4u + c], x1, sum); \
+  acc[4u * i + c] = dot_add(type, scales[c], dx, sum, low, high, HALVES(type) ? 1u : 0u, acc[4u * i + c]);
+
 KERNEL(tile_dot) {
   LOCAL(uvec4, ws, 128)
   LOCAL(vec4, sc, 64)
@@ -82,31 +92,26 @@ KERNEL(tile_dot) {
         ds[(i & 1u) * 32u * QUADS + t] = B2[PARAM(18) + (8u + (i & 1u)) * n * tokens + at];
       }
       BARRIER;
-      int sum[16u * QUADS];
-      UNROLL for (uint half_at = 0u; half_at < 2u; half_at++) {
-        uvec4 w[4];
-        UNROLL for (uint c = 0u; c < 4u; c++) { w[c] = ws[half_at * 64u + c * 16u + rows4]; }
-        UNROLL for (uint i = 0u; i < 4u * QUADS; i++) {
-          uint t = i * 8u + other;
-          uvec4 x = xs[half_at * 32u * QUADS + t];
-          float dx = UF(ds[t]);
-          uint sums = ds[32u * QUADS + t];
-          int low = TOI(sums << 16) >> 16;
-          int high = TOI(sums) >> 16;
-          UNROLL for (uint c = 0u; c < 4u; c++) {
-            if (TYPE1 != TYPE0 && second[c]) {
-              int s = dot16(w[c], x, half_at == 0u || HALVES(TYPE1) ? dot_start(TYPE1, low, high, half_at) : sum[i * 4u + c]);
-              if (HALVES(TYPE1) || half_at == 1u) {
-                acc[i * 4u + c] = dot_add(TYPE1, sc[c * 16u + rows4], dx, s, low, high, HALVES(TYPE1) ? half_at : 0u, acc[i * 4u + c]);
-              }
-              sum[i * 4u + c] = s;
-            } else {
-              int s = dot16(w[c], x, half_at == 0u || HALVES(TYPE0) ? dot_start(TYPE0, low, high, half_at) : sum[i * 4u + c]);
-              if (HALVES(TYPE0) || half_at == 1u) {
-                acc[i * 4u + c] = dot_add(TYPE0, sc[c * 16u + rows4], dx, s, low, high, HALVES(TYPE0) ? half_at : 0u, acc[i * 4u + c]);
-              }
-              sum[i * 4u + c] = s;
-            }
+      uvec4 w[8];
+      vec4 scales[4];
+      UNROLL for (uint c = 0u; c < 4u; c++) {
+        w[c] = ws[c * 16u + rows4];
+        w[4u + c] = ws[64u + c * 16u + rows4];
+        scales[c] = sc[c * 16u + rows4];
+      }
+      UNROLL for (uint i = 0u; i < 4u * QUADS; i++) {
+        uint t = i * 8u + other;
+        uvec4 x0 = xs[t];
+        uvec4 x1 = xs[32u * QUADS + t];
+        float dx = UF(ds[t]);
+        uint sums = ds[32u * QUADS + t];
+        int low = TOI(sums << 16) >> 16;
+        int high = TOI(sums) >> 16;
+        UNROLL for (uint c = 0u; c < 4u; c++) {
+          if (TYPE1 != TYPE0 && second[c]) {
+            DOT_UNIT(TYPE1, c, i)
+          } else {
+            DOT_UNIT(TYPE0, c, i)
           }
         }
       }
