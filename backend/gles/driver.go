@@ -5,7 +5,6 @@ package gles
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/ledge-run/ledge/backend"
@@ -87,7 +86,7 @@ func (a *api) info() backend.Info {
 		Features:    names,
 		Quirks:      a.faults.Lines,
 		Numerics: backend.Numerics{Device: fmt.Sprintf("gles/%s:%s", a.about.renderer, a.about.version),
-			Level: strings.Join(names, "+"), Version: version()},
+			Level: a.limits.Level(), Version: version()},
 	}
 	if a.about.software {
 		i.Kind, i.Score = backend.CPU, 0

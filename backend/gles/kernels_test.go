@@ -38,7 +38,7 @@ func shorter(t *testing.T, words string) {
 
 // TestConformance runs the suite of all backends.
 func TestConformance(t *testing.T) {
-	for _, words := range []string{"", "min"} {
+	for _, words := range []string{"", "min", "+intdot"} {
 		t.Run("switches="+words, func(t *testing.T) {
 			shorter(t, words)
 			opened(t, words)

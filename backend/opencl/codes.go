@@ -26,6 +26,7 @@ const (
 	deviceMaxMemAllocSize   = 0x1010
 	deviceMaxParameterSize  = 0x1017
 	deviceSingleConfig      = 0x101b
+	deviceDotAcceleration   = 0x1075 // of packed int8; structure of six cl_bool
 	deviceGlobalMemSize     = 0x101f
 	deviceLocalMemSize      = 0x1023
 	deviceEndianLittle      = 0x1026

@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 			if os.Getenv("LEDGE_TEST_FULL") != "" {
 				share = backendtest.Whole
 			}
-			for _, level := range []string{"", "min"} {
+			for _, level := range []string{"", "min", "+intdot"} {
 				t.Run("level="+level, func(t *testing.T) {
 					backendtest.RunShare(t, func() (backend.Device, error) {
 						return openNamed(context.Background(), i.Name, backend.Options{Level: level})

@@ -123,7 +123,7 @@ func openNamed(_ context.Context, name string, o backend.Options) (backend.Devic
 			return nil, err
 		}
 		info.Features = limits.Names()
-		info.Numerics.Level = level(info.Features)
+		info.Numerics.Level = limits.Level()
 		api, err := open(l, p, limits, accel.OpenBlobs())
 		if err != nil {
 			return nil, err

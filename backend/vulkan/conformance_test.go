@@ -18,7 +18,7 @@ func TestConformance(t *testing.T) {
 	}
 	for _, i := range infos {
 		t.Run(i.Name, func(t *testing.T) {
-			for _, level := range []string{"", "min", "-subgroup", "-half", "-intdot"} {
+			for _, level := range []string{"", "min", "-subgroup", "-half", "-intdot", "+half"} {
 				share := backendtest.Eighth
 				if level == "" {
 					share = backendtest.Whole

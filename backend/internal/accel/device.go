@@ -111,7 +111,7 @@ func (d *device) Target() pass.Target {
 	}
 	// What the driver itself needs, and grows by.
 	memory -= memory / 16
-	return pass.Target{Name: d.info.Name, Supports: d.supports, Lower: lower, Memory: memory, Align: arenaAlign}
+	return pass.Target{Name: d.info.Name, Supports: d.supports, Lower: d.lower, Memory: memory, Align: arenaAlign}
 }
 
 func (d *device) Close() error {
