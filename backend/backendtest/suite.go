@@ -36,6 +36,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,27 +52,41 @@ import (
 // Open opens the device under test. The suite closes it.
 type Open func() (backend.Device, error)
 
-// Run is the whole suite; with -short, a quarter of it (for emulated processors).
-func Run(t *testing.T, open func() (backend.Device, error)) {
+// Run is the whole suite, or the parts of the given names; with -short, a quarter of
+// it (for emulated processors).
+func Run(t *testing.T, open func() (backend.Device, error), only ...string) {
 	dev := mustOpen(t, open)
-	t.Run("info", func(t *testing.T) { testInfo(t, dev) })
-	t.Run("selftest", func(t *testing.T) {
-		if err := selftest.Run(context.Background(), dev); err != nil {
-			t.Error(err)
+	for _, p := range []struct {
+		name string
+		test func(t *testing.T)
+	}{
+		{"info", func(t *testing.T) { testInfo(t, dev) }},
+		{"selftest", func(t *testing.T) {
+			if err := selftest.Run(context.Background(), dev); err != nil {
+				t.Error(err)
+			}
+			if err := selftest.RunAll(context.Background(), dev); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"ops", func(t *testing.T) { testCases(t, dev, opCases()) }},
+		{"products", func(t *testing.T) { testCases(t, dev, productCases()) }},
+		{"attention", func(t *testing.T) { testCases(t, dev, attentionCases()) }},
+		{"graphs", func(t *testing.T) { testGraphs(t, dev) }},
+		{"readout", func(t *testing.T) { testReadout(t, dev) }},
+		{"determinism", func(t *testing.T) { testDeterminism(t, dev) }},
+		{"state", func(t *testing.T) { testState(t, dev) }},
+		{"misuse", func(t *testing.T) { testMisuse(t, dev) }},
+	} {
+		if len(only) == 0 || slices.Contains(only, p.name) {
+			t.Run(p.name, p.test)
 		}
-		if err := selftest.RunAll(context.Background(), dev); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("ops", func(t *testing.T) { testCases(t, dev, opCases()) })
-	t.Run("products", func(t *testing.T) { testCases(t, dev, productCases()) })
-	t.Run("attention", func(t *testing.T) { testCases(t, dev, attentionCases()) })
-	t.Run("graphs", func(t *testing.T) { testGraphs(t, dev) })
-	t.Run("readout", func(t *testing.T) { testReadout(t, dev) })
-	t.Run("determinism", func(t *testing.T) { testDeterminism(t, dev) })
-	t.Run("state", func(t *testing.T) { testState(t, dev) })
-	t.Run("misuse", func(t *testing.T) { testMisuse(t, dev) })
+	}
 }
+
+// OfProducts are the parts that see how products compute: for further runs of a
+// device with other arithmetic.
+var OfProducts = []string{"info", "selftest", "products", "determinism"}
 
 func mustOpen(t testing.TB, open Open) backend.Device {
 	t.Helper()

@@ -11,10 +11,10 @@ import (
 // TestConformance runs the suite on every device here.
 func TestConformance(t *testing.T) { testConformance(t, "") }
 
-// TestIntDotConformance runs it with activations that are rounded to int8.
-func TestIntDotConformance(t *testing.T) { testConformance(t, "+intdot") }
+// TestIntDotConformance runs what sees products, with activations rounded to int8.
+func TestIntDotConformance(t *testing.T) { testConformance(t, "+intdot", backendtest.OfProducts...) }
 
-func testConformance(t *testing.T, switches string) {
+func testConformance(t *testing.T, switches string, only ...string) {
 	infos, err := probe(context.Background())
 	if err != nil {
 		t.Skip(err)
@@ -23,7 +23,7 @@ func testConformance(t *testing.T, switches string) {
 		t.Run(i.Name, func(t *testing.T) {
 			backendtest.Run(t, func() (backend.Device, error) {
 				return openNamed(context.Background(), i.Name, backend.Options{Level: switches})
-			})
+			}, only...)
 		})
 	}
 }
