@@ -36,7 +36,7 @@ type unclosed struct{ accel.API }
 
 func (unclosed) Close() error { return nil }
 
-// TestIntDotConformance runs the suite of all backends with it.
+// TestIntDotConformance runs what sees products of the suite of all backends.
 func TestIntDotConformance(t *testing.T) {
 	openTest(t, options{}) // skips where there is no driver
 	backendtest.Run(t, func() (backend.Device, error) {
@@ -45,5 +45,5 @@ func TestIntDotConformance(t *testing.T) {
 			t.Errorf("features %v", d.Info().Features)
 		}
 		return d, err
-	})
+	}, backendtest.OfProducts...)
 }

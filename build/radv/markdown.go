@@ -31,7 +31,8 @@ func header(reports []report) string {
 Written by ` + "`go run ./build/radv`" + `, which compiles every kernel of kernels/vulkan for AMD GPUs that need not be
 there. A cell has the vector registers, the bytes of shared memory and the instructions of a program; no program
 spills registers or needs scratch memory (a test). A constant that is not named is 0; a workgroup has 128 invocations,
-a subgroup as few as the GPU can have.
+a subgroup as few as the GPU can have. Kernels with dot products of int8 (*_dot) use the instruction where the GPU has
+it (navi21), and shifts elsewhere.
 
 `)
 	fmt.Fprintf(&b, "Driver: %s.\n\n", strings.TrimSpace(reports[0].Driver))

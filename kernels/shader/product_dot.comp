@@ -11,9 +11,10 @@ INCLUDE(linear)
 INCLUDE(prologue)
 INCLUDE(dot)
 
-// Per token, of 32 units: qs has pairs of words, those of columns 8g to 8g + 7 of
-// all units from 32g on, for nibbles and 128 pairs later for bytes; ds has the scales, then
-// the sums of each such group. The lanes' sums are added in qs, too.
+// Of 32 units and each token: qs has pairs of words, those of columns 8g to 8g + 7
+// of all units from 32g on, in the order of nibbles and, behind those of all tokens,
+// in the order of bytes; ds has the scales, then the sums of each such group. The
+// lanes' sums are added in qs, too. red is for maxima.
 SHARED(uvec2, qs, 256u * NT)
 SHARED(uint, ds, 160u * NT)
 SHARED(float, red, WG * NT)

@@ -1,7 +1,8 @@
 // Rows of x as int8 for the kernel tile_dot: 0 columns (a multiple of 32), 3 x, 4
-// out, 6 and 7 rows. B2 arena, B3 run. With n units of a row and t rows, out has
-// 8nt words, 8 for each unit and row, rows innermost, in the order of nibbles; then nt scales; then nt
-// sums of columns 0 to 15 (16 bits, signed) and of 16 to 31 (above).
+// out, 6 and 7 rows. With n units of a row and t rows, out has 8nt words, 8 for each
+// unit and row, rows innermost, in the order of nibbles; then nt scales; then nt
+// sums, of columns 0 to 15 in the low 16 bits and of 16 to 31 above. An invocation
+// takes a unit. B2 arena, B3 run.
 INCLUDE(weights)
 INCLUDE(dot)
 

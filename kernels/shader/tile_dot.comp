@@ -49,7 +49,7 @@ KERNEL(tile_dot) {
   uint first = GROUP_Z * 32u * QUADS;
   uint lanes = 1u << PARAM(2);
   uint rows4 = LID & 15u; // quad of rows
-  uint other = LID >> 4;  // of tokens; a row of the quad and a half, where weights are decoded
+  uint other = LID >> 4;  // first token; row of the quad and half, where weights are decoded
   uint columns = (FLAGS & F_GATED) != 0u ? 2u : 4u;
   uint quad = (GROUP_Y * 32768u + GROUP_X) * 16u + rows4;
   uint j = quad * columns;

@@ -2,6 +2,7 @@ package kerneltest
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/ledge-run/ledge/backend/internal/accel"
@@ -25,6 +26,10 @@ func roundQ8(x []float32) []float32 {
 	return out
 }
 
+// dotShort are the types of short tests, one of each way to bytes, scales and
+// offsets: some drivers take a second to compile each.
+var dotShort = []dtype.DType{dtype.Q5_0, dtype.Q8_0, dtype.Q2_K, dtype.Q4_K, dtype.Q6_K}
+
 // testDotProducts is testProducts by dot products of int8, with the device's
 // instruction where it was opened with it.
 func testDotProducts(t *testing.T, api accel.API) {
@@ -38,6 +43,9 @@ func testDotProducts(t *testing.T, api accel.API) {
 		}
 		if !ints || c.act > shader.Silu && len(c.types) == 1 {
 			continue // the same kernels as without, or the epilogue's, which they share
+		}
+		if testing.Short() && (len(c.types) == 1 && !slices.Contains(dotShort, c.types[0]) || c.rows[0] > 100000) {
+			continue
 		}
 		t.Run(c.String(), func(t *testing.T) { testProduct(t, api, f, c) })
 	}
@@ -63,7 +71,7 @@ func testDotExtremes(t *testing.T, api accel.API) {
 		{"inf", func(i int) float32 { return []float32{1, inf}[i/40%2] }, func(v float32) bool { return v != v || math.IsInf(float64(v), 0) }},
 	} {
 		for _, d := range computable {
-			if l, _ := shader.LayoutOf(d); !l.Ints() {
+			if l, _ := shader.LayoutOf(d); !l.Ints() || testing.Short() && !slices.Contains(dotShort, d) {
 				continue
 			}
 			t.Run(c.name+"/"+d.String(), func(t *testing.T) { testDotExtreme(t, api, f, d, c.x, c.want) })
