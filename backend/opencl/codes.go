@@ -11,6 +11,7 @@ import (
 const (
 	platformVersion = 0x0901
 	platformName    = 0x0902
+	platformVendor  = 0x0903
 
 	typeCPU         = 1 << 1
 	typeGPU         = 1 << 2
@@ -18,6 +19,7 @@ const (
 	typeAll         = 0xffffffff
 
 	deviceType              = 0x1000
+	deviceVendorID          = 0x1001
 	deviceMaxWorkGroupSize  = 0x1004
 	deviceMaxWorkItemSizes  = 0x1005
 	deviceAddressBits       = 0x100d

@@ -150,7 +150,6 @@ func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 		Range:       p.rangeBytes,
 		Groups:      p.groups,
 		MemoryTotal: p.memory,
-		MemoryFree:  p.memory,
 		Unified:     p.unified,
 	}
 	if err := errors.Join(l.Check(), s.Missing(l)); err != nil {

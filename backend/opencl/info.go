@@ -128,6 +128,9 @@ type properties struct {
 
 	platformName, name, vendor, version, driver string
 
+	platformVendor string // for what is known of faults, where the driver tells them
+	vendorID       uint32
+
 	kind        uint64
 	extensions  map[string]bool
 	invocations int
@@ -163,6 +166,12 @@ func (l *library) describe(platform, device uintptr) (p properties, err error) {
 	p.extensions = map[string]bool{}
 	for _, e := range strings.Fields(text(deviceExtensions)) {
 		p.extensions[e] = true
+	}
+	if s, err := infoText(l.getPlatformInfo, platformVendor, platform); err == nil {
+		p.platformVendor = shorten(s)
+	}
+	if n, err := infoNumber(l.getDeviceInfo, deviceVendorID, device); err == nil {
+		p.vendorID = uint32(n)
 	}
 	p.kind = number(deviceType)
 	p.memory = number(deviceGlobalMemSize)

@@ -101,8 +101,9 @@ func openNow(number int, o options) (*device, error) {
 	return d, nil
 }
 
-// limitsFor are the limits with the switches applied.
+// limitsFor are the limits with the switches applied, and known faults avoided.
 func (p *physical) limitsFor(s accel.Switches) (accel.Limits, error) {
+	s, p.faults = s.Avoid(knownFaults(Name, p.properties.vendorID, "", p.name(), p.fullVersion()))
 	l := p.limits()
 	if !p.dotFast && !s.Asked("intdot") {
 		l.IntDot = false // slower than floats
@@ -122,6 +123,9 @@ func (p *physical) limitsFor(s accel.Switches) (accel.Limits, error) {
 func (d *device) start(o options) error {
 	var err error
 	if d.limits, err = d.phys.limitsFor(o.switches); err != nil {
+		return err
+	}
+	if err := d.phys.faults.Refuse; err != nil && !o.compileOnly {
 		return err
 	}
 	if err := d.create(); err != nil {

@@ -23,6 +23,7 @@ type physical struct {
 	subgroup   subgroupProperties
 	largest    uint64 // bytes of an allocation
 	dotFast    bool
+	faults     accel.Faults // see limitsFor
 
 	extensions map[string]bool
 	memory     memoryProperties2
@@ -304,10 +305,11 @@ func (p *physical) info(number int, l accel.Limits) backend.Info {
 		Kind:        kind,
 		Memory:      backend.Memory{Total: l.MemoryTotal, Free: p.freeMemory(), Unified: l.Unified},
 		Features:    l.Names(),
+		Quirks:      p.faults.Lines,
 		Numerics: backend.Numerics{
 			Device:  fmt.Sprintf("%s/%04x:%04x:%s", Name, p.properties.vendorID, p.properties.deviceID, p.driverVersion()),
 			Level:   strings.Join(l.Names(), "+"),
-			Version: kernels.Version(),
+			Version: version(),
 		},
 		Score: score,
 	}
@@ -320,6 +322,23 @@ func (p *physical) driverVersion() string {
 		return r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	})
 	return strings.Join(append([]string{fmt.Sprintf("%x", p.properties.driverVersion)}, words...), "-")
+}
+
+// Drivers whose number is their version, and whose text says something else.
+const (
+	driverQualcomm = 8
+	driverARM      = 9
+)
+
+// fullVersion is the driver's version and name as quirks.For wants them: text that
+// has the version first, or alone.
+func (p *physical) fullVersion() string {
+	name, info := goString(p.driver.driverName[:]), goString(p.driver.driverInfo[:])
+	if id := p.driver.driverID; id == driverQualcomm || id == driverARM || !strings.Contains(info, ".") {
+		v := p.properties.driverVersion
+		return strings.TrimSpace(fmt.Sprintf("%d.%d.%d %s %s", v>>22, v>>12&0x3ff, v&0xfff, name, info))
+	}
+	return name + " " + info
 }
 
 // cacheKey names what compiled programs are good for.
