@@ -26,7 +26,6 @@ type driver struct {
 	fails []string // ways for a call to fail
 	reads bool     // the faulty library can change what is read back
 	hangs []string // functions that may hang
-	gone  string   // what a submission that is never over looks like
 }
 
 // drivers are those of this build; OpenGL ES comes with its tag.
