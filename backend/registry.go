@@ -139,7 +139,7 @@ func Select(ctx context.Context, c Choice) (Device, []Candidate, error) {
 	if picked != nil {
 		return picked, cands, nil
 	}
-	return nil, cands, noDevice(want, cands, failed)
+	return nil, cands, deviceError{noDevice(want, cands, failed)}
 }
 
 // ErrNoDriver says that this build has no driver of a name.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/accel"
@@ -42,8 +43,45 @@ func avoiding(p properties, s accel.Switches) (accel.Switches, accel.Faults) {
 	return s.Avoid(knownFaults(Name, p.vendorID, p.vendor+", "+p.platformVendor, p.name+", "+p.version, p.driver))
 }
 
+// found is a library with its devices, and why others cannot be used.
+type found struct {
+	library *library
+	devices []properties
+	why     []error
+}
+
+// find loads the library and lists its devices, in a time limit: until a device is
+// opened there is no worker that keeps it.
+func find() (found, error) {
+	limit, err := accel.Timeout(defaultTimeout)
+	if err != nil {
+		return found{}, fmt.Errorf("opencl: %w", err)
+	}
+	type answer struct {
+		found
+		err error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		l, err := theLibrary()
+		a := answer{found{library: l}, err}
+		if err == nil {
+			a.devices, a.why = l.devices()
+		}
+		answers <- a
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case a := <-answers:
+		return a.found, a.err
+	case <-timer.C:
+		return found{}, fmt.Errorf("looking for devices: a driver did not come back within %v: %w", limit, backend.ErrDeviceLost)
+	}
+}
+
 func probe(context.Context) ([]backend.Info, error) {
-	l, err := theLibrary()
+	all, err := find()
 	if err != nil {
 		return nil, err
 	}
@@ -51,12 +89,11 @@ func probe(context.Context) ([]backend.Info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opencl: %w", err)
 	}
-	list, why := l.devices()
-	if len(list) == 0 {
-		return nil, fmt.Errorf("no device: %w", oneLine(errors.Join(why...)))
+	if len(all.devices) == 0 {
+		return nil, fmt.Errorf("no device: %w", oneLine(errors.Join(all.why...)))
 	}
 	var out []backend.Info
-	for i, p := range list {
+	for i, p := range all.devices {
 		_, faults := avoiding(p, switches)
 		out = append(out, infoOf(p, i, faults))
 	}
@@ -100,7 +137,7 @@ const (
 )
 
 func openNamed(_ context.Context, name string, o backend.Options) (backend.Device, error) {
-	l, err := theLibrary()
+	all, err := find()
 	if err != nil {
 		return nil, fmt.Errorf("opencl: %w", err)
 	}
@@ -108,8 +145,7 @@ func openNamed(_ context.Context, name string, o backend.Options) (backend.Devic
 	if err != nil {
 		return nil, fmt.Errorf("opencl: %w", err)
 	}
-	list, why := l.devices()
-	for i, p := range list {
+	for i, p := range all.devices {
 		switches, faults := avoiding(p, switches)
 		info := infoOf(p, i, faults)
 		if info.Name != name {
@@ -124,11 +160,15 @@ func openNamed(_ context.Context, name string, o backend.Options) (backend.Devic
 		}
 		info.Features = limits.Names()
 		info.Numerics.Level = limits.Level()
-		api, err := open(l, p, limits, accel.OpenBlobs())
+		api, err := open(all.library, p, limits, accel.OpenBlobs())
 		if err != nil {
 			return nil, err
 		}
-		return accel.New(api, info)
+		d, err := accel.New(api, info)
+		if err != nil {
+			return nil, errors.Join(err, api.Close())
+		}
+		return d, nil
 	}
-	return nil, fmt.Errorf("opencl: no device %q: %w", name, oneLine(errors.Join(append(why, fmt.Errorf("there are %d devices", len(list)))...)))
+	return nil, fmt.Errorf("opencl: no device %q: %w", name, oneLine(errors.Join(append(all.why, fmt.Errorf("there are %d devices", len(all.devices)))...)))
 }

@@ -1,12 +1,8 @@
 package vulkan
 
 import (
-	"context"
-	"slices"
 	"testing"
 
-	"github.com/ledge-run/ledge/backend"
-	"github.com/ledge-run/ledge/backend/backendtest"
 	"github.com/ledge-run/ledge/backend/internal/accel"
 	"github.com/ledge-run/ledge/backend/internal/accel/kerneltest"
 )
@@ -35,15 +31,3 @@ func TestIntDot(t *testing.T) {
 type unclosed struct{ accel.API }
 
 func (unclosed) Close() error { return nil }
-
-// TestIntDotConformance runs what sees products of the suite of all backends.
-func TestIntDotConformance(t *testing.T) {
-	openTest(t, options{}) // skips where there is no driver
-	backendtest.Run(t, func() (backend.Device, error) {
-		d, err := openNamed(context.Background(), Name+"0", backend.Options{Level: "+intdot"})
-		if err == nil && !slices.Contains(d.Info().Features, "intdot") {
-			t.Errorf("features %v", d.Info().Features)
-		}
-		return d, err
-	}, backendtest.OfProducts...)
-}

@@ -107,7 +107,11 @@ func (i *instance) infos(switches accel.Switches) ([]backend.Info, error) {
 	if len(infos) > 0 {
 		return infos, nil
 	}
-	return nil, errors.Join(append([]error{fmt.Errorf("vulkan: %s has no device that can be used", i.lib.name)}, wrong...)...)
+	err = fmt.Errorf("vulkan: %s has no device that can be used", i.lib.name)
+	for _, w := range wrong {
+		err = fmt.Errorf("%w; %w", err, w)
+	}
+	return nil, err
 }
 
 // numberOf is the number in a device's name.

@@ -23,7 +23,7 @@ func TestAvoid(t *testing.T) {
 		{"", nil, "subgroup32 half intdot 1024x48k", 0, "", false},
 		{"", []quirks.Quirk{quirk("-half", "-intdot")}, "subgroup32 1024x48k", 1, "-half -intdot: it is broken (https://example.org/1)", false},
 		{"-subgroup", []quirks.Quirk{quirk("-half"), quirk("note")}, "intdot 1024x48k", 2, "nothing, but it is broken", false},
-		{"+half,+coop", []quirks.Quirk{quirk("-half", "-intdot", "-coop")}, "subgroup32 half coop 1024x48k", 1, "(https://example.org/1), but half, coop asked for by name", false},
+		{"+half,+coop", []quirks.Quirk{quirk("-half", "-intdot", "-coop")}, "subgroup32 half 1024x48k", 1, "(https://example.org/1), but half, coop asked for by name", false},
 		{"+half", []quirks.Quirk{quirk("-half")}, "subgroup32 half intdot 1024x48k", 1, "-half: it is broken (https://example.org/1), but half asked for by name", false},
 		{"+half", []quirks.Quirk{quirk("refuse")}, "subgroup32 half intdot 1024x48k", 1, "the device: it is broken", true},
 	} {
