@@ -37,8 +37,3 @@ func deviceOf(i backend.Info) Device {
 		Varies: i.Varies, Quirks: slices.Clone(i.Quirks),
 	}
 }
-
-func (d Device) clone() Device {
-	d.Features, d.Quirks = slices.Clone(d.Features), slices.Clone(d.Quirks)
-	return d
-}

@@ -47,7 +47,7 @@ var rules = []rule{
 	{"backend/internal/faulttest", nil, []string{"backend/...", "graph/dtype", "runtime/engine", "runtime/sampler"}},
 	{"backend/selftest", []string{"backend", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
-	{"backend/all", []string{"backend/..."}, nil},
+	{"backend/all", []string{"backend/..."}, []string{"graph/dtype", "runtime/engine/..."}},
 	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
 	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "backend/internal/dl", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest"}},
 	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/accel", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
@@ -95,6 +95,7 @@ var never = []struct {
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
+	{"runtime/engine/goldentest", []string{}, "goldentest is for tests"},
 }
 
 // pkg is what go list says of a package.

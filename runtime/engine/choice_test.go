@@ -78,7 +78,8 @@ func TestForeignDriver(t *testing.T) {
 		t.Errorf("tried %d times, opened %d times", foreign.probed, foreign.opened)
 	}
 	path := filepath.Join(t.TempDir(), "m.gguf")
-	if err := os.WriteFile(path, gunzip(t, "llama-gqa.gguf.gz"), 0o600); err != nil {
+
+	if err := os.WriteFile(path, goldenBytes(t, "llama-gqa"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := engine.Open(context.Background(), path, engine.Options{Device: "foreign"}); err == nil || !strings.Contains(err.Error(), "self-test failed") {

@@ -11,13 +11,14 @@ import (
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 	"github.com/ledge-run/ledge/runtime/sampler"
 	"github.com/ledge-run/ledge/runtime/sched"
 )
 
-func golden(t testing.TB, name string) goldenModel {
+func golden(t testing.TB, name string) goldentest.Model {
 	t.Helper()
-	return goldenModel{Name: name, Gguf: name + ".gguf.gz"}
+	return goldentest.Named(goldens, name)
 }
 
 func randomTokens(seed uint64, n int) []int32 {

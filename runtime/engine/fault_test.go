@@ -301,7 +301,7 @@ func (faultyFence) Wait() error { return fault("Wait", 0) }
 func tinyFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tiny.gguf")
-	if err := os.WriteFile(path, gunzip(t, "llama-gqa.gguf.gz"), 0o600); err != nil {
+	if err := os.WriteFile(path, goldenBytes(t, "llama-gqa"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -398,7 +398,7 @@ func noLeak(t *testing.T, before int) {
 // the one that arrives, and everything is closed.
 func TestBadTokenizer(t *testing.T) {
 	before := runtime.NumGoroutine()
-	data := bytes.ReplaceAll(gunzip(t, "llama-gqa.gguf.gz"), []byte("tokenizer.ggml.tokens"), []byte("tokenizer.ggml.tokenz"))
+	data := bytes.ReplaceAll(goldenBytes(t, "llama-gqa"), []byte("tokenizer.ggml.tokens"), []byte("tokenizer.ggml.tokenz"))
 	path := filepath.Join(t.TempDir(), "bad.gguf")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)

@@ -1,275 +1,50 @@
 package engine_test
 
 import (
-	"compress/gzip"
-	"context"
-	"encoding/binary"
-	"encoding/json"
-	"fmt"
-	"io"
-	"math"
-	"os"
-	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
-	"github.com/ledge-run/ledge/runtime/sched"
-	"github.com/ledge-run/ledge/runtime/weights/gguf"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 )
 
-// The golden models are tiny random networks of every architecture with the
-// logits that the transformers library gives for them: build/golden makes them.
 const goldens = "../model/testdata"
 
-type goldenModel struct {
-	Name, Arch, Gguf, Logits string
-	Vocab                    int
-	SlidingWindow            int `json:"sliding_window"`
-	Sequences                []goldenSequence
-	logits                   []float32
-}
-
-type goldenSequence struct {
-	Tokens    []int32
-	Top1      []int32
-	Positions []int
-	FirstRow  int `json:"first_row"`
-	Context   int
-}
-
-func goldenModels(t *testing.T) []goldenModel {
+func openGolden(t testing.TB, g goldentest.Model, o engine.Options) *engine.Model {
 	t.Helper()
-	var manifest struct{ Models []goldenModel }
-	data, err := os.ReadFile(filepath.Join(goldens, "manifest.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, &manifest); err != nil {
-		t.Fatal(err)
-	}
-	for i := range manifest.Models {
-		m := &manifest.Models[i]
-		npy := gunzip(t, m.Logits)
-		head := 10 + int(binary.LittleEndian.Uint16(npy[8:]))
-		m.logits = make([]float32, (len(npy)-head)/4)
-		if _, err := binary.Decode(npy[head:], binary.LittleEndian, m.logits); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return manifest.Models
+	return g.Open(t, o)
 }
 
-// byContext groups the sequences by the context to open the model with: 0, the
-// default, but for longrope, whose factors depend on it.
-func (g goldenModel) byContext() map[int][]goldenSequence {
-	out := map[int][]goldenSequence{}
-	for _, s := range g.Sequences {
-		out[s.Context] = append(out[s.Context], s)
-	}
-	return out
-}
-
-func gunzip(t testing.TB, name string) []byte {
+func logitsOf(t *testing.T, m *engine.Model, tokens []int32) []float32 {
 	t.Helper()
-	f, err := os.Open(filepath.Join(goldens, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func openGolden(t testing.TB, g goldenModel, o engine.Options) *engine.Model {
-	t.Helper()
-	f, err := gguf.Parse(gunzip(t, g.Gguf))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := engine.OpenFile(context.Background(), f, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return m
+	return goldentest.Logits(t, m, tokens)
 }
 
 // TestGoldenLogits runs every golden model as its users would and compares
 // with the reference's logits: whole prompts and small chunks, each sequence
 // by itself and all in one batch, with each type of cache, fused and not.
 func TestGoldenLogits(t *testing.T) {
-	for _, g := range goldenModels(t) {
+	for _, g := range goldentest.Models(t, goldens) {
 		t.Run(g.Name, func(t *testing.T) {
-			for _, v := range []struct {
-				name  string
-				o     engine.Options
-				batch bool
-			}{
-				{"whole", engine.Options{CacheType: dtype.F32, Threads: 2}, false},
-				{"chunks of 7", engine.Options{CacheType: dtype.F32, Batch: 7}, false},
-				{"unfused", engine.Options{CacheType: dtype.F32, NoFuse: true}, false},
-				{"one batch", engine.Options{CacheType: dtype.F32, Sequences: 3}, true},
-				{"f16 cache", engine.Options{CacheType: dtype.F16}, false},
-				{"q8_0 cache", engine.Options{CacheType: dtype.Q8_0}, false},
-				{"q8_0 cache, chunks of 7", engine.Options{CacheType: dtype.Q8_0, Batch: 7, Threads: 2}, false},
-				{"f16 cache, chunks of 16", engine.Options{CacheType: dtype.F16, Batch: 16}, false},
+			for _, v := range []goldentest.Variant{
+				{Name: "whole", Options: engine.Options{CacheType: dtype.F32, Threads: 2}},
+				{Name: "chunks of 7", Options: engine.Options{CacheType: dtype.F32, Batch: 7}},
+				{Name: "unfused", Options: engine.Options{CacheType: dtype.F32, NoFuse: true}},
+				{Name: "one batch", Options: engine.Options{CacheType: dtype.F32, Sequences: 3}, Batch: true},
+				{Name: "f16 cache", Options: engine.Options{CacheType: dtype.F16}},
+				{Name: "q8_0 cache", Options: engine.Options{CacheType: dtype.Q8_0}},
+				{Name: "q8_0 cache, chunks of 7", Options: engine.Options{CacheType: dtype.Q8_0, Batch: 7, Threads: 2}},
+				{Name: "f16 cache, chunks of 16", Options: engine.Options{CacheType: dtype.F16, Batch: 16}},
 			} {
-				t.Run(v.name, func(t *testing.T) {
-					for context, seqs := range g.byContext() {
-						o := v.o
-						o.Context = context
-						if o.Threads == 0 {
-							o.Threads = 1 // for networks so small, meeting takes longer than working
-						}
-						m := openGolden(t, g, o)
-						rows := make([][]float32, len(seqs))
-						if v.batch {
-							together(t, m, g, seqs, rows)
-						} else {
-							for i, s := range seqs {
-								rows[i] = logitsOf(t, m, s.Tokens)
-							}
-						}
-						for i, s := range seqs {
-							check(t, fmt.Sprintf("sequence of %d", len(s.Tokens)), g, s, rows[i], v.o.CacheType)
-						}
-					}
-				})
+				t.Run(v.Name, func(t *testing.T) { g.Check(t, v) })
 			}
 		})
 	}
 }
 
-func logitsOf(t *testing.T, m *engine.Model, tokens []int32) []float32 {
+// goldenBytes is the GGUF file of a golden model.
+func goldenBytes(t testing.TB, name string) []byte {
 	t.Helper()
-	var rows []float32
-	err := m.Logits(context.Background(), tokens, func(first int, logits []float32) error {
-		rows = append(rows, logits...)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows
-}
-
-// together runs all sequences at once, token by token after a first chunk, so
-// that batches mix prompts and single tokens.
-func together(t *testing.T, m *engine.Model, g goldenModel, seqs []goldenSequence, rows [][]float32) {
-	t.Helper()
-	var wg sync.WaitGroup
-	for i, s := range seqs {
-		wg.Go(func() {
-			st := m.NewStream(nil)
-			defer st.Close()
-			for n := 0; n < len(s.Tokens); {
-				step := 1
-				if n == 0 {
-					step = 5 + i
-				}
-				for range step - 1 {
-					rows[i] = append(rows[i], make([]float32, g.Vocab)...) // not read
-				}
-				if err := st.Run(context.Background(), s.Tokens[n:n+step], sched.Full); err != nil {
-					t.Error(err)
-					return
-				}
-				rows[i] = append(rows[i], st.Logits...)
-				n += step
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// check compares rows of logits, where they were read, with the reference's.
-func check(t *testing.T, what string, g goldenModel, s goldenSequence, rows []float32, cache dtype.DType) {
-	t.Helper()
-	if len(rows) != len(s.Tokens)*g.Vocab {
-		t.Fatalf("%s: %d logits, want %d", what, len(rows), len(s.Tokens)*g.Vocab)
-	}
-	worst, kl, count := 0.0, 0.0, 0
-	for i, p := range s.Positions {
-		want := g.logits[(s.FirstRow+i)*g.Vocab:][:g.Vocab]
-		got := rows[p*g.Vocab:][:g.Vocab]
-		if got[0] == 0 && got[1] == 0 {
-			continue // not read
-		}
-		lo, hi, diff := math.Inf(1), math.Inf(-1), 0.0
-		for j, w := range want {
-			lo, hi = min(lo, float64(w)), max(hi, float64(w))
-			diff = max(diff, math.Abs(float64(got[j])-float64(w)))
-		}
-		worst = max(worst, diff/(hi-lo))
-		kl += divergence(want, got)
-		count++
-	}
-	misses := 0
-	for p, want := range s.Top1 {
-		row := rows[p*g.Vocab:][:g.Vocab]
-		if row[0] == 0 && row[1] == 0 {
-			continue
-		}
-		best := 0
-		for j, v := range row {
-			if v > row[best] {
-				best = j
-			}
-		}
-		// In random networks some best tokens are hardly better than the next.
-		if best == int(want) {
-			continue
-		}
-		if misses++; cache != dtype.Q8_0 || misses > 1+len(s.Top1)/20 {
-			t.Errorf("%s: position %d: best token %d, the reference's is %d", what, p, best, want)
-		}
-	}
-	// An element in q8_0 is off by some 0.7 % of the elements' root mean square,
-	// 25 times as far as one in f16, and the divergence grows with the square: 600
-	// times that of f16, of which it comes to 450.
-	allowed := 1e-5
-	if cache == dtype.Q8_0 {
-		allowed = 3e-3
-	}
-	kl /= float64(count)
-	if cache == dtype.F32 && (worst > 1e-3 || math.IsNaN(worst)) || !(kl <= allowed) {
-		t.Errorf("%s: largest difference %.2g of the range (allowed 1e-3 with an f32 cache), mean KL %.2g (allowed %.0g)", what, worst, kl, allowed)
-	}
-}
-
-func divergence(want, got []float32) float64 {
-	p, q := logSoftmax(want), logSoftmax(got)
-	sum := 0.0
-	for i := range p {
-		sum += math.Exp(p[i]) * (p[i] - q[i])
-	}
-	return sum
-}
-
-func logSoftmax(x []float32) []float64 {
-	top, sum := math.Inf(-1), 0.0
-	for _, v := range x {
-		top = max(top, float64(v))
-	}
-	for _, v := range x {
-		sum += math.Exp(float64(v) - top)
-	}
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = float64(v) - top - math.Log(sum)
-	}
-	return out
+	m := golden(t, name)
+	return m.File(t)
 }

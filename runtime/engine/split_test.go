@@ -20,7 +20,7 @@ import (
 func goldenFile(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".gguf")
-	if err := os.WriteFile(path, gunzip(t, name+".gguf.gz"), 0o600); err != nil {
+	if err := os.WriteFile(path, goldenBytes(t, name), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

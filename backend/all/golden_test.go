@@ -1,0 +1,47 @@
+package all_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/ledge-run/ledge/backend"
+	_ "github.com/ledge-run/ledge/backend/all"
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
+)
+
+// TestGoldenModels compares the logits of the golden models, on every device of
+// this build but the processor, with those of the transformers library. OpenCL's and
+// OpenGL ES' software drivers compile slowly: there each fourth model runs, and all
+// with LEDGE_TEST_FULL.
+func TestGoldenModels(t *testing.T) {
+	full := os.Getenv("LEDGE_TEST_FULL") != ""
+	for _, d := range backend.Drivers() {
+		infos, err := d.Probe(context.Background())
+		if err != nil {
+			t.Logf("%s: %v", d.Name, err)
+			continue
+		}
+		for _, i := range infos {
+			if i.Processor() {
+				continue // runtime/engine's own test
+			}
+			t.Run(i.Name, func(t *testing.T) {
+				for n, g := range goldentest.Models(t, "../../runtime/model/testdata") {
+					if !full && d.Name != "vulkan" && n%4 != 0 {
+						continue
+					}
+					t.Run(g.Name, func(t *testing.T) {
+						g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F32}})
+						g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F32, Batch: 7, NoFuse: true}})
+						if full || d.Name == "vulkan" {
+							g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F16, Sequences: 3}, Batch: true})
+						}
+					})
+				}
+			})
+		}
+	}
+}
