@@ -12,6 +12,7 @@ type recording struct {
 	dev      *device
 	commands uintptr
 	pool     uint64 // of its sets
+	reads    bool   // it writes what is read back
 }
 
 // Record prepares dispatches; see accel.API.
@@ -29,12 +30,16 @@ func (d *device) Record(list []accel.Dispatch) (accel.Recording, error) {
 
 func (d *device) record(list []accel.Dispatch) (*recording, error) {
 	d.keepCache()
+	r := &recording{dev: d}
 	for n := range list {
 		if err := d.admissible(&list[n]); err != nil {
 			return nil, fmt.Errorf("vulkan: %s: %w", list[n].Label, err)
 		}
+		for _, b := range list[n].Buffers {
+			own, ok := b.(*buffer)
+			r.reads = r.reads || ok && own.use == accel.Download
+		}
 	}
-	r := &recording{dev: d}
 	d.recordings[r] = true
 	if err := r.fill(list); err != nil {
 		r.free()

@@ -29,7 +29,9 @@ type API interface {
 	// Record prepares a list of dispatches, to be submitted again and again.
 	Record(list []Dispatch) (Recording, error)
 
-	// Submit runs recordings one after the other. Upload buffers are seen as
+	// Submit runs recordings one after the other. A recording is handed to the
+	// driver by itself, together with those after it that write Download buffers:
+	// what is to run for long comes as several. Upload buffers are seen as
 	// they are when Submit is called, and must stay until the fence; the
 	// ranges of Download buffers are readable by Host after it. A call waits
 	// for nothing on the device.
