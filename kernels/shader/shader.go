@@ -34,7 +34,9 @@
 //
 // Floats are written 1.0f, unsigned ints 1u. There are no doubles, no 64-bit or
 // 16-bit numbers, no pointers, no recursion, no switch, no arrays as arguments,
-// and no barrier in divergent flow. Names of GLSL's and OpenCL's functions are
+// and no barrier in divergent flow. A barrier under an if, or in a loop that runs
+// once or not at all, is miscompiled by PoCL even if all invocations agree (see
+// attention.comp): avoid it. Names of GLSL's and OpenCL's functions are
 // used through the words above only.
 //
 // Common functions are in common.comp, which stands before every kernel.
