@@ -13,6 +13,8 @@ type recording struct {
 	commands uintptr
 	pool     uint64 // of its sets
 	reads    bool   // it writes what is read back
+
+	submitted uint64 // number of its last submission
 }
 
 // Record prepares dispatches; see accel.API.
@@ -106,7 +108,7 @@ func (r *recording) fill(list []accel.Dispatch) error {
 	if r.commands, err = d.commandBuffer(); err != nil {
 		return err
 	}
-	if err := d.begin(r.commands, simultaneousUse); err != nil {
+	if err := d.begin(r.commands, 0); err != nil { // not for simultaneous use, which costs some drivers a copy of each submission
 		return err
 	}
 	cmd := r.commands

@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -64,12 +65,18 @@ func (d *device) Submit(list []accel.Recording, reads []accel.Range) (accel.Fenc
 	if err != nil {
 		return nil, err
 	}
+	d.submits++
 	for _, one := range list {
 		r, ok := one.(*recording)
 		if !ok || !d.recordings[r] {
 			f.free()
 			return nil, fmt.Errorf("vulkan: a recording that is not this device's, or closed")
 		}
+		if r.submitted == d.submits {
+			f.free()
+			return nil, errors.New("vulkan: a recording is submitted twice at once")
+		}
+		r.submitted = d.submits
 		f.add(r.commands, !r.reads)
 	}
 	for i := range reads {
