@@ -147,6 +147,10 @@ type CompileSpec struct {
 	Graph   *graph.Graph
 	Plan    *plan.Plan
 	Weights Weights
+
+	// Progress, if set, is called after each part of the work: a driver that
+	// compiles kernels for a minute can be told from one that hangs.
+	Progress func()
 }
 
 // Uses says how a graph reads a weight; a device packs accordingly.

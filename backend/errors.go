@@ -9,6 +9,16 @@ import (
 // nothing on it can be used any more.
 var ErrDeviceLost = errors.New("device lost")
 
+// ErrDevice is what errors.Is finds in the errors of devices other than the
+// processor, and in those of Select: what has nothing to do with a model or a file.
+var ErrDevice = errors.New("device error")
+
+// deviceError is an error of devices, without another word.
+type deviceError struct{ error }
+
+func (e deviceError) Unwrap() error        { return e.error }
+func (e deviceError) Is(target error) bool { return target == ErrDevice }
+
 // ErrOutOfMemory is an allocation that did not fit.
 type ErrOutOfMemory struct {
 	What string // what was to be allocated

@@ -139,7 +139,7 @@ func Select(ctx context.Context, c Choice) (Device, []Candidate, error) {
 	if picked != nil {
 		return picked, cands, nil
 	}
-	return nil, cands, noDevice(want, cands, failed)
+	return nil, cands, deviceError{noDevice(want, cands, failed)}
 }
 
 // ErrNoDriver says that this build has no driver of a name.
@@ -200,7 +200,9 @@ func proven(driver string, v Verdict) []Candidate {
 	for i := range v.Devices {
 		p := &v.Devices[i]
 		k := Candidate{Driver: driver, Info: &p.Info, Tested: true, Passed: p.Passed, Reason: p.Reason, When: v.When, proof: p}
-		if p.Passed {
+		if p.Untested {
+			k.Tested, k.Passed, k.When, k.proof = false, false, time.Time{}, nil
+		} else if p.Passed {
 			k.Reason = ""
 		} else if k.Reason == "" {
 			k.Reason = "self-test failed"

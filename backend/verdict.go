@@ -48,11 +48,20 @@ type Verdict struct {
 
 // Proof is how a device did.
 type Proof struct {
-	Info    Info    `json:"info"`
-	Passed  bool    `json:"passed"`
-	Reason  string  `json:"reason,omitempty"` // why not
+	Info   Info   `json:"info"`
+	Passed bool   `json:"passed"`
+	Reason string `json:"reason,omitempty"` // why not
+
+	// Untested: the driver lists the device, which is never picked unless it is asked
+	// for by name, and it was not.
+	Untested bool `json:"untested,omitempty"`
+
 	Seconds float64 `json:"seconds"`
 }
+
+// Counts tells whether the trial is about a device: those that are never picked
+// matter only if they may have been asked for.
+func (t Trial) Counts(i Info) bool { return t.Asked || i.Score > 0 }
 
 // Passed tells whether any device did.
 func (v *Verdict) Passed() bool {

@@ -55,6 +55,13 @@ out/compare-program models -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAM
 out/compare-program run -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAMA" -out out/compare-short -ledge out/ledge -rounds 3 \
   -only '^(speed|start|loaded|together8)/(smollm2-q4_0|smollm2-135m|gemma)'
 
+step "faults: every call of a generation fails in every way; with the race detector, a selection"
+(
+  source build/cgo.sh
+  LEDGE_TEST_FULL=1 go test -count=1 -v -timeout 90m -tags "$tags" ./backend/internal/faulttest | grep -v '=== RUN'
+  go test -count=1 -race -timeout 30m -tags "$tags" -run 'Picked|Two|Cancelled|Layers' ./backend/internal/faulttest
+)
+
 step "fuzzing, 20 s a target"
 build/fuzz.sh 20s
 

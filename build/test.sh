@@ -96,6 +96,7 @@ if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
     if [ -z "$offline" ]; then GOFLAGS= go run "$staticcheck" -tags "$tags" ./backend/gles; fi
     if have '/usr/lib/*/libEGL.so.1' && have '/usr/lib/*/dri/swrast_dri.so'; then export LEDGE_TEST_GLES=1; fi # no skips
     go test -short -timeout 10m -tags "$tags" ./backend/gles ./backend/all # shorter: llvmpipe compiles each variant anew
+    go test -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^gles$' ./backend/internal/faulttest
     build/build.sh
     out/bin/ledge devices
   )

@@ -36,6 +36,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -64,30 +65,43 @@ const (
 // Run is the whole suite; with -short, a quarter of it.
 func Run(t *testing.T, open func() (backend.Device, error)) { RunShare(t, open, Whole) }
 
-// RunShare is a share of the suite.
-func RunShare(t *testing.T, open func() (backend.Device, error), share Share) {
+// RunShare is a share of the suite, or of its parts of the given names.
+func RunShare(t *testing.T, open func() (backend.Device, error), share Share, only ...string) {
 	if testing.Short() {
 		share = max(share, Quarter)
 	}
 	dev := mustOpen(t, open)
-	t.Run("info", func(t *testing.T) { testInfo(t, dev) })
-	t.Run("selftest", func(t *testing.T) {
-		if err := selftest.Run(context.Background(), dev); err != nil {
-			t.Error(err)
+	for _, p := range []struct {
+		name string
+		test func(t *testing.T)
+	}{
+		{"info", func(t *testing.T) { testInfo(t, dev) }},
+		{"selftest", func(t *testing.T) {
+			if err := selftest.Run(context.Background(), dev); err != nil {
+				t.Error(err)
+			}
+			if err := selftest.RunAll(context.Background(), dev); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"ops", func(t *testing.T) { testCases(t, dev, opCases(), share) }},
+		{"products", func(t *testing.T) { testCases(t, dev, productCases(), share) }},
+		{"attention", func(t *testing.T) { testCases(t, dev, attentionCases(), share) }},
+		{"graphs", func(t *testing.T) { testGraphs(t, dev, share) }},
+		{"readout", func(t *testing.T) { testReadout(t, dev) }},
+		{"determinism", func(t *testing.T) { testDeterminism(t, dev, share) }},
+		{"state", func(t *testing.T) { testState(t, dev) }},
+		{"misuse", func(t *testing.T) { testMisuse(t, dev) }},
+	} {
+		if len(only) == 0 || slices.Contains(only, p.name) {
+			t.Run(p.name, p.test)
 		}
-		if err := selftest.RunAll(context.Background(), dev); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("ops", func(t *testing.T) { testCases(t, dev, opCases(), share) })
-	t.Run("products", func(t *testing.T) { testCases(t, dev, productCases(), share) })
-	t.Run("attention", func(t *testing.T) { testCases(t, dev, attentionCases(), share) })
-	t.Run("graphs", func(t *testing.T) { testGraphs(t, dev, share) })
-	t.Run("readout", func(t *testing.T) { testReadout(t, dev) })
-	t.Run("determinism", func(t *testing.T) { testDeterminism(t, dev, share) })
-	t.Run("state", func(t *testing.T) { testState(t, dev) })
-	t.Run("misuse", func(t *testing.T) { testMisuse(t, dev) })
+	}
 }
+
+// OfProducts are the parts that see how products compute: for further runs of a
+// device with other arithmetic.
+var OfProducts = []string{"info", "selftest", "products", "determinism"}
 
 func mustOpen(t testing.TB, open Open) backend.Device {
 	t.Helper()

@@ -23,6 +23,7 @@ type api struct {
 	context *glContext
 	limits  accel.Limits
 	about   about
+	faults  accel.Faults
 	groups  [3]uint32 // workgroups in each direction
 	blobs   *accel.Blobs
 
@@ -109,6 +110,8 @@ func (a *api) onOpen(switches accel.Switches) error {
 	if err := a.onError("opening the context"); err != nil {
 		return err
 	}
+	a.limits.IntDot = switches.Asked("intdot") // by shifts: slower than floats
+	switches, a.faults = switches.Avoid(knownFaults(Name, 0, a.about.vendor, a.about.renderer, a.about.version))
 	switches.Apply(&a.limits)
 	if err = a.limits.Check(); err == nil {
 		err = switches.Missing(a.limits)

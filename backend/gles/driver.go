@@ -4,17 +4,14 @@ package gles
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"strings"
 	"sync"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/backend/internal/installed"
+	"github.com/ledge-run/ledge/backend/quirks"
 	"github.com/ledge-run/ledge/kernels/gles"
-	"github.com/ledge-run/ledge/kernels/shader"
 )
 
 // device is the name of the one device: EGL's default.
@@ -24,20 +21,18 @@ const device = Name + "0"
 // subgroups, no float16 and no memory that the host sees.
 const score = 20
 
-// version names the kernels, for Numerics: it differs where any of their text does.
-var version = sync.OnceValue(func() string {
-	h := sha256.New()
-	io.WriteString(h, gles.Prelude)
-	for _, k := range shader.Kernels() {
-		text, _ := shader.Source(k) // Program reports what is not there
-		fmt.Fprintf(h, "%s %d\n%s", k, len(text), text)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:6])
-})
+// version names what decides results, besides the device and its driver.
+var version = sync.OnceValue(func() string { return accel.KernelVersion(gles.Prelude) })
+
+// knownFaults is where faults of drivers are looked up.
+var knownFaults = quirks.For
 
 func init() {
-	backend.Register(backend.Driver{Name: Name, Probe: probe, Open: openDevice})
+	backend.Register(backend.Driver{Name: Name, Probe: probe, Open: openDevice, Foreign: &backend.Foreign{Files: installedFiles, Kernels: version}})
 }
+
+// installedFiles are those of EGL and of the drivers behind it.
+func installedFiles() ([]string, error) { return installed.EGL(wantedLibraries()...) }
 
 func probe(ctx context.Context) ([]backend.Info, error) {
 	if err := ctx.Err(); err != nil {
@@ -51,7 +46,7 @@ func probe(ctx context.Context) ([]backend.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []backend.Info{a.info()}, a.Close()
+	return []backend.Info{a.info()}, a.Close() // one that is refused is shown, too
 }
 
 func openDevice(ctx context.Context, name string, o backend.Options) (backend.Device, error) {
@@ -69,7 +64,12 @@ func openDevice(ctx context.Context, name string, o backend.Options) (backend.De
 	if err != nil {
 		return nil, err
 	}
-	d, err := accel.New(a, a.info())
+	d, err := backend.Device(nil), a.faults.Refuse
+	if err != nil {
+		err = fmt.Errorf("gles: %s: %w", a.about.renderer, err)
+	} else {
+		d, err = accel.New(a, a.info())
+	}
 	if err != nil {
 		_ = a.Close() // the first error says why
 		return nil, err
@@ -84,8 +84,9 @@ func (a *api) info() backend.Info {
 		Description: fmt.Sprintf("%s (%s, %s)", a.about.renderer, a.about.vendor, a.about.version),
 		Memory:      backend.Memory{Total: a.limits.MemoryTotal, Free: a.limits.MemoryFree, Unified: a.limits.Unified},
 		Features:    names,
+		Quirks:      a.faults.Lines,
 		Numerics: backend.Numerics{Device: fmt.Sprintf("gles/%s:%s", a.about.renderer, a.about.version),
-			Level: strings.Join(names, "+"), Version: version()},
+			Level: a.limits.Level(), Version: version()},
 	}
 	if a.about.software {
 		i.Kind, i.Score = backend.CPU, 0

@@ -68,6 +68,14 @@ var shared struct {
 	functions bool // go-gl has its functions
 }
 
+// wantedLibraries are the names that are tried, first to last.
+func wantedLibraries() []string {
+	if n := os.Getenv("LEDGE_EGL_LIBRARY"); n != "" {
+		return []string{n}
+	}
+	return eglNames
+}
+
 // openEGL loads the library and opens a display, once.
 func openEGL() (*egl, error) {
 	shared.Lock()
@@ -75,11 +83,7 @@ func openEGL() (*egl, error) {
 	if shared.egl != nil {
 		return shared.egl, nil
 	}
-	names := eglNames
-	if n := os.Getenv("LEDGE_EGL_LIBRARY"); n != "" {
-		names = []string{n}
-	}
-	lib, err := dl.Open(names...)
+	lib, err := dl.Open(wantedLibraries()...)
 	if err != nil {
 		return nil, fmt.Errorf("OpenGL ES is not here: %w", err)
 	}

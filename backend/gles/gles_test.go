@@ -274,7 +274,7 @@ func TestSubmitAllocates(t *testing.T) {
 func TestKernelsCompile(t *testing.T) {
 	t.Setenv(accel.EnvCache, "off")
 	a := opened(t, "min")
-	for _, k := range shader.Kernels() {
+	for _, k := range shader.Plain() {
 		names, err := shader.Constants(k)
 		if err != nil {
 			t.Fatal(err)

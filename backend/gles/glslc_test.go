@@ -20,7 +20,7 @@ func TestKernelsStrict(t *testing.T) {
 		t.Skip("no glslc (Debian package glslc)")
 	}
 	dir := t.TempDir()
-	for _, k := range shader.Kernels() {
+	for _, k := range shader.Plain() {
 		names := must[[]string](t)(shader.Constants(k))
 		constants := make([]uint32, len(names))
 		for i := range constants {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/bits"
 	"runtime"
-	"strings"
 	"unsafe"
 
 	"github.com/ledge-run/ledge/backend/internal/dl"
@@ -108,6 +107,3 @@ func (d *device) binary(h uintptr) ([]byte, error) {
 	c := code(int32(dl.Call(d.lib.getProgramInfo, h, programBinaries, unsafe.Sizeof(data[0]), uintptr(unsafe.Pointer(&data[0])), 0)))
 	return blob, c.err("clGetProgramInfo")
 }
-
-// level is how results depend on the kernels that limits choose.
-func level(names []string) string { return strings.Join(append([]string{"f32"}, names...), ",") }

@@ -11,6 +11,7 @@ import (
 const (
 	platformVersion = 0x0901
 	platformName    = 0x0902
+	platformVendor  = 0x0903
 
 	typeCPU         = 1 << 1
 	typeGPU         = 1 << 2
@@ -18,12 +19,14 @@ const (
 	typeAll         = 0xffffffff
 
 	deviceType              = 0x1000
+	deviceVendorID          = 0x1001
 	deviceMaxWorkGroupSize  = 0x1004
 	deviceMaxWorkItemSizes  = 0x1005
 	deviceAddressBits       = 0x100d
 	deviceMaxMemAllocSize   = 0x1010
 	deviceMaxParameterSize  = 0x1017
 	deviceSingleConfig      = 0x101b
+	deviceDotAcceleration   = 0x1075 // of packed int8; structure of six cl_bool
 	deviceGlobalMemSize     = 0x101f
 	deviceLocalMemSize      = 0x1023
 	deviceEndianLittle      = 0x1026

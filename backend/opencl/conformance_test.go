@@ -23,11 +23,11 @@ func TestConformance(t *testing.T) {
 			if os.Getenv("LEDGE_TEST_FULL") != "" {
 				share = backendtest.Whole
 			}
-			for _, level := range []string{"", "min"} {
+			for level, only := range map[string][]string{"": nil, "min": nil, "+intdot": backendtest.OfProducts} {
 				t.Run("level="+level, func(t *testing.T) {
 					backendtest.RunShare(t, func() (backend.Device, error) {
 						return openNamed(context.Background(), i.Name, backend.Options{Level: level})
-					}, share)
+					}, share, only...)
 				})
 			}
 		})

@@ -141,16 +141,16 @@ func (d *device) Close() error {
 }
 
 // limitsOf is what a device can do. The dialect's OpenCL prelude has no words for
-// arithmetic in float16, subgroups and integer dot products, so none of these is
-// there whatever the device can do, and asking for one is an error.
+// arithmetic in float16 and subgroups, so none of these is there whatever the device
+// can do, and asking for one is an error. Dot products of int8 every device can do;
+// they are used where there is an instruction, or where they are asked for.
 func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 	l := accel.Limits{
-		Features:    shader.Features{Invocations: p.invocations, Shared: p.shared},
+		Features:    shader.Features{IntDot: p.dot || s.Asked("intdot"), Invocations: p.invocations, Shared: p.shared},
 		Buffers:     4,
 		Range:       p.rangeBytes,
 		Groups:      p.groups,
 		MemoryTotal: p.memory,
-		MemoryFree:  p.memory,
 		Unified:     p.unified,
 	}
 	if err := errors.Join(l.Check(), s.Missing(l)); err != nil {

@@ -181,7 +181,7 @@ func TestClang(t *testing.T) {
 	if clang == "" {
 		t.Skip("clang is not at hand")
 	}
-	for _, k := range shader.Kernels() {
+	for _, k := range shader.Plain() {
 		names, err := shader.Constants(k)
 		if err != nil {
 			t.Fatal(err)

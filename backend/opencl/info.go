@@ -128,6 +128,9 @@ type properties struct {
 
 	platformName, name, vendor, version, driver string
 
+	platformVendor string // for what is known of faults, where the driver tells them
+	vendorID       uint32
+
 	kind        uint64
 	extensions  map[string]bool
 	invocations int
@@ -137,6 +140,7 @@ type properties struct {
 	memory      uint64
 	unified     bool
 	fused       bool // multiplies and adds in one instruction
+	dot         bool // has an instruction for dot products of int8
 }
 
 // describe asks for a device's properties; an error says why it cannot be used.
@@ -164,10 +168,17 @@ func (l *library) describe(platform, device uintptr) (p properties, err error) {
 	for _, e := range strings.Fields(text(deviceExtensions)) {
 		p.extensions[e] = true
 	}
+	if s, err := infoText(l.getPlatformInfo, platformVendor, platform); err == nil {
+		p.platformVendor = shorten(s)
+	}
+	if n, err := infoNumber(l.getDeviceInfo, deviceVendorID, device); err == nil {
+		p.vendorID = uint32(n)
+	}
 	p.kind = number(deviceType)
 	p.memory = number(deviceGlobalMemSize)
 	p.unified = number(deviceUnified) != 0
 	p.fused = number(deviceSingleConfig)&configFused != 0
+	p.dot = p.extensions[extArmDot] || p.extensions[extDot] && l.dotAccelerated(device)
 	p.shared = clip(number(deviceLocalMemSize), 1<<30)
 	p.rangeBytes = clip(number(deviceMaxMemAllocSize), maxRange) &^ 3
 	available, compiler, little := number(deviceAvailable), number(deviceCompilerAvailable), number(deviceEndianLittle)
@@ -219,6 +230,19 @@ func (l *library) describe(platform, device uintptr) (p properties, err error) {
 		return p, fmt.Errorf("%s: the device %w", p.name, err)
 	}
 	return p, nil
+}
+
+// Extensions with dot products of int8: the prelude uses whichever the compiler has.
+const (
+	extDot    = "cl_khr_integer_dot_product"
+	extArmDot = "cl_arm_integer_dot_product_accumulate_int8"
+)
+
+// dotAccelerated reports whether the dot product of packed signed int8 is faster
+// than what it replaces. The first version of the extension does not say.
+func (l *library) dotAccelerated(device uintptr) bool {
+	b, err := infoBytes(64, l.getDeviceInfo, deviceDotAcceleration, device)
+	return err == nil && len(b) >= 4 && binary.NativeEndian.Uint32(b) != 0
 }
 
 const (

@@ -134,11 +134,7 @@ func theLibrary() (*library, error) {
 	if l := loaded.byName[name]; l != nil {
 		return l, nil
 	}
-	names := libraryNames(runtime.GOOS, runtime.GOARCH)
-	if name != "" {
-		names = []string{name}
-	}
-	l, err := load(names...)
+	l, err := load(wantedLibraries()...)
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +143,14 @@ func theLibrary() (*library, error) {
 	}
 	loaded.byName[name] = l
 	return l, nil
+}
+
+// wantedLibraries are the names that are tried, first to last.
+func wantedLibraries() []string {
+	if name := os.Getenv(EnvLibrary); name != "" {
+		return []string{name}
+	}
+	return libraryNames(runtime.GOOS, runtime.GOARCH)
 }
 
 // libraryNames lists where OpenCL is found: the loader that picks among drivers

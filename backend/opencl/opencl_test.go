@@ -254,7 +254,7 @@ func TestSubmitAllocates(t *testing.T) {
 // kernels for every device.
 func TestKernels(t *testing.T) {
 	d := opened(t)
-	for _, k := range shader.Kernels() {
+	for _, k := range shader.Plain() {
 		names, err := shader.Constants(k)
 		if err != nil {
 			t.Fatal(err)

@@ -14,8 +14,9 @@ import (
 	"github.com/ledge-run/ledge/kernels/shader"
 )
 
-// buildOptions leaves out what would let a compiler change results.
-const buildOptions = "-cl-std=CL1.2"
+// buildOptions leaves out what would let a compiler change results, and warnings,
+// which some drivers write into the program's own messages.
+const buildOptions = "-cl-std=CL1.2 -w"
 
 // program is a kernel, compiled with its constants.
 type program struct {

@@ -29,8 +29,9 @@ type Result struct {
 // batch; with each stored type of keys and values; with a context of several
 // pages, longer than one part of split attention; with every way to read out. It
 // takes a tenth of a second besides what compiling the kernels does: its verdict
-// is to be kept.
-func Prove(ctx context.Context, d backend.Device, types []dtype.DType) (Result, error) {
+// is to be kept. alive, if set, is called for every kernel that was compiled and every
+// batch that was run.
+func Prove(ctx context.Context, d backend.Device, types []dtype.DType, alive func()) (Result, error) {
 	var r Result
 	all := slices.Clone(foreign)
 	for _, t := range types {
@@ -46,7 +47,7 @@ func Prove(ctx context.Context, d backend.Device, types []dtype.DType) (Result, 
 			steps = slices.Concat(short, longSteps)
 		}
 		k := kind{weights: t, cache: dtype.F16, second: i%2 == 1, limits: limitsOf(steps)}
-		ok, err := r.proveKind(ctx, d, k, steps)
+		ok, err := r.proveKind(ctx, d, k, steps, alive)
 		if err != nil {
 			return r, fmt.Errorf("weights of type %s: %w", t, err)
 		}
@@ -59,7 +60,7 @@ func Prove(ctx context.Context, d backend.Device, types []dtype.DType) (Result, 
 	}
 	for i, c := range []dtype.DType{dtype.F32, dtype.Q8_0} {
 		k := kind{weights: all[i], cache: c, second: i%2 == 1, limits: limitsOf(short)}
-		if _, err := r.proveKind(ctx, d, k, short); err != nil {
+		if _, err := r.proveKind(ctx, d, k, short, alive); err != nil {
 			return r, fmt.Errorf("keys and values stored as %s: %w", c, err)
 		}
 	}
@@ -89,7 +90,7 @@ func limitsOf(steps []int) graph.Limits {
 }
 
 // proveKind tests one network; false says that the device does not take it.
-func (r *Result) proveKind(ctx context.Context, d backend.Device, k kind, steps []int) (ok bool, err error) {
+func (r *Result) proveKind(ctx context.Context, d backend.Device, k kind, steps []int, alive func()) (ok bool, err error) {
 	g, err := k.network()
 	if err != nil {
 		return false, err
@@ -97,7 +98,7 @@ func (r *Result) proveKind(ctx context.Context, d backend.Device, k kind, steps 
 	if !takes(d, g) {
 		return false, nil
 	}
-	m, err := open(ctx, d, g, 3)
+	m, err := open(ctx, d, g, 3, alive)
 	if err != nil {
 		return false, err
 	}

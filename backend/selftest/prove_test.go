@@ -176,7 +176,7 @@ func TestProve(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := gpu{&perfect{Device: null.New(null.Options{}), name: "gpu", spoil: c.spoil}}
-			r, err := selftest.Prove(context.Background(), d, c.types)
+			r, err := selftest.Prove(context.Background(), d, c.types, nil)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
@@ -196,7 +196,7 @@ func TestProveFails(t *testing.T) {
 		for n := 1; n <= 3; n++ {
 			d := gpu{&perfect{Device: null.New(null.Options{}), name: "gpu"}}
 			d.Fail(call, n, errors.New("not today"))
-			if _, err := selftest.Prove(context.Background(), d, nil); err == nil || !strings.Contains(err.Error(), "not today") {
+			if _, err := selftest.Prove(context.Background(), d, nil, nil); err == nil || !strings.Contains(err.Error(), "not today") {
 				t.Errorf("%v %d: %v", call, n, err)
 			}
 			if err := d.Close(); err != nil {
@@ -205,7 +205,7 @@ func TestProveFails(t *testing.T) {
 		}
 	}
 	none := gpu{&perfect{Device: null.New(null.Options{Supports: func(*graph.Graph, *graph.Node) error { return errors.New("no") }}), name: "gpu"}}
-	if _, err := selftest.Prove(context.Background(), none, nil); err == nil {
+	if _, err := selftest.Prove(context.Background(), none, nil, nil); err == nil {
 		t.Error("a device that takes nothing passes")
 	}
 }

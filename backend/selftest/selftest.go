@@ -47,7 +47,7 @@ func Run(ctx context.Context, d backend.Device) error {
 	if info.Processor() || info.Kind == backend.Null {
 		err = run(ctx, d, quick)
 	} else {
-		_, err = Prove(ctx, d, nil)
+		_, err = Prove(ctx, d, nil, nil)
 	}
 	if err != nil {
 		return err
@@ -100,11 +100,12 @@ type session struct {
 	w     backend.Weights
 	e     backend.Executable
 	s     backend.State
+	alive func() // told of every step that is over; may be nil
 }
 
 // open brings a network onto a device.
-func open(ctx context.Context, d backend.Device, g *graph.Graph, seqs int) (_ *session, err error) {
-	m := &session{graph: g}
+func open(ctx context.Context, d backend.Device, g *graph.Graph, seqs int, alive func()) (_ *session, err error) {
+	m := &session{graph: g, alive: alive}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.close())
@@ -130,7 +131,7 @@ func open(ctx context.Context, d backend.Device, g *graph.Graph, seqs int) (_ *s
 	if m.w, err = d.Load(ctx, backend.LoadSpec{Weights: specs}); err != nil {
 		return nil, err
 	}
-	if m.e, err = d.Compile(ctx, backend.CompileSpec{Graph: lowered, Plan: p, Weights: m.w}); err != nil {
+	if m.e, err = d.Compile(ctx, backend.CompileSpec{Graph: lowered, Plan: p, Weights: m.w, Progress: alive}); err != nil {
 		return nil, err
 	}
 	if m.s, err = d.NewState(backend.StateSpec{Decls: g.States, Pages: seqs * g.Max.P, Sequences: seqs}); err != nil {
@@ -160,11 +161,17 @@ func (m *session) submit(ctx context.Context, a *backend.Args) error {
 	if err != nil {
 		return err
 	}
-	return f.Wait()
+	if err := f.Wait(); err != nil {
+		return err
+	}
+	if m.alive != nil {
+		m.alive()
+	}
+	return nil
 }
 
 func runGraph(ctx context.Context, d backend.Device, g *graph.Graph) (err error) {
-	m, err := open(ctx, d, g, 1)
+	m, err := open(ctx, d, g, 1, nil)
 	if err != nil {
 		return err
 	}

@@ -56,21 +56,10 @@ func NewCache(dir string) *Cache { return &Cache{dir} }
 // DefaultCache is the cache that the environment asks for: the folder that
 // LEDGE_GPU_CACHE names, or ledge/gpu in the user's cache folder; nil for none.
 func DefaultCache(getenv func(string) string) *Cache {
-	switch dir := strings.TrimSpace(getenv(EnvCache)); strings.ToLower(dir) {
-	case "0", "off", "false", "no":
-		return nil
-	case "", "1", "on", "true", "yes":
-	default:
-		if dir, err := filepath.Abs(dir); err == nil {
-			return NewCache(dir)
-		}
-		return nil
+	if dir := owned.Folder(getenv(EnvCache), "ledge", "gpu"); dir != "" {
+		return NewCache(dir)
 	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return nil
-	}
-	return NewCache(filepath.Join(dir, "ledge", "gpu"))
+	return nil
 }
 
 // Dir is the cache's folder; "" for a nil one.
@@ -109,7 +98,7 @@ func (c *Cache) load(driver, key string) (backend.Verdict, bool) {
 		return backend.Verdict{}, false
 	}
 	life := refusalLife
-	if r.Verdict.Passed() {
+	if r.Verdict.Passed() || slices.ContainsFunc(r.Verdict.Devices, func(p backend.Proof) bool { return p.Untested }) {
 		life = passLife
 	}
 	if age := time.Since(r.Verdict.When); age > life || age < -time.Hour {

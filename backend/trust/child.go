@@ -19,6 +19,10 @@ import (
 // to standard output, too.
 const reportPrefix = "ledge-verdict "
 
+// aliveLine is what a probing process writes when its driver has come back from
+// some work.
+const aliveLine = "ledge-alive"
+
 const (
 	maxReport = 1 << 20
 	maxErrors = 64 << 10
@@ -29,6 +33,9 @@ const (
 // with Report.
 func Command(driver string, t backend.Trial, limit time.Duration) []string {
 	args := []string{"probe", "--limit", limit.String()}
+	if t.Asked {
+		args = append(args, "--asked")
+	}
 	if t.Options.Level != "" {
 		args = append(args, "--level", t.Options.Level)
 	}
@@ -45,6 +52,12 @@ func Report(w io.Writer, v *backend.Verdict) error {
 		return err
 	}
 	_, err = fmt.Fprintf(w, "\n%s%s\n", reportPrefix, data)
+	return err
+}
+
+// Alive tells the process that waits for a report that the driver does not hang.
+func Alive(w io.Writer) error {
+	_, err := io.WriteString(w, "\n"+aliveLine+"\n")
 	return err
 }
 
@@ -76,7 +89,7 @@ func sensible(v *backend.Verdict, driver string) error {
 	}
 	names := map[string]bool{}
 	for _, p := range v.Devices {
-		if p.Info.Name == "" || p.Info.Backend != driver || names[p.Info.Name] || !p.Passed && p.Reason == "" {
+		if p.Info.Name == "" || p.Info.Backend != driver || names[p.Info.Name] || !p.Passed && !p.Untested && p.Reason == "" || p.Passed && p.Untested {
 			return errGarbled
 		}
 		names[p.Info.Name] = true
@@ -88,13 +101,20 @@ func sensible(v *backend.Verdict, driver string) error {
 // nonsense is the verdict; that it cannot be started is none.
 func (p *Prover) child(ctx context.Context, driver string, t backend.Trial) (backend.Verdict, bool) {
 	limit := p.limit()
-	limited, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
+	timer := time.AfterFunc(limit, cancel)
+	defer timer.Stop()
 	args := append(append([]string{}, p.Program[1:]...), Command(driver, t, limit)...)
 	c := exec.CommandContext(limited, p.Program[0], args...)
 	c.WaitDelay = time.Second // for what a killed process leaves behind
 	var out, errs bytes.Buffer
-	c.Stdout, c.Stderr = &bounded{w: &out, left: maxReport}, &bounded{w: &errs, left: maxErrors}
+	c.Stdout = &listener{bounded: bounded{w: &out, left: maxReport}, alive: func() {
+		if limited.Err() == nil {
+			timer.Reset(limit)
+		}
+	}}
+	c.Stderr = &bounded{w: &errs, left: maxErrors}
 	if err := c.Start(); err != nil {
 		return refusal(driver, fmt.Sprintf("it cannot be tried: %v", err)), false
 	}
@@ -163,4 +183,26 @@ func (b *bounded) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// listener keeps what a process writes, and tells of the signs of life in it.
+type listener struct {
+	bounded
+	alive func()
+	line  []byte // that is not over
+}
+
+func (l *listener) Write(p []byte) (int, error) {
+	for _, b := range p {
+		switch {
+		case b == '\n':
+			if string(l.line) == aliveLine {
+				l.alive()
+			}
+			l.line = l.line[:0]
+		case len(l.line) <= len(aliveLine): // or it is another one
+			l.line = append(l.line, b)
+		}
+	}
+	return l.bounded.Write(p)
 }

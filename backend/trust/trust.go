@@ -21,11 +21,12 @@ import (
 // library: the program ledge.
 const EnvProbe = "LEDGE_PROBE"
 
-// EnvLimit is how long a trial may take, as "30s".
+// EnvLimit is how long a trial may go without a sign of life, as "30s".
 const EnvLimit = "LEDGE_PROBE_TIMEOUT"
 
-// DefaultLimit is how long a trial may take: a driver compiles some dozen kernels
-// in it, which takes a phone some seconds, and software drivers half a minute.
+// DefaultLimit is how long a driver may take until its next sign of life in a trial:
+// it compiles some dozen kernels, each of which is one. All of them take a phone
+// some seconds, and software drivers on a busy machine minutes.
 const DefaultLimit = 60 * time.Second
 
 // Prover gives verdicts. It may be used by several goroutines.
@@ -37,7 +38,7 @@ type Prover struct {
 	InProcess bool
 
 	Cache *Cache        // nil keeps nothing beyond this process
-	Limit time.Duration // of a trial; 0 for DefaultLimit
+	Limit time.Duration // of a trial without a sign of life; 0 for DefaultLimit
 
 	// Retry tries drivers again, whatever verdict is kept, also those that do not
 	// seem to be installed.
@@ -107,6 +108,7 @@ func (p *Prover) Prove(ctx context.Context, d backend.Driver, t backend.Trial) b
 	}
 	if ok {
 		t.Types = join(t.Types, kept.Types) // or two models would take turns
+		t.Asked = t.Asked || testedAll(&kept)
 	}
 	v, final := p.try(ctx, d, t)
 	if !final {
@@ -139,7 +141,7 @@ func (p *Prover) try(ctx context.Context, d backend.Driver, t backend.Trial) (v 
 	case len(p.Program) > 0:
 		v, final = p.child(ctx, d.Name, t)
 	case p.InProcess:
-		v, final = Try(ctx, d, t), true
+		v, final = Try(ctx, d, t, nil), true
 	default:
 		return refusal(d.Name, "it was not tried yet: ledge devices does that"), false
 	}
@@ -160,7 +162,7 @@ func (p *Prover) hint(v *backend.Verdict) {
 		v.Reason += add
 	}
 	for i := range v.Devices {
-		if d := &v.Devices[i]; !d.Passed {
+		if d := &v.Devices[i]; !d.Passed && !d.Untested {
 			d.Reason += add
 		}
 	}
@@ -207,7 +209,15 @@ func refusal(driver, reason string) backend.Verdict {
 // covers tells whether a verdict says all that a trial would: a refusal holds for
 // all weight types, and types do not matter to devices that will not be picked.
 func covers(v *backend.Verdict, t backend.Trial) bool {
-	usable := slices.ContainsFunc(v.Devices, func(p backend.Proof) bool { return p.Passed && (t.Asked || p.Info.Score > 0) })
+	usable := false
+	for _, p := range v.Devices {
+		if t.Counts(p.Info) {
+			if p.Untested {
+				return false
+			}
+			usable = usable || p.Passed
+		}
+	}
 	if !usable {
 		return true
 	}
@@ -217,6 +227,11 @@ func covers(v *backend.Verdict, t backend.Trial) bool {
 		}
 	}
 	return true
+}
+
+// testedAll tells whether devices were tested that are never picked.
+func testedAll(v *backend.Verdict) bool {
+	return slices.ContainsFunc(v.Devices, func(p backend.Proof) bool { return !p.Untested && p.Info.Score <= 0 })
 }
 
 func typeNames(types []dtype.DType) []string {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -151,6 +152,62 @@ func TestTypes(t *testing.T) {
 	}
 	if v := prove(dtype.Q6_K); d.tried != 1 || strings.Join(v.Types, " ") != "q4_k q6_k" {
 		t.Errorf("tried %d times: %+v", d.tried, v)
+	}
+}
+
+// TestUntested: devices that are never picked are listed, and tested only when they
+// may have been asked for; from then on they are tested with the others.
+func TestUntested(t *testing.T) {
+	d, c, _ := newDriver(t)
+	d.probe = func() ([]backend.Info, error) {
+		return []backend.Info{{Name: "fake0", Backend: "fake", Kind: backend.CPU}}, nil
+	}
+	prove := func(trial backend.Trial) backend.Verdict {
+		fake := d.driver()
+		fake.Open = func(context.Context, string, backend.Options) (backend.Device, error) {
+			return nil, errors.New("broken")
+		}
+		return (&Prover{InProcess: true, Cache: c, Hint: "try again"}).Prove(context.Background(), fake, trial)
+	}
+	for range 2 {
+		if v := prove(backend.Trial{Types: []dtype.DType{dtype.Q6_K}}); d.tried != 1 || len(v.Devices) != 1 || !v.Devices[0].Untested || v.Devices[0].Reason != "" {
+			t.Fatalf("tried %d times: %+v", d.tried, v)
+		}
+	}
+	if v := prove(backend.Trial{Asked: true}); d.tried != 2 || v.Devices[0].Untested || !strings.HasPrefix(v.Devices[0].Reason, "broken") {
+		t.Errorf("asked for, tried %d times: %+v", d.tried, v)
+	}
+	if v := prove(backend.Trial{}); d.tried != 2 || v.Devices[0].Untested || !strings.HasPrefix(v.Devices[0].Reason, "broken") {
+		t.Errorf("not asked for, tried %d times: %+v", d.tried, v)
+	}
+}
+
+// TestAlive: a process that gives signs of life may take longer than the limit.
+func TestAlive(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	d, c, _ := newDriver(t)
+	for script, want := range map[string]string{
+		`for i in 1 2 3 4 5 6; do sleep 0.3; printf 'x\nledge-'; printf 'alive\n'; done; printf 'ledge-verdict {"driver":"fake","reason":"at the end"}\n'`: "at the end",
+		`for i in 1 2 3 4 5 6; do sleep 0.3; echo "not ledge-alive"; done`:                                                                                 "did not answer within 1s",
+	} {
+		p := &Prover{Program: []string{sh, "-c", script}, Cache: NewCache(c.Dir() + want[:3]), Limit: time.Second}
+		if v := p.Prove(context.Background(), d.driver(), backend.Trial{}); !strings.Contains(v.Reason, want) {
+			t.Errorf("%s: %+v", script, v)
+		}
+	}
+	var b bytes.Buffer
+	heard := 0
+	l := &listener{bounded: bounded{w: &b, left: 10}, alive: func() { heard++ }}
+	for range 3 {
+		if err := Alive(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if heard != 3 || b.Len() != 10 {
+		t.Errorf("heard %d times, kept %d bytes", heard, b.Len())
 	}
 }
 

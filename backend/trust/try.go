@@ -10,8 +10,9 @@ import (
 	"github.com/ledge-run/ledge/backend/selftest"
 )
 
-// Try finds and tests a driver's devices in this process.
-func Try(ctx context.Context, d backend.Driver, t backend.Trial) backend.Verdict {
+// Try finds a driver's devices and tests those that the trial is about, in this
+// process. alive, if set, is called whenever the driver has come back from some work.
+func Try(ctx context.Context, d backend.Driver, t backend.Trial, alive func()) backend.Verdict {
 	start := time.Now()
 	v := backend.Verdict{Driver: d.Name, When: start, Types: typeNames(t.Types)}
 	infos, err := d.Probe(ctx)
@@ -26,8 +27,13 @@ func Try(ctx context.Context, d backend.Driver, t backend.Trial) backend.Verdict
 	}
 	for _, info := range infos {
 		p := backend.Proof{Info: info}
+		if d.Foreign != nil && !t.Counts(info) {
+			p.Untested = true
+			v.Devices = append(v.Devices, p)
+			continue
+		}
 		begin := time.Now()
-		if err := tryDevice(ctx, d, t, &p); err != nil {
+		if err := tryDevice(ctx, d, t, &p, alive); err != nil {
 			p.Reason = err.Error()
 		} else {
 			p.Passed = true
@@ -39,7 +45,7 @@ func Try(ctx context.Context, d backend.Driver, t backend.Trial) backend.Verdict
 	return v
 }
 
-func tryDevice(ctx context.Context, d backend.Driver, t backend.Trial, p *backend.Proof) (err error) {
+func tryDevice(ctx context.Context, d backend.Driver, t backend.Trial, p *backend.Proof, alive func()) (err error) {
 	dev, err := d.Open(ctx, p.Info.Name, t.Options)
 	if err != nil {
 		return err
@@ -52,7 +58,7 @@ func tryDevice(ctx context.Context, d backend.Driver, t backend.Trial, p *backen
 		}
 		return nil
 	}
-	r, err := selftest.Prove(ctx, dev, t.Types)
+	r, err := selftest.Prove(ctx, dev, t.Types, alive)
 	if err != nil {
 		return fmt.Errorf("self-test failed: %w", err)
 	}

@@ -18,7 +18,8 @@ func TestConformance(t *testing.T) {
 	}
 	for _, i := range infos {
 		t.Run(i.Name, func(t *testing.T) {
-			for _, level := range []string{"", "min", "-subgroup", "-half", "-intdot"} {
+			products := backendtest.OfProducts
+			for level, only := range map[string][]string{"": nil, "min": nil, "-subgroup": products, "+half": products, "+intdot": products} {
 				share := backendtest.Eighth
 				if level == "" {
 					share = backendtest.Whole
@@ -26,7 +27,7 @@ func TestConformance(t *testing.T) {
 				t.Run("level="+level, func(t *testing.T) {
 					backendtest.RunShare(t, func() (backend.Device, error) {
 						return openNamed(context.Background(), i.Name, backend.Options{Level: level})
-					}, share)
+					}, share, only...)
 				})
 			}
 		})

@@ -64,6 +64,7 @@ type options struct {
 	switches    accel.Switches
 	staged      bool // device memory is not mapped
 	compileOnly bool // nothing will run
+	noDot       bool // as if the device had no dot products of int8
 }
 
 // open opens the device of a number, as probe lists them.
@@ -87,6 +88,9 @@ func openNow(number int, o options) (*device, error) {
 	if err == nil && !o.compileOnly {
 		err = p.usable()
 	}
+	if err == nil && o.noDot {
+		p.dot = false
+	}
 	if err != nil {
 		return nil, errors.Join(err, in.close())
 	}
@@ -102,11 +106,14 @@ func openNow(number int, o options) (*device, error) {
 	return d, nil
 }
 
-// limitsFor are the limits with the switches applied.
+// limitsFor are the limits with the switches applied, and known faults avoided.
 func (p *physical) limitsFor(s accel.Switches) (accel.Limits, error) {
+	s, p.faults = s.Avoid(knownFaults(Name, p.properties.vendorID, "", p.name(), p.fullVersion()))
 	l := p.limits()
-	if !p.dotFast && !s.Asked("intdot") {
-		l.IntDot = false // slower than floats
+	// Where it is no instruction it is slower than floats, but any device can do it.
+	l.IntDot = p.dot && p.dotFast || s.Asked("intdot")
+	if p.properties.deviceType == deviceCPU && !s.Asked("half") {
+		l.Half = false // slower than float32, which processors compute with
 	}
 	s.Apply(&l)
 	byDefault := timeoutGPU
@@ -123,6 +130,9 @@ func (p *physical) limitsFor(s accel.Switches) (accel.Limits, error) {
 func (d *device) start(o options) error {
 	var err error
 	if d.limits, err = d.phys.limitsFor(o.switches); err != nil {
+		return err
+	}
+	if err := d.phys.faults.Refuse; err != nil && !o.compileOnly {
 		return err
 	}
 	if err := d.create(); err != nil {
@@ -155,6 +165,10 @@ func (d *device) start(o options) error {
 	return err
 }
 
+// dotEnabled reports whether the device is opened with dot products of int8 as an
+// instruction. Kernels that use them have code for devices without it, too.
+func (d *device) dotEnabled() bool { return d.limits.IntDot && d.phys.dot }
+
 // create makes the device with the features that kernels use.
 func (d *device) create() error {
 	p := d.phys
@@ -172,11 +186,15 @@ func (d *device) create() error {
 	if d.limits.Half {
 		want(version12, extFloat16, &(&float16Features{head{sType: typeFloat16Features}, 1, 0}).head)
 	}
-	if d.limits.IntDot {
+	if d.dotEnabled() {
 		want(version13, extDot, &(&oneFeature{head{sType: typeDotFeatures}, 1}).head)
 	}
-	if p.fullSubgroups {
-		want(version13, extSizeControl, &(&subgroupSizeFeatures{head{sType: typeSubgroupSizeFeatures}, 0, 1}).head)
+	if d.limits.Subgroup > 0 {
+		f := &subgroupSizeFeatures{head{sType: typeSubgroupSizeFeatures}, 0, 1}
+		if p.sizeControl {
+			f.subgroupSizeControl = 1
+		}
+		want(version13, extSizeControl, &f.head)
 	}
 	if d.limits.CoopMatrix {
 		want(never, extCoop, &(&coopFeatures{head{sType: typeCoopFeatures}, 1, 0}).head)

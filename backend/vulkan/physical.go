@@ -21,15 +21,17 @@ type physical struct {
 	properties physicalProperties
 	driver     driverProperties
 	subgroup   subgroupProperties
+	sizes      subgroupSizeProperties
 	largest    uint64 // bytes of an allocation
 	dotFast    bool
+	faults     accel.Faults // see limitsFor
 
 	extensions map[string]bool
 	memory     memoryProperties2
 	family     uint32 // queue family
 
 	// Features there are.
-	half, dot, coop, fullSubgroups, executables bool
+	half, dot, coop, fullSubgroups, sizeControl, executables bool
 }
 
 // The extensions that matter, where the version does not have what they add.
@@ -101,6 +103,7 @@ func (p *physical) askProperties() {
 	dot := &dotProperties{head: head{sType: typeDotProperties}}
 	p.subgroup.head = head{sType: typeSubgroupProperties}
 	p.driver.head = head{sType: typeDriverProperties}
+	p.sizes.head = head{sType: typeSubgroupSizeProperties}
 	heads := []*head{&all.head, &p.subgroup.head, &maintenance.head}
 	if p.has(version12, extDriver) {
 		heads = append(heads, &p.driver.head)
@@ -108,11 +111,14 @@ func (p *physical) askProperties() {
 	if p.has(version13, extDot) {
 		heads = append(heads, &dot.head)
 	}
+	if p.has(version13, extSizeControl) {
+		heads = append(heads, &p.sizes.head)
+	}
 	chain(&h, heads...)
 	p.in.GetPhysicalDeviceProperties2.call(p.handle, all)
 	p.largest = maintenance.maxMemoryAllocationSize
 	p.dotFast = dot.packedSignedAccelerated == 1
-	p.subgroup.pNext, p.driver.pNext = nil, nil
+	p.subgroup.pNext, p.driver.pNext, p.sizes.pNext = nil, nil, nil
 }
 
 func (p *physical) askFeatures() {
@@ -147,6 +153,7 @@ func (p *physical) askFeatures() {
 	p.half = half.shaderFloat16 == 1
 	p.dot = dot.on == 1
 	p.fullSubgroups = sizes.computeFullSubgroups == 1
+	p.sizeControl = sizes.subgroupSizeControl == 1 && p.sizes.requiredStages&stageCompute != 0
 	p.executables = executables.on == 1
 	p.coop = coop.cooperativeMatrix == 1 && model.memoryModel == 1
 }
@@ -224,9 +231,15 @@ func (p *physical) limits() accel.Limits {
 func capped(n, most uint64) int { return int(min(n, most)) }
 
 // subgroupSize is that of a device that shuffles in compute kernels; 0 for none.
+// It must be certain: there is one size, or a program can ask for one. Then it is
+// the least, which leaves an invocation the most registers; and all subgroups of a
+// workgroup must be full.
 func (p *physical) subgroupSize() int {
-	s, ops := p.subgroup.subgroupSize, uint32(subgroupBasic|subgroupShuffle)
+	s, ops := p.sizes.least, uint32(subgroupBasic|subgroupShuffle)
 	if s < 4 || s > 128 || bits.OnesCount32(s) != 1 || p.subgroup.stages&stageCompute == 0 || p.subgroup.operations&ops != ops {
+		return 0
+	}
+	if !p.fullSubgroups || !p.sizeControl && p.sizes.most != s {
 		return 0
 	}
 	return int(s)
@@ -304,10 +317,11 @@ func (p *physical) info(number int, l accel.Limits) backend.Info {
 		Kind:        kind,
 		Memory:      backend.Memory{Total: l.MemoryTotal, Free: p.freeMemory(), Unified: l.Unified},
 		Features:    l.Names(),
+		Quirks:      p.faults.Lines,
 		Numerics: backend.Numerics{
 			Device:  fmt.Sprintf("%s/%04x:%04x:%s", Name, p.properties.vendorID, p.properties.deviceID, p.driverVersion()),
-			Level:   strings.Join(l.Names(), "+"),
-			Version: kernels.Version(),
+			Level:   l.Level(),
+			Version: version(),
 		},
 		Score: score,
 	}
@@ -320,6 +334,23 @@ func (p *physical) driverVersion() string {
 		return r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	})
 	return strings.Join(append([]string{fmt.Sprintf("%x", p.properties.driverVersion)}, words...), "-")
+}
+
+// Drivers whose number is their version, and whose text says something else.
+const (
+	driverQualcomm = 8
+	driverARM      = 9
+)
+
+// fullVersion is the driver's version and name as quirks.For wants them: text that
+// has the version first, or alone.
+func (p *physical) fullVersion() string {
+	name, info := goString(p.driver.driverName[:]), goString(p.driver.driverInfo[:])
+	if id := p.driver.driverID; id == driverQualcomm || id == driverARM || !strings.Contains(info, ".") {
+		v := p.properties.driverVersion
+		return strings.TrimSpace(fmt.Sprintf("%d.%d.%d %s %s", v>>22, v>>12&0x3ff, v&0xfff, name, info))
+	}
+	return name + " " + info
 }
 
 // cacheKey names what compiled programs are good for.

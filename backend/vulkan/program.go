@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/kernels/shader"
 	kernels "github.com/ledge-run/ledge/kernels/vulkan"
 )
 
@@ -58,7 +60,17 @@ func (d *device) module(kernel string) (uint64, error) {
 	if m := d.modules[kernel]; m != 0 {
 		return m, nil
 	}
-	code, err := kernels.Code(kernel)
+	text, err := shader.Source(kernel)
+	if err != nil {
+		return 0, err
+	}
+	have := map[string]bool{"half": d.limits.Half, "subgroup": d.limits.Subgroup > 0}
+	for _, feature := range shader.Needs(text) {
+		if !have[feature] {
+			return 0, fmt.Errorf("vulkan: kernel %s needs %s, which the device does not have or which is switched off", kernel, feature)
+		}
+	}
+	code, err := kernels.Code(kernel, d.dotEnabled())
 	if err != nil {
 		return 0, err
 	}
@@ -92,8 +104,19 @@ func (d *device) pipeline(kernel string, module uint64, constants []uint32, flag
 			size: uintptr(4 * len(constants)), data: holdAll(&h, constants),
 		}),
 	}
-	if n := uint32(d.limits.Subgroup); d.phys.fullSubgroups && n > 0 && constants[0]%n == 0 {
+	names, err := shader.Constants(kernel)
+	if err != nil {
+		return 0, err
+	}
+	if at := slices.Index(names, "SUBGROUP"); at >= 0 {
+		n := uint32(d.limits.Subgroup)
+		if n == 0 || at >= len(constants) || constants[at] != n || constants[0]%n != 0 {
+			return 0, fmt.Errorf("vulkan: %s%v needs subgroups of a size that the device, with %d, does not have", kernel, constants, n)
+		}
 		stage.flags = fullSubgroups
+		if d.phys.sizeControl {
+			stage.pNext = ptr(hold(&h, requiredSubgroup{head{sType: typeRequiredSubgroup}, n}))
+		}
 	}
 	info := &pipelineCreateInfo{
 		head: head{sType: typePipelineCreateInfo}, flags: flags, stage: stage, layout: d.layout, baseIndex: -1,

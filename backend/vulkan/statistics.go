@@ -39,6 +39,10 @@ func (c *Compiler) Driver() string {
 	return goString(c.d.phys.driver.driverName[:]) + " " + goString(c.d.phys.driver.driverInfo[:])
 }
 
+// Subgroup is the size of the subgroups that programs with the constant SUBGROUP
+// are compiled for; 0 for none.
+func (c *Compiler) Subgroup() int { return c.d.limits.Subgroup }
+
 // Close ends it.
 func (c *Compiler) Close() error { return c.d.Close() }
 

@@ -124,6 +124,12 @@ type (
 		head
 		features [55]uint32
 	}
+	subgroupSizeProperties struct {
+		head
+		least, most    uint32
+		groupSubgroups uint32
+		requiredStages uint32
+	}
 	subgroupSizeFeatures struct {
 		head
 		subgroupSizeControl  uint32
@@ -262,6 +268,10 @@ type (
 		name           *byte
 		specialization *specializationInfo
 	}
+	requiredSubgroup struct {
+		head
+		size uint32
+	}
 	pipelineCreateInfo struct {
 		head
 		flags     uint32
@@ -397,6 +407,8 @@ const (
 	typeMaintenance3Properties = 1000168000
 	typeDriverProperties       = 1000196000
 	typeMemoryModelFeatures    = 1000211000
+	typeSubgroupSizeProperties = 1000225000
+	typeRequiredSubgroup       = 1000225001
 	typeSubgroupSizeFeatures   = 1000225002
 	typeMemoryBudget           = 1000237000
 	typeExecutableFeatures     = 1000269000

@@ -15,12 +15,33 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/backend/internal/dl"
+	"github.com/ledge-run/ledge/backend/internal/installed"
+	"github.com/ledge-run/ledge/backend/quirks"
+	kernels "github.com/ledge-run/ledge/kernels/vulkan"
 )
 
 // Name of the driver; its devices are vulkan0, vulkan1, ...
 const Name = "vulkan"
 
-func init() { backend.Register(backend.Driver{Name: Name, Probe: probe, Open: openNamed}) }
+func init() {
+	backend.Register(backend.Driver{Name: Name, Probe: probe, Open: openNamed, Foreign: &backend.Foreign{Files: installedFiles, Kernels: version}})
+}
+
+// installedFiles are those of the loader and of the drivers behind it.
+func installedFiles() ([]string, error) {
+	if !dl.Supported {
+		_, err := openLibrary() // says why
+		return nil, err
+	}
+	return installed.Vulkan(names()...)
+}
+
+// version names what decides results, besides the device and its driver.
+func version() string { return accel.VersionWith(kernels.Version()) }
+
+// knownFaults is where faults of drivers are looked up.
+var knownFaults = quirks.For
 
 // openNamed opens the device that probe lists under a name.
 func openNamed(_ context.Context, name string, o backend.Options) (backend.Device, error) {
@@ -86,7 +107,11 @@ func (i *instance) infos(switches accel.Switches) ([]backend.Info, error) {
 	if len(infos) > 0 {
 		return infos, nil
 	}
-	return nil, errors.Join(append([]error{fmt.Errorf("vulkan: %s has no device that can be used", i.lib.name)}, wrong...)...)
+	err = fmt.Errorf("vulkan: %s has no device that can be used", i.lib.name)
+	for _, w := range wrong {
+		err = fmt.Errorf("%w; %w", err, w)
+	}
+	return nil, err
 }
 
 // numberOf is the number in a device's name.

@@ -21,7 +21,6 @@ var models = []string{"smollm2-135m-instruct-q4_1.gguf", "gemma-3-270m-q4_k_m.gg
 // prompts whose greedy continuations are compared.
 var prompts = []string{
 	"The capital of France is",
-	"Water boils at a temperature of",
 	"def fibonacci(n):",
 }
 

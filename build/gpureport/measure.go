@@ -226,12 +226,12 @@ func costs(s *settings, p *page) error {
 
 // starts compares a first start, with all caches empty, with the next one.
 func starts(s *settings, p *page) error {
-	p.line("\n## First and second start\n\n`ledge run -n 1` in seconds, the median of three: without anything kept (Ledge's caches and the driver's own are empty), and again.\n")
+	p.line("\n## First and second start\n\n`ledge run -n 1` in seconds, the median of %d: without anything kept (Ledge's caches and the driver's own are empty), and again.\n", s.rounds)
 	p.head("model", "device", "first", "second", "ratio")
-	for _, m := range models {
+	for _, m := range models[:1] {
 		for _, d := range s.devices {
 			var cold, warm []float64
-			for range 3 {
+			for range s.rounds {
 				dir, err := os.MkdirTemp("", "gpureport")
 				if err != nil {
 					return err

@@ -44,6 +44,7 @@ var rules = []rule{
 	{"backend/internal/bind", []string{"backend", "graph/..."}, nil},
 	{"backend/internal/accel", []string{"backend", "backend/internal/bind", "backend/packcache", "backend/quirks", "backend/internal/owned", "graph/...", "kernels/shader"}, []string{"backend/backendtest", "backend/selftest"}},
 	{"backend/internal/accel/kerneltest", []string{"backend/internal/accel", "graph/dtype", "kernels/ref", "kernels/shader"}, nil},
+	{"backend/internal/faulttest", nil, []string{"backend/...", "graph/dtype", "runtime/engine", "runtime/sampler"}},
 	{"backend/selftest", []string{"backend", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/all", []string{"backend/..."}, nil},

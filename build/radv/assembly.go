@@ -8,7 +8,8 @@ import (
 var (
 	label    = regexp.MustCompile(`^(BB\d+):`)
 	branch   = regexp.MustCompile(`^\s+s_c?branch\S*\s+(BB\d+)\b`)
-	multiply = regexp.MustCompile(`^\s+v_(pk_)?(fma|fmac|mac|mad|dot)`)
+	multiply = regexp.MustCompile(`^\s+v_(pk_)?(fma|fmac|mac|mad|dot|mul_lo)`)
+	four     = regexp.MustCompile(`^\s+v_dot4`)
 )
 
 // loop is the number of instructions in the loop that a program spends its time
@@ -44,6 +45,9 @@ func loop(assembly string) int {
 			}
 			if multiply.MatchString(l) {
 				products++
+			}
+			if four.MatchString(l) {
+				products += 3
 			}
 		}
 		if inner && products > most {

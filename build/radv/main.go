@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ledge-run/ledge/backend/vulkan"
@@ -139,6 +140,11 @@ func compileAll() (r report, err error) {
 			return r, err
 		}
 		for _, constants := range variants {
+			if names, err := shader.Constants(kernel); err != nil {
+				return r, err
+			} else if at := slices.Index(names, "SUBGROUP"); at >= 0 {
+				constants[at] = uint32(c.Subgroup())
+			}
 			made, err := c.Compile(kernel, constants)
 			if err != nil {
 				return r, err

@@ -68,8 +68,9 @@ func TestLoop(t *testing.T) {
 		"BB2:\n\tv_fmac_f32 v0, v1, v2\n\ts_nop 0\n\ts_branch BB2\n"
 	for text, want := range map[string]int{
 		"": 0, outer: 0, outer + idle: 0, outer + busy: 3,
-		outer + idle + busy + "\ts_cbranch_vccz BB0 ; back\n": 3,
-		outer + busy + "\ts_cbranch_scc0 BB9\nBB9:\n":         3,
+		outer + idle + busy + "\ts_cbranch_vccz BB0 ; back\n":                  3,
+		outer + busy + "\ts_cbranch_scc0 BB9\nBB9:\n":                          3,
+		busy + "BB3:\n\tv_dot4c_i32_i8_e32 v0, v1, v2\n\ts_cbranch_scc1 BB3\n": 2, // four products against one
 	} {
 		if have := loop(text); have != want {
 			t.Errorf("%q: %d, want %d", text, have, want)

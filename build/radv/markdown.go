@@ -8,8 +8,8 @@ import (
 	"github.com/ledge-run/ledge/kernels/shader"
 )
 
-// title names a program: its kernel, and its constants but the workgroup's size
-// and those that are zero.
+// title names a program: its kernel, and its constants but the workgroup's size,
+// that of subgroups, and those that are zero.
 func title(p program) string {
 	names, err := shader.Constants(p.Kernel)
 	if err != nil || len(names) != len(p.Constants) {
@@ -17,7 +17,7 @@ func title(p program) string {
 	}
 	words := []string{p.Kernel}
 	for i := 1; i < len(names); i++ {
-		if p.Constants[i] != 0 {
+		if p.Constants[i] != 0 && names[i] != "SUBGROUP" {
 			words = append(words, fmt.Sprintf("%s=%d", names[i], p.Constants[i]))
 		}
 	}
@@ -30,7 +30,9 @@ func header(reports []report) string {
 
 Written by ` + "`go run ./build/radv`" + `, which compiles every kernel of kernels/vulkan for AMD GPUs that need not be
 there. A cell has the vector registers, the bytes of shared memory and the instructions of a program; no program
-spills registers or needs scratch memory (a test). A constant that is not named is 0; a workgroup has 128 invocations.
+spills registers or needs scratch memory (a test). A constant that is not named is 0; a workgroup has 128 invocations,
+a subgroup as few as the GPU can have. Kernels with dot products of int8 (*_dot) use the instruction where the GPU has
+it (navi21), and shifts elsewhere.
 
 `)
 	fmt.Fprintf(&b, "Driver: %s.\n\n", strings.TrimSpace(reports[0].Driver))
@@ -91,7 +93,7 @@ func weights(p program) int {
 	names, err := shader.Constants(p.Kernel)
 	rows, tokens := slices.Index(names, "ROWS"), slices.Index(names, "NT")
 	first, second := slices.Index(names, "TYPE0"), slices.Index(names, "TYPE1")
-	if err != nil || p.Kernel != "product" || min(rows, tokens, first, second) < 0 || p.Constants[tokens] != 1 ||
+	if err != nil || !strings.HasPrefix(p.Kernel, "product") || min(rows, tokens, first, second) < 0 || p.Constants[tokens] != 1 ||
 		p.Constants[first] != p.Constants[second] { // mixed types have a loop for each
 		return 0
 	}

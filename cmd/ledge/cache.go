@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,8 +104,11 @@ func (a *app) listCache(c *cli.Context) error {
 }
 
 func verdictWord(v *backend.Verdict) string {
-	if v.Passed() {
+	switch {
+	case v.Passed():
 		return "passed"
+	case slices.ContainsFunc(v.Devices, func(p backend.Proof) bool { return p.Untested }):
+		return "not tested"
 	}
 	return "refused"
 }

@@ -94,12 +94,16 @@ func (a *app) devices(c *cli.Context) error {
 	return err
 }
 
-// missing reports the backends that this build leaves out.
+// missing reports the backends that this build leaves out, or every one does.
 func missing(have []deviceReport) []deviceReport {
 	var out []deviceReport
 	for _, name := range []string{"cuda", "gles", "npu", "opencl", "vulkan"} {
 		if !slices.ContainsFunc(have, func(r deviceReport) bool { return r.Backend == name }) {
-			out = append(out, deviceReport{Name: name, Backend: name, Reason: "not in this build"})
+			why := "not in this build"
+			if name == "cuda" || name == "npu" {
+				why = "no build has it yet"
+			}
+			out = append(out, deviceReport{Name: name, Backend: name, Reason: why})
 		}
 	}
 	return out
@@ -149,10 +153,10 @@ func (a *app) verdicts(ctx context.Context, retry bool) []backend.Verdict {
 	var wg sync.WaitGroup
 	for i, d := range drivers {
 		if d.Foreign != nil {
-			wg.Go(func() { all[i] = p.Prove(ctx, d, backend.Trial{}) })
+			wg.Go(func() { all[i] = p.Prove(ctx, d, backend.Trial{Asked: true}) })
 			continue
 		}
-		all[i] = trust.Try(ctx, d, backend.Trial{})
+		all[i] = trust.Try(ctx, d, backend.Trial{}, nil)
 		all[i].When = time.Time{}
 	}
 	wg.Wait()
@@ -171,7 +175,7 @@ func reportsOf(v backend.Verdict) []deviceReport {
 	for _, p := range v.Devices {
 		info := p.Info.AsProven(p.Info.Varies)
 		out = append(out, deviceReport{
-			Name: info.Name, Backend: v.Driver, Found: true, Info: &info, Tested: true, Passed: p.Passed, Reason: p.Reason,
+			Name: info.Name, Backend: v.Driver, Found: true, Info: &info, Tested: !p.Untested, Passed: p.Passed, Reason: p.Reason,
 			TestTime: p.Seconds, When: v.When, Age: age, Types: v.Types,
 		})
 	}
@@ -184,6 +188,14 @@ func (r *deviceReport) ago() string {
 		return trust.Age(age)
 	}
 	return ""
+}
+
+// took is a time in seconds as one reads it.
+func took(seconds float64) string {
+	if seconds < 1 {
+		return fmt.Sprintf("%.0f ms", 1000*seconds)
+	}
+	return fmt.Sprintf("%.1f s", seconds)
 }
 
 func (a *app) printDevice(r deviceReport) {
@@ -206,16 +218,23 @@ func (a *app) printDevice(r deviceReport) {
 	line := func(format string, args ...any) {
 		fmt.Fprintf(a.out, "             %s\n", oneLine(fmt.Sprintf(format, args...)))
 	}
+	software := r.Info.Kind == backend.CPU && !r.Info.Processor()
+	if software {
+		line("a software driver: it computes on the processor, more slowly than cpu does")
+	}
 	if m := r.Info.Memory; m.Total > 0 {
 		shared := ""
-		if m.Unified && r.Info.Kind != backend.CPU {
+		switch {
+		case software:
+			shared = " of the processor's"
+		case m.Unified && !r.Info.Processor():
 			shared = ", the processor's own"
 		}
 		free := ""
-		if m.Free > 0 {
+		if m.Free > 0 && r.ago() == "" { // what was free when a verdict was found says nothing
 			free = fmt.Sprintf(", %s free", hub.FormatBytes(int64(m.Free)))
 		}
-		line("memory %s%s%s", hub.FormatBytes(int64(m.Total)), free, shared)
+		line("memory %s%s%s", hub.FormatBytes(int64(m.Total)), shared, free)
 	}
 	if len(r.Info.Features) > 0 {
 		line("features %s", strings.Join(r.Info.Features, ", "))
@@ -228,7 +247,7 @@ func (a *app) printDevice(r deviceReport) {
 		ago = ", " + ago
 	}
 	if r.Passed {
-		line("self-test passed in %.0f ms%s; score %d; %s", 1000*r.TestTime, ago, r.Info.Score, r.Reason)
+		line("self-test passed in %s%s; score %d; %s", took(r.TestTime), ago, r.Info.Score, r.Reason)
 	} else {
 		line("not used%s: %s", ago, r.Reason)
 	}

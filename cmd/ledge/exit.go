@@ -70,7 +70,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &model):
 		return exitModel
-	case errors.As(err, &device), errors.As(err, &memory), errors.Is(err, backend.ErrDeviceLost):
+	case errors.As(err, &device), errors.As(err, &memory), errors.Is(err, backend.ErrDeviceLost), errors.Is(err, backend.ErrDevice):
 		return exitDevice
 	}
 	return exitFailed

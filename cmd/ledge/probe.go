@@ -21,7 +21,8 @@ func (a *app) probeCommand() *cli.Command {
 		Usage:  "test one backend and report as JSON",
 		Hidden: true,
 		Flags: []cli.Flag{
-			&cli.DurationFlag{Name: "limit", Usage: "end after `TIME`", Value: trust.DefaultLimit},
+			&cli.DurationFlag{Name: "limit", Usage: "end after `TIME` without a sign of life", Value: trust.DefaultLimit},
+			&cli.BoolFlag{Name: "asked", Usage: "test devices, too, that are only used when asked for by name"},
 			&cli.StringFlag{Name: "level", Usage: "`LEVEL` of kernels to force"},
 			&cli.StringFlag{Name: "types", Usage: "`TYPES` of weights to try besides the usual ones"},
 		},
@@ -34,7 +35,7 @@ func (a *app) probe(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usagef("probe takes the name of one backend")
 	}
-	t := backend.Trial{Options: backend.Options{Level: c.String("level")}}
+	t := backend.Trial{Options: backend.Options{Level: c.String("level")}, Asked: c.Bool("asked")}
 	for _, name := range strings.FieldsFunc(c.String("types"), func(r rune) bool { return r == ',' }) {
 		dt, err := dtype.Parse(name)
 		if err != nil {
@@ -47,9 +48,18 @@ func (a *app) probe(c *cli.Context) error {
 			continue
 		}
 		// Whoever waits for the report may be gone when a driver hangs.
-		watch := time.AfterFunc(c.Duration("limit")+5*time.Second, func() { os.Exit(exitDevice) })
+		limit := c.Duration("limit") + 5*time.Second
+		watch := time.AfterFunc(limit, func() { os.Exit(exitDevice) })
 		defer watch.Stop()
-		v := trust.Try(c.Context, d, t)
+		said := time.Now()
+		v := trust.Try(c.Context, d, t, func() {
+			watch.Reset(limit)
+			if time.Since(said) > min(time.Second, limit/8) {
+				said = time.Now()
+				_ = trust.Alive(a.out) // if nobody listens any more, the report fails
+				_ = a.out.flush()
+			}
+		})
 		if err := trust.Report(a.out, &v); err != nil {
 			return err
 		}

@@ -41,6 +41,11 @@ precision highp int;
 #define VEC4(a, b, c, d) vec4(a, b, c, d)
 #define DOT4(a, b) dot(a, b)
 #define UNROLL
+int byte_at(uint w, int at) { return bitfieldExtract(int(w), at, 8); }
+int dot_bytes(uint a, uint b) {
+  return byte_at(a, 0) * byte_at(b, 0) + byte_at(a, 8) * byte_at(b, 8) + byte_at(a, 16) * byte_at(b, 16) + byte_at(a, 24) * byte_at(b, 24);
+}
+#define DOT4I(a, b, c) (dot_bytes(a, b) + (c))
 layout(local_size_x = WG) in;
 uniform uint parameters[32];
 layout(std430, binding = 0) buffer Buffer0 { uint buffer0[]; };

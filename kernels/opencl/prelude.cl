@@ -58,3 +58,16 @@ float half_of(uint u) { ushort h = (ushort)u; return vload_half(0, (const __priv
 #endif
 // Names of types on devices that have float16, free to use elsewhere.
 #define half16 half16_
+// Where the compiler knows an instruction for it, it has a name.
+#if defined(cl_khr_integer_dot_product) || defined(__opencl_c_integer_dot_product_input_4x8bit_packed)
+#define DOT4I(a, b, c) (dot_4x8packed_ss_int(a, b) + (c))
+#elif defined(cl_arm_integer_dot_product_accumulate_int8)
+#pragma OPENCL EXTENSION cl_arm_integer_dot_product_accumulate_int8 : enable
+#define DOT4I(a, b, c) arm_dot_acc(as_char4(a), as_char4(b), c)
+#else
+inline int dot_bytes(uint a, uint b) {
+  int4 p = convert_int4(as_char4(a)) * convert_int4(as_char4(b));
+  return p.x + p.y + p.z + p.w;
+}
+#define DOT4I(a, b, c) (dot_bytes(a, b) + (c))
+#endif

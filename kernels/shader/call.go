@@ -6,7 +6,7 @@ type Features struct {
 	Subgroup    int  // size of a subgroup with shuffles; 0 for none
 	Half        bool // arithmetic in float16
 	IntDot      bool // dot products of four int8
-	CoopMatrix  bool // cooperative matrices
+	CoopMatrix  bool // cooperative matrices; no kernel has a variant for them
 	Invocations int  // of a workgroup, at least 128
 	Shared      int  // bytes of shared memory of a workgroup, at least 16 KiB
 }

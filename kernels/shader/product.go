@@ -47,7 +47,9 @@ type AddIn struct {
 //
 // K is added up in one order, whatever the number of rows: units of 32 columns
 // are dealt to lanes in turn, a lane adds its columns in order, and the lanes'
-// sums are added in order.
+// sums are added in order. With Features.IntDot, x is rounded to int8 for weights
+// that are integers (Layout.Ints): the largest of 32 columns is 127. With
+// Features.Half, the sums of 32 columns are in float16 for them instead.
 type Product struct {
 	K      int
 	Pieces []Piece // in order of rows
@@ -69,10 +71,11 @@ type Product struct {
 }
 
 // ScratchFloats is the floats of the arena, for up to Rows.Max rows, that Calls
-// uses beside the operands.
-func (p Product) ScratchFloats() int {
-	n := p.normFloats()
-	if p.Gated && len(p.parts()) > 1 {
+// uses beside the operands: normed x, then x as int8, then rows before the epilogue.
+func (p Product) ScratchFloats(f Features) int {
+	parts := p.parts(f)
+	n := p.normFloats() + p.quantFloats(parts)
+	if p.Gated && len(parts) > 1 {
 		n += p.Rows.Max * p.matrixRows()
 	}
 	return n
@@ -98,21 +101,21 @@ func (p Product) matrixRows() int {
 // any number if many is set. All of them give the same bits. The list has a call
 // for each range of rows, of which all but one have a grid of zero in a run.
 //
-// A call takes up to four pieces of two layouts in one bank; more make several
-// calls, and where the halves of a gated product are torn apart by that, its
+// A call takes up to four pieces of two layouts in one bank, by the same
+// arithmetic; more make several calls, and where the halves of a gated product are torn apart by that, its
 // epilogue is a call of its own.
 func (p Product) Calls(f Features, many bool) ([]Call, error) {
 	if err := p.check(many); err != nil {
 		return nil, err
 	}
-	parts := p.parts()
+	parts := p.parts(f)
 	if !p.Gated || len(parts) == 1 {
-		return p.calls(parts, many), nil
+		return p.calls(f, parts, many), nil
 	}
 	plain := p
 	plain.Act, plain.Gated, plain.SoftCap, plain.Residual = NoActivation, false, 0, nil
-	plain.Out = p.Scratch + uint32(p.normFloats())
-	return append(plain.calls(plain.parts(), many), p.epilogue(plain.Out)), nil
+	plain.Out = p.Scratch + uint32(p.normFloats()+p.quantFloats(parts))
+	return append(plain.calls(f, plain.parts(f), many), p.epilogue(plain.Out)), nil
 }
 
 func (p Product) check(many bool) error {

@@ -28,16 +28,20 @@ type part struct {
 	first   int      // matrix rows before
 	rows    int
 	layouts []Layout // one or two
+	dot     bool     // by dot products of int8
+	half    bool     // in float16
 }
 
 // parts cuts the pieces into as few calls as possible.
-func (p Product) parts() []part {
+func (p Product) parts(f Features) []part {
 	var all []part
 	first := 0
 	for i, q := range p.Pieces {
 		last := len(all) - 1
-		if last < 0 || !all[last].take(q) {
-			all = append(all, part{first: first})
+		dot := f.IntDot && q.Layout.Ints() && p.K%unitLen == 0
+		half := f.Half && q.Layout.Ints() && !dot
+		if last < 0 || all[last].dot != dot || all[last].half != half || !all[last].take(q) {
+			all = append(all, part{first: first, dot: dot, half: half})
 			last++
 			all[last].take(q)
 		}
@@ -97,12 +101,12 @@ func byRow(x, rows int) [3]uint32 {
 }
 
 // calls for parts whose epilogue is within them.
-func (p Product) calls(parts []part, many bool) []Call {
+func (p Product) calls(f Features, parts []part, many bool) []Call {
 	var list []Call
 	for _, tokens := range []int{1, 4} {
 		for i := range parts {
 			if tokens == 1 || p.Rows.Max > 1 {
-				list = append(list, p.few(parts[i], tokens))
+				list = append(list, p.few(f, parts[i], tokens))
 			}
 		}
 	}
@@ -141,9 +145,15 @@ func (p Product) calls(parts []part, many bool) []Call {
 		norm(x, p.Scratch, p.Norm.HasWeight, p.Norm.Weight, p.Norm.Eps, nil)
 		x = p.Scratch
 	}
+	free := p.Norm == nil
+	if p.quantFloats(parts) > 0 {
+		c := p.quantize(x)
+		c.Free, free = free, false
+		list = append(list, c)
+	}
 	for i := range parts {
 		c := p.tile(parts[i], x)
-		c.Free = i > 0 || p.Norm == nil
+		c.Free = i > 0 || free
 		list = append(list, c)
 	}
 	return list
@@ -174,7 +184,7 @@ func laneShift(n int) uint32 {
 }
 
 // few is the kernel product for runs of one row, or of 2 to Few by four.
-func (p Product) few(a part, tokens int) Call {
+func (p Product) few(f Features, a part, tokens int) Call {
 	// Rows of an invocation: more of them read x less often, fewer give a small
 	// matrix to more workgroups.
 	rows := 1
@@ -193,8 +203,15 @@ func (p Product) few(a part, tokens int) Call {
 	if tokens > 1 {
 		least, most = 2, Few
 	}
-	c := p.linear("product", a, p.X, true)
+	// One row's sums of the lanes fit a subgroup's shuffles; four rows' need so many
+	// of them that shared memory is faster.
+	kernel, more := a.kernel("product"), []uint32(nil)
+	if lanes := 1 << laneShift(units(p.K)); kernel == "product" && tokens == 1 && f.Subgroup >= lanes && f.Subgroup <= workgroup {
+		kernel, more = "product_subgroup", []uint32{uint32(f.Subgroup)}
+	}
+	c := p.linear(kernel, a, p.X, true)
 	c.Constants = append(c.Constants, uint32(rows), uint32(tokens), p.prologue())
+	c.Constants = append(c.Constants, more...)
 	c.Grid = p.between(least, most, func(n int) [3]uint32 {
 		g := Groups((outs + each - 1) / each)
 		g[2] = uint32((n + tokens - 1) / tokens)
@@ -225,7 +242,8 @@ func (p Product) tile(a part, x uint32) Call {
 	if p.Rows.Max > tileTokens {
 		quads = 2
 	}
-	c := p.linear("tile", a, x, false)
+	c := p.linear(a.kernel("tile"), a, x, false)
+	c.Params[18] = p.quants()
 	c.Constants = append(c.Constants, uint32(quads))
 	c.Grid = p.between(Few+1, math.MaxInt, func(n int) [3]uint32 {
 		g := Groups(tiles)

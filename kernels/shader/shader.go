@@ -28,9 +28,26 @@
 //	HALF_LO(u) HALF_HI(u)        the float16 in the low and high half of a uint
 //	FMA(a, b, c)                 a*b+c, fused where the API can say so
 //	SQRT EXP FABS FMAX FMIN UMIN UMAX IMIN IMAX
-//	VEC4(a, b, c, d) vec4 uvec4 v.x v.y v.z v.w; DOT4(a, b)
+//	VEC4(a, b, c, d) vec4 uvec4 uvec2 v.x v.y v.z v.w; DOT4(a, b)
+//	DOT4I(a, b, c)               int c plus the products of the four int8 in the uints
+//	                             a and b: one instruction where there is one
 //	UNROLL                       before a for whose count is a constant
 //	INCLUDE(NAME)                the text of NAME.part: functions of several kernels
+//	NEEDS(FEATURE)               the kernel is for devices with that feature alone, and
+//	                             may use the words for it
+//
+// For subgroups (with the constant SUBGROUP, the invocations of one; all are full):
+//
+//	SUBGROUP_LANE                uint: the invocation in its subgroup
+//	SHUFFLE(x, i)                x of invocation i of the subgroup
+//
+// For arithmetic in float16 (feature half):
+//
+//	HALF2                        two float16, with + - * among themselves
+//	H2(u) H2U(h)                 those whose bits a uint has, and the reverse
+//	H2C(f) TOH2(a, b)            a constant twice; two floats, rounded
+//	HFMA(a, b, c)                a*b+c
+//	HX(h) HY(h)                  the two as floats
 //
 // Floats are written 1.0f, unsigned ints 1u. There are no doubles, no 64-bit or
 // 16-bit numbers, no pointers, no recursion, no switch, no arrays as arguments,
@@ -52,6 +69,7 @@ import (
 	"embed"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -93,6 +111,31 @@ func Kernels() []string {
 		}
 	}
 	return names
+}
+
+// Plain lists the names of the kernels for every device: those without NEEDS.
+func Plain() []string {
+	return slices.DeleteFunc(Kernels(), func(kernel string) bool {
+		text, err := Source(kernel)
+		return err == nil && len(Needs(text)) > 0
+	})
+}
+
+var needs = regexp.MustCompile(`(?m)^NEEDS\((\w+)\)$`)
+
+// Needs lists the features that a kernel's source says it needs.
+func Needs(source string) []string {
+	var features []string
+	for _, m := range needs.FindAllStringSubmatch(source, -1) {
+		features = append(features, m[1])
+	}
+	return features
+}
+
+// HasIntDot reports whether a kernel has products of int8, DOT4I.
+func HasIntDot(kernel string) bool {
+	text, err := Source(kernel)
+	return err == nil && strings.Contains(text, "DOT4I(")
 }
 
 var constant = regexp.MustCompile(`(?m)^CONSTANT\((\d+), (\w+)\)`)

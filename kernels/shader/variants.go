@@ -25,6 +25,7 @@ func each(name string, values ...uint32) axis {
 var (
 	matrixTypes = []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
 	matrixPairs = axis{[]string{"TYPE0", "TYPE1"}, append(twice(matrixTypes), []uint32{4, 6})}
+	intPairs    = axis{matrixPairs.names, matrixPairs.values[2:]} // not of floats
 )
 
 func twice(values []uint32) [][]uint32 {
@@ -40,10 +41,18 @@ func twice(values []uint32) [][]uint32 {
 // the workgroup's size is always 128. The heads are those of SmolLM2 (64 wide, 3
 // for one of keys), Llama 3 (128, 4) and Gemma 3 (256, 4).
 var variants = map[string][]axis{
-	"product": {matrixPairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 1}, {4, 1, 2}, {4, 4, 1}}}},
-	"tile":    {matrixPairs, each("QUADS", 1, 2)},
-	"embed":   {each("TYPE", matrixTypes...)},
-	"norm":    {{[]string{"KIND", "WEIGHT", "BIAS", "ADD"}, [][]uint32{{0, 1, 0, 0}, {0, 1, 0, 1}, {1, 1, 1, 0}}}},
+	"product": {matrixPairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 2}, {4, 1, 2}, {4, 4, 1}}}},
+	"product_subgroup": {
+		{[]string{"TYPE0", "TYPE1"}, [][]uint32{{2, 2}, {6, 6}, {7, 7}, {4, 6}}},
+		{[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 2}, {4, 1, 2}}}, each("SUBGROUP", 32),
+	},
+	"product_dot":  {intPairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 2}, {4, 1, 2}, {4, 4, 1}}}},
+	"product_half": {intPairs, {[]string{"ROWS", "NT", "PROLOGUE"}, [][]uint32{{1, 1, 0}, {2, 1, 2}, {4, 1, 2}, {4, 4, 1}}}},
+	"tile":         {matrixPairs, each("QUADS", 1, 2)},
+	"tile_dot":     {intPairs, each("QUADS", 1, 2)},
+	"tile_half":    {intPairs, each("QUADS", 1, 2)},
+	"embed":        {each("TYPE", matrixTypes...)},
+	"norm":         {{[]string{"KIND", "WEIGHT", "BIAS", "ADD"}, [][]uint32{{0, 1, 0, 0}, {0, 1, 0, 1}, {1, 1, 1, 0}}}},
 	"attention": {
 		{[]string{"KEY_DIM", "VALUE_DIM", "HEADS", "ROWS", "MANY"}, [][]uint32{
 			{64, 64, 3, 1, 0}, {64, 64, 3, 2, 1}, {64, 64, 4, 1, 0}, {64, 64, 4, 2, 1}, {128, 128, 2, 1, 0}, {128, 128, 2, 4, 1},

@@ -17,11 +17,21 @@ import (
 //go:embed prelude.glsl
 var Prelude string
 
+// IntDotSuffix follows the name of a kernel whose code has that instruction.
+const IntDotSuffix = ".intdot"
+
 //go:embed *.spv
 var files embed.FS
 
-// Code is a kernel's SPIR-V, made by go generate.
-func Code(kernel string) ([]byte, error) {
+// Code is a kernel's SPIR-V, made by go generate. With intDot it may be one that
+// needs the capability of dot products of four int8, which the device must have
+// been opened with; both compute the same.
+func Code(kernel string, intDot bool) ([]byte, error) {
+	if intDot {
+		if code, err := files.ReadFile(kernel + IntDotSuffix + ".spv"); err == nil {
+			return code, nil
+		}
+	}
 	code, err := files.ReadFile(kernel + ".spv")
 	if err != nil {
 		return nil, fmt.Errorf("vulkan: no kernel %q in this build (go generate ./kernels/vulkan)", kernel)

@@ -256,8 +256,20 @@ func (m *Model) closeParts() error {
 	if r != nil {
 		errs = append(errs, r.closeWeights())
 	}
+	several := len(m.devices) > 1
+	name := ""
+	if several {
+		name = m.devices[0].Info().Name
+	}
 	errs = append(errs, closeAll(m.devices))
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	switch {
+	case err == nil || !several:
+		return err
+	case m.Options.automatic():
+		return nil // nobody asked for the device, and what it gave stays right
+	}
+	return &fault{name, err}
 }
 
 // Candidates are the devices that were found and why each was taken or not.

@@ -70,6 +70,9 @@ type fault struct {
 func (f *fault) Error() string { return f.device + ": " + f.err.Error() }
 func (f *fault) Unwrap() error { return f.err }
 
+// Is has backend.ErrDevice stand for all faults.
+func (f *fault) Is(target error) bool { return target == backend.ErrDevice }
+
 // blame names the device whose error it is, unless it is the CPU, of which
 // everybody has only one.
 func (r *rig) blame(device int, err error) error {

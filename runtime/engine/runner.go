@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/graph"
@@ -80,7 +82,38 @@ func (r *runner) run(ctx context.Context, b *sched.Batch) error {
 			return err
 		}
 	}
+	if !rig.info.Processor() && !r.numbers(b) {
+		return rig.blame(0, errNoNumber)
+	}
 	return nil
+}
+
+// errNoNumber is the one wrong result that is found in a run: it is taken for the
+// device's fault, for the CPU will find out if it is the model's.
+var errNoNumber = errors.New("it computed no number (NaN), which is the driver's fault, or the file is damaged")
+
+// numbers tells whether each row that was read has a number at all.
+func (r *runner) numbers(b *sched.Batch) bool {
+	values, width := b.Logits, r.vocab
+	switch b.Want {
+	case sched.Nothing:
+		return true
+	case sched.Top:
+		for at := 0; at < len(b.IDs); at += b.Count {
+			if b.IDs[at] < 0 {
+				return false
+			}
+		}
+		return true
+	case sched.Hidden:
+		values, width = b.Hidden, r.embed
+	}
+	for ; len(values) >= width && width > 0; values = values[width:] {
+		if !slices.ContainsFunc(values[:width], func(x float32) bool { return x == x }) {
+			return false
+		}
+	}
+	return true
 }
 
 // makeRoom sizes the batch's result buffers.

@@ -39,8 +39,8 @@ static const char *const names[] = {
 
 /* What is to go wrong. */
 enum { RIGHT, FAIL, SILENT, LOST, GARBAGE, STUCK };
-static long mode, at, code, count, pending;
-static int hang = -1;
+static long mode, at, code, count, pending, wrong, wild, nan_from, crash_at, dispatches, reads;
+static int hang = -1, gpu;
 
 /* faulty_set: from call n on count, and do it wrong: FAIL reports GL's error code
    once, SILENT nothing, LOST fails all later calls, too. GARBAGE gives nonsense for
@@ -62,6 +62,51 @@ long faulty_hang(const char *name) {
       return 1;
     }
   return 0;
+}
+
+/* fake_control does the same in words, and more; so does the variable LEDGE_FAKE.
+
+   fail=N      call N fails with the error that code= gives (0x502 if nothing is said)
+   silent=N    ... without an error
+   lost=N      it and all later ones fail
+   garbage=N   from call N on, answers are nonsense
+   stuck       nothing that is submitted is ever over
+   hang=NAME   this function never comes back
+   wrong=N     from the Nth on, nothing is dispatched
+   wild=N      from the Nth on, memory that is mapped is random
+   nan=N       from the Nth on, memory that is mapped has all bits set
+   gpu         the renderer does not say that it is software
+   crash=N     call N writes to address 0 */
+void fake_control(const char *words) {
+  char copy[512], *word, *rest = copy;
+  faulty_set(RIGHT, 0, 0x502);
+  wrong = wild = nan_from = crash_at = dispatches = reads = gpu = 0;
+  hang = -1;
+  strncpy(copy, words, sizeof copy - 1)[sizeof copy - 1] = 0;
+  while ((word = strsep(&rest, " "))) {
+    char *value = strchr(word, '=');
+    if (value) *value++ = 0;
+    long n = value ? strtol(value, 0, 0) : 1;
+    if (!strcmp(word, "fail")) mode = FAIL, at = n;
+    if (!strcmp(word, "silent")) mode = SILENT, at = n;
+    if (!strcmp(word, "lost")) mode = LOST, at = n;
+    if (!strcmp(word, "garbage")) mode = GARBAGE, at = n;
+    if (!strcmp(word, "stuck")) mode = STUCK;
+    if (!strcmp(word, "code")) code = n;
+    if (!strcmp(word, "hang") && value) faulty_hang(value);
+    if (!strcmp(word, "wrong")) wrong = n;
+    if (!strcmp(word, "wild")) wild = n;
+    if (!strcmp(word, "nan")) nan_from = n;
+    if (!strcmp(word, "gpu")) gpu = 1;
+    if (!strcmp(word, "crash")) crash_at = n;
+  }
+}
+
+long fake_calls(void) { return count; }
+
+__attribute__((constructor)) static void begin(void) {
+  const char *words = getenv("LEDGE_FAKE");
+  if (words) fake_control(words);
 }
 
 static void *egl(void) {
@@ -115,7 +160,7 @@ static long call(int n, long a, long b, long c, long d, long e, long f) {
     return p;
   }
   if (n != n_glGetError && n != n_eglGetError) {
-    count++;
+    if (++count == crash_at) *(volatile int *)0 = 1;
     if (mode != RIGHT && mode != GARBAGE && (count == at || (mode == LOST && count > at))) {
       if (mode != SILENT && !strncmp(names[n], "gl", 2)) pending = code;
       return 0;
@@ -124,7 +169,14 @@ static long call(int n, long a, long b, long c, long d, long e, long f) {
   if (mode == STUCK && n == n_glClientWaitSync) return 0x911B;
   function r = real(n);
   if (!r) return 0;
+  if (wrong && n == n_glDispatchCompute && ++dispatches >= wrong) return 0;
   long answer = r(a, b, c, d, e, f);
+  if (gpu && n == n_glGetString && a == 0x1F01) return (long)"Fake";
+  if ((wild || nan_from) && n == n_glMapBufferRange && answer) {
+    reads++;
+    if (nan_from && reads >= nan_from) memset((void *)answer, 0xff, c);
+    for (long i = 0; wild && reads >= wild && i < c; i++) ((unsigned char *)answer)[i] = (unsigned char)rand();
+  }
   return mode == GARBAGE && count >= at ? garbage(n, a, b, c, answer) : answer;
 }
 

@@ -13,12 +13,15 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // Blobs keeps what drivers compiled from start to start, one file for each key.
 // Drivers trust such bytes more than they should, so a file is given back only if
 // it is whole and was written for exactly this key: it has a header and a sum of
-// its own. Anything else is as good as no file.
+// its own. Anything else is as good as no file, and so is a file, or a folder,
+// that somebody else may write to: a driver would run what they put there.
 type Blobs struct{ dir string }
 
 // A file is: magic, the key's length and the blob's length (8 bytes each, little
@@ -37,18 +40,7 @@ const (
 // OpenBlobs gives the folder that the environment names, or the user's. It is
 // never an error to have none: then nothing is kept.
 func OpenBlobs() *Blobs {
-	switch dir := os.Getenv(EnvCache); dir {
-	case "0", "off":
-		return &Blobs{}
-	case "":
-	default:
-		return &Blobs{dir}
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return &Blobs{}
-	}
-	return &Blobs{filepath.Join(dir, "ledge", "gpu")}
+	return &Blobs{owned.Folder(os.Getenv(EnvCache), "ledge", "gpu")}
 }
 
 // BlobsIn keeps blobs in a folder, which need not be there yet.
@@ -77,19 +69,22 @@ func (b *Blobs) Get(key string) []byte {
 var errBlob = errors.New("not a whole file of this key")
 
 func readBlob(path, key string) ([]byte, error) {
-	st, err := os.Lstat(path)
-	if err != nil {
+	if err := owned.Dir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	frame := int64(len(blobMagic) + 16 + len(key) + sha256.Size)
-	if !st.Mode().IsRegular() || st.Size() < frame || st.Size() > frame+blobMax {
-		return nil, errBlob
-	}
-	f, err := os.Open(path)
+	f, err := owned.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	frame := int64(len(blobMagic) + 16 + len(key) + sha256.Size)
+	if st.Size() < frame || st.Size() > frame+blobMax {
+		return nil, errBlob
+	}
 	all := make([]byte, st.Size())
 	if _, err := io.ReadFull(f, all); err != nil {
 		return nil, err
@@ -118,6 +113,9 @@ func (b *Blobs) Put(key string, blob []byte) error {
 	}
 	if len(blob) > blobMax || len(key) > keyMax {
 		return fmt.Errorf("keeping a compiled program: %d bytes are more than the %d that are kept", len(blob), blobMax)
+	}
+	if err := owned.Dir(b.dir); err != nil {
+		return fmt.Errorf("keeping a compiled program: %w", err) // it would not be believed
 	}
 	if err := b.put(key, blob); err != nil {
 		return fmt.Errorf("keeping a compiled program: %w", err)

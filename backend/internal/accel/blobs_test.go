@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/ledge-run/ledge/backend/internal/accel"
@@ -138,5 +139,36 @@ func TestBlobsStayBounded(t *testing.T) {
 	}
 	if total > 256<<20 || b.Get("e") == nil {
 		t.Errorf("%d MiB are kept; the newest: %v", total>>20, b.Get("e") != nil)
+	}
+}
+
+// TestBlobsOfOthers: what somebody else may write to is not believed.
+func TestBlobsOfOthers(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes")
+	}
+	dir := filepath.Join(t.TempDir(), "gpu")
+	b := accel.BlobsIn(dir)
+	if err := b.Put("key", []byte("blob")); err != nil {
+		t.Fatal(err)
+	}
+	path := only(t, dir)
+	for _, c := range []struct {
+		path string
+		mode os.FileMode
+		ok   bool
+	}{{path, 0o666, false}, {path, 0o600, true}, {dir, 0o777, false}, {dir, 0o700, true}} {
+		if err := os.Chmod(c.path, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.Get("key"); (got != nil) != c.ok {
+			t.Errorf("%s with mode %o: %q", filepath.Base(c.path), c.mode, got)
+		}
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Put("other", nil); err == nil {
+		t.Error("a blob is put where others may write")
 	}
 }

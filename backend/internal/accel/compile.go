@@ -88,7 +88,7 @@ func (d *device) Compile(ctx context.Context, spec backend.CompileSpec) (_ backe
 		return nil, err
 	}
 	for _, l := range []*list{e.few, e.many} {
-		if err := l.compile(ctx); err != nil {
+		if err := l.compile(ctx, spec.Progress); err != nil {
 			return nil, err
 		}
 	}

@@ -106,7 +106,7 @@ func (d *device) Info() backend.Info { return d.info }
 
 func (d *device) Target() pass.Target {
 	_, free := HostMemory()
-	return pass.Target{Name: d.info.Name, Supports: d.supports, Lower: lower, Memory: d.limits.budget(free), Align: arenaAlign}
+	return pass.Target{Name: d.info.Name, Supports: d.supports, Lower: d.lower, Memory: d.limits.budget(free), Align: arenaAlign}
 }
 
 func (d *device) Close() error {

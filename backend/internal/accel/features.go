@@ -1,6 +1,7 @@
 package accel
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -86,8 +87,8 @@ func (s Switches) Asked(feature string) bool { return s.on[feature] }
 // Off reports whether a feature was turned off by its name.
 func (s Switches) Off(feature string) bool { return s.off[feature] }
 
-// Apply takes from the limits what is switched off. Cooperative matrices stay
-// only where they were asked for: no device here has proven them.
+// Apply takes from the limits what is switched off, and cooperative matrices, for
+// which there are no kernels.
 func (s Switches) Apply(l *Limits) {
 	if s.Off("subgroup") {
 		l.Subgroup = 0
@@ -98,9 +99,7 @@ func (s Switches) Apply(l *Limits) {
 	if s.Off("intdot") {
 		l.IntDot = false
 	}
-	if !s.Asked("coop") {
-		l.CoopMatrix = false
-	}
+	l.CoopMatrix = false
 	if s.min {
 		l.Buffers = min(l.Buffers, MinBuffers)
 		l.Invocations = min(l.Invocations, MinInvocations)
@@ -112,6 +111,9 @@ func (s Switches) Apply(l *Limits) {
 
 // Missing is an error if a feature that was asked for by name is not there.
 func (s Switches) Missing(l Limits) error {
+	if s.on["coop"] {
+		return errors.New(`GPU feature "coop" cannot be switched on: there are no kernels for cooperative matrices yet; leave it out`)
+	}
 	have := map[string]bool{"subgroup": l.Subgroup > 0, "half": l.Half, "intdot": l.IntDot, "coop": l.CoopMatrix}
 	for _, f := range optional {
 		if s.on[f] && !have[f] {
@@ -141,8 +143,22 @@ func (l Limits) Check() error {
 	return nil
 }
 
-// Names lists the features that choose kernels: Info.Features, and joined the
-// level of Info.Numerics.
+// Level names what decides about the bits of results, for Info.Numerics: products
+// are in float32, but for matrices of whole numbers by int8 or in float16. Other
+// features choose kernels that compute the same.
+func (l Limits) Level() string {
+	switch {
+	case l.IntDot && l.Half: // float16 where columns do not fill units
+		return "q8+f16"
+	case l.IntDot:
+		return "q8"
+	case l.Half:
+		return "f16"
+	}
+	return "f32"
+}
+
+// Names lists the features that choose kernels: Info.Features.
 func (l Limits) Names() []string {
 	names := []string{}
 	if l.Subgroup > 0 {

@@ -21,7 +21,7 @@ func full() accel.Limits {
 func TestSwitches(t *testing.T) {
 	for _, c := range []struct{ list, names string }{
 		{"", "subgroup32 half intdot 1024x48k"},
-		{"+coop", "subgroup32 half intdot coop 1024x48k"},
+		{"+coop", "subgroup32 half intdot 1024x48k"},
 		{"-subgroup, -half", "intdot 1024x48k"},
 		{"-intdot,+intdot", "subgroup32 half intdot 1024x48k"},
 		{"min", "subgroup32 half intdot 128x16k"},
@@ -66,7 +66,7 @@ func TestSwitchesOf(t *testing.T) {
 }
 
 func TestMissing(t *testing.T) {
-	s, err := accel.ParseSwitches("+coop")
+	s, err := accel.ParseSwitches("+half,+subgroup")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,9 +74,31 @@ func TestMissing(t *testing.T) {
 	if err := s.Missing(l); err != nil {
 		t.Error(err)
 	}
-	l.CoopMatrix = false
-	if err := s.Missing(l); err == nil || !strings.Contains(err.Error(), `"coop"`) {
+	l.Half = false
+	if err := s.Missing(l); err == nil || !strings.Contains(err.Error(), `"half"`) {
 		t.Errorf("a feature that is missing: %v", err)
+	}
+	if s, err = accel.ParseSwitches("+coop"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Missing(full()); err == nil || !strings.Contains(err.Error(), "no kernels for cooperative matrices") {
+		t.Errorf("a feature without kernels: %v", err)
+	}
+}
+
+// TestLevel: what computes the same bits has the same level.
+func TestLevel(t *testing.T) {
+	for list, want := range map[string]string{
+		"": "q8+f16", "min": "q8+f16", "-subgroup": "q8+f16", "-half": "q8", "-intdot": "f16", "-half,-intdot": "f32", "min,-subgroup,-half,-intdot": "f32",
+	} {
+		s, err := accel.ParseSwitches(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := full()
+		if s.Apply(&l); l.Level() != want {
+			t.Errorf("%q: level %s, want %s", list, l.Level(), want)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func (e *executable) newList(many bool) (*list, error) {
 }
 
 // compile makes the buffers that the host fills, and has the kernels compiled.
-func (l *list) compile(ctx context.Context) (err error) {
+func (l *list) compile(ctx context.Context, progress func()) (err error) {
 	d := l.device
 	if l.args, err = d.allocate("a run's arguments", 4*l.layout.size, Upload); err != nil {
 		return err
@@ -110,6 +110,9 @@ func (l *list) compile(ctx context.Context) (err error) {
 			})
 			if err != nil {
 				return fmt.Errorf("%s: kernel %s: %w", c.label, c.Kernel, err)
+			}
+			if progress != nil {
+				progress()
 			}
 		}
 		return nil

@@ -78,8 +78,9 @@ func (l *lowering) node(n *graph.Node) ([]shader.Call, error) {
 	return nil, fmt.Errorf("there is no kernel for %s", n.Op)
 }
 
-// lower names the kernels of a node. All activations are float32.
-func lower(_ *graph.Graph, n *graph.Node) (kernel, format string) {
+// lower names the kernels of a node and the format of what they multiply. All
+// other values are float32.
+func (d *device) lower(_ *graph.Graph, n *graph.Node) (kernel, format string) {
 	var weights []*graph.Node
 	switch n.Op {
 	case graph.OpLinear:
@@ -91,13 +92,36 @@ func lower(_ *graph.Graph, n *graph.Node) (kernel, format string) {
 	}
 	kernel = "product"
 	seen := map[string]bool{}
+	ints, halves, floats := false, false, false
 	for _, w := range weights {
-		if layout, ok := shader.LayoutOf(w.Type.DType); ok && !seen[layout.String()] {
+		layout, ok := shader.LayoutOf(w.Type.DType)
+		if !ok {
+			continue
+		}
+		switch {
+		case d.limits.IntDot && layout.Ints():
+			ints = true
+		case d.limits.Half && layout.Ints():
+			halves = true
+		default:
+			floats = true
+		}
+		if !seen[layout.String()] {
 			kernel += "." + layout.String()
 			seen[layout.String()] = true
 		}
 	}
-	return kernel, "f32"
+	switch {
+	case halves:
+		format = "f16"
+	case !ints:
+		format = "f32"
+	case floats:
+		format = "q8+f32"
+	default:
+		format = "q8"
+	}
+	return kernel, format
 }
 
 // extent is the number of elements of a shape.

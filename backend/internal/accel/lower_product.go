@@ -59,6 +59,6 @@ func (l *lowering) product(n *graph.Node, a graph.FusedLinearAttr, parts graph.F
 		p.X = l.value(add.In[0])
 		p.Add = &shader.AddIn{HasWeight: true, Weight: l.vector(add.In[1]), Eps: add.Attr.(graph.NormAttr).Eps, Y: l.value(add.In[2]), Out: l.value(add)}
 	}
-	p.Scratch = l.scratch(p.ScratchFloats())
+	p.Scratch = l.scratch(p.ScratchFloats(l.features))
 	return p.Calls(l.features, p.Rows.Max > shader.Few)
 }

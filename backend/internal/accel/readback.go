@@ -115,8 +115,9 @@ func (e *executable) closeOutputs() error {
 	return e.device.release(all...)
 }
 
-// readBack copies the outputs of a run that is over to the caller.
-func (r *run) readBack() {
+// readBack copies the outputs of a run that is over to the caller. What cannot be
+// an answer is an error: ids would be looked up by whoever gets them.
+func (r *run) readBack() error {
 	for i := range r.Args.Outputs {
 		o, n := &r.Args.Outputs[i], r.Graph.Outputs[i].Node
 		mode := r.modeOf(i)
@@ -131,6 +132,9 @@ func (r *run) readBack() {
 			for row := range r.RowsOf(n) {
 				w := words[row*shader.ArgMaxUints:]
 				o.IDs[row], o.Logits[row] = int32(w[0]), math.Float32frombits(w[1])
+				if err := r.plausible(i, o.IDs[row:row+1], o.Logits[row:row+1], cols); err != nil {
+					return err
+				}
 			}
 		case mode == backend.ReadTop:
 			k := min(backend.TopCount, cols)
@@ -139,6 +143,9 @@ func (r *run) readBack() {
 				copy(uintsOf(o.IDs[row*k:(row+1)*k]), w)
 				copy(o.Logits[row*k:(row+1)*k], floatsOf(w[shader.TopCount:]))
 				o.LogSumExp[row] = math.Float32frombits(w[2*shader.TopCount])
+				if err := r.plausible(i, o.IDs[row*k:(row+1)*k], o.Logits[row*k:(row+1)*k], cols); err != nil {
+					return err
+				}
 			}
 		case n.Op != graph.OpReadout || o.Mode == backend.ReadFull:
 			copy(o.F32, floatsOf(words))
@@ -156,6 +163,22 @@ func (r *run) readBack() {
 			}
 		}
 	}
+	return nil
+}
+
+// plausible asks of a row's candidates what no computation changes: that they are
+// columns, the best first. Ids of -1 at the end stand for numbers that are missing.
+func (r *run) plausible(output int, ids []int32, logits []float32, cols int) error {
+	for i, id := range ids {
+		if id == -1 {
+			continue
+		}
+		if id < 0 || int(id) >= cols || i > 0 && (ids[i-1] == -1 || !(logits[i-1] >= logits[i])) {
+			return fmt.Errorf("%s: output %q: candidate %d is %d with %g, of %d columns: the device computes wrongly, or its memory was overwritten",
+				r.device.info.Name, r.Graph.Outputs[output].Name, i, id, logits[i], cols)
+		}
+	}
+	return nil
 }
 
 // adjust adds the row's biases and masks columns out.

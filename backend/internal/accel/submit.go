@@ -148,7 +148,7 @@ func (r *run) Wait() error {
 		return r.err
 	}
 	if r.err = r.drain(); r.err == nil {
-		r.readBack()
+		r.err = r.readBack()
 	}
 	return r.err
 }

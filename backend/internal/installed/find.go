@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -17,7 +18,8 @@ func Find(name string) []string {
 		return nil
 	}
 	if filepath.Base(name) != name {
-		if isFile(name) {
+		// macOS has its own libraries in one large file, and folders in their places.
+		if isFile(name) || runtime.GOOS == "darwin" && strings.HasPrefix(name, "/System/Library/") && isDir(filepath.Dir(name)) {
 			return []string{name}
 		}
 		return nil

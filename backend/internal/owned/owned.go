@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 )
 
 // ErrNotOwned is wrapped by the errors of files that others may write to.
@@ -55,4 +57,27 @@ func Open(path string) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// Folder is the folder that a setting of the environment names: "" or a word like
+// "on" stands for one below the user's cache folder, a word like "off" for none,
+// which is "". There is none either where no folder can be told.
+func Folder(setting string, below ...string) string {
+	setting = strings.TrimSpace(setting)
+	switch strings.ToLower(setting) {
+	case "0", "off", "false", "no":
+		return ""
+	case "", "1", "on", "true", "yes":
+	default:
+		dir, err := filepath.Abs(setting)
+		if err != nil {
+			return ""
+		}
+		return dir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(append([]string{dir}, below...)...)
 }

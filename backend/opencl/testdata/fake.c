@@ -8,7 +8,12 @@
 //   null        ... with no handle and no error
 //   status=C    events end with this status
 //   garbage=N   information is random; N is where chance begins
-//   wrong       kernels are not run
+//   wrong=N     from the Nth kernel on, kernels are not run; from the first if
+//               nothing is said
+//   wild=N      from the Nth on, what is read back is random
+//   nan=N       from the Nth on, what is read back has all bits set
+//   gpu         the processor says that it is a GPU
+//   crash=N     call N reads address 0
 //   hang=NAME   this function does not come back before the next fake_control
 //
 // fake_calls tells how many calls were counted, fake_handles how many objects
@@ -25,7 +30,8 @@ typedef void *handle;
 typedef int32_t result;
 
 static long fail_at, calls, handles;
-static int fail_code = -5, event_status, null_handle, wrong;
+static long wrong, kernels, wild, nan_from, reads, crash_at;
+static int fail_code = -5, event_status, null_handle, gpu;
 static char only[64], hang[64];
 static volatile long generation;
 static uint64_t chance, rarity;
@@ -50,9 +56,9 @@ static void *real(const char *name) {
 
 void fake_control(const char *words) {
   char copy[512], *word, *rest = copy;
-  fail_at = calls = 0;
+  fail_at = calls = wrong = kernels = wild = nan_from = reads = crash_at = 0;
   fail_code = -5;
-  event_status = null_handle = wrong = 0;
+  event_status = null_handle = gpu = 0;
   only[0] = hang[0] = 0;
   chance = 0;
   snprintf(copy, sizeof copy, "%s", words);
@@ -69,7 +75,11 @@ void fake_control(const char *words) {
       chance = seed * 0x9e3779b97f4a7c15u | 1;
       rarity = (uint64_t)8 << seed % 6; // the rarer, the further things get
     }
-    if (!strcmp(word, "wrong")) wrong = 1;
+    if (!strcmp(word, "wrong")) wrong = value ? atol(value) : 1;
+    if (!strcmp(word, "wild") && value) wild = atol(value);
+    if (!strcmp(word, "nan") && value) nan_from = atol(value);
+    if (!strcmp(word, "gpu")) gpu = 1;
+    if (!strcmp(word, "crash") && value) crash_at = atol(value);
     if (!strcmp(word, "hang") && value) snprintf(hang, sizeof hang, "%s", value);
   }
   generation++;
@@ -88,7 +98,9 @@ static int faulty(const char *name) {
   if (hang[0] && !strcmp(hang, name))
     for (long g = generation; g == generation;) usleep(1000);
   if (only[0] && strcmp(only, name)) return 0;
-  return __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == fail_at;
+  long n = __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
+  if (n == crash_at) *(volatile int *)0 = 1;
+  return n == fail_at;
 }
 
 static uint64_t die(void) {
@@ -185,7 +197,14 @@ result clGetDeviceIDs(handle p, uint64_t type, uint32_t room, handle *out, uint3
 }
 
 INFORMATION(clGetPlatformInfo, (handle h, uint32_t what, size_t room, void *value, size_t *size), (h, what, room, value, size))
-INFORMATION(clGetDeviceInfo, (handle h, uint32_t what, size_t room, void *value, size_t *size), (h, what, room, value, size))
+result clGetDeviceInfo(handle h, uint32_t what, size_t room, void *value, size_t *size) {
+  if (faulty(__func__)) return fail_code;
+  result r = ((result(*)(handle, uint32_t, size_t, void *, size_t *))real(__func__))(h, what, room, value, size);
+  if (gpu && !r && what == 0x1000 && value) *(uint64_t *)value = 4;
+  litter(room, value, size);
+  return r;
+}
+
 INFORMATION(clGetKernelInfo, (handle h, uint32_t what, size_t room, void *value, size_t *size), (h, what, room, value, size))
 INFORMATION(clGetProgramBuildInfo, (handle h, handle d, uint32_t what, size_t room, void *value, size_t *size), (h, d, what, room, value, size))
 INFORMATION(clGetKernelWorkGroupInfo, (handle h, handle d, uint32_t what, size_t room, void *value, size_t *size), (h, d, what, room, value, size))
@@ -231,12 +250,29 @@ RELEASE(clReleaseKernel)
 RELEASE(clReleaseEvent)
 
 ENQUEUE(clEnqueueWriteBuffer, (handle q, handle b, uint32_t block, size_t at, size_t n, const void *p, uint32_t w, const handle *l, handle *event), (q, b, block, at, n, p, w, l, event))
-ENQUEUE(clEnqueueReadBuffer, (handle q, handle b, uint32_t block, size_t at, size_t n, void *p, uint32_t w, const handle *l, handle *event), (q, b, block, at, n, p, w, l, event))
+result clEnqueueReadBuffer(handle q, handle b, uint32_t block, size_t at, size_t n, void *p, uint32_t w, const handle *l, handle *event) {
+  if (faulty(__func__)) {
+    if (!null_handle || !event) return fail_code;
+    *event = 0;
+    return 0;
+  }
+  int spoil = 0;
+  if (wild || nan_from) {
+    reads++;
+    spoil = wild && reads >= wild ? 1 : nan_from && reads >= nan_from ? 2 : 0;
+  }
+  result r = ((result(*)(handle, handle, uint32_t, size_t, size_t, void *, uint32_t, const handle *, handle *))real(__func__))(q, b, spoil ? 1 : block, at, n, p, w, l, event);
+  if (!r && event) __atomic_add_fetch(&handles, 1, __ATOMIC_SEQ_CST);
+  if (!r && spoil == 2) memset(p, 0xff, n);
+  if (!r && spoil == 1)
+    for (size_t i = 0; i < n; i++) ((unsigned char *)p)[i] = (unsigned char)rand();
+  return r;
+}
 ENQUEUE(clEnqueueFillBuffer, (handle q, handle b, const void *p, size_t s, size_t at, size_t n, uint32_t w, const handle *l, handle *event), (q, b, p, s, at, n, w, l, event))
 ENQUEUE(clEnqueueMarkerWithWaitList, (handle q, uint32_t w, const handle *l, handle *event), (q, w, l, event))
 
 static result kernel(handle q, handle k, uint32_t d, const size_t *o, const size_t *g, const size_t *s, uint32_t w, const handle *l, handle *event) {
-  if (wrong) return event ? ((result(*)(handle, uint32_t, const handle *, handle *))real("clEnqueueMarkerWithWaitList"))(q, w, l, event) : 0;
+  if (wrong && ++kernels >= wrong) return event ? ((result(*)(handle, uint32_t, const handle *, handle *))real("clEnqueueMarkerWithWaitList"))(q, w, l, event) : 0;
   return ((result(*)(handle, handle, uint32_t, const size_t *, const size_t *, const size_t *, uint32_t, const handle *, handle *))real("clEnqueueNDRangeKernel"))(q, k, d, o, g, s, w, l, event);
 }
 

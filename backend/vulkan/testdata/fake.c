@@ -8,10 +8,13 @@
 //   null        ... with no handle and no error
 //   garbage=N   what drivers say of themselves is random; N is where chance begins
 //   wrong       kernels are not run
+//   wrong=N     from the Nth on, nothing that is submitted is run
+//   gpu         the processor says that it is a GPU
+//   crash=N     call N writes to address 0
 //   hang=NAME   this function does not come back before the next fake_control
 //
-// With LEDGE_FAKE_SAY it says which call it lets fail. fake_calls tells how many calls were counted, fake_handles how many objects were
-// made and not destroyed.
+// With LEDGE_FAKE_SAY it says which call it lets fail. fake_calls tells how many
+// calls were counted, fake_handles how many objects were made and not destroyed.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>
@@ -24,16 +27,17 @@ typedef long word;
 typedef word (*call)(word, word, word, word, word, word, word, word, word, word);
 
 static long fail_at, calls, handles;
-static int fail_code = -13, null_handle, wrong;
+static long idle_from, submits, crash_at;
+static int fail_code = -13, null_handle, wrong, gpu;
 static char only[64], hang[64];
 static volatile long generation;
 static uint64_t chance;
 
 void fake_control(const char *words) {
   char copy[512], *w, *rest = copy;
-  fail_at = calls = 0;
+  fail_at = calls = idle_from = submits = crash_at = 0;
   fail_code = -13;
-  null_handle = wrong = 0;
+  null_handle = wrong = gpu = 0;
   only[0] = hang[0] = 0;
   chance = 0;
   generation++;
@@ -46,7 +50,12 @@ void fake_control(const char *words) {
     if (!strcmp(w, "only")) snprintf(only, sizeof only, "%s", v);
     if (!strcmp(w, "null")) null_handle = 1;
     if (!strcmp(w, "garbage")) chance = 2 * strtoull(v, 0, 10) + 1;
-    if (!strcmp(w, "wrong")) wrong = 1;
+    if (!strcmp(w, "wrong")) {
+      wrong = !v;
+      idle_from = v ? atol(v) : 0;
+    }
+    if (!strcmp(w, "gpu")) gpu = 1;
+    if (!strcmp(w, "crash")) crash_at = atol(v);
     if (!strcmp(w, "hang")) snprintf(hang, sizeof hang, "%s", v);
   }
 }
@@ -86,7 +95,9 @@ static void wait(const char *name) {
 static int enter(const char *name) {
   wait(name);
   if (only[0] && strcmp(only, name)) return 0;
-  if (++calls != fail_at) return 0;
+  long n = __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
+  if (n == crash_at) *(volatile int *)0 = 1;
+  if (n != fail_at) return 0;
   if (getenv("LEDGE_FAKE_SAY")) fprintf(stderr, "fake: %s fails\n", name);
   return 1;
 }
@@ -147,13 +158,17 @@ RESULT(vkCreateCommandPool, *(uint32_t *)(b + 20) = 0, d, 8, )
 RESULT(vkAllocateCommandBuffers, , c, fails ? 8 : 0, )
 PLAIN(vkBeginCommandBuffer)
 PLAIN(vkEndCommandBuffer)
-PLAIN(vkQueueSubmit)
+// Only the fence is left of what is not run.
+RESULT(vkQueueSubmit, if (idle_from && ++submits >= idle_from) b = 0, 0, 0, )
 MAKES(vkCreateFence)
 PLAIN(vkWaitForFences)
 PLAIN(vkResetFences)
 PLAIN(vkDeviceWaitIdle)
 
-VOID(vkGetPhysicalDeviceProperties, spoil((void *)b, 824))
+static void kind(void *properties) {
+  if (gpu) ((uint32_t *)properties)[4] = 2; // discrete
+}
+VOID(vkGetPhysicalDeviceProperties, kind((void *)b); spoil((void *)b, 824))
 VOID(vkGetPhysicalDeviceMemoryProperties2, spoil((void *)(b + 16), 520))
 VOID(vkGetPhysicalDeviceQueueFamilyProperties, spoil((void *)b, 4))
 VOID(vkGetBufferMemoryRequirements, spoil((void *)c, 20))
@@ -161,7 +176,7 @@ VOID(vkGetBufferMemoryRequirements, spoil((void *)c, 20))
 static void spoil_chain(char *p) {
   for (p = *(char **)(p + 8); p; p = *(char **)(p + 8)) spoil(p + 16, 8);
 }
-VOID(vkGetPhysicalDeviceProperties2, spoil_chain((char *)b))
+VOID(vkGetPhysicalDeviceProperties2, kind((char *)b + 16); spoil_chain((char *)b))
 VOID(vkGetPhysicalDeviceFeatures2, spoil_chain((char *)b))
 
 static call real_vkCmdDispatchIndirect;

@@ -33,12 +33,12 @@ func main() {
 // kernels that are no more.
 func run(dir string) error {
 	made := map[string]bool{}
-	for _, kernel := range shader.Kernels() {
-		code, err := compile(kernel)
+	for _, b := range builds() {
+		code, err := compile(b)
 		if err != nil {
 			return err
 		}
-		name := kernel + suffix
+		name := b.name() + suffix
 		made[name] = true
 		path := filepath.Join(dir, name)
 		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, code) {
@@ -62,13 +62,46 @@ func run(dir string) error {
 	return nil
 }
 
+// build is a kernel, as every device takes it or with the instruction for products
+// of int8.
+type build struct {
+	kernel string
+	intDot bool
+}
+
+func (b build) name() string {
+	if b.intDot {
+		return b.kernel + vulkan.IntDotSuffix
+	}
+	return b.kernel
+}
+
+// builds are those of all kernels.
+func builds() []build {
+	var all []build
+	for _, kernel := range shader.Kernels() {
+		all = append(all, build{kernel, false})
+		if shader.HasIntDot(kernel) {
+			all = append(all, build{kernel, true})
+		}
+	}
+	return all
+}
+
 // compile gives a kernel's SPIR-V, optimised and without names.
-func compile(kernel string) ([]byte, error) {
-	text, err := shader.Source(kernel)
+func compile(b build) ([]byte, error) {
+	text, err := shader.Source(b.kernel)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(compiler, "-O", "-fshader-stage=compute", "--target-env="+target, "-Werror", "-o", "-", "-")
+	args := []string{"-O", "-fshader-stage=compute", "--target-env=" + target, "-Werror"}
+	if b.intDot {
+		args = append(args, "-DINT_DOT")
+	}
+	for _, feature := range shader.Needs(text) {
+		args = append(args, "-DNEEDS_"+strings.ToUpper(feature))
+	}
+	cmd := exec.Command(compiler, append(args, "-o", "-", "-")...)
 	cmd.Stdin = strings.NewReader(vulkan.Prelude + text)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
@@ -77,7 +110,7 @@ func compile(kernel string) ([]byte, error) {
 			return nil, fmt.Errorf("%w: install glslc", err)
 		}
 		return nil, fmt.Errorf("kernel %q: %w (lines 1 to %d are the prelude's, then common.comp follows)\n%s",
-			kernel, err, strings.Count(vulkan.Prelude, "\n"), complaints.String())
+			b.name(), err, strings.Count(vulkan.Prelude, "\n"), complaints.String())
 	}
 	return out.Bytes(), nil
 }

@@ -6,14 +6,19 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/ledge-run/ledge/backend/internal/accel"
 	"github.com/ledge-run/ledge/kernels/shader"
 )
 
-// Run tests every kernel on an API that open opens.
-func Run(t *testing.T, open func() (accel.API, error)) {
+// DotSuites are those whose kernels have a variant for a device with an instruction
+// for dot products of int8.
+var DotSuites = []string{"dot products", "dot products of extremes"}
+
+// Run tests every kernel on an API that open opens; with suites, theirs alone.
+func Run(t *testing.T, open func() (accel.API, error), only ...string) {
 	api, err := open()
 	if err != nil {
 		t.Fatalf("open: %v", err)
@@ -24,6 +29,9 @@ func Run(t *testing.T, open func() (accel.API, error)) {
 		}
 	}()
 	for _, s := range suites {
+		if len(only) > 0 && !slices.Contains(only, s.name) {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) { s.test(t, api) })
 	}
 }
@@ -45,6 +53,10 @@ var suites = []struct {
 	{"rope", testRope},
 	{"attention", testAttention},
 	{"products", testProducts},
+	{"products of uneven rows", testUneven},
+	{"products of what is not finite", testNotFinite},
+	{"dot products", testDotProducts},
+	{"dot products of extremes", testDotExtremes},
 	{"embed", testEmbed},
 }
 

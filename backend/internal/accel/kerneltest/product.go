@@ -21,6 +21,7 @@ type productCase struct {
 
 	norm, weighted, add, bias, gated, residual bool
 	scale, softCap                             float32
+	large                                      float32 // factor of x; 0 means 1
 	act                                        shader.Activation
 }
 
@@ -34,7 +35,7 @@ func (c productCase) String() string {
 		on   bool
 		name string
 	}{{c.banks != nil, "banks"}, {c.norm, "norm"}, {c.weighted, "weighted"}, {c.add, "add"}, {c.bias, "bias"}, {c.gated, "gated"},
-		{c.residual, "residual"}, {c.scale != 0, "scale"}, {c.softCap != 0, "cap"}, {c.act != 0, fmt.Sprint("act", c.act)}} {
+		{c.residual, "residual"}, {c.scale != 0, "scale"}, {c.softCap != 0, "cap"}, {c.large != 0, fmt.Sprint("x", c.large)}, {c.act != 0, fmt.Sprint("act", c.act)}} {
 		if s.on {
 			b.WriteString("," + s.name)
 		}
@@ -130,7 +131,7 @@ func (b *bench) vector(n int, seed int) uint32 {
 	return uint32(at)
 }
 
-func newBench(t *testing.T, c productCase, tokens int) *bench {
+func newBench(t *testing.T, c productCase, f shader.Features, tokens int) *bench {
 	b := &bench{c: c}
 	p := &b.product
 	p.K, p.Scale, p.Act, p.Gated, p.SoftCap = c.k, c.scale, c.act, c.gated, c.softCap
@@ -159,6 +160,18 @@ func newBench(t *testing.T, c productCase, tokens int) *bench {
 		b.cols /= 2
 	}
 	b.x = random(newRand(c.k), tokens*c.k)
+	if c.large != 0 {
+		// Units of very different sizes beside each other, and elements in them.
+		for i := range b.x {
+			b.x[i] *= c.large
+			if i/32%3 == 1 {
+				b.x[i] *= 1e-3
+			}
+			if i%32 == 5 {
+				b.x[i] *= 100
+			}
+		}
+	}
 	p.X = b.arena.Value(b.x)
 	if c.norm {
 		p.Norm = &shader.NormIn{HasWeight: c.weighted, Eps: 1e-5}
@@ -176,7 +189,7 @@ func newBench(t *testing.T, c productCase, tokens int) *bench {
 		p.Residual = &at
 	}
 	p.Out = b.arena.Room(tokens * b.cols)
-	p.Scratch = b.arena.Room(p.ScratchFloats())
+	p.Scratch = b.arena.Room(p.ScratchFloats(f))
 	return b
 }
 
@@ -185,8 +198,9 @@ var activations = map[shader.Activation]func(float64) float64{
 	shader.Silu:         ref.Silu, shader.Gelu: ref.Gelu, shader.GeluErf: ref.GeluErf, shader.Relu: ref.Relu,
 }
 
-// want is the result for the first rows, and x' of the added norm.
-func (b *bench) want(rows int) (out, added []float32) {
+// want is the result for the first rows, and x' of the added norm. With rounded, x
+// is what the products by int8 make of it.
+func (b *bench) want(rows int, rounded bool) (out, added []float32) {
 	c, p := b.c, b.product
 	x := append([]float32(nil), b.x[:rows*c.k]...)
 	if c.add {
@@ -207,10 +221,17 @@ func (b *bench) want(rows int) (out, added []float32) {
 	for _, n := range c.rows {
 		total += n
 	}
+	q := x
+	if rounded {
+		q = roundQ8(x)
+	}
 	z := make([]float64, rows*total)
 	first := 0
 	for i, n := range c.rows {
-		part := make([]float32, rows*n)
+		part, x := make([]float32, rows*n), x
+		if p.Pieces[i].Layout.Ints() {
+			x = q
+		}
 		ref.Linear(part, x, b.values[i], rows, n, c.k)
 		for j, v := range part {
 			f := float64(v)
@@ -245,58 +266,68 @@ func (b *bench) want(rows int) (out, added []float32) {
 // testProducts compares with the reference, and all numbers of rows with each
 // other: a row has the same bits whatever stands beside it.
 func testProducts(t *testing.T, api accel.API) {
-	const most = 41
-	features := api.Limits().Features
+	f := api.Limits().Features
+	f.IntDot = false
 	for _, c := range productCases() {
-		t.Run(c.String(), func(t *testing.T) {
-			tokens, checked := most, most
-			if c.bias {
-				tokens, checked = 20, 20 // smaller tiles
-			}
-			if len(c.rows) == 1 && c.rows[0] > 100000 {
-				tokens, checked = 9, 1 // a big grid
-			}
-			b := newBench(t, c, tokens)
-			m := New(t, api)
-			m.Put(shader.Weights, 0, b.banks[0])
-			m.Put(shader.Weights, 1, b.banks[1])
-			m.Put(shader.Vectors, 0, Bits(b.vectors))
-			b.arena.Load(m)
-			p := b.product
-			many, err := p.Calls(features, true)
-			if err != nil {
-				t.Fatal(err)
-			}
-			few, err := p.Calls(features, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			m.Do(shader.Sizes{T: tokens}, many...)
-			b.arena.Check(m)
-			all := m.Get(shader.Arena, 0)
-			out, added := b.want(checked)
-			Near(t, "many rows", ToFloats(all[p.Out:][:checked*b.cols]), out, 1e-10)
-			if c.add {
-				Near(t, "x with y added", ToFloats(all[p.Add.Out:][:len(added)]), added, 1e-12)
-			}
-			for _, n := range []int{1, 2, 5, 8} {
-				b.arena.Load(m)
-				list := few
-				if n == 2 {
-					list = many // whose calls for few rows do the work
-				}
-				m.Do(shader.Sizes{T: n}, list...)
-				b.arena.Check(m)
-				got := m.Get(shader.Arena, 0)
-				Same(t, fmt.Sprint(n, " rows beside many"), got[p.Out:][:n*b.cols], all[p.Out:][:n*b.cols])
-				if c.add {
-					Same(t, fmt.Sprint("x' of ", n, " rows"), got[p.Add.Out:][:n*c.k], all[p.Add.Out:][:n*c.k])
-				}
-				if i := int(p.Out) + n*b.cols; n*b.cols < tokens*b.cols && got[i] != unset {
-					t.Errorf("%d rows: a row more was written", n)
-				}
-			}
-		})
+		t.Run(c.String(), func(t *testing.T) { testProduct(t, api, f, c) })
+	}
+}
+
+func testProduct(t *testing.T, api accel.API, f shader.Features, c productCase) {
+	tokens, checked := 41, 41
+	switch {
+	case len(c.rows) == 1 && c.rows[0] > 100000:
+		tokens, checked = 9, 1 // a big grid
+	case c.bias:
+		tokens, checked = 20, 20 // smaller tiles
+	}
+	b := newBench(t, c, f, tokens)
+	m := New(t, api)
+	m.Put(shader.Weights, 0, b.banks[0])
+	m.Put(shader.Weights, 1, b.banks[1])
+	m.Put(shader.Vectors, 0, Bits(b.vectors))
+	b.arena.Load(m)
+	p := b.product
+	many, err := p.Calls(f, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	few, err := p.Calls(f, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Do(shader.Sizes{T: tokens}, many...)
+	b.arena.Check(m)
+	all := m.Get(shader.Arena, 0)
+	out, added := b.want(checked, f.IntDot)
+	got := ToFloats(all[p.Out:][:checked*b.cols])
+	bound := b.bound(f)
+	if f.IntDot {
+		// Where the norm's last bit differs, an activation may round to the other side.
+		bound = max(bound, 1e-6)
+		exact, _ := b.want(checked, false)
+		Near(t, "many rows against x that is not rounded", got, exact, 5e-4)
+	}
+	Near(t, "many rows", got, out, bound)
+	if c.add {
+		Near(t, "x with y added", ToFloats(all[p.Add.Out:][:len(added)]), added, 1e-12)
+	}
+	for _, n := range []int{1, 2, 5, 8} {
+		b.arena.Load(m)
+		list := few
+		if n == 2 {
+			list = many // whose calls for few rows do the work
+		}
+		m.Do(shader.Sizes{T: n}, list...)
+		b.arena.Check(m)
+		got := m.Get(shader.Arena, 0)
+		Same(t, fmt.Sprint(n, " rows beside many"), got[p.Out:][:n*b.cols], all[p.Out:][:n*b.cols])
+		if c.add {
+			Same(t, fmt.Sprint("x' of ", n, " rows"), got[p.Add.Out:][:n*c.k], all[p.Add.Out:][:n*c.k])
+		}
+		if i := int(p.Out) + n*b.cols; n*b.cols < tokens*b.cols && got[i] != unset {
+			t.Errorf("%d rows: a row more was written", n)
+		}
 	}
 }
 

@@ -1,0 +1,5 @@
+//go:build !gles
+
+package faulttest
+
+const tags = ""
