@@ -3,12 +3,9 @@
 package gles
 
 import (
-	"bufio"
-	"fmt"
-	"os"
-	"strings"
-
 	gl "github.com/go-gl/gl/v3.1/gles2"
+
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // GL_NVX_gpu_memory_info, in KiB.
@@ -29,29 +26,6 @@ func (a *api) onMemory() {
 			return
 		}
 	}
-	l.MemoryTotal, l.MemoryFree = systemMemory()
+	l.MemoryTotal, l.MemoryFree = accel.HostMemory()
 	l.Unified = true
-}
-
-// systemMemory is the system's memory in bytes, zeros where unknown.
-func systemMemory() (total, free uint64) {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0, 0
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		name, rest, _ := strings.Cut(s.Text(), ":")
-		var kib uint64
-		if _, err := fmt.Sscan(rest, &kib); err != nil {
-			continue
-		}
-		switch name {
-		case "MemTotal":
-			total = kib << 10
-		case "MemAvailable":
-			free = kib << 10
-		}
-	}
-	return total, free
 }

@@ -19,6 +19,7 @@ type recording struct {
 	a       *api
 	steps   []step
 	uploads []*buffer // whose shadows the steps read, each once
+	reads   bool      // the steps write what is read back
 }
 
 // step is one dispatch.
@@ -41,6 +42,7 @@ func (a *api) Record(list []accel.Dispatch) (accel.Recording, error) {
 		}
 		r.steps[i] = s
 		for _, b := range s.buffers {
+			r.reads = r.reads || b.use == accel.Download
 			if b.use == accel.Upload && !slices.Contains(r.uploads, b) {
 				r.uploads = append(r.uploads, b)
 			}

@@ -78,16 +78,19 @@ func (a *api) idleFence() *fence {
 	return f
 }
 
-// onSubmit makes a submission's calls: shadows to the device, the dispatches, one
-// flush and a fence.
+// onSubmit makes a submission's calls: shadows to the device, the dispatches, a
+// fence and a flush.
 func (a *api) onSubmit() {
 	if a.sub.err = a.onReset(); a.sub.err != nil {
 		return
 	}
 	a.submitted++
 	o := onDevice{pending: true} // what earlier submissions wrote
-	for _, r := range a.sub.list {
+	for i, r := range a.sub.list {
 		rec := r.(*recording)
+		if i > 0 && !rec.reads {
+			gl.Flush() // in pieces: drivers stop one that takes some seconds
+		}
 		for _, b := range rec.uploads {
 			if a.sub.err = b.onUpload(a.submitted); a.sub.err != nil {
 				return

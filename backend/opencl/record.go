@@ -16,6 +16,7 @@ type recording struct {
 	d       *device
 	calls   []call
 	uploads []*buffer // that kernels read
+	reads   bool      // kernels write what is read back
 }
 
 // call is one dispatch. Its sizes are a part of it as the driver reads them from
@@ -82,6 +83,7 @@ func (r *recording) add(s *accel.Dispatch) error {
 		if own.use == accel.Upload {
 			r.upload(own)
 		}
+		r.reads = r.reads || own.use == accel.Download
 	}
 	k, err := d.kernel(p)
 	if err != nil {

@@ -16,8 +16,9 @@ type submission struct {
 	fence *fence
 }
 
-// Submit enqueues writes, kernels and reads, and flushes once. It allocates
-// nothing after the first few.
+// Submit enqueues writes, kernels and reads, and flushes: once for a recording and
+// those after it that only write what is read back. It allocates nothing after the
+// first few.
 func (d *device) Submit(list []accel.Recording, reads []accel.Range) (accel.Fence, error) {
 	if err := d.checkSubmit(list, reads); err != nil {
 		return nil, err
@@ -104,7 +105,12 @@ func (d *device) enqueue(f *fence, list []accel.Recording, reads []accel.Range) 
 			}
 		}
 	}
-	for _, l := range list {
+	for n, l := range list {
+		if n > 0 && !l.(*recording).reads { // in pieces: drivers stop one that takes some seconds
+			if c := code(int32(dl.CallWords(d.lib.flush, d.queue))); c != 0 {
+				return c.err("clFlush")
+			}
+		}
 		calls := l.(*recording).calls
 		for i := range calls {
 			s := &calls[i]

@@ -48,6 +48,7 @@ type device struct {
 	used       [16]uint64 // bytes of each heap
 	dummy      *buffer    // for slots that a kernel does not use
 	staging    *staging   // made when it is needed
+	submits    uint64     // calls of Submit
 
 	calls, waits *worker // waiting does not hold up what can be called meanwhile
 

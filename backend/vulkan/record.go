@@ -12,6 +12,9 @@ type recording struct {
 	dev      *device
 	commands uintptr
 	pool     uint64 // of its sets
+	reads    bool   // it writes what is read back
+
+	submitted uint64 // number of its last submission
 }
 
 // Record prepares dispatches; see accel.API.
@@ -29,12 +32,16 @@ func (d *device) Record(list []accel.Dispatch) (accel.Recording, error) {
 
 func (d *device) record(list []accel.Dispatch) (*recording, error) {
 	d.keepCache()
+	r := &recording{dev: d}
 	for n := range list {
 		if err := d.admissible(&list[n]); err != nil {
 			return nil, fmt.Errorf("vulkan: %s: %w", list[n].Label, err)
 		}
+		for _, b := range list[n].Buffers {
+			own, ok := b.(*buffer)
+			r.reads = r.reads || ok && own.use == accel.Download
+		}
 	}
-	r := &recording{dev: d}
 	d.recordings[r] = true
 	if err := r.fill(list); err != nil {
 		r.free()
@@ -101,7 +108,7 @@ func (r *recording) fill(list []accel.Dispatch) error {
 	if r.commands, err = d.commandBuffer(); err != nil {
 		return err
 	}
-	if err := d.begin(r.commands, simultaneousUse); err != nil {
+	if err := d.begin(r.commands, 0); err != nil { // not for simultaneous use, which costs some drivers a copy of each submission
 		return err
 	}
 	cmd := r.commands

@@ -115,7 +115,7 @@ func (s *staging) run(slot *stageSlot, command func(cmd uintptr), after func()) 
 	if err != nil {
 		return err
 	}
-	f.add(slot.commands)
+	f.add(slot.commands, true)
 	if err := f.start(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -17,6 +18,7 @@ type fence struct {
 	handle   uint64
 	info     submitInfo
 	commands []uintptr
+	begins   []int         // which of them begin a submission of their own
 	ranges   []mappedRange // memory whose writes the host must ask for
 	pending  bool
 	waiting  bool // what the worker is to do
@@ -29,7 +31,7 @@ func (d *device) fence() (*fence, error) {
 		f := d.idle[n-1]
 		d.idle = d.idle[:n-1]
 		d.mu.Unlock()
-		f.commands, f.ranges = f.commands[:0], f.ranges[:0]
+		f.commands, f.begins, f.ranges = f.commands[:0], f.begins[:0], f.ranges[:0]
 		return f, nil
 	}
 	d.mu.Unlock()
@@ -46,7 +48,13 @@ func (d *device) fence() (*fence, error) {
 	return f, nil
 }
 
-func (f *fence) add(commands uintptr) { f.commands = append(f.commands, commands) }
+// add appends commands, to be submitted alone or with those before them.
+func (f *fence) add(commands uintptr, alone bool) {
+	if alone || len(f.commands) == 0 {
+		f.begins = append(f.begins, len(f.commands))
+	}
+	f.commands = append(f.commands, commands)
+}
 
 // Submit runs recordings; see accel.API.
 func (d *device) Submit(list []accel.Recording, reads []accel.Range) (accel.Fence, error) {
@@ -57,13 +65,19 @@ func (d *device) Submit(list []accel.Recording, reads []accel.Range) (accel.Fenc
 	if err != nil {
 		return nil, err
 	}
+	d.submits++
 	for _, one := range list {
 		r, ok := one.(*recording)
 		if !ok || !d.recordings[r] {
 			f.free()
 			return nil, fmt.Errorf("vulkan: a recording that is not this device's, or closed")
 		}
-		f.add(r.commands)
+		if r.submitted == d.submits {
+			f.free()
+			return nil, errors.New("vulkan: a recording is submitted twice at once")
+		}
+		r.submitted = d.submits
+		f.add(r.commands, !r.reads)
 	}
 	for i := range reads {
 		b, ok := reads[i].Buffer.(*buffer)
@@ -90,24 +104,37 @@ func (f *fence) do() error {
 	return f.start()
 }
 
-// start submits it: it is pending then, or back among the idle.
+// start submits it: it is pending then, or back among the idle. Each part is a
+// submission of its own, as drivers stop one that takes some seconds; the last
+// signals the fence when all are over.
 func (f *fence) start() error {
 	d := f.dev
 	var pins runtime.Pinner
 	defer pins.Unpin()
 	pins.Pin(f)
-	f.info.commandCount, f.info.commands = uint32(len(f.commands)), nil
 	if len(f.commands) > 0 {
-		f.info.commands = &f.commands[0]
-		pins.Pin(f.info.commands)
+		pins.Pin(&f.commands[0])
 	}
-	r := result(int32(dl.CallWords(uintptr(d.QueueSubmit), d.queue, 1, uintptr(unsafe.Pointer(&f.info)), uintptr(f.handle))))
-	switch {
-	case r.noMemory(): // nothing was submitted
-		f.free()
-		return d.check(r, "submitting")
-	case r != 0:
-		return d.fail(r, "submitting")
+	for n := range max(1, len(f.begins)) {
+		from, to, signals := 0, len(f.commands), f.handle
+		if n < len(f.begins) {
+			from = f.begins[n]
+		}
+		if n+1 < len(f.begins) {
+			to, signals = f.begins[n+1], 0
+		}
+		f.info.commandCount, f.info.commands = uint32(to-from), nil
+		if to > from {
+			f.info.commands = &f.commands[from]
+		}
+		r := result(int32(dl.CallWords(uintptr(d.QueueSubmit), d.queue, 1, uintptr(unsafe.Pointer(&f.info)), uintptr(signals))))
+		switch {
+		case r.noMemory() && n == 0: // nothing was submitted
+			f.free()
+			return d.check(r, "submitting")
+		case r != 0:
+			return d.fail(r, "submitting")
+		}
 	}
 	f.pending = true
 	return nil

@@ -459,7 +459,6 @@ const (
 	fullSubgroups        = 2    // of a stage
 	captureStatistics    = 0x40 // of a pipeline
 	captureTexts         = 0x80
-	simultaneousUse      = 4 // of a command buffer
 	resetCommandBuffer   = 2 // of a command pool
 	enumeratePortability = 1 // of an instance
 

@@ -145,8 +145,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestOrder: several recordings of a submission run one after the other, also the
-// same one twice.
+// TestOrder: several recordings of a submission run one after the other; the same
+// one twice is refused.
 func TestOrder(t *testing.T) {
 	d := openTest(t, options{})
 	down := must(d.Allocate("down", 64<<10, accel.Download))(t)
@@ -156,7 +156,10 @@ func TestOrder(t *testing.T) {
 	for v := range uint32(8) {
 		rs = append(rs, must(d.Record([]accel.Dispatch{setter(t, d, down, grid, 0, v*100, 16384-v*100, v+1)}))(t))
 	}
-	run(t, d, []accel.Range{{Buffer: down, To: 64 << 10}}, append(rs, rs[7])...)
+	run(t, d, []accel.Range{{Buffer: down, To: 64 << 10}}, rs...)
+	if _, err := d.Submit([]accel.Recording{rs[0], rs[1], rs[0]}, nil); err == nil {
+		t.Error("a recording runs twice at once")
+	}
 	for i, have := range words(down.Host()) {
 		if want := uint32(min(i/100, 7) + 1); have != want {
 			t.Fatalf("uint %d is %d, want %d", i, have, want)

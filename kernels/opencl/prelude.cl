@@ -30,7 +30,7 @@ typedef struct { uint p[32]; } Parameters;
 #define TOF(x) ((float)(x))
 #define TOU(x) ((uint)(x))
 #define TOI(x) ((int)(x))
-inline float half_of(uint u) { ushort h = (ushort)u; return vload_half(0, (const __private half *)&h); }
+float half_of(uint u) { ushort h = (ushort)u; return vload_half(0, (const __private half *)&h); }
 #define HALF_LO(u) half_of(u)
 #define HALF_HI(u) half_of((u) >> 16)
 // Where there is no instruction for it, fma is a function of hundreds. FUSED comes

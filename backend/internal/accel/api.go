@@ -29,10 +29,13 @@ type API interface {
 	// Record prepares a list of dispatches, to be submitted again and again.
 	Record(list []Dispatch) (Recording, error)
 
-	// Submit runs recordings one after the other. Upload buffers are seen as
-	// they are when Submit is called, and must stay until the fence; the
-	// ranges of Download buffers are readable by Host after it. A call waits
-	// for nothing on the device.
+	// Submit runs recordings one after the other, each at most once; one is not
+	// submitted again before the fence of its last submission was waited for. A
+	// recording is handed to the driver by itself, together with those after it
+	// that write Download buffers: what is to run for long comes as several.
+	// Upload buffers are seen as they are when Submit is called, and must stay
+	// until the fence; the ranges of Download buffers are readable by Host after
+	// it. A call waits for nothing on the device.
 	Submit(list []Recording, reads []Range) (Fence, error)
 
 	// Close frees what is left. Everything made by the device is closed before.

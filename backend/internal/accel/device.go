@@ -105,13 +105,8 @@ func (d *device) allocateHeld(what string, size int, use Use) (Buffer, error) {
 func (d *device) Info() backend.Info { return d.info }
 
 func (d *device) Target() pass.Target {
-	memory := d.limits.MemoryFree
-	if memory == 0 {
-		memory = d.limits.MemoryTotal
-	}
-	// What the driver itself needs, and grows by.
-	memory -= memory / 16
-	return pass.Target{Name: d.info.Name, Supports: d.supports, Lower: d.lower, Memory: memory, Align: arenaAlign}
+	_, free := HostMemory()
+	return pass.Target{Name: d.info.Name, Supports: d.supports, Lower: d.lower, Memory: d.limits.budget(free), Align: arenaAlign}
 }
 
 func (d *device) Close() error {

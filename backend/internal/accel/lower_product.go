@@ -60,46 +60,5 @@ func (l *lowering) product(n *graph.Node, a graph.FusedLinearAttr, parts graph.F
 		p.Add = &shader.AddIn{HasWeight: true, Weight: l.vector(add.In[1]), Eps: add.Attr.(graph.NormAttr).Eps, Y: l.value(add.In[2]), Out: l.value(add)}
 	}
 	p.Scratch = l.scratch(p.ScratchFloats(l.features))
-	return l.fewOrMany(p)
-}
-
-// fewOrMany takes the calls for few or many rows, whichever the rows of all runs
-// want, or both, of which each run skips one.
-func (l *lowering) fewOrMany(p shader.Product) ([]shader.Call, error) {
-	if p.Rows.Max <= shader.Few {
-		return p.Calls(l.features, false)
-	}
-	if l.many && p.Rows.Count == shader.SizeT || p.Rows.Count == shader.SizeOne {
-		return p.Calls(l.features, true)
-	}
-	few, err := p.Calls(l.features, false)
-	if err != nil {
-		return nil, err
-	}
-	many, err := p.Calls(l.features, true)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]shader.Call, 0, len(few)+len(many))
-	for _, c := range few {
-		grid := c.Grid
-		c.Grid = func(s shader.Sizes) (g [3]uint32) {
-			if p.Rows.Of(s) <= shader.Few {
-				g = grid(s)
-			}
-			return g
-		}
-		all = append(all, c)
-	}
-	for _, c := range many {
-		grid := c.Grid
-		c.Grid = func(s shader.Sizes) (g [3]uint32) {
-			if p.Rows.Of(s) > shader.Few {
-				g = grid(s)
-			}
-			return g
-		}
-		all = append(all, c)
-	}
-	return all, nil
+	return p.Calls(l.features, p.Rows.Max > shader.Few)
 }

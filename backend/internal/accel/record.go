@@ -7,9 +7,44 @@ import (
 	"github.com/ledge-run/ledge/kernels/shader"
 )
 
-// mostDispatches is how many calls for many rows are recorded together: devices
-// that stop what runs too long see shorter submissions.
-const mostDispatches = 32
+// Calls for many rows are recorded in pieces, each of which is a submission:
+// kernels of systems stop one that takes longer than some seconds, or less (AMD's
+// integrated GPUs, Adreno), and the device is lost. A piece has at most so many
+// calls and so much work, which is a third of a second at 200 Gflop/s.
+const (
+	mostDispatches = 32
+	mostWork       = 16 << 30 // bytes of weights times rows, and bytes of cache
+)
+
+// work is what a call does in the largest run, as mostWork counts it.
+func (l *list) work(c *call) int64 {
+	if c.Streamed == nil {
+		return 0
+	}
+	longest := l.max.P * backend.PageTokens
+	n := c.Streamed(shader.Sizes{T: l.max.T, R: l.max.R, S: l.max.S, P: l.max.P, Longest: longest, Cached: l.max.T * longest, Segments: 1})
+	if c.Buffers[0] == shader.Weights {
+		n *= int64(l.max.T)
+	}
+	return n
+}
+
+// inPieces cuts calls into what is recorded together.
+func (l *list) inPieces(calls []call) (all [][]call) {
+	from, work := 0, int64(0)
+	for i := range calls {
+		w := l.work(&calls[i])
+		if l.many && i > from && (i-from == mostDispatches || work+w > mostWork) {
+			all = append(all, calls[from:i])
+			from, work = i, 0
+		}
+		work += w
+	}
+	if from < len(calls) {
+		all = append(all, calls[from:])
+	}
+	return all
+}
 
 // bodyFor gives the recordings of the graph's calls on a state, made when it is
 // first run. The device is held.
@@ -17,13 +52,9 @@ func (l *list) bodyFor(s *state) ([]Recording, error) {
 	if rs, ok := l.recorded[s]; ok {
 		return rs, nil
 	}
-	step := len(l.body)
-	if l.many {
-		step = mostDispatches
-	}
 	var rs []Recording
-	for from := 0; from < len(l.body); from += step {
-		r, err := l.record(l.body[from:min(len(l.body), from+step)], s, nil)
+	for _, calls := range l.inPieces(l.body) {
+		r, err := l.record(calls, s, nil)
 		if err != nil {
 			for _, r := range rs {
 				err = errors.Join(err, r.Close())
