@@ -4,13 +4,13 @@ package gles
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"unsafe"
 
 	"github.com/ledge-run/ledge/backend/internal/dl"
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // EGL's numbers.
@@ -70,7 +70,7 @@ var shared struct {
 
 // wantedLibraries are the names that are tried, first to last.
 func wantedLibraries() []string {
-	if n := os.Getenv("LEDGE_EGL_LIBRARY"); n != "" {
+	if n := owned.Env("LEDGE_EGL_LIBRARY"); n != "" {
 		return []string{n}
 	}
 	return eglNames

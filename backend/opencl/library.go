@@ -3,7 +3,6 @@ package opencl
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ledge-run/ledge/backend/internal/dl"
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // EnvLibrary is the environment variable that names a library to be loaded
@@ -130,7 +130,7 @@ var loaded struct {
 func theLibrary() (*library, error) {
 	loaded.Lock()
 	defer loaded.Unlock()
-	name := os.Getenv(EnvLibrary)
+	name := owned.Env(EnvLibrary)
 	if l := loaded.byName[name]; l != nil {
 		return l, nil
 	}
@@ -147,7 +147,7 @@ func theLibrary() (*library, error) {
 
 // wantedLibraries are the names that are tried, first to last.
 func wantedLibraries() []string {
-	if name := os.Getenv(EnvLibrary); name != "" {
+	if name := owned.Env(EnvLibrary); name != "" {
 		return []string{name}
 	}
 	return libraryNames(runtime.GOOS, runtime.GOARCH)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/owned"
 	"github.com/ledge-run/ledge/graph/dtype"
 )
 
@@ -66,7 +67,7 @@ type known struct {
 // tried in this process.
 func New(getenv func(string) string, program string) *Prover {
 	p := &Prover{Cache: DefaultCache(getenv)}
-	if program == "" {
+	if program == "" && owned.Trusted() {
 		program = getenv(EnvProbe)
 	}
 	if program != "" {

@@ -2,13 +2,13 @@ package vulkan
 
 import (
 	"fmt"
-	"os"
 	"reflect"
 	"runtime"
 	"sync"
 	"unsafe"
 
 	"github.com/ledge-run/ledge/backend/internal/dl"
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // EnvLibrary names another library than the system's.
@@ -157,7 +157,7 @@ var (
 // names of the library, by system. Android has no version in its name; on macOS
 // there is MoltenVK, with or without Khronos' loader.
 func names() []string {
-	if n := os.Getenv(EnvLibrary); n != "" {
+	if n := owned.Env(EnvLibrary); n != "" {
 		return []string{n}
 	}
 	switch runtime.GOOS {
