@@ -80,6 +80,9 @@ func RunShare(t *testing.T, open func() (backend.Device, error), share Share, on
 			if err := selftest.Run(context.Background(), dev); err != nil {
 				t.Error(err)
 			}
+			if share >= Eighth {
+				return // "products" has every type, too
+			}
 			if err := selftest.RunAll(context.Background(), dev); err != nil {
 				t.Error(err)
 			}
