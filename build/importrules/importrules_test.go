@@ -47,7 +47,7 @@ var rules = []rule{
 	{"backend/internal/faulttest", nil, []string{"backend/...", "graph/dtype", "runtime/engine", "runtime/sampler"}},
 	{"backend/selftest", []string{"backend", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
-	{"backend/all", []string{"backend/..."}, []string{"graph/dtype", "runtime/engine/..."}},
+	{"backend/all", []string{"backend/..."}, []string{"graph/...", "runtime/engine/...", "runtime/model", "runtime/weights/gguf"}},
 	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
 	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "backend/internal/dl", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest"}},
 	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/owned", "backend/internal/accel", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
