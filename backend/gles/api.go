@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unsafe"
 
 	gl "github.com/go-gl/gl/v3.1/gles2"
@@ -47,7 +46,7 @@ type about struct {
 
 // open makes a context on a thread of its own.
 func open(switches accel.Switches) (*api, error) {
-	limit, err := accel.Timeout(60 * time.Second)
+	limit, err := accel.Timeout(accel.TimeoutGPU)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +60,13 @@ func open(switches accel.Switches) (*api, error) {
 	if err := a.call("opening", func() error { return a.onOpen(switches) }); err != nil {
 		t.stop(a.onClose)
 		return nil, err
+	}
+	if a.about.software {
+		if limit, err = accel.Timeout(accel.TimeoutSoftware); err != nil {
+			t.stop(a.onClose)
+			return nil, err
+		}
+		a.limits.Timeout, t.limit = limit, limit
 	}
 	zero, err := a.Allocate("placeholder", 16, accel.Local)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"github.com/ledge-run/ledge/backend/internal/accel"
@@ -157,12 +156,13 @@ func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 		return l, fmt.Errorf("opencl: %s: %w", p.name, oneLine(err))
 	}
 	s.Apply(&l)
+	byDefault := accel.TimeoutGPU
+	if p.kind&typeCPU != 0 {
+		byDefault = accel.TimeoutSoftware
+	}
 	var err error
-	if l.Timeout, err = accel.Timeout(defaultTimeout); err != nil {
+	if l.Timeout, err = accel.Timeout(byDefault); err != nil {
 		return l, fmt.Errorf("opencl: %w", err)
 	}
 	return l, nil
 }
-
-// defaultTimeout is after how long a device is taken for hung.
-const defaultTimeout = time.Minute

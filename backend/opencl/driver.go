@@ -53,7 +53,7 @@ type found struct {
 // find loads the library and lists its devices, in a time limit: until a device is
 // opened there is no worker that keeps it.
 func find() (found, error) {
-	limit, err := accel.Timeout(defaultTimeout)
+	limit, err := accel.Timeout(accel.TimeoutGPU)
 	if err != nil {
 		return found{}, fmt.Errorf("opencl: %w", err)
 	}

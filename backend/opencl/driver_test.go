@@ -115,7 +115,7 @@ func TestOpens(t *testing.T) {
 	first := opened(t)
 	dir := t.TempDir()
 	round := func() {
-		if err := life(first.lib, dir, defaultTimeout); err != nil {
+		if err := life(first.lib, dir, accel.TimeoutGPU); err != nil {
 			t.Fatal(err)
 		}
 	}

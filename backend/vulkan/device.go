@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/ledge-run/ledge/backend"
@@ -17,13 +16,6 @@ const parameterBytes = 128
 
 // slots are the buffers of every kernel.
 const slots = 4
-
-// How long a fence waits unless the environment says. A driver that computes on
-// the processor takes its time.
-const (
-	timeoutGPU      = time.Minute
-	timeoutSoftware = 10 * time.Minute
-)
 
 // device is an opened device: the accel.API of Vulkan.
 type device struct {
@@ -116,9 +108,9 @@ func (p *physical) limitsFor(s accel.Switches) (accel.Limits, error) {
 		l.Half = false // slower than float32, which processors compute with
 	}
 	s.Apply(&l)
-	byDefault := timeoutGPU
+	byDefault := accel.TimeoutGPU
 	if p.properties.deviceType == deviceCPU {
-		byDefault = timeoutSoftware
+		byDefault = accel.TimeoutSoftware
 	}
 	var err error
 	if l.Timeout, err = accel.Timeout(byDefault); err != nil {

@@ -72,7 +72,7 @@ func (d *device) guard(w *worker, what string, t task) error {
 // guarded runs what finds and opens devices, which has no worker yet.
 func guarded[T any](what string, f func() (T, error)) (T, error) {
 	var none T
-	limit, err := accel.Timeout(timeoutGPU)
+	limit, err := accel.Timeout(accel.TimeoutGPU)
 	if err != nil {
 		return none, fmt.Errorf("vulkan: %w", err)
 	}

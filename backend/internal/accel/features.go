@@ -176,6 +176,13 @@ func (l Limits) Names() []string {
 	return append(names, fmt.Sprintf("%dx%dk", l.Invocations, l.Shared>>10))
 }
 
+// How long a fence waits unless the environment says. A driver that computes on the
+// processor takes its time.
+const (
+	TimeoutGPU      = time.Minute
+	TimeoutSoftware = 10 * time.Minute
+)
+
 // Timeout is how long a fence waits: by default, or as the environment says.
 func Timeout(byDefault time.Duration) (time.Duration, error) {
 	text := os.Getenv(EnvTimeout)
