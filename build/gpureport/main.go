@@ -4,7 +4,7 @@
 //
 //	go run ./build/gpureport -ledge out/bin/ledge -models out/models -devices vulkan0,opencl0,gles0
 //
-// Software drivers are slow: the whole takes most of an hour.
+// Software drivers are slow: the whole takes half an hour.
 package main
 
 import (
@@ -49,6 +49,7 @@ func run(args []string) error {
 	f.IntVar(&s.chunks, "chunks", 4, "chunks of 512 tokens of the perplexity")
 	f.IntVar(&s.tokens, "tokens", 64, "greedy tokens to compare")
 	f.IntVar(&s.rounds, "rounds", 3, "rounds of the timing, alternated with the peer")
+	only := f.String("only", "", "some of devices, perplexity, text, cost, start, speed; none: all")
 	out := f.String("out", "docs/gpu.md", "the page to write")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -56,8 +57,14 @@ func run(args []string) error {
 	s.devices = strings.Split(*devices, ",")
 	p := &page{}
 	var failed []error
-	for _, part := range []func(*settings, *page) error{intro, perplexities, texts, costs, starts, speeds} {
-		if err := part(&s, p); err != nil {
+	for _, part := range []struct {
+		name string
+		run  func(*settings, *page) error
+	}{{"devices", intro}, {"perplexity", perplexities}, {"text", texts}, {"cost", costs}, {"start", starts}, {"speed", speeds}} {
+		if *only != "" && !strings.Contains(*only, part.name) {
+			continue
+		}
+		if err := part.run(&s, p); err != nil {
 			failed = append(failed, err)
 			fmt.Fprintln(os.Stderr, "gpureport:", err)
 		}

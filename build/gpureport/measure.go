@@ -101,7 +101,7 @@ func (s *settings) greedy(device, model, prompt string) (a answer, err error) {
 // the two candidates lie nearer to each other than the devices' logits do.
 func texts(s *settings, p *page) error {
 	p.line("\n## Greedy text\n\n%d tokens, compared with the CPU's. Where they part: how far the CPU has its token before the device's, how far the", s.tokens)
-	p.line("device has its own before the CPU's, and how much the logits of the two differ between the devices (the sum of the gaps).\n")
+	p.line("device has its own before the CPU's, and how far all logits there lie apart: the two gaps together are less than twice the largest difference.\n")
 	p.head("model", "prompt", "device", "equal tokens", "at the first difference")
 	for _, m := range models {
 		for _, prompt := range prompts {
