@@ -194,7 +194,7 @@ func TestStuck(t *testing.T) {
 	if !errors.Is(err, backend.ErrDeviceLost) || !strings.Contains(err.Error(), "not over after 500ms") {
 		t.Errorf("waiting: %v", err)
 	}
-	if d := time.Since(start); d < 500*time.Millisecond || d > 5*time.Second {
+	if d := time.Since(start); d < 500*time.Millisecond || d > 20*time.Second {
 		t.Errorf("waited %v", d)
 	}
 	start = time.Now()
@@ -207,7 +207,7 @@ func TestStuck(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Errorf("closing: %v", err)
 	}
-	if d := time.Since(start); d > 300*time.Millisecond {
+	if d := time.Since(start); d > 3*time.Second {
 		t.Errorf("that took %v", d)
 	}
 }
