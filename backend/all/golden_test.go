@@ -18,6 +18,25 @@ import (
 // with LEDGE_TEST_FULL.
 func TestGoldenModels(t *testing.T) {
 	full := os.Getenv("LEDGE_TEST_FULL") != ""
+	eachDevice(t, func(t *testing.T, i backend.Info) {
+		for n, g := range goldentest.Models(t, "../../runtime/model/testdata") {
+			if !full && i.Backend != "vulkan" && n%4 != 0 {
+				continue
+			}
+			t.Run(g.Name, func(t *testing.T) {
+				g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F32}})
+				g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F32, Batch: 7, NoFuse: true}})
+				if full || i.Backend == "vulkan" {
+					g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F16, Sequences: 3}, Batch: true})
+				}
+			})
+		}
+	})
+}
+
+// eachDevice runs a test on every device that is here but the processor, which
+// runtime/engine tests.
+func eachDevice(t *testing.T, test func(t *testing.T, i backend.Info)) {
 	for _, d := range backend.Drivers() {
 		infos, err := d.Probe(context.Background())
 		if err != nil {
@@ -25,23 +44,9 @@ func TestGoldenModels(t *testing.T) {
 			continue
 		}
 		for _, i := range infos {
-			if i.Processor() {
-				continue // runtime/engine's own test
+			if !i.Processor() {
+				t.Run(i.Name, func(t *testing.T) { test(t, i) })
 			}
-			t.Run(i.Name, func(t *testing.T) {
-				for n, g := range goldentest.Models(t, "../../runtime/model/testdata") {
-					if !full && d.Name != "vulkan" && n%4 != 0 {
-						continue
-					}
-					t.Run(g.Name, func(t *testing.T) {
-						g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F32}})
-						g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F32, Batch: 7, NoFuse: true}})
-						if full || d.Name == "vulkan" {
-							g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F16, Sequences: 3}, Batch: true})
-						}
-					})
-				}
-			})
 		}
 	}
 }

@@ -27,32 +27,19 @@ func TestRealModel(t *testing.T) {
 	path := filepath.Join(dir, "smollm2-135m-instruct-q4_1.gguf")
 	tokens := []int32{504, 3575, 282, 4649, 314} // The capital of France is
 	want := reference(t, path, tokens)
-	for _, d := range backend.Drivers() {
-		infos, err := d.Probe(context.Background())
+	eachDevice(t, func(t *testing.T, i backend.Info) {
+		if i.Backend == "opencl" && i.Kind == backend.CPU && os.Getenv("LEDGE_TEST_FULL") == "" {
+			t.Skip("it compiles for a minute: only with LEDGE_TEST_FULL")
+		}
+		m, err := engine.Open(context.Background(), path, engine.Options{Device: i.Name, Context: 64})
 		if err != nil {
-			t.Logf("%s: %v", d.Name, err)
-			continue
+			t.Fatal(err)
 		}
-		for _, i := range infos {
-			if i.Processor() {
-				continue // it rounds activations
-			}
-			if d.Name == "opencl" && i.Kind == backend.CPU && os.Getenv("LEDGE_TEST_FULL") == "" {
-				t.Logf("%s compiles for a minute: only with LEDGE_TEST_FULL", i.Name)
-				continue
-			}
-			t.Run(i.Name, func(t *testing.T) {
-				m, err := engine.Open(context.Background(), path, engine.Options{Device: i.Name, Context: 64})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer m.Close()
-				if err := selftest.Compare(goldentest.Logits(t, m, tokens), want, 1e-5); err != nil {
-					t.Error(err)
-				}
-			})
+		defer m.Close()
+		if err := selftest.Compare(goldentest.Logits(t, m, tokens), want, 1e-5); err != nil {
+			t.Error(err)
 		}
-	}
+	})
 }
 
 func reference(t *testing.T, path string, tokens []int32) []float32 {
