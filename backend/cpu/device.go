@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu/pool"
+	"github.com/ledge-run/ledge/backend/internal/host"
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/graph/pass"
@@ -76,7 +77,7 @@ func selectKernels(level string) (*kernels.Kernels, error) {
 }
 
 func (d *device) Info() backend.Info {
-	total, free := systemMemory()
+	total, free := host.Memory()
 	return backend.Info{
 		Name:        Name,
 		Backend:     Name,

@@ -3,12 +3,12 @@ package cpu
 import (
 	"bufio"
 	"os"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/host"
 )
 
 // allocate gives cleared memory outside Go's heap, in huge pages where the
@@ -21,7 +21,7 @@ func allocate(what string, size int) (memory, error) {
 	const huge = 2 << 20
 	if size > huge {
 		// Linux promises more than it has and kills who believes it: ask first.
-		if _, free := systemMemory(); free > 0 && uint64(size) > free {
+		if _, free := host.Memory(); free > 0 && uint64(size) > free {
 			return memory{}, &backend.ErrOutOfMemory{What: what, Need: uint64(size), Have: free}
 		}
 	}
@@ -31,7 +31,7 @@ func allocate(what string, size int) (memory, error) {
 	}
 	b, err := unix.Mmap(-1, 0, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
-		_, free := systemMemory()
+		_, free := host.Memory()
 		return memory{}, &backend.ErrOutOfMemory{What: what, Need: uint64(size), Have: free}
 	}
 	m := memory{whole: b, bytes: b[:size:size]}
@@ -51,50 +51,6 @@ func (m memory) free() error {
 		return nil
 	}
 	return unix.Munmap(m.whole)
-}
-
-// systemMemory is what the machine has and what is available, in bytes, within
-// the process's control group; zero if unknown.
-func systemMemory() (total, free uint64) {
-	total, free = machineMemory()
-	const group = "/sys/fs/cgroup/memory."
-	if limit, ok := readNumber(group + "max"); ok && limit < total {
-		used, _ := readNumber(group + "current")
-		total, free = limit, min(free, limit-min(used, limit))
-	}
-	return total, free
-}
-
-// readNumber reads a file that holds one number; "max", no limit, is none.
-func readNumber(path string) (uint64, bool) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
-	return n, err == nil
-}
-
-func machineMemory() (total, free uint64) {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0, 0
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		name, rest, _ := strings.Cut(s.Text(), ":")
-		n, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-		if err != nil {
-			continue
-		}
-		switch name {
-		case "MemTotal":
-			total = n << 10
-		case "MemAvailable":
-			free = n << 10
-		}
-	}
-	return total, free
 }
 
 func processorName() string {

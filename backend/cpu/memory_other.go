@@ -21,6 +21,4 @@ func (m memory) free() error {
 	return nil
 }
 
-func systemMemory() (total, free uint64) { return 0, 0 }
-
 func processorName() string { return runtime.GOARCH + " processor" }

@@ -5,7 +5,7 @@ package gles
 import (
 	gl "github.com/go-gl/gl/v3.1/gles2"
 
-	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/backend/internal/host"
 )
 
 // GL_NVX_gpu_memory_info, in KiB.
@@ -26,6 +26,6 @@ func (a *api) onMemory() {
 			return
 		}
 	}
-	l.MemoryTotal, l.MemoryFree = accel.HostMemory()
+	l.MemoryTotal, l.MemoryFree = host.Memory()
 	l.Unified = true
 }

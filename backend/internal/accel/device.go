@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/host"
 	"github.com/ledge-run/ledge/graph/pass"
 )
 
@@ -105,7 +106,7 @@ func (d *device) allocateHeld(what string, size int, use Use) (Buffer, error) {
 func (d *device) Info() backend.Info { return d.info }
 
 func (d *device) Target() pass.Target {
-	_, free := HostMemory()
+	_, free := host.Memory()
 	return pass.Target{Name: d.info.Name, Supports: d.supports, Lower: d.lower, Memory: d.limits.budget(free), Align: arenaAlign}
 }
 
