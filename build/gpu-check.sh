@@ -10,16 +10,18 @@ dir=out/gpu archive=out/gpu-check.tar.gz
 
 pack() {
   export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
-  rm -rf "$dir" && mkdir -p "$dir/models" "$dir/src/backend/cuda" "$dir/src/backend/all" "$dir/src/runtime/model"
+  rm -rf "$dir" && mkdir -p "$dir/models" "$dir/src/runtime/model"
   ( # without cgo: these need no library there
     export CGO_ENABLED=0
     go build -trimpath -ldflags '-s -w' -o "$dir/" ./build/gpucheck ./build/synth
   )
   source build/cgo.sh
   go build -tags "$tags" -trimpath -ldflags '-s -w' -o "$dir/ledge" ./cmd/ledge
-  go test -c -tags "$tags" -trimpath -ldflags '-s -w' -o "$dir/cuda.test" ./backend/cuda
-  go test -c -tags "$tags" -trimpath -ldflags '-s -w' -o "$dir/all.test" ./backend/all
-  if [ -d backend/cuda/testdata ]; then cp -r backend/cuda/testdata "$dir/src/backend/cuda/"; fi
+  for backend in cuda vulkan all; do
+    go test -c -tags "$tags" -trimpath -ldflags '-s -w' -o "$dir/$backend.test" "./backend/$backend"
+    mkdir -p "$dir/src/backend/$backend"
+    if [ -d "backend/$backend/testdata" ]; then cp -r "backend/$backend/testdata" "$dir/src/backend/$backend/"; fi
+  done
   cp -r runtime/model/testdata "$dir/src/runtime/model/"
   cp LICENSE "$dir/" # a text for the perplexity where the GPL is not at hand
   if [ -f /usr/share/common-licenses/GPL-3 ]; then cp /usr/share/common-licenses/GPL-3 "$dir/"; else cp LICENSE "$dir/GPL-3"; fi

@@ -45,7 +45,7 @@ func tests(c *check) error {
 		binary, what string
 		args         []string
 	}{
-		{"cuda.test", "backendtest on the device", []string{"-test.run", "Device", "-test.timeout", "120s"}},
+		{c.backend() + ".test", "backendtest on the device", []string{"-test.run", "^TestConformance$", "-test.timeout", "120s"}},
 		{"all.test", "golden models beside transformers, a real model beside float64", []string{"-test.run", "^Test(GoldenModels|RealModel)$/" + c.device, "-test.timeout", "120s"}},
 	} {
 		if !c.has(t.binary) {
@@ -70,6 +70,9 @@ func (c *check) test(binary string, args ...string) (string, error) {
 	defer func() { c.folder = c.dir }()
 	return c.program([]string{"LEDGE_TEST_CUDA=1", "LEDGE_TEST_FULL=1", "LEDGE_TEST_MODELS=" + c.path("models")}, binary, args...)
 }
+
+// backend is the device's name without its number.
+func (c *check) backend() string { return strings.TrimRight(c.device, "0123456789") }
 
 // failures is the lines of a test's output that say what went wrong.
 func failures(out string) string {
