@@ -15,28 +15,25 @@ func (h *header) check(path string) error {
 	if _, err := os.Stat(path); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "cudaheader")
-	if err != nil {
-		return err
+	for _, text := range []string{h.assertions(), h.formerly()} {
+		if err := compile(text, filepath.Dir(path)); err != nil {
+			return fmt.Errorf("differs from ours: %w", err)
+		}
 	}
-	defer os.RemoveAll(dir)
-	path, err = filepath.Abs(path)
-	if err != nil {
-		return err
+	return nil
+}
+
+// compile gives the compiler's complaints about a text that includes cuda.h from a
+// folder.
+func compile(text, dir string) error {
+	cc := os.Getenv("CC")
+	if cc == "" {
+		cc = "cc"
 	}
-	for name, text := range map[string]string{"now.c": h.assertions(), "old.c": h.formerly()} {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			return err
-		}
-		cc := os.Getenv("CC")
-		if cc == "" {
-			cc = "cc"
-		}
-		out, err := exec.Command(cc, "-std=gnu11", "-fsyntax-only", "-w", "-I", filepath.Dir(path), file).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("differs from ours: %w\n%s", err, out)
-		}
+	cmd := exec.Command(cc, "-std=gnu11", "-fsyntax-only", "-w", "-I", dir, "-x", "c", "-")
+	cmd.Stdin = strings.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
 	}
 	return nil
 }

@@ -44,5 +44,5 @@ func run(args []string) error {
 		}
 		return nil
 	}
-	return errors.New("usage: cudaheader shim, or cudaheader check CUDA.H...")
+	return errors.New("usage: cudaheader shim, or cudaheader check FILES, each NVIDIA's cuda.h")
 }

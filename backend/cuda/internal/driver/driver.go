@@ -10,14 +10,14 @@ package driver
 import "C"
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"unsafe"
+
+	"github.com/ledge-run/ledge/backend/internal/installed"
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // MinVersion is the oldest driver that will do, as cuDriverGetVersion counts: that of
@@ -40,7 +40,7 @@ var folders = []string{
 
 // Libraries are the names to load, in order: a path where there is a slash.
 func Libraries() []string {
-	if l := os.Getenv("LEDGE_LIBCUDA"); l != "" {
+	if l := owned.Env("LEDGE_LIBCUDA"); l != "" {
 		return []string{l}
 	}
 	names := []string{soname}
@@ -50,11 +50,9 @@ func Libraries() []string {
 	return names
 }
 
-// ErrNotInstalled is wrapped by Open's error where there is no driver.
-var ErrNotInstalled = errors.New("the CUDA driver is not installed")
-
 // Open loads the driver and initialises it. Only the first call does; later ones
-// return what it returned. It may be called by several goroutines.
+// return what it returned. Several goroutines may call it. Where there is no driver
+// the error wraps installed.ErrNone. A driver may hang here: callers set the limit.
 func Open() error { return open() }
 
 var open = sync.OnceValue(func() error {
@@ -62,23 +60,24 @@ var open = sync.OnceValue(func() error {
 	if err != nil {
 		return err
 	}
+	if !Has("cuInit") || !Has("cuDriverGetVersion") {
+		return fmt.Errorf("%s is not a CUDA driver: it has no cuInit and cuDriverGetVersion", path)
+	}
 	v, err := Version()
 	if err != nil {
-		return fmt.Errorf("%s: its version: %w", path, err)
+		return fmt.Errorf("%s does not give its version: %w", path, err)
 	}
 	if v < MinVersion {
-		return fmt.Errorf("%s is a driver for CUDA %s, and %s is the oldest that will do: update it (to 470 or later; on a Jetson, to JetPack 5 or later)",
+		return fmt.Errorf("%s is a driver for CUDA %s, older than %s: update it (to 470 or later; on a Jetson, to JetPack 5 or later)",
 			path, VersionText(v), VersionText(MinVersion))
 	}
-	runtime.LockOSThread() // the driver may leave something with the thread
-	defer runtime.UnlockOSThread()
 	if err := check(C.ledge_cuda_init()); err != nil {
 		return fmt.Errorf("%s does not start: %w%s", path, err, advice(err))
 	}
 	return nil
 })
 
-// load loads the first library that there is.
+// load loads the first library that there is and that can be loaded.
 func load(names []string) (string, error) {
 	var broken []string
 	for _, n := range names {
@@ -86,17 +85,14 @@ func load(names []string) (string, error) {
 		if why == "" {
 			return n, nil
 		}
-		if _, err := os.Stat(n); err == nil || !strings.Contains(why, n+": cannot open shared object file") {
+		if len(installed.Find(n)) > 0 {
 			broken = append(broken, why)
 		}
 	}
-	if len(broken) > 0 {
-		return "", fmt.Errorf("the CUDA driver cannot be loaded: %s", strings.Join(broken, "; "))
+	if _, err := installed.CUDA(names...); err != nil {
+		return "", err
 	}
-	if len(names) == 1 {
-		return "", fmt.Errorf("%w: no library %s", ErrNotInstalled, names[0])
-	}
-	return "", fmt.Errorf("%w: no library %s", ErrNotInstalled, soname)
+	return "", fmt.Errorf("the CUDA driver cannot be loaded: %s", strings.Join(broken, "; "))
 }
 
 // loadOne loads a library and says why it cannot, else "".
