@@ -1,7 +1,7 @@
 // Command cudaheader works on third_party/cuda/include, our declarations of the CUDA
 // driver API.
 //
-//	go run ./build/cudaheader shim >FILE.c     writes the functions that forward to the driver
+//	go run ./build/cudaheader shim FILE.c      writes the functions that forward to the driver
 //	go run ./build/cudaheader check CUDA.H...  compares ours with NVIDIA's headers (needs a C compiler)
 //
 // The first is run by go generate in backend/cuda/internal/driver, the second by
@@ -9,7 +9,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -31,10 +31,10 @@ func run(args []string) error {
 		return err
 	}
 	switch {
-	case len(args) == 1 && args[0] == "shim":
-		out := bufio.NewWriter(os.Stdout)
-		h.shim(out)
-		return out.Flush()
+	case len(args) == 2 && args[0] == "shim":
+		var b bytes.Buffer
+		h.shim(&b)
+		return os.WriteFile(args[1], b.Bytes(), 0o644)
 	case len(args) > 1 && args[0] == "check":
 		for _, path := range args[1:] {
 			if err := h.check(path); err != nil {
@@ -44,5 +44,5 @@ func run(args []string) error {
 		}
 		return nil
 	}
-	return errors.New("usage: cudaheader shim, or cudaheader check FILES, each NVIDIA's cuda.h")
+	return errors.New("usage: cudaheader shim FILE.c, or cudaheader check FILES, each NVIDIA's cuda.h")
 }

@@ -14,8 +14,10 @@
 // A driver may hang or crash while it starts: package trust has it tried in another
 // process first.
 //
+// To have another function of the API, declare it in cuda.h and run go generate here.
+//
 // Environment: LEDGE_LIBCUDA names the driver's library to load instead of the usual
 // ones.
 package driver
 
-//go:generate sh -c "go run github.com/ledge-run/ledge/build/cudaheader shim >shim.c"
+//go:generate go run github.com/ledge-run/ledge/build/cudaheader shim shim.c
