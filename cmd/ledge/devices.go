@@ -13,6 +13,7 @@ import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/trust"
 	"github.com/ledge-run/ledge/runtime/hub"
+	"github.com/ledge-run/ledge/runtime/power"
 )
 
 func (a *app) devicesCommand() *cli.Command {
@@ -81,10 +82,14 @@ func (a *app) devices(c *cli.Context) error {
 		err = a.out.json(struct {
 			Asked   string         `json:"asked,omitempty"`
 			Devices []deviceReport `json:"devices"`
-		}{want, reports}, true)
+			Board   *power.Board   `json:"board,omitempty"`
+		}{want, reports, readBoard()}, true)
 	} else {
 		for _, r := range reports {
 			a.printDevice(r)
+		}
+		if b := readBoard(); b != nil {
+			a.printBoard(*b)
 		}
 		err = a.out.flush()
 	}

@@ -7,6 +7,7 @@ type Features struct {
 	Half        bool // arithmetic in float16
 	IntDot      bool // dot products of four int8
 	CoopMatrix  bool // cooperative matrices; no kernel has a variant for them
+	Tensor      bool // CUDA's mma.m16n8k16: matrices lie in the tensor layouts, and package cuda's own kernels run
 	Invocations int  // of a workgroup, at least 128
 	Shared      int  // bytes of shared memory of a workgroup, at least 16 KiB
 }

@@ -26,6 +26,11 @@ func (m *Model) equip(ctx context.Context, devices []backend.Device) error {
 		if layers, err = fit(m.Network, m.Options, devices); err != nil {
 			return err
 		}
+		if most := m.Network.Info().Layers; layers > 0 && layers < most {
+			if short := shortage(m.Network, m.Options, devices); short != "" {
+				m.notef("%s has %d of %d layers, the CPU the others: %s", devices[0].Info().Name, layers, most, short)
+			}
+		}
 	}
 	name, tried, short := devices[0].Info().Name, 0, error(nil)
 	for {
@@ -80,6 +85,9 @@ func (m *Model) onFirst(layers int) (int, error) {
 func (m *Model) withoutFirst(ctx context.Context, reason error, asked bool) error {
 	name := m.devices[0].Info().Name
 	if n, _ := m.Options.layers(); !m.Options.automatic() && !(asked && n == 0) {
+		if short := shortage(m.Network, m.Options, m.devices); short != "" {
+			return fmt.Errorf("%s cannot run a layer of this model: %w; %s", name, reason, short)
+		}
 		return fmt.Errorf("%s cannot run a layer of this model: %w; use a smaller context, a smaller model or another device", name, reason)
 	}
 	m.notef("%s is not used: %v", name, reason)

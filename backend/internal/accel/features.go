@@ -35,7 +35,7 @@ type Switches struct {
 }
 
 // optional are the features that have a switch, in the order they are listed in.
-var optional = []string{"subgroup", "half", "intdot", "coop"}
+var optional = []string{"subgroup", "half", "intdot", "coop", "tensor"}
 
 // ParseSwitches reads a list with commas: "min", "-FEATURE", "+FEATURE".
 func ParseSwitches(list string) (Switches, error) {
@@ -99,6 +99,9 @@ func (s Switches) Apply(l *Limits) {
 	if s.Off("intdot") {
 		l.IntDot = false
 	}
+	if s.Off("tensor") {
+		l.Tensor = false
+	}
 	l.CoopMatrix = false
 	if s.min {
 		l.Buffers = min(l.Buffers, MinBuffers)
@@ -114,7 +117,7 @@ func (s Switches) Missing(l Limits) error {
 	if s.on["coop"] {
 		return errors.New(`GPU feature "coop" cannot be switched on: there are no kernels for cooperative matrices yet; leave it out`)
 	}
-	have := map[string]bool{"subgroup": l.Subgroup > 0, "half": l.Half, "intdot": l.IntDot, "coop": l.CoopMatrix}
+	have := map[string]bool{"subgroup": l.Subgroup > 0, "half": l.Half, "intdot": l.IntDot, "coop": l.CoopMatrix, "tensor": l.Tensor}
 	for _, f := range optional {
 		if s.on[f] && !have[f] {
 			return fmt.Errorf("GPU feature %q was asked for, and this device or its driver does not have it", f)
@@ -144,10 +147,13 @@ func (l Limits) Check() error {
 }
 
 // Level names what decides about the bits of results, for Info.Numerics: products
-// are in float32, but for matrices of whole numbers by int8 or in float16. Other
+// are in float32, but for matrices of whole numbers by int8 or in float16, or all by
+// tensor cores from float16. Other
 // features choose kernels that compute the same.
 func (l Limits) Level() string {
 	switch {
+	case l.Tensor:
+		return "tensor"
 	case l.IntDot && l.Half: // float16 where columns do not fill units
 		return "q8+f16"
 	case l.IntDot:
@@ -172,6 +178,9 @@ func (l Limits) Names() []string {
 	}
 	if l.CoopMatrix {
 		names = append(names, "coop")
+	}
+	if l.Tensor {
+		names = append(names, "tensor")
 	}
 	return append(names, fmt.Sprintf("%dx%dk", l.Invocations, l.Shared>>10))
 }

@@ -80,9 +80,14 @@ func (l *lowering) node(n *graph.Node) ([]shader.Call, error) {
 
 // lower names the kernels of a node and the format of what they multiply. All
 // other values are float32.
-func (d *device) lower(_ *graph.Graph, n *graph.Node) (kernel, format string) {
+func (d *device) lower(g *graph.Graph, n *graph.Node) (kernel, format string) {
 	var weights []*graph.Node
 	switch n.Op {
+	case graph.OpAttention:
+		if s, ok := g.State(n.State()); ok && d.limits.Tensor && s.DType == dtype.F16 {
+			return "attention.tensor", "f16"
+		}
+		return n.Op.String(), "f32"
 	case graph.OpLinear:
 		weights = n.In[1:2]
 	case graph.OpFusedLinear:
@@ -99,6 +104,8 @@ func (d *device) lower(_ *graph.Graph, n *graph.Node) (kernel, format string) {
 			continue
 		}
 		switch {
+		case d.limits.Tensor:
+			halves = true
 		case d.limits.IntDot && layout.Ints():
 			ints = true
 		case d.limits.Half && layout.Ints():

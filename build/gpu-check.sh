@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Proves and measures the CUDA backend on a machine with an NVIDIA GPU that has nothing but the driver.
+#   build/gpu-check.sh pack            here: builds out/gpu-check.tar.gz (40 MiB at most): programs, tests, golden models
+#   build/gpu-check.sh run [FLAGS]     there, beside the archive: unpacks it to out/gpu, runs gpucheck, writes out/gpu-check.md
+# Copy real models to out/gpu/models and llama.cpp's programs for CUDA (build/llama-cuda.sh) to out/gpu/peer first, if the
+# report is to have them. FLAGS are gpucheck's: -only STEPS, -budget TIME (default 9m), -out FILE, -device NAME.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dir=out/gpu archive=out/gpu-check.tar.gz
+
+pack() {
+  export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
+  rm -rf "$dir" && mkdir -p "$dir/models" "$dir/src/runtime/model"
+  ( # without cgo: these need no library there
+    export CGO_ENABLED=0
+    go build -trimpath -ldflags '-s -w' -o "$dir/" ./build/gpucheck ./build/synth
+  )
+  source build/cgo.sh
+  go build -tags "$tags" -trimpath -ldflags '-s -w' -o "$dir/ledge" ./cmd/ledge
+  for backend in cuda vulkan all; do
+    go test -c -tags "$tags" -trimpath -ldflags '-s -w' -o "$dir/$backend.test" "./backend/$backend"
+    mkdir -p "$dir/src/backend/$backend"
+    if [ -d "backend/$backend/testdata" ]; then cp -r "backend/$backend/testdata" "$dir/src/backend/$backend/"; fi
+  done
+  cp -r runtime/model/testdata "$dir/src/runtime/model/"
+  cp LICENSE "$dir/" # a text for the perplexity where the GPL is not at hand
+  if [ -f /usr/share/common-licenses/GPL-3 ]; then cp /usr/share/common-licenses/GPL-3 "$dir/"; else cp LICENSE "$dir/GPL-3"; fi
+  tar czf "$archive" -C out gpu
+  size=$(stat -c %s "$archive")
+  echo "$archive: $((size >> 20)) MiB"
+  if [ "$size" -gt $((40 << 20)) ]; then echo "build/gpu-check.sh: $archive is larger than 40 MiB" >&2; exit 1; fi
+}
+
+run() {
+  if [ ! -x "$dir/gpucheck" ]; then tar xzf "$archive" -C out; fi
+  "$dir/gpucheck" -dir "$dir" -out out/gpu-check.md "$@"
+}
+
+case "${1:-}" in
+  pack) pack ;;
+  run) shift; run "$@" ;;
+  *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac

@@ -1,0 +1,50 @@
+// Package cuda holds the kernels for NVIDIA GPUs as PTX, which a driver compiles for
+// the GPU it finds, and says how each is launched.
+//
+// # Sources
+//
+// The small kernels are those of package shader, compiled through prelude.h. What
+// decides speed is CUDA C++ of its own, one kernel a file:
+//
+//	product.cu    matrices times 1 to 8 rows: tokens
+//	tile.cu       matrices times more rows: prompts
+//	prepare.cu    rows as tile.cu reads them: normed, in float16
+//	attention.cu  attention over a float16 cache, by tensor cores
+//	embed.cu      rows of a matrix by id
+//
+// All is written in the words of device.h, and compiles three ways: by clang to PTX
+// for sm_80 (Orin and everything newer) and for sm_72 (Xavier, where device.h makes
+// up for the missing instructions), and by any C++ compiler for the host, where
+// emulate.h runs a kernel's threads as fibers. Tests run the whole backend that way.
+//
+// # Launching
+//
+// Every kernel has one parameter, Args of device.h: the four buffers, the parameters
+// and the constants of its shader.Call. A grid is the call's. What constants decide
+// about registers and shared memory is a variant, compiled ahead (kernels.go);
+// kernels read the others where they need them.
+//
+// # Matrices
+//
+// A matrix is cut into tiles of 16 rows (the last one filled up with zeros), and a
+// tile into steps of 64 columns. A warp takes a step at a time, and a lane's 16 bytes
+// of it are exactly what tensor cores want of that lane: with g = lane / 4 and
+// t = lane % 4, the columns 16 j + 4 t + {0, 1, 2, 3} of rows g and g + 8 for j = 0
+// to 3. The fragment A of mma.m16n8k16 is then a0 = (row g; columns +0, +1), a1 =
+// (row g + 8; +0, +1), a2 = (row g; +2, +3), a3 = (row g + 8; +2, +3), which is a
+// permutation of the 16 columns that the fragment B of x has, too: b0 = (+0, +1),
+// b1 = (+2, +3) of row n = g of x. Package shader's tensor layouts list the planes.
+//
+// # Order of sums
+//
+// A row's result has the same bits whatever the batch and the kernel:
+//
+//   - x is rounded to float16, after a norm as it is, else times a power of two for
+//     each slice that brings the slice's largest into [2^13, 2^14).
+//   - The columns are cut into up to eight slices (shader.Slices), each of whole
+//     steps. Within one, every block of 32 columns (16 where scales are for 16) is
+//     summed by one or two mma from zero, and sum = FMA(scale, block, sum); types with
+//     minimums go on with sum = FMA(-minimum, sum of the block's x, sum). Types without
+//     scales sum by mma all along a slice.
+//   - Slices are added in order: total = slice 0, total = FMA(power, slice, total).
+package cuda

@@ -1,0 +1,149 @@
+package power
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Read looks at this machine; false if it is no board that this package knows.
+func Read() (Board, bool) { return read(os.DirFS("/")) }
+
+// read takes the files from root, so that tests can bring a board's own.
+func read(root fs.FS) (Board, bool) {
+	r := reader{root}
+	model := strings.TrimRight(r.text("proc/device-tree/model"), "\x00")
+	release := releaseOf(r.text("etc/nv_tegra_release"))
+	if release == "" && !strings.Contains(model, "Jetson") && !strings.Contains(r.text("proc/device-tree/compatible"), "nvidia,tegra") {
+		return Board{}, false
+	}
+	b := Board{Model: model, Release: release}
+	b.Modes = modesOf(r.text("etc/nvpmodel.conf"))
+	if id, err := strconv.Atoi(strings.TrimPrefix(r.text("var/lib/nvpmodel/status"), "pmode:")); err == nil {
+		b.Mode = &Mode{ID: id, Name: strconv.Itoa(id)}
+		for _, m := range b.Modes {
+			if m.ID == id {
+				b.Mode.Name = m.Name
+			}
+		}
+	}
+	b.GPU, b.CPU, b.Memory = r.gpu(), r.cpu(), r.memory()
+	b.Rails = r.rails()
+	return b, true
+}
+
+var (
+	releaseLine = regexp.MustCompile(`# (R\d+) \(release\), REVISION: ([\d.]+)`)
+	modeLine    = regexp.MustCompile(`<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>`)
+)
+
+func releaseOf(text string) string {
+	if m := releaseLine.FindStringSubmatch(text); m != nil {
+		return m[1] + "." + m[2]
+	}
+	return ""
+}
+
+func modesOf(conf string) (modes []Mode) {
+	for line := range strings.Lines(conf) {
+		if m := modeLine.FindStringSubmatch(line); m != nil && !strings.HasPrefix(strings.TrimSpace(line), "#") {
+			if id, err := strconv.Atoi(m[1]); err == nil {
+				modes = append(modes, Mode{id, m[2]})
+			}
+		}
+	}
+	return modes
+}
+
+type reader struct{ root fs.FS }
+
+// text is a file's first 64 KiB without space around it; empty if it cannot be read.
+func (r reader) text(name string) string {
+	f, err := r.root.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	buffer := make([]byte, 64<<10)
+	n := 0
+	for n < len(buffer) {
+		k, err := f.Read(buffer[n:])
+		n += k
+		if err != nil || k == 0 {
+			break
+		}
+	}
+	return strings.TrimSpace(string(buffer[:n]))
+}
+
+func (r reader) number(name string) uint64 {
+	n, _ := strconv.ParseUint(r.text(name), 10, 64)
+	return n
+}
+
+// list is the entries of a folder whose names match.
+func (r reader) list(dir, pattern string) []string {
+	entries, err := fs.ReadDir(r.root, dir)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		if ok, _ := path.Match(pattern, e.Name()); ok {
+			names = append(names, path.Join(dir, e.Name()))
+		}
+	}
+	return names
+}
+
+// gpu is the integrated GPU's clock: 17000000.gpu on Orin with JetPack 6,
+// 17000000.ga10b with JetPack 5, 17000000.gv11b on Xavier.
+func (r reader) gpu() Clock {
+	for _, pattern := range []string{"*.gpu", "*.ga10b", "*.gv11b", "gpu-gpc-0"} {
+		for _, dir := range r.list("sys/class/devfreq", pattern) {
+			c := Clock{r.number(dir + "/cur_freq"), r.number(dir + "/min_freq"), r.number(dir + "/max_freq")}
+			if c.Max > 0 {
+				return c
+			}
+		}
+	}
+	return Clock{}
+}
+
+func (r reader) cpu() (best Clock) {
+	for _, dir := range r.list("sys/devices/system/cpu/cpufreq", "policy*") {
+		c := Clock{1e3 * r.number(dir+"/scaling_cur_freq"), 1e3 * r.number(dir+"/scaling_min_freq"), 1e3 * r.number(dir+"/scaling_max_freq")}
+		if c.Max > best.Max {
+			best = c
+		}
+	}
+	return best
+}
+
+func (r reader) memory() Clock {
+	const dir = "sys/kernel/debug/bpmp/debug/clk/emc"
+	return Clock{r.number(dir + "/rate"), r.number(dir + "/min_rate"), r.number(dir + "/max_rate")}
+}
+
+// rails reads the ina3221 monitors: volts times amperes of each channel in use.
+func (r reader) rails() (all []Rail) {
+	for _, dir := range r.list("sys/class/hwmon", "hwmon*") {
+		if !strings.HasPrefix(r.text(dir+"/name"), "ina3221") {
+			continue
+		}
+		for _, channel := range []string{"1", "2", "3"} {
+			name := r.text(dir + "/in" + channel + "_label")
+			if name == "" || name == "NC" || r.text(dir+"/in"+channel+"_enable") == "0" {
+				continue
+			}
+			millivolts, milliamperes := r.number(dir+"/in"+channel+"_input"), r.number(dir+"/curr"+channel+"_input")
+			all = append(all, Rail{name, float64(millivolts) * float64(milliamperes) / 1e6})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Rail) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
