@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds out/bin/ledge with every backend: those of a plain build, and OpenGL ES, which needs cgo. Needed besides Go:
-# a C compiler and pkg-config; no driver, no development package. The binary needs only the C library to start.
+# Builds out/bin/ledge with every backend: those of a plain build, and OpenGL ES and CUDA, which need cgo. Needed besides
+# Go: a C compiler and pkg-config; no driver, no development package, no CUDA toolkit. The binary needs only the C library
+# to start. For Android CUDA is left out.
 #
 # For Android give an NDK's compiler, whose name has the architecture and the API level (30: Android 11):
 #   CC=$NDK/toolchains/llvm/prebuilt/linux-x86_64/bin/aarch64-linux-android30-clang build/build.sh

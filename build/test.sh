@@ -88,17 +88,22 @@ else
   echo "skipped: no qemu-aarch64-static (Debian package qemu-user-static)"
 fi
 
-step "OpenGL ES, and the build that has it: vet, tests on Mesa's llvmpipe, build/build.sh"
+step "OpenGL ES and CUDA, and the build that has them: vet, tests on Mesa's llvmpipe, build/build.sh"
 if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
   ( # what cgo needs is for this stage alone
     source build/cgo.sh
     go vet -tags "$tags" ./...
-    if [ -z "$offline" ]; then GOFLAGS= go run "$staticcheck" -tags "$tags" ./backend/gles; fi
+    if [ -z "$offline" ]; then GOFLAGS= go run "$staticcheck" -tags "$tags" ./backend/gles ./backend/cuda/...; fi
     if have '/usr/lib/*/libEGL.so.1' && have '/usr/lib/*/dri/swrast_dri.so'; then export LEDGE_TEST_GLES=1; fi # no skips
+    go test -timeout 10m -tags "$tags" ./backend/cuda/...
     go test -short -timeout 10m -tags "$tags" ./backend/gles ./backend/all # shorter: llvmpipe compiles each variant anew
     go test -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^gles$' ./backend/internal/faulttest
     build/build.sh
     out/bin/ledge devices
+    for libcuda in /none/libcuda.so.1 "$PWD/build/test.sh"; do # none, and one that is none
+      LEDGE_LIBCUDA=$libcuda out/bin/ledge version >/dev/null
+      LEDGE_LIBCUDA=$libcuda out/bin/ledge devices --help >/dev/null
+    done
   )
 else
   echo "skipped: gcc and pkg-config are needed"

@@ -15,7 +15,7 @@ import (
 // environment is what changes the devices that drivers show, or how they compute.
 // What names files is in the files.
 var environment = []string{
-	"LEDGE_GPU", "LEDGE_GPU_TIMEOUT", "CUDA_VISIBLE_DEVICES",
+	"LEDGE_GPU", "LEDGE_GPU_TIMEOUT", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_DISABLE_PTX_JIT",
 	"MESA_LOADER_DRIVER_OVERRIDE", "GALLIUM_DRIVER", "LIBGL_ALWAYS_SOFTWARE", "MESA_VK_DEVICE_SELECT", "RADV_DEBUG", "RADV_PERFTEST", "RADV_FORCE_FAMILY",
 	"ANV_DEBUG", "INTEL_DEBUG", "TU_DEBUG", "LP_NUM_THREADS", "POCL_DEVICES", "RUSTICL_ENABLE", "RUSTICL_FEATURES",
 	"VK_INSTANCE_LAYERS", "VK_LOADER_LAYERS_ENABLE", "VK_LOADER_DRIVERS_SELECT", "VK_LOADER_DRIVERS_DISABLE",
@@ -23,7 +23,7 @@ var environment = []string{
 
 // nodes are the files through which drivers reach the hardware: a device that was
 // plugged in, or that the user may use now, is another case.
-var nodes = []string{"/dev/dri/renderD*", "/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/kgsl-3d0", "/dev/mali*", "/dev/pvr*", "/dev/dxg"}
+var nodes = []string{"/dev/dri/renderD*", "/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvhost-ctrl-gpu", "/dev/nvgpu/*/*", "/dev/nvmap", "/dev/kgsl-3d0", "/dev/mali*", "/dev/pvr*", "/dev/dxg"}
 
 // keyOf names all that a verdict depends on as far as it can be told without
 // loading anything. Which devices there are and the driver's version are in the

@@ -50,7 +50,7 @@ var rules = []rule{
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/all", []string{"backend/..."}, []string{"graph/...", "runtime/engine/...", "runtime/model", "runtime/weights/gguf"}},
 	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
-	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "backend/internal/dl", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest"}},
+	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "kernels/shader", "backend/quirks", "backend/packcache", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/accel", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
 	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/accel", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
 	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/bind", "backend/internal/accel", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
 
@@ -91,6 +91,7 @@ var never = []struct {
 }{
 	{"cmd/...", nil, "nothing imports a command"},
 	{"github.com/ebitengine/purego/...", []string{"backend/internal/dl"}, "backend/internal/dl is the only importer of purego"},
+	{"gorgonia.org/cu/...", []string{"backend/cuda/..."}, "backend/cuda is the only importer of cu"},
 	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "build/radv"}, "kernels belong to their backend"},
 	{"backend/null", []string{}, "the null device is for tests"},
 	{"backend/backendtest", []string{}, "the suite is for tests"},
@@ -226,7 +227,7 @@ func offence(from, path string, test bool) string {
 
 func TestImports(t *testing.T) {
 	t.Run("plain", func(t *testing.T) { testImports(t) })
-	t.Run("tags", func(t *testing.T) { testImports(t, "-tags", "gles") })
+	t.Run("tags", func(t *testing.T) { testImports(t, "-tags", "cuda,gles") })
 }
 
 func testImports(t *testing.T, args ...string) {

@@ -376,7 +376,7 @@ func TestModels(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"per", "perplexity\n"}, {"run --repeat-p", "--repeat-penalty\n"}, {"run -m qwen3:0", "qwen3:0.6b\n"}, {"info smollm2:135", "smollm2:135m\n"},
-		{"graph --stage f", "fused\n"}, {"models l", "list\nls\n"}, {"completion z", "zsh\n"}, {"run --device c", "cpu\n"}, {"bench -o j", "json\n"},
+		{"graph --stage f", "fused\n"}, {"models l", "list\nls\n"}, {"completion z", "zsh\n"}, {"run --device cp", "cpu\n"}, {"bench -o j", "json\n"},
 		{"logits -o j", ""}, {"nosuch x", ""}, {"models rm --q", "--quiet\n"},
 	} {
 		if got := must(t, append([]string{"__complete", "--"}, strings.Split(c.line, " ")...)...); got != c.want {

@@ -99,6 +99,18 @@ func EGL(names ...string) ([]string, error) {
 	return found, nil
 }
 
+// CUDA lists the driver's library and its compiler of PTX, which is loaded by it.
+func CUDA(names ...string) ([]string, error) {
+	found, err := need("the CUDA driver", names)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range found {
+		found = append(found, glob(filepath.Join(filepath.Dir(l), "libnvidia-ptxjitcompiler.so*"))...)
+	}
+	return found, nil
+}
+
 func isDir(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.IsDir()

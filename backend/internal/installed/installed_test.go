@@ -37,7 +37,7 @@ func wants(t *testing.T, what string, got []string, err error, want ...string) {
 
 func TestNone(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "libnone.so")
-	for api, f := range map[string]func(...string) ([]string, error){"Vulkan": Vulkan, "OpenCL": OpenCL, "OpenGL ES": EGL} {
+	for api, f := range map[string]func(...string) ([]string, error){"Vulkan": Vulkan, "OpenCL": OpenCL, "OpenGL ES": EGL, "the CUDA driver": CUDA} {
 		files, err := f(none, "libthere-is-none.so.7")
 		if want := api + " is not installed: no library " + none + ", libthere-is-none.so.7"; !errors.Is(err, ErrNone) || err.Error() != want {
 			t.Errorf("%v, %v, want %s", files, err, want)
