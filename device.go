@@ -1,9 +1,11 @@
 package ledge
 
 import (
+	"context"
 	"slices"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/runtime/engine"
 )
 
 // Device describes a device.
@@ -36,4 +38,29 @@ func deviceOf(i backend.Info) Device {
 		Features: slices.Clone(i.Features), Numerics: i.Numerics.String(), Note: i.Note,
 		Varies: i.Varies, Quirks: slices.Clone(i.Quirks),
 	}
+}
+
+// Devices lists what there is to compute on without a model: what Open would find
+// with the same options, why each would be picked or not, and the device that would
+// be, which runs its self-test. Of the options WithDevice, WithThreads and WithProbe
+// matter. The list is there with an error, too, which says that no device can be used.
+func Devices(ctx context.Context, opts ...Option) ([]Candidate, error) {
+	c := configOf(opts)
+	if c.err != nil {
+		return nil, wrap(c.err)
+	}
+	found, err := engine.Devices(ctx, c.o)
+	return candidatesOf(found), wrap(err)
+}
+
+func candidatesOf(found []backend.Candidate) []Candidate {
+	var out []Candidate
+	for _, c := range found {
+		k := Candidate{Driver: c.Driver, Reason: c.Reason, Picked: c.Picked}
+		if c.Info != nil {
+			k.Device = deviceOf(*c.Info)
+		}
+		out = append(out, k)
+	}
+	return out
 }

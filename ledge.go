@@ -76,12 +76,7 @@ type Model struct {
 // Errors: [*MemoryError] if weights or cache do not fit; others say what is
 // wrong with the file or the options.
 func Open(ctx context.Context, path string, opts ...Option) (*Model, error) {
-	c := config{}
-	for _, o := range opts {
-		if o.apply != nil {
-			o.apply(&c)
-		}
-	}
+	c := configOf(opts)
 	if c.err != nil {
 		return nil, wrap(c.err)
 	}
@@ -121,17 +116,7 @@ func (m *Model) Notes() []string { return m.m.Notes() }
 
 // Candidates lists the devices that were found when the model was opened, and
 // why each was picked or not.
-func (m *Model) Candidates() []Candidate {
-	var out []Candidate
-	for _, c := range m.m.Candidates() {
-		k := Candidate{Driver: c.Driver, Reason: c.Reason, Picked: c.Picked}
-		if c.Info != nil {
-			k.Device = deviceOf(*c.Info)
-		}
-		out = append(out, k)
-	}
-	return out
-}
+func (m *Model) Candidates() []Candidate { return candidatesOf(m.m.Candidates()) }
 
 // TokenizeOptions say how text becomes tokens; the zero value takes it as
 // plain text.
@@ -211,6 +196,27 @@ type Stats struct {
 func (m *Model) Stats() Stats {
 	s := m.m.Stats()
 	return Stats{CachePages: s.Pages, FreePages: s.FreePages}
+}
+
+// Counters are what the model's runs have cost its device since it was opened, by
+// the device's own accounting.
+type Counters struct {
+	Submissions   int64 // handed to the device's queue
+	Dispatches    int64 // kernels that were started
+	ReadBacks     int64 // copies from the device to the host
+	ReadBackBytes int64 // their bytes
+	Traffic       int64 // bytes that kernels moved from and to the device's memory
+	Streamed      int64 // of those, what cannot be avoided: weights, and the cache that attention reads
+}
+
+// Counters gives the device's counters; false if it does not count, as the
+// processor does not. It waits for a batch that is being run.
+func (m *Model) Counters() (Counters, bool) {
+	if m.check() != nil {
+		return Counters{}, false
+	}
+	c, ok := m.m.Counters()
+	return Counters(c), ok
 }
 
 // Info describes a model.

@@ -18,6 +18,16 @@ type config struct {
 	err error
 }
 
+func configOf(opts []Option) config {
+	c := config{}
+	for _, o := range opts {
+		if o.apply != nil {
+			o.apply(&c)
+		}
+	}
+	return c
+}
+
 // WithDevice asks for a device ("vulkan0") or a driver ("vulkan") by name. If it
 // is missing or does not work, Open fails; it never runs elsewhere instead. The
 // default, "" or "auto", is the best device that works.

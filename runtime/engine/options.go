@@ -47,6 +47,13 @@ func OpenDevices(ctx context.Context, o Options, c backend.Choice) ([]backend.De
 	return devices, found, nil
 }
 
+// Devices lists what OpenDevices would find with these options, opens what it would
+// choose and closes it again. The list is there with an error, too.
+func Devices(ctx context.Context, o Options) ([]backend.Candidate, error) {
+	devices, found, err := OpenDevices(ctx, o, o.Choice())
+	return found, errors.Join(err, closeAll(devices))
+}
+
 // onlyCPU refuses layers for a GPU where there is none.
 type onlyCPU struct {
 	layers int

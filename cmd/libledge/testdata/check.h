@@ -1,0 +1,41 @@
+// check.h: what the C tests are written with. A program that ends with 0 found nothing
+// wrong; each fault is a line.
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledge.h"
+
+static int faults;
+
+#define CHECK(what)                                                       \
+    do {                                                                  \
+        if (!(what)) {                                                    \
+            printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #what);   \
+            __atomic_add_fetch(&faults, 1, __ATOMIC_SEQ_CST);             \
+        }                                                                 \
+    } while (0)
+
+// EXPECT makes a call that ends with &error and wants its code.
+#define EXPECT(want, call)                                                                        \
+    do {                                                                                          \
+        ledge_error error = LEDGE_ERROR_INIT;                                                     \
+        int got = (call);                                                                         \
+        if (got != (want) || error.code != got || (got != LEDGE_OK) != (error.message[0] != 0)) { \
+            printf("%s:%d: %s\n  gave %d (%s), not %d: code %d, %s\n", __FILE__, __LINE__, #call, \
+                   got, ledge_status_name(got), (want), error.code, error.message);               \
+            __atomic_add_fetch(&faults, 1, __ATOMIC_SEQ_CST);                                     \
+        } else if (getenv("SHOW") != NULL && got != LEDGE_OK)                                     \
+            printf("%d %s: %s\n", got, ledge_status_name(got), error.message);                    \
+    } while (0)
+
+static inline int done(void) {
+    if (faults == 0)
+        puts("ok");
+    return faults != 0;
+}
+
+#endif
