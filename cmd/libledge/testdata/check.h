@@ -20,16 +20,16 @@ static int faults;
     } while (0)
 
 // EXPECT makes a call that ends with &error and wants its code.
-#define EXPECT(want, call)                                                                        \
-    do {                                                                                          \
-        ledge_error error = LEDGE_ERROR_INIT;                                                     \
-        int got = (call);                                                                         \
-        if (got != (want) || error.code != got || (got != LEDGE_OK) != (error.message[0] != 0)) { \
-            printf("%s:%d: %s\n  gave %d (%s), not %d: code %d, %s\n", __FILE__, __LINE__, #call, \
-                   got, ledge_status_name(got), (want), error.code, error.message);               \
-            __atomic_add_fetch(&faults, 1, __ATOMIC_SEQ_CST);                                     \
-        } else if (getenv("SHOW") != NULL && got != LEDGE_OK)                                     \
-            printf("%d %s: %s\n", got, ledge_status_name(got), error.message);                    \
+#define EXPECT(want, call)                                                                                    \
+    do {                                                                                                      \
+        ledge_error error = LEDGE_ERROR_INIT;                                                                 \
+        int result_ = (call);                                                                                 \
+        if (result_ != (want) || error.code != result_ || (result_ != LEDGE_OK) != (error.message[0] != 0)) { \
+            printf("%s:%d: %s\n  gave %d (%s), not %d: code %d, %s\n", __FILE__, __LINE__, #call,             \
+                   result_, ledge_status_name(result_), (want), error.code, error.message);                   \
+            __atomic_add_fetch(&faults, 1, __ATOMIC_SEQ_CST);                                                 \
+        } else if (getenv("SHOW") != NULL && result_ != LEDGE_OK)                                             \
+            printf("%d %s: %s\n", result_, ledge_status_name(result_), error.message);                        \
     } while (0)
 
 static inline int done(void) {

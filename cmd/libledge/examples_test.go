@@ -1,0 +1,134 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The examples are built as their own comments say, and show what the Go API gives.
+
+const prompt = "The capital of France is"
+
+func TestExampleC(t *testing.T) {
+	program := compile(t, "examples/c/generate.c")
+	for name, model := range models(t) {
+		t.Run(name, func(t *testing.T) {
+			out, stats := run(t, program, model, prompt)
+			same(t, out, answer(t, model, prompt, false))
+			if !strings.Contains(stats, " a second") {
+				t.Errorf("it wrote %q", stats)
+			}
+		})
+	}
+	fails(t, "no such file", program, "/none.gguf", prompt)
+}
+
+func TestExampleCpp(t *testing.T) {
+	lib, dir := library(t), t.TempDir()
+	need(t, "cmake", "g++", "make")
+	run(t, "cmake", "-S", "examples/cpp", "-B", dir, "-G", "Unix Makefiles", "-DCMAKE_PREFIX_PATH="+lib, "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
+	run(t, "cmake", "--build", dir)
+	const question = `Say "hello" in French.`
+	for name, model := range models(t) {
+		t.Run(name, func(t *testing.T) {
+			out, _ := run(t, dir+"/chat", model, question)
+			same(t, out, answer(t, model, question, true))
+		})
+	}
+	model := tiny(t)
+	fails(t, "no such file", dir+"/chat", "/none.gguf", question)
+	fails(t, "context canceled", dir+"/chat", model, question, "0") // no time at all
+}
+
+func TestCMakeVersion(t *testing.T) {
+	lib, dir := library(t), t.TempDir()
+	need(t, "cmake")
+	text := "cmake_minimum_required(VERSION 3.16)\nproject(x NONE)\nfind_package(ledge 2 REQUIRED)\n"
+	if err := os.WriteFile(filepath.Join(dir, "CMakeLists.txt"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, complaints, err := try("cmake", "-S", dir, "-B", dir+"/out", "-DCMAKE_PREFIX_PATH="+lib); err == nil {
+		t.Errorf("version 2 was found: %s%s", out, complaints)
+	}
+}
+
+func TestPkgConfig(t *testing.T) {
+	lib := library(t)
+	need(t, "pkg-config")
+	flags, _ := run(t, "PKG_CONFIG_PATH="+lib+"/lib/pkgconfig", "pkg-config", "--cflags", "--libs", "ledge")
+	program := filepath.Join(t.TempDir(), "generate")
+	run(t, append([]string{"gcc", "-o", program, "examples/c/generate.c", "-Wl,-rpath," + lib + "/lib"}, strings.Fields(flags)...)...)
+	model := tiny(t)
+	out, _ := run(t, program, model, prompt)
+	same(t, out, answer(t, model, prompt, false))
+}
+
+func TestExamplePython(t *testing.T) {
+	lib := library(t) + "/lib/libledge.so"
+	need(t, "python3")
+	program := []string{"PYTHONDONTWRITEBYTECODE=1", "python3", "examples/python/generate.py"}
+	for name, model := range models(t) {
+		t.Run(name, func(t *testing.T) {
+			out, similar := run(t, append(program, model, prompt, lib)...)
+			same(t, out, answer(t, model, prompt, false))
+			if strings.Count(similar, "similarity to") != 2 {
+				t.Errorf("it wrote %q", similar)
+			}
+		})
+	}
+	fails(t, "no such file", append(program, "/none.gguf", prompt, lib)...)
+	fails(t, "cannot open shared object", append(program, "/none.gguf", prompt, "/none.so")...)
+}
+
+func TestExampleJava(t *testing.T) {
+	lib, dir := library(t), t.TempDir()
+	need(t, "javac", "java", "gcc")
+	props, settings := run(t, "java", "-XshowSettings:properties", "-version")
+	home := ""
+	for line := range strings.Lines(props + settings) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "java.home = "); ok {
+			home = v
+		}
+	}
+	if _, err := os.Stat(home + "/include/jni.h"); err != nil {
+		t.Skip("no jni.h: a JDK is needed, not only a runtime")
+	}
+	run(t, "javac", "-Xlint:all", "-Werror", "-d", dir, "examples/java/Ledge.java", "examples/java/Generate.java", "testdata/java/Nulls.java")
+	run(t, "gcc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I"+home+"/include", "-I"+home+"/include/linux", "-I"+lib+"/include",
+		"examples/java/ledge_jni.c", "-L"+lib+"/lib", "-lledge", "-Wl,-rpath,"+lib+"/lib", "-o", dir+"/libledge_jni.so")
+	java := []string{"java", "-cp", dir, "-Djava.library.path=" + dir}
+	for name, model := range models(t) {
+		t.Run(name, func(t *testing.T) {
+			out, _ := run(t, append(java, "Generate", model, prompt)...)
+			same(t, out, answer(t, model, prompt, false))
+		})
+	}
+	fails(t, "no such file", append(java, "Generate", "/none.gguf", prompt)...)
+	model := tiny(t)
+	for _, chained := range []bool{false, true} { // with Java's own way of sharing signals, and without
+		args := append(java, "Nulls", model)
+		if chained {
+			args = append([]string{"LD_PRELOAD=" + home + "/lib/libjsig.so", "java", "-Xcheck:jni"}, args[1:]...)
+		}
+		out, complaints := run(t, args...)
+		if want := "enough\nthe model is closed\nledge: gguf: open /none.gguf: no such file or directory\n300\n"; out != want {
+			t.Errorf("it wrote %q, not %q", out, want)
+		}
+		if chained && complaints != "" {
+			t.Errorf("-Xcheck:jni: %s", complaints)
+		}
+	}
+}
+
+// fails wants a program to end with an error that says something.
+func fails(t *testing.T, say string, args ...string) {
+	t.Helper()
+	out, complaints, err := try(args...)
+	if err == nil || !strings.Contains(complaints, say) || strings.Contains(complaints, "Traceback") {
+		t.Errorf("%s: %v\n%s%s", strings.Join(args, " "), err, out, complaints)
+	}
+}

@@ -1,0 +1,3 @@
+int touch(void);
+
+int main(void) { return touch(); }
