@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Builds out/bin/ledge with every backend: those of a plain build, and OpenGL ES and CUDA, which need cgo. Needed besides
-# Go: a C compiler and pkg-config; no driver, no development package, no CUDA toolkit. The binary needs only the C library
-# to start. For Android CUDA is left out.
+# Builds the program, out/bin/ledge, and the C library, out/lib/libledge.so with out/include/ledge.h. Both have every
+# backend: those of a plain build, and OpenGL ES and CUDA, which need cgo. Needed besides Go: a C compiler and pkg-config;
+# no driver, no development package, no CUDA toolkit. Both need only the system's C library to start. For Android CUDA is
+# left out.
 #
 # For Android give an NDK's compiler, whose name has the architecture and the API level (30: Android 11):
 #   CC=$NDK/toolchains/llvm/prebuilt/linux-x86_64/bin/aarch64-linux-android30-clang build/build.sh
-# This makes out/android-arm64/ledge, for: adb push out/android-arm64/ledge /data/local/tmp
+# This makes the same in out/android-arm64: adb push out/android-arm64/ledge /data/local/tmp
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
 source build/cgo.sh
 
-out=out/bin
+out=out/bin lib=out
 case "$(basename "${CC:-cc}")" in
-  aarch64-linux-android*) export GOOS=android GOARCH=arm64; out=out/android-arm64 ;;
+  aarch64-linux-android*) export GOOS=android GOARCH=arm64; out=out/android-arm64 lib=$out ;;
   *-linux-android*) echo "build/build.sh: only arm64 Android is supported, not ${CC}" >&2; exit 1 ;;
 esac
 
@@ -23,4 +24,5 @@ command -v "$(go env CC | cut -d' ' -f1)" >/dev/null || { echo "build/build.sh: 
 mkdir -p "$out"
 go build -tags "$tags" -trimpath -o "$out/ledge" ./cmd/ledge
 env -u GOOS -u GOARCH -u CC CGO_ENABLED=0 go run ./build/needs "$out/ledge" # nothing but the C library
-echo "built $out/ledge with -tags $tags"
+build/libledge.sh "$lib" -tags "$tags"
+echo "built $out/ledge and $lib/lib/libledge.so with -tags $tags"

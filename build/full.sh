@@ -70,6 +70,10 @@ step "faults: every call of a generation fails in every way; with the race detec
   go test -count=1 -race -timeout 30m -tags "$tags" -run 'Picked|Two|Cancelled|Layers' ./backend/internal/faulttest
 )
 
+step "the C library: threads that open, generate, cancel and close, 8,000 times; memory as valgrind sees it; what C costs"
+LEDGE_TEST_FULL=1 go test -count=1 -v -timeout 60m -run 'Programs|Valgrind|StreamingCost|Arm64' ./cmd/libledge | grep -v '=== RUN'
+go test -run XXX -bench Streaming -benchtime 20x ./cmd/libledge
+
 step "fuzzing, 20 s a target"
 build/fuzz.sh 20s
 

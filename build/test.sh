@@ -32,6 +32,12 @@ have '/usr/lib/*/libEGL.so.1' || need+=(libegl1)
 have '/usr/lib/*/libGLESv2.so.2' || need+=(libgles2)
 have '/usr/lib/*/dri/swrast_dri.so' || need+=(libgl1-mesa-dri)
 command -v pkg-config >/dev/null || need+=(pkg-config) # go-gl
+# What uses the C library, and looks at how it uses memory.
+command -v g++ >/dev/null || need+=(g++)
+command -v cmake >/dev/null || need+=(cmake make)
+command -v javac >/dev/null || need+=(openjdk-17-jdk-headless)
+command -v valgrind >/dev/null || need+=(valgrind)
+command -v aarch64-linux-gnu-gcc >/dev/null || need+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 if [ ${#need[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$offline" ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
@@ -99,6 +105,7 @@ if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
     go test -short -timeout 10m -tags "$tags" ./backend/gles ./backend/all # shorter: llvmpipe compiles each variant anew
     go test -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^gles$' ./backend/internal/faulttest
     build/build.sh
+    LEDGE_TEST_LIBRARY=$PWD/out go test -run 'Exports|Programs|Defaults|ExampleC$' ./cmd/libledge
     out/bin/ledge devices
     for libcuda in /none/libcuda.so.1 "$PWD/build/test.sh"; do # none, and one that is none
       LEDGE_LIBCUDA=$libcuda out/bin/ledge version >/dev/null

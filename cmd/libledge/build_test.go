@@ -73,9 +73,14 @@ var prefix = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// library builds the library, and gives the folder that it is in.
+// library builds the library, and gives the folder that it is in; LEDGE_TEST_LIBRARY
+// names one that is built already.
 func library(t testing.TB) string {
 	t.Helper()
+	if dir := os.Getenv("LEDGE_TEST_LIBRARY"); dir != "" {
+		need(t, "gcc")
+		return dir
+	}
 	need(t, "go", "bash", "gcc")
 	dir, err := prefix()
 	if err != nil {

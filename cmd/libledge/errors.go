@@ -125,13 +125,15 @@ func (f *fault) Error() string { return fmt.Sprintf("a fault in Ledge%s: %v", f.
 
 // at is the place of the panic: the first one in its stack that is not Go's own.
 func (f *fault) at() string {
-	_, stack, _ := strings.Cut(string(f.stack), "\npanic(")
-	function := ""
+	_, stack, _ := strings.Cut(string(f.stack), "\npanic(") // then its arguments and its own place
+	function := "runtime.gopanic"
 	for line := range strings.Lines(stack) {
 		place, isPlace := strings.CutPrefix(line, "\t")
 		if !isPlace {
-			function = line
-		} else if function != "" && !strings.HasPrefix(function, "runtime.") {
+			if !strings.HasPrefix(line, "{") {
+				function = line
+			}
+		} else if !strings.HasPrefix(function, "runtime.") {
 			place, _, _ = strings.Cut(strings.TrimSpace(place), " +0x")
 			return " at " + place
 		}

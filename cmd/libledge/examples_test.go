@@ -115,7 +115,7 @@ func TestExampleJava(t *testing.T) {
 			args = append([]string{"LD_PRELOAD=" + home + "/lib/libjsig.so", "java", "-Xcheck:jni"}, args[1:]...)
 		}
 		out, complaints := run(t, args...)
-		if want := "enough\nthe model is closed\nledge: gguf: open /none.gguf: no such file or directory\n300\n"; out != want {
+		if want := "enough\nthe model is closed\nledge: gguf: stat /none.gguf: no such file or directory\n300\n"; out != want {
 			t.Errorf("it wrote %q, not %q", out, want)
 		}
 		if chained && complaints != "" {

@@ -62,24 +62,28 @@ func cTokens(t testing.TB, program, path string, rounds int) []float64 {
 	return all
 }
 
-// TestStreamingCost: what C adds to a token is less than 1 % of what a token of
-// SmolLM2 takes on a fast processor (2 ms). A tiny model is run, so that it shows; of
-// many short rounds the fastest counts, which other programs have not disturbed.
+// TestStreamingCost: C adds less than 1 % to a token of SmolLM2. It shows with a tiny
+// model, whose tokens take almost no time; of many short rounds the fastest counts, which
+// other programs have not disturbed. (The goroutine of a call from C is bound to its
+// thread, so that a token costs two switches of threads: that is what is seen.)
 func TestStreamingCost(t *testing.T) {
-	const bound = 20_000 // ns
+	token := 4e6 // ns, on one core of a laptop
+	if real := smollm2(); real != "" {
+		token = slices.Min(goTokens(t, real, 3))
+	}
 	program, model := compile(t, "testdata/stream.c"), tiny(t)
 	var inC, inGo []float64
-	for range 3 { // a busy machine gets more tries
-		for range 3 {
-			inC = append(inC, cTokens(t, program, model, 40)...)
-			inGo = append(inGo, goTokens(t, model, 40)...)
-		}
-		if slices.Min(inC)-slices.Min(inGo) < bound {
+	for range 9 { // a busy machine gets more tries
+		inC = append(inC, cTokens(t, program, model, 40)...)
+		inGo = append(inGo, goTokens(t, model, 40)...)
+		if slices.Min(inC)-slices.Min(inGo) < token/100 {
 			break
 		}
 	}
-	t.Logf("a token of the tiny model: %.2f µs in C, %.2f in Go", slices.Min(inC)/1e3, slices.Min(inGo)/1e3)
-	if cost := slices.Min(inC) - slices.Min(inGo); cost >= bound {
+	cost := slices.Min(inC) - slices.Min(inGo)
+	t.Logf("a token of the tiny model: %.1f µs in C, %.1f in Go: %.2f %% of SmolLM2's %.2f ms",
+		slices.Min(inC)/1e3, slices.Min(inGo)/1e3, 100*cost/token, token/1e6)
+	if cost >= token/100 {
 		t.Errorf("C adds %.1f µs to a token", cost/1e3)
 	}
 }

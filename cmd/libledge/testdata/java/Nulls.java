@@ -9,6 +9,7 @@ public final class Nulls {
         return n.field;
     }
 
+    @SuppressWarnings("try") // closed twice on purpose
     public static void main(String[] args) {
         int caught = 0;
         try (Ledge model = new Ledge(args[0])) {

@@ -1,0 +1,91 @@
+//go:build cgo && linux
+
+package main
+
+import (
+	"errors"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/ledge-run/ledge"
+	"github.com/ledge-run/ledge/runtime/power"
+)
+
+// TestFault: a panic says where it was, also one that the runtime raised.
+func TestFault(t *testing.T) {
+	for name, f := range map[string]func(){
+		"said":   func() { panic("of no use") },
+		"nil":    func() { _ = *(*int)(nil) },
+		"bounds": func() { _ = make([]int, 3)[len(name())] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				text := (&fault{recover(), debug.Stack()}).Error()
+				if !strings.Contains(text, "errors_test.go:") || strings.Contains(text, "\n") {
+					t.Error(text)
+				}
+			}()
+			f()
+		})
+	}
+}
+
+func name() string { return "longer than that" }
+
+// TestCodes: what errors of the Go API are in C, however they are wrapped.
+func TestCodes(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int // of ledge.h
+	}{
+		{errors.New("anything"), 1},
+		{argument("out of range"), 2},
+		{&handleError{modelKind, handleNull, 0}, 2},
+		{&handleError{modelKind, handleUnknown, 0}, 4},
+		{&handleError{modelKind, handleOther, sessionKind}, 4},
+		{&handleError{modelKind, handleClosed, 0}, 5},
+		{ledge.ErrClosed, 5},
+		{ledge.ErrSessionClosed, 5},
+		{ledge.ErrBusy, 6},
+		{&refusal{3}, 8},
+		{ledge.ErrEmptyPrompt, 10},
+		{&ledge.ContextError{Tokens: 3, Limit: 2}, 11},
+		{ledge.ErrCacheFull, 12},
+		{&ledge.MemoryError{Need: 2, Have: 1}, 13},
+		{ledge.ErrDeviceLost, 14},
+		{&fault{"x", nil}, 16},
+	} {
+		for _, err := range []error{c.err, wrapped{c.err}, errors.Join(c.err)} {
+			if code, _, _, _ := codeOf(err); int(code) != c.code {
+				t.Errorf("%T of %T: %d, not %d", err, c.err, code, c.code)
+			}
+		}
+	}
+	if got := oneLine("a\nb\tc"); got != "a; b c" {
+		t.Errorf("%q", got)
+	}
+}
+
+// wrapped has no text of what it wraps: made as they are here, some errors have none.
+type wrapped struct{ err error }
+
+func (w wrapped) Error() string { return "on the way" }
+func (w wrapped) Unwrap() error { return w.err }
+
+// TestSupply: a board's power is that of the rail that feeds all of it, never a sum.
+func TestSupply(t *testing.T) {
+	orin := power.Board{Rails: []power.Rail{{Name: "VDD_CPU_GPU_CV", Watts: 2}, {Name: "VDD_IN", Watts: 7.5}}}
+	if w, source, missing := supply(orin, true); w != 7.5 || source != "VDD_IN" || missing == "" {
+		t.Error(w, source, missing)
+	}
+	for _, c := range []struct {
+		board power.Board
+		known bool
+		names string
+	}{{power.Board{Rails: orin.Rails[:1]}, true, "VDD_IN"}, {power.Board{}, true, "VDD_IN"}, {orin, false, "RAPL"}} {
+		if w, source, missing := supply(c.board, c.known); w != 0 || source != "" || !strings.Contains(missing, c.names) {
+			t.Error(c, w, source, missing)
+		}
+	}
+}
