@@ -63,7 +63,7 @@ var Version = sync.OnceValue(func() string {
 	h := sha256.New()
 	for _, u := range Units() {
 		for _, t := range Targets {
-			text, _ := ptx(u.Entry + "." + t.Arch) // Find's PTX reports what is not there
+			text, _ := u.PTX(t) // Find's PTX reports what is not there
 			fmt.Fprintf(h, "%s.%s %d\n", u.Entry, t.Arch, len(text))
 			h.Write(text)
 		}

@@ -28,6 +28,8 @@ type kernel struct {
 	// variants are compiled ahead; the first that fits the constants is taken. None
 	// is one without a suffix that fits all.
 	variants []variant
+
+	maySpill bool // of all variants
 }
 
 // variant is a kernel compiled with some of its constants known.
@@ -36,6 +38,14 @@ type variant struct {
 	defines []string              // NAME or NAME=VALUE
 	fits    func(c []uint32) bool // nil: always
 	threads int                   // of a block; 0: as the kernel says
+
+	// worst is constants of the most dynamic shared memory: build/ptxas reckons with
+	// them. Wanted where the kernel has dynamic.
+	worst []uint32
+
+	// maySpill: for prompts alone, where registers that spill may be worth it. All
+	// others must not, on any GPU.
+	maySpill bool
 }
 
 // kernels is the table: an entry here, a file in this folder, and go generate.
@@ -112,6 +122,11 @@ func Find(name string, constants []uint32, capability int) (Binary, error) {
 	if err != nil {
 		return Binary{}, err
 	}
+	return k.find(constants, target)
+}
+
+// find is Find for a kernel and a target.
+func (k *kernel) find(constants []uint32, t Target) (Binary, error) {
 	if err := k.check(constants); err != nil {
 		return Binary{}, err
 	}
@@ -121,16 +136,16 @@ func Find(name string, constants []uint32, capability int) (Binary, error) {
 		}
 		b := Binary{Entry: k.entry(v), Threads: k.threadsOf(v)}
 		if int(constants[0]) != b.Threads {
-			return Binary{}, fmt.Errorf("cuda: kernel %q called for blocks of %d threads, compiled for %d", name, constants[0], b.Threads)
+			return Binary{}, fmt.Errorf("cuda: kernel %q called for blocks of %d threads, compiled for %d", k.name, constants[0], b.Threads)
 		}
 		if k.dynamic != nil {
 			b.Dynamic = k.dynamic(constants)
 		}
-		b.Name = b.Entry + "." + target.Arch
+		b.Name = b.Entry + "." + t.Arch
 		b.PTX = func() ([]byte, error) { return ptx(b.Name) }
 		return b, nil
 	}
-	return Binary{}, fmt.Errorf("cuda: kernel %q is not compiled for the constants %d: add a variant to kernels/cuda/kernels.go", name, constants)
+	return Binary{}, fmt.Errorf("cuda: kernel %q is not compiled for the constants %d: add a variant to kernels/cuda/kernels.go", k.name, constants)
 }
 
 // check reports constants that a kernel cannot have.

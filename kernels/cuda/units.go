@@ -17,6 +17,9 @@ type Unit struct {
 	Defines []string // NAME or NAME=VALUE
 	Threads int      // of a block
 
+	Dynamic  int  // the most bytes of shared memory that a launch gives
+	MaySpill bool // registers
+
 	most map[string]uint32
 }
 
@@ -28,11 +31,19 @@ func Units() []Unit {
 	var units []Unit
 	for _, k := range kernels {
 		for _, v := range k.all() {
-			units = append(units, Unit{k.name, k.entry(v), k.file, v.defines, k.threadsOf(v), k.most})
+			u := Unit{Kernel: k.name, Entry: k.entry(v), File: k.file, Defines: v.defines, Threads: k.threadsOf(v),
+				MaySpill: k.maySpill || v.maySpill, most: k.most}
+			if k.dynamic != nil && v.worst != nil {
+				u.Dynamic = k.dynamic(v.worst)
+			}
+			units = append(units, u)
 		}
 	}
 	return units
 }
+
+// PTX is a unit's code for a target.
+func (u Unit) PTX(t Target) ([]byte, error) { return ptx(u.Entry + "." + t.Arch) }
 
 // Text is a unit's source. It includes files of kernels/cuda, which is to be among
 // the folders that the compiler looks into, and needs no other definitions.

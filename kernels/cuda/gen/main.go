@@ -36,16 +36,31 @@ func main() {
 	}
 }
 
-// run writes the PTX of every unit for every target, and removes that of units that
-// are no more; or reports what it would write and remove.
+// run compiles every unit for every target into the folder's ptx.
 func run(dir string, check bool) error {
-	made, err := compileAll(dir)
+	version, err := exec.Command(compiler, "--version").Output()
+	if err != nil {
+		return fmt.Errorf("%s: %w: install it (Debian: package %[1]s)", compiler, err)
+	}
+	all, err := compileAll(dir)
 	if err != nil {
 		return err
 	}
+	if err := write(filepath.Join(dir, "ptx"), all, check); err != nil {
+		first, _, _ := strings.Cut(string(version), "\n")
+		return fmt.Errorf("%w\n(%s)", err, first)
+	}
+	return nil
+}
+
+// write makes a folder hold what was made, and nothing of units that are no more; or
+// it reports what it would write and remove.
+func write(dir string, all []made, check bool) error {
 	var errs []error
-	for _, m := range made {
-		path := filepath.Join(dir, "ptx", m.name+suffix)
+	current := map[string]bool{}
+	for _, m := range all {
+		path := filepath.Join(dir, m.name+suffix)
+		current[path] = true
 		if old, err := unpack(path); err == nil && bytes.Equal(old, m.ptx) {
 			continue
 		}
@@ -55,11 +70,14 @@ func run(dir string, check bool) error {
 			return err
 		}
 	}
-	stale, err := staleFiles(dir, made)
+	paths, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
 	if err != nil {
 		return err
 	}
-	for _, path := range stale {
+	for _, path := range paths {
+		if current[path] {
+			continue
+		}
 		if check {
 			errs = append(errs, fmt.Errorf("%s has no source: go generate ./kernels/cuda", path))
 		} else if err := os.Remove(path); err != nil {
@@ -77,9 +95,6 @@ type made struct {
 
 // compileAll compiles every unit for every target.
 func compileAll(dir string) ([]made, error) {
-	if _, err := exec.LookPath(compiler); err != nil {
-		return nil, fmt.Errorf("%w: install %s", err, compiler)
-	}
 	units := cuda.Units()
 	all := make([]made, len(units)*len(cuda.Targets))
 	errs := make([]error, len(all))
@@ -154,20 +169,4 @@ func unpack(path string) ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(r)
-}
-
-// staleFiles are those of units that are no more.
-func staleFiles(dir string, all []made) ([]string, error) {
-	current := map[string]bool{}
-	for _, m := range all {
-		current[m.name+suffix] = true
-	}
-	paths, err := filepath.Glob(filepath.Join(dir, "ptx", "*"+suffix))
-	var stale []string
-	for _, path := range paths {
-		if !current[filepath.Base(path)] {
-			stale = append(stale, path)
-		}
-	}
-	return stale, err
 }
