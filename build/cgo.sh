@@ -3,5 +3,10 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export CGO_ENABLED=1
 export PKG_CONFIG_PATH=$root/third_party/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH} # go-gl asks for gl: before the system's
-export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -I$root/third_party/gl/include"                # ours before the system's
-tags=gles
+export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -I$root/third_party/gl/include -I$root/third_party/cuda/include" # ours before the system's
+# gorgonia.org/cu asks the linker for libcuda: an archive with nothing in it, for backend/cuda/internal/driver has the
+# functions. It comes before a driver's own, which the binary would need to start.
+mkdir -p "$root/out/cuda/lib"
+printf '!<arch>\n' >"$root/out/cuda/lib/libcuda.a"
+export CGO_LDFLAGS="-L$root/out/cuda/lib ${CGO_LDFLAGS:--O2 -g}"
+tags=cuda,gles

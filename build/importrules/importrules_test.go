@@ -228,7 +228,7 @@ func offence(from, path string, test bool) string {
 
 func TestImports(t *testing.T) {
 	t.Run("plain", func(t *testing.T) { testImports(t) })
-	t.Run("tags", func(t *testing.T) { testImports(t, "-tags", "gles") })
+	t.Run("tags", func(t *testing.T) { testImports(t, "-tags", "cuda,gles") })
 }
 
 func testImports(t *testing.T, args ...string) {

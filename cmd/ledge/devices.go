@@ -100,7 +100,7 @@ func missing(have []deviceReport) []deviceReport {
 	for _, name := range []string{"cuda", "gles", "npu", "opencl", "vulkan"} {
 		if !slices.ContainsFunc(have, func(r deviceReport) bool { return r.Backend == name }) {
 			why := "not in this build"
-			if name == "cuda" || name == "npu" {
+			if name == "npu" {
 				why = "no build has it yet"
 			}
 			out = append(out, deviceReport{Name: name, Backend: name, Reason: why})
