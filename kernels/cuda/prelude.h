@@ -10,10 +10,11 @@ struct vec4 { float x, y, z, w; };
 struct uvec2 { uint x, y; };
 struct uvec4 { uint x, y, z, w; };
 
-// Functions of the dialect have no qualifiers, and the same name in several kernels.
+// Functions of the dialect have no qualifiers, and the same name in several kernels,
+// not all of which use them.
 #ifdef LEDGE_HOST
-#define FUNCTIONS_BEGIN namespace {
-#define FUNCTIONS_END }
+#define FUNCTIONS_BEGIN _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wunused-function\"") namespace {
+#define FUNCTIONS_END } _Pragma("GCC diagnostic pop")
 #else
 #define FUNCTIONS_BEGIN \
   _Pragma("clang force_cuda_host_device begin") \
