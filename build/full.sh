@@ -55,6 +55,9 @@ out/compare-program models -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAM
 out/compare-program run -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAMA" -out out/compare-short -ledge out/ledge -rounds 3 \
   -only '^(speed|start|loaded|together8)/(smollm2-q4_0|smollm2-135m|gemma)'
 
+step "CUDA kernels: NVIDIA's assemblers take them for every GPU"
+if build/ptxas.sh out/ptxas; then LEDGE_TEST_PTXAS=$PWD/out/ptxas LEDGE_TEST_FULL=1 go test -count=1 -v -timeout 30m ./build/ptxas | grep -v '=== RUN'; fi
+
 step "faults: every call of a generation fails in every way; with the race detector, a selection"
 (
   source build/cgo.sh

@@ -27,7 +27,7 @@ const instructionBytes = 16
 type program struct {
 	unit   cuda.Unit
 	target cuda.Target
-	made   []made // for each GPU of its own, in the order of gpus
+	made   []made // for each of gpusOf the target; one that was passed over has no gpu
 }
 
 // made is what an assembler says of a program for a GPU.
@@ -78,8 +78,9 @@ func checkTools(folder string) error {
 	return nil
 }
 
-// assembleAll assembles every unit's PTX for every GPU.
-func assembleAll(tools string) ([]program, error) {
+// assembleAll assembles every unit's PTX for the GPUs that the page has columns for,
+// or for all.
+func assembleAll(tools string, every bool) ([]program, error) {
 	dir, err := os.MkdirTemp("", "ptxas")
 	if err != nil {
 		return nil, err
@@ -106,6 +107,9 @@ func assembleAll(tools string) ([]program, error) {
 	)
 	for _, p := range programs {
 		for i, g := range gpusOf(p.target) {
+			if !every && !hasColumn(g, p.target) {
+				continue
+			}
 			slots <- struct{}{}
 			group.Go(func() {
 				defer func() { <-slots }()
@@ -200,6 +204,9 @@ func faults(programs []program) []error {
 	var errs []error
 	for _, p := range programs {
 		for _, m := range p.made {
+			if m.gpu.capability == 0 {
+				continue
+			}
 			who := fmt.Sprintf("%s for sm_%d", name(p.unit, p.target), m.gpu.capability)
 			if !p.unit.MaySpill && m.spills != 0 {
 				errs = append(errs, fmt.Errorf("%s: registers spill: %d bytes", who, m.spills))

@@ -27,7 +27,7 @@ func run(tools, out string) error {
 	if err := checkTools(tools); err != nil {
 		return err
 	}
-	programs, err := assembleAll(tools)
+	programs, err := assembleAll(tools, true)
 	if err != nil {
 		return err
 	}

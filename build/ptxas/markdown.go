@@ -24,6 +24,11 @@ var (
 	occupancy = []int{72, 87, 90}
 )
 
+// hasColumn reports whether the page says what a target's code is on a GPU.
+func hasColumn(g gpu, t cuda.Target) bool {
+	return slices.Contains(shown, g.capability) && newest(g) == t
+}
+
 // markdown is the whole page.
 func markdown(programs []program) string {
 	var b strings.Builder
@@ -53,7 +58,7 @@ func section(b *strings.Builder, t cuda.Target, programs []program) {
 	columns := 3
 	each := func(list []int, f func(i int, g gpu)) {
 		for i, g := range all {
-			if slices.Contains(list, g.capability) && newest(g) == t {
+			if slices.Contains(list, g.capability) && hasColumn(g, t) {
 				f(i, g)
 			}
 		}

@@ -68,7 +68,7 @@ DEVICE int greater_of(int x, int y) { return x > y ? x : y; }
 DEVICE int lesser_of(int x, int y) { return x < y ? x : y; }
 DEVICE float dot_of(vec4 a, vec4 b) { return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, a.x * b.x))); }
 
-// exp_of is e^x within two units, of every x: x log2(e) is a whole number n and a
+// exp_of is e^x within about two units, of every x: x log2(e) is a whole number n and a
 // fraction of at most half, exact to 2^-25; ex2 takes the fraction alone, near which a
 // unit of its argument is small. 2^n comes in twice, as one factor it may be no float.
 DEVICE float exp_of(float x) {
