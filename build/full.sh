@@ -55,7 +55,6 @@ out/compare-program models -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAM
 out/compare-program run -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAMA" -out out/compare-short -ledge out/ledge -rounds 3 \
   -only '^(speed|start|loaded|together8)/(smollm2-q4_0|smollm2-135m|gemma)'
 
-<<<<<<< HEAD
 step "our declarations of CUDA's driver API against NVIDIA's: the oldest and a late CUDA 12"
 for version in 12.0.146 12.6.77; do # the headers are the same for every architecture
   out/venv/bin/python -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --platform manylinux1_x86_64 \
@@ -63,10 +62,9 @@ for version in 12.0.146 12.6.77; do # the headers are the same for every archite
   out/venv/bin/python -m zipfile -e out/cuda/wheels/nvidia_cuda_runtime_cu12-"$version"-*.whl "out/cuda/$version"
 done
 go run ./build/cudaheader check out/cuda/*/nvidia/cuda_runtime/include/cuda.h
-=======
+
 step "CUDA kernels: NVIDIA's assemblers take them for every GPU"
 if build/ptxas.sh out/ptxas; then LEDGE_TEST_PTXAS=$PWD/out/ptxas LEDGE_TEST_FULL=1 go test -count=1 -v -timeout 30m ./build/ptxas | grep -v '=== RUN'; fi
->>>>>>> part-ptx
 
 step "faults: every call of a generation fails in every way; with the race detector, a selection"
 (

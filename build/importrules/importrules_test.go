@@ -93,12 +93,8 @@ var never = []struct {
 }{
 	{"cmd/...", nil, "nothing imports a command"},
 	{"github.com/ebitengine/purego/...", []string{"backend/internal/dl"}, "backend/internal/dl is the only importer of purego"},
-<<<<<<< HEAD
 	{"gorgonia.org/cu/...", []string{"backend/cuda/..."}, "backend/cuda is the only importer of cu"},
-	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "build/radv"}, "kernels belong to their backend"},
-=======
 	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "build/radv", "build/ptxas"}, "kernels belong to their backend"},
->>>>>>> part-ptx
 	{"backend/null", []string{}, "the null device is for tests"},
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
