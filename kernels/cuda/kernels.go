@@ -60,6 +60,7 @@ var kernels = []kernel{
 	{name: "matmul", threads: group},
 	{name: "move", threads: group},
 	{name: "norm", threads: group},
+	{name: "read", file: "read.cu", threads: 256},
 	{name: "rope", threads: group},
 	{name: "rope_cache", threads: group, most: map[string]uint32{"KEY_DIM": 1024}},
 	{name: "softmax", threads: group},
