@@ -63,6 +63,9 @@ for version in 12.0.146 12.6.77; do # the headers are the same for every archite
 done
 go run ./build/cudaheader check out/cuda/*/nvidia/cuda_runtime/include/cuda.h
 
+step "CUDA kernels: NVIDIA's assemblers take them for every GPU"
+if build/ptxas.sh out/ptxas; then LEDGE_TEST_PTXAS=$PWD/out/ptxas LEDGE_TEST_FULL=1 go test -count=1 -v -timeout 30m ./build/ptxas | grep -v '=== RUN'; fi
+
 step "faults: every call of a generation fails in every way; with the race detector, a selection"
 (
   source build/cgo.sh

@@ -32,6 +32,7 @@ have '/usr/lib/*/libEGL.so.1' || need+=(libegl1)
 have '/usr/lib/*/libGLESv2.so.2' || need+=(libgles2)
 have '/usr/lib/*/dri/swrast_dri.so' || need+=(libgl1-mesa-dri)
 command -v pkg-config >/dev/null || need+=(pkg-config) # go-gl
+command -v clang-19 >/dev/null || need+=(clang-19)     # the CUDA kernels
 # What uses the C library, and looks at how it uses memory.
 command -v g++ >/dev/null || need+=(g++)
 command -v cmake >/dev/null || need+=(cmake make)
@@ -46,6 +47,7 @@ elif [ ${#need[@]} -gt 0 ]; then
 fi
 if [ -z "$offline" ]; then
   if build/models.sh out/models; then export LEDGE_TEST_MODELS=$PWD/out/models; fi
+  if build/ptxas.sh out/ptxas; then export LEDGE_TEST_PTXAS=$PWD/out/ptxas; fi # NVIDIA's assemblers
   # References in Python: jinja2 for chat templates, gguf for files.
   if [ ! -x out/venv/bin/python ]; then python3 -m venv out/venv; fi
   if out/venv/bin/python -m pip install -q --disable-pip-version-check -r build/requirements.txt; then
@@ -69,6 +71,13 @@ done
 if [ -z "$offline" ]; then
   step "staticcheck"
   GOFLAGS= go run "$staticcheck" ./...
+fi
+
+step "CUDA kernels: what is committed is what the sources give"
+if command -v clang-19 >/dev/null; then
+  go run ./kernels/cuda/gen -check
+else
+  echo "skipped: no clang-19 (Debian package clang-19)"
 fi
 
 step "tests"

@@ -185,7 +185,7 @@ func (c *check) synth(shape, kind string) (string, error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	_, err := c.program(nil, "synth", "-o", path, "-shape", shape, "-type", kind)
+	_, err := c.program(nil, "synth", shape, kind, path)
 	return path, err
 }
 
@@ -205,11 +205,14 @@ func (c *check) measure(model string, prompts, gen string, rounds int) (speeds, 
 			s.ours[t.name()] = append(s.ours[t.name()], t.Speed)
 		}
 		last = b
-		if !c.has("peer/llama-bench") {
+		name, args := "peer/llama-bench", []string{"-m", model, "-p", prompts, "-n", gen, "-r", "2", "-ngl", "99", "-fa", "1", "-o", "json"}
+		if c.has("peer/run.sh") { // finds CUDA's libraries
+			name, args = "peer/run.sh", append([]string{"llama-bench"}, args...)
+		}
+		if !c.has(name) {
 			continue
 		}
-		out, err := c.program([]string{"LD_LIBRARY_PATH=" + c.path("peer") + ":" + os.Getenv("LD_LIBRARY_PATH")}, filepath.Join(c.dir, "peer", "llama-bench"),
-			"-m", model, "-p", prompts, "-n", gen, "-r", "2", "-ngl", "99", "-fa", "1", "-o", "json")
+		out, err := c.program(nil, name, args...)
 		if err != nil {
 			return s, last, fmt.Errorf("the peer: %w", err)
 		}

@@ -32,6 +32,7 @@ var rules = []rule{
 
 	{"kernels/shader", []string{"graph/dtype"}, []string{"kernels/ref"}},
 	{"kernels/vulkan/...", []string{"kernels/shader"}, nil},
+	{"kernels/cuda/...", []string{"kernels/shader"}, nil},
 	{"kernels/*/...", []string{"graph/dtype", "kernels/$1/internal/...", "golang.org/x/sys/..."}, []string{"kernels/ref"}},
 
 	{"backend", []string{"graph/...", "backend/packcache"}, []string{"backend/null"}},
@@ -75,6 +76,7 @@ var rules = []rule{
 	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "backend/packcache", "graph/dtype"}, belowEngine...), []string{"backend/..."}},
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
+	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, nil},
 }
 
@@ -92,7 +94,7 @@ var never = []struct {
 	{"cmd/...", nil, "nothing imports a command"},
 	{"github.com/ebitengine/purego/...", []string{"backend/internal/dl"}, "backend/internal/dl is the only importer of purego"},
 	{"gorgonia.org/cu/...", []string{"backend/cuda/..."}, "backend/cuda is the only importer of cu"},
-	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "build/radv"}, "kernels belong to their backend"},
+	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "build/radv", "build/ptxas"}, "kernels belong to their backend"},
 	{"backend/null", []string{}, "the null device is for tests"},
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
@@ -307,6 +309,10 @@ func TestRules(t *testing.T) {
 		{"build/compare", "runtime/bench", false, true},
 		{"build/compare", "backend/cpu", false, false},
 		{"build/radv", "backend/vulkan", false, true},
+		{"build/ptxas", "kernels/cuda", false, true},
+		{"build/ptxas", "backend/cuda", false, false},
+		{"kernels/cuda", "kernels/shader", false, true},
+		{"kernels/cuda/gen", "graph/dtype", false, false},
 		{".", "runtime/engine", false, true},
 		{".", "runtime/bench", false, false},
 		{"runtime/serve", ".", false, true},

@@ -17,6 +17,10 @@
 // up for the missing instructions), and by any C++ compiler for the host, where
 // emulate.h runs a kernel's threads as fibers. Tests run the whole backend that way.
 //
+// kernels.go has the table of all kernels. A source sees the definitions of its
+// variant, ENTRY (the name for its KERNEL_OF) and THREADS; go generate makes the PTX in
+// the folder ptx, and build/ptxas says what NVIDIA's assembler makes of that.
+//
 // # Launching
 //
 // Every kernel has one parameter, Args of device.h: the four buffers, the parameters

@@ -11,10 +11,11 @@
 //	CONSTANT(0, WG)              a uint fixed when the kernel is compiled; number 0 is
 //	CONSTANT(1, TYPE)            always WG, the invocations of a workgroup
 //	SHARED(float, red, WG)       shared memory, at file scope
-//	float f(CTX uint i) { ... }  a function that reads buffers or parameters;
-//	                             called as f(PASS i). Without arguments of its
-//	                             own: f(CTX0), f(PASS0). Shared memory is seen
-//	                             in KERNEL alone: what uses it is a macro
+//	float f(CTX uint i) { ... }  a function that reads buffers or parameters, and in a
+//	                             kernel for CUDA constants; called as f(PASS i).
+//	                             Without arguments of its own: f(CTX0), f(PASS0).
+//	                             Shared memory is seen in KERNEL alone: what uses
+//	                             it is a macro
 //	KERNEL(NAME) {               the entry
 //	  LOCAL(float, red, WG)      the same shared memory again, first
 //	  ... }
