@@ -105,6 +105,9 @@ func TestInfo(t *testing.T) {
 	if c := m.Candidates(); len(c) == 0 || !slices.ContainsFunc(c, func(c ledge.Candidate) bool { return c.Picked && c.Device.Name == "cpu" }) {
 		t.Errorf("%+v", c)
 	}
+	if c, ok := m.Counters(); ok || c != (ledge.Counters{}) {
+		t.Errorf("the processor counts %+v", c)
+	}
 	text := "Grüße \xff 世界"
 	if got := m.Detokenize(m.Tokenize(text, ledge.TokenizeOptions{}), false); got != text {
 		t.Errorf("%q became %q", text, got)
@@ -275,6 +278,23 @@ func TestLogits(t *testing.T) {
 	}
 	for range m.Logits(ctx, tokens) {
 		break // and nothing hangs
+	}
+}
+
+// TestDevices: what there is, without a model.
+func TestDevices(t *testing.T) {
+	found, err := ledge.Devices(ctx, ledge.WithDevice("cpu"), ledge.WithThreads(1))
+	if err != nil || !slices.ContainsFunc(found, func(c ledge.Candidate) bool { return c.Picked && c.Device.Name == "cpu" && c.Device.Numerics != "" }) {
+		t.Errorf("%+v, %v", found, err)
+	}
+	found, err = ledge.Devices(ctx, ledge.WithDevice("abacus"))
+	if err == nil || !strings.Contains(err.Error(), "abacus") || len(found) == 0 || slices.ContainsFunc(found, func(c ledge.Candidate) bool { return c.Picked }) {
+		t.Errorf("%+v, %v", found, err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := ledge.Devices(cancelled); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 
