@@ -37,7 +37,8 @@
  * this version does not know (a larger structure is accepted while the rest is zero).
  *
  * TEXT is UTF-8, given by its length in bytes, or LEDGE_TEXT if it ends with a zero
- * byte. Text that comes out ends with a zero byte that its length does not count.
+ * byte. Text that comes out ends with a zero byte that its length does not count; a
+ * model may write another one before it.
  *
  * FORK. The library has threads, which a child made by fork does not get. There every
  * function gives LEDGE_ERROR_FORKED, except those that say so. A child that calls exec

@@ -16,7 +16,7 @@ static ledge_generate_options greedy;
 #define ODD ((void *)(uintptr_t)1)             // nor this
 
 static int count_tokens(const ledge_token *t, void *user) {
-    CHECK(t->size == sizeof *t && strlen(t->text) == t->length);
+    CHECK(t->size == sizeof *t && t->text[t->length] == 0 && strlen(t->text) <= t->length);
     ++*(int *)user;
     return 0;
 }
