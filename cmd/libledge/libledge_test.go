@@ -191,7 +191,7 @@ func TestValgrind(t *testing.T) {
 		t.Skip("-short")
 	}
 	need(t, "valgrind", "go", "gcc")
-	programs := [][]string{{"examples/c/generate.c", prompt}}
+	programs := [][]string{{"testdata/stream.c", "20", "3"}}
 	if os.Getenv("LEDGE_TEST_FULL") != "" { // minutes
 		programs = append(programs, []string{"testdata/misuse.c"}, []string{"testdata/hammer.c", "4", "24"})
 	}

@@ -17,7 +17,10 @@ int main(int argc, char **argv) {
         return 2;
     ledge_model *model = NULL;
     ledge_session *session = NULL;
-    EXPECT(LEDGE_OK, ledge_open(argv[1], NULL, &model, &error));
+    ledge_open_options open;
+    CHECK(ledge_open_options_init(&open, sizeof open) == LEDGE_OK);
+    open.device = "cpu";
+    EXPECT(LEDGE_OK, ledge_open(argv[1], &open, &model, &error));
     EXPECT(LEDGE_OK, ledge_session_new(model, &session, &error));
     int different = 0, alike = 0;
     struct text first = {0};

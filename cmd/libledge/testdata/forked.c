@@ -83,7 +83,10 @@ int main(int argc, char **argv) {
     if (argc != 2)
         return 2;
     fork_one(argv[1]); // the library is loaded, and nothing called
-    EXPECT(LEDGE_OK, ledge_open(argv[1], NULL, &model, &error));
+    ledge_open_options open;
+    CHECK(ledge_open_options_init(&open, sizeof open) == LEDGE_OK);
+    open.device = "cpu";
+    EXPECT(LEDGE_OK, ledge_open(argv[1], &open, &model, &error));
     EXPECT(LEDGE_OK, ledge_session_new(model, &session, &error));
     fork_one(argv[1]);
     ledge_generate_options o;

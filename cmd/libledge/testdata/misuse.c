@@ -96,6 +96,7 @@ static void opening(const char *path) {
     EXPECT(LEDGE_ERROR_FAILED, ledge_open("/", NULL, &m, &error));
 #define WITH(code, field, value)                       \
     ledge_open_options_init(&o, sizeof o);             \
+    o.device = "cpu";                                  \
     o.field = value;                                   \
     EXPECT(code, ledge_open(path, &o, &m, &error))
     WITH(LEDGE_ERROR_DEVICE, device, "abacus");
@@ -111,6 +112,7 @@ static void opening(const char *path) {
     WITH(LEDGE_ERROR_HANDLE, canceller, (ledge_canceller *)(void *)model);
     CHECK(m == STRAY); // a failed call leaves its results alone
     ledge_open_options_init(&o, sizeof o);
+    o.device = "cpu";
     o.progress = stop_loading;
     o.progress_user = ODD;
     ledge_error e = LEDGE_ERROR_INIT;
@@ -451,6 +453,7 @@ int main(int argc, char **argv) {
     versions();
     ledge_open_options o;
     CHECK(ledge_open_options_init(&o, sizeof o) == LEDGE_OK);
+    o.device = "cpu"; // drivers of others are not what is tested
     o.sequences = 4;
     EXPECT(LEDGE_OK, ledge_open(argv[1], &o, &model, &error));
     EXPECT(LEDGE_ERROR_ARGUMENT, ledge_session_new(model, NULL, &error));
