@@ -4,9 +4,9 @@
 # For another architecture: GOARCH=arm64 CC=aarch64-linux-gnu-gcc build/libledge.sh FOLDER
 # Needed besides Go: a C compiler. build/build.sh calls this with every backend in it.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-to=${1:?usage: build/libledge.sh FOLDER [flags of go build]}
+to=$(realpath -m "${1:?usage: build/libledge.sh FOLDER [flags of go build]}")
 shift
+cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=local CGO_ENABLED=1 GOFLAGS="${GOFLAGS:--mod=readonly}"
 
 mkdir -p "$to/include" "$to/lib/cmake/ledge" "$to/lib/pkgconfig"

@@ -35,6 +35,9 @@ func call(e *C.ledge_error, f func() error) (status C.int) {
 func fail(e *C.ledge_error, err error) C.int {
 	code, value, need, have := codeOf(err)
 	text := oneLine(err.Error())
+	if code == C.LEDGE_ERROR_CANCELLED {
+		text = "the call was cancelled" // Go speaks of contexts
+	}
 	return C.ledgego_fail(e, code, (*C.char)(unsafe.Pointer(unsafe.StringData(text))), C.size_t(len(text)), value, need, have)
 }
 

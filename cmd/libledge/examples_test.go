@@ -41,7 +41,7 @@ func TestExampleCpp(t *testing.T) {
 	}
 	model := tiny(t)
 	fails(t, "no such file", dir+"/chat", "/none.gguf", question)
-	fails(t, "context canceled", dir+"/chat", model, question, "0") // no time at all
+	fails(t, "the call was cancelled", dir+"/chat", model, question, "0") // no time at all
 }
 
 func TestCMakeVersion(t *testing.T) {
