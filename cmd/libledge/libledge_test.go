@@ -107,7 +107,7 @@ func TestPrograms(t *testing.T) {
 	if os.Getenv("LEDGE_TEST_FULL") != "" {
 		rounds = "8000" // 1,000 of each thread
 	}
-	for _, c := range [][]string{{"misuse"}, {"forked"}, {"hammer", "8", rounds}} {
+	for _, c := range [][]string{{"misuse"}, {"closing"}, {"forked"}, {"hammer", "8", rounds}} {
 		t.Run(c[0], func(t *testing.T) {
 			out, _ := run(t, append([]string{compile(t, "testdata/"+c[0]+".c"), tiny(t)}, c[1:]...)...)
 			if !strings.HasSuffix(out, "ok\n") {
@@ -144,7 +144,7 @@ func TestArm64(t *testing.T) {
 	}
 	model := tiny(t)
 	same(t, emulate("examples/c/generate.c", model, prompt), answer(t, model, prompt, false))
-	for _, c := range [][]string{{"misuse"}, {"forked"}, {"hammer", "8", "40"}} {
+	for _, c := range [][]string{{"misuse"}, {"closing"}, {"forked"}, {"hammer", "8", "40"}} {
 		if out := emulate("testdata/"+c[0]+".c", append([]string{model}, c[1:]...)...); !strings.HasSuffix(out, "ok\n") {
 			t.Errorf("%s: %s", c[0], out)
 		}
@@ -171,7 +171,7 @@ func TestSanitizers(t *testing.T) {
 	if err == nil || !strings.Contains(complaints, "libasan") { // it is built, and refused for what it needs
 		t.Fatalf("%v\n%s", err, complaints)
 	}
-	for _, c := range [][]string{{"misuse"}, {"forked"}, {"hammer", "8", "80"}} {
+	for _, c := range [][]string{{"misuse"}, {"closing"}, {"forked"}, {"hammer", "8", "80"}} {
 		program := filepath.Join(dir, c[0])
 		run(t, "gcc", "-std=gnu11", "-g", "-pthread", flag, "-I"+dir+"/include", "-o", program, "testdata/"+c[0]+".c", "-L"+dir+"/lib", "-lledge", "-lm", "-Wl,-rpath,"+dir+"/lib")
 		// SIGSEGV is Go's, and what it finds is its own.
@@ -193,7 +193,7 @@ func TestValgrind(t *testing.T) {
 	need(t, "valgrind", "go", "gcc")
 	programs := [][]string{{"testdata/stream.c", "20", "3"}}
 	if os.Getenv("LEDGE_TEST_FULL") != "" { // minutes
-		programs = append(programs, []string{"testdata/misuse.c"}, []string{"testdata/hammer.c", "4", "24"})
+		programs = append(programs, []string{"testdata/misuse.c"}, []string{"testdata/closing.c"}, []string{"testdata/hammer.c", "4", "24"})
 	}
 	dir := t.TempDir()
 	run(t, "go", "build", "-trimpath", "-buildmode=c-shared", "-o", dir+"/libempty.so", "./testdata/empty")
