@@ -43,7 +43,13 @@ func (a *app) benchCommand() *cli.Command {
 Tests are ppN (reading N tokens) and tgN (generating N, one after the other), at each
 depth and number of threads, with random tokens. With --parallel each is run by so many
 sequences at once, and tokens per second are of all together. JSON and CSV have llama-bench's field
-names.`,
+names.
+
+Energy is what the machine measures, for each token of the repetitions (J/token, and
+its inverse tok/J); n/a where nothing does: see ledge power. JSON and CSV name it
+joules_per_token, tokens_per_joule, avg_watts, energy_source, energy_covers (module,
+package or machine), energy_method and energy_note (why there is none; figures are
+null then); "energy" in JSON has every source.`,
 		`ledge bench -m model.gguf`,
 		`ledge bench -m model.gguf -p 512 -n 64 -d 0,4096 -t 1,2 -r 5 -o json`,
 		`ledge bench -m model.gguf -p 0 -n 64 -d 128 --parallel 1,2,4,8`,
@@ -100,6 +106,9 @@ func (a *app) bench(c *cli.Context) error {
 	}
 	if format == "json" {
 		return a.out.json(results, true)
+	}
+	if format == "table" {
+		a.benchEnergy(results)
 	}
 	for _, r := range results {
 		if r.Counters != nil {
@@ -166,9 +175,9 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 			return err
 		}
 	}
-	repeat := c.Int("repetitions")
+	repeat, meter := c.Int("repetitions"), openMeter()
 	for _, t := range tests {
-		r, err := bench.Run(c.Context, m, t, repeat, func(done int) {
+		r, err := bench.RunMetered(c.Context, m, t, repeat, meter, func(done int) {
 			bar.show(t.String(), float64(done)/float64(repeat), fmt.Sprintf("%d of %d", done, repeat))
 		})
 		bar.done()
@@ -199,12 +208,13 @@ func usedThreads(m *engine.Model, asked int) int {
 
 func (a *app) benchTable(first bool, r bench.Result) error {
 	if first {
-		fmt.Fprintf(a.out, "| %-30s | %10s | %10s | %-10s | %7s | %15s | %20s |\n", "model", "size", "params", "backend", "threads", "test", "t/s")
+		fmt.Fprintf(a.out, "| %-30s | %10s | %10s | %-10s | %7s | %15s | %20s | %9s | %9s |\n", "model", "size", "params", "backend", "threads", "test", "t/s", "J/token", "tok/J")
 		dashes := func(n int) string { return strings.Repeat("-", n) }
-		fmt.Fprintf(a.out, "| %s | %s: | %s: | %s | %s: | %s: | %s: |\n", dashes(30), dashes(9), dashes(9), dashes(10), dashes(6), dashes(14), dashes(19))
+		fmt.Fprintf(a.out, "| %s | %s: | %s: | %s | %s: | %s: | %s: | %s: | %s: |\n", dashes(30), dashes(9), dashes(9), dashes(10), dashes(6), dashes(14), dashes(19), dashes(8), dashes(8))
 	}
-	fmt.Fprintf(a.out, "| %-30s | %10s | %10s | %-10s | %7d | %15s | %20s |\n", oneLine(r.Type), fmt.Sprintf("%.2f MiB", float64(r.Size)/(1<<20)),
-		bench.Millions(r.Params), r.Backends, r.Threads, r.Test(), fmt.Sprintf("%.2f ± %.2f", r.AvgTs, r.StddevTs))
+	fmt.Fprintf(a.out, "| %-30s | %10s | %10s | %-10s | %7d | %15s | %20s | %9s | %9s |\n", oneLine(r.Type), fmt.Sprintf("%.2f MiB", float64(r.Size)/(1<<20)),
+		bench.Millions(r.Params), r.Backends, r.Threads, r.Test(), fmt.Sprintf("%.2f ± %.2f", r.AvgTs, r.StddevTs),
+		figure(r.JoulesPerToken), figure(r.TokensPerJoule))
 	return a.out.flush()
 }
 
@@ -232,7 +242,8 @@ func (a *app) benchCSV(first bool, r bench.Result) error {
 	return a.out.flush()
 }
 
-// columns gives the names and values of a JSON object's plain fields in order.
+// columns gives the names and values of a JSON object's plain fields in order; null
+// is empty.
 func columns(object []byte) (names, values []string, err error) {
 	d := json.NewDecoder(strings.NewReader(string(object)))
 	d.UseNumber()
@@ -248,8 +259,11 @@ func columns(object []byte) (names, values []string, err error) {
 		if err := d.Decode(&v); err != nil {
 			return nil, nil, err
 		}
-		if _, list := v.([]any); list {
+		switch v.(type) {
+		case []any, map[string]any:
 			continue
+		case nil:
+			v = ""
 		}
 		names, values = append(names, fmt.Sprint(key)), append(values, fmt.Sprint(v))
 	}

@@ -137,6 +137,11 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 	}
 	s := m.NewSession()
 	defer s.Close()
+	var energy *energyOf
+	if c.Bool("stats") {
+		energy = startEnergy(m)
+		defer energy.stop()
+	}
 	ctx, asJSON := c.Context, c.Bool("json")
 	var text strings.Builder
 	tokens := []int32{}
@@ -144,6 +149,9 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 	for p, err := range s.Generate(ctx, ids, set) {
 		if failed = err; err != nil {
 			break
+		}
+		if len(tokens) == 0 && energy != nil {
+			energy.answer()
 		}
 		tokens = append(tokens, p.ID)
 		text.WriteString(p.Text)
@@ -154,6 +162,9 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 		}
 	}
 	u := s.Usage()
+	if energy != nil {
+		energy.stop()
+	}
 	switch {
 	case failed != nil && ctx.Err() == nil:
 		if !asJSON {
@@ -169,8 +180,9 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 			return err
 		}
 	}
-	if c.Bool("stats") {
+	if energy != nil {
 		a.stats(m, u)
+		a.energyStats(energy, u)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -27,7 +27,7 @@ func generationFlags() []cli.Flag {
 		&cli.IntFlag{Name: "n", Aliases: []string{"predict"}, Usage: "generate at most `N` tokens (default: until the model ends or the context is full)"},
 		&cli.StringSliceFlag{Name: "stop", Usage: "end before this `TEXT` comes (may be given several times)"},
 		&cli.StringFlag{Name: "system", Usage: "system message `TEXT`"},
-		&cli.BoolFlag{Name: "stats", Usage: "print speed, load time, memory and seed when done"},
+		&cli.BoolFlag{Name: "stats", Usage: "print speed, load time, memory and seed when done; of ledge run energy, too"},
 		number("temp", "`T`: 0 takes the likeliest token, higher is more varied", p.Temperature, "temperature"),
 		&cli.Uint64Flag{Name: "seed", Aliases: []string{"s"}, Usage: "`SEED` of the random numbers (default: a new one each time, see --stats)", Category: catSampling},
 		count("top-k", "choose among the `K` likeliest tokens; 0 is off", p.TopK),

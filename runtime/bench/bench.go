@@ -15,6 +15,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/power"
 	"github.com/ledge-run/ledge/runtime/sched"
 )
 
@@ -108,6 +109,8 @@ type Result struct {
 	// has none.
 	Counters *TokenCost `json:"counters,omitempty"`
 
+	EnergyFigures
+
 	ReadGBs float64 `json:"read_gbs,omitempty"` // what ReadCeiling measured beside the test, if asked; llama-bench has none
 }
 
@@ -116,8 +119,13 @@ func (r *Result) Test() Test { return Test{r.Prompt, r.Gen, r.Depth, r.Parallel}
 
 // Run runs a test repeat times after one warm-up and fills the figures of a
 // result. It reads random tokens, the same each time. progress, which may be
-// nil, is told how many repetitions are done.
+// nil, is told how many repetitions are done. Energy is not measured.
 func Run(ctx context.Context, m *engine.Model, t Test, repeat int, progress func(done int)) (Result, error) {
+	return RunMetered(ctx, m, t, repeat, nil, progress)
+}
+
+// RunMetered is Run with the energy of the repetitions, the warm-up left out.
+func RunMetered(ctx context.Context, m *engine.Model, t Test, repeat int, meter *power.Meter, progress func(done int)) (Result, error) {
 	r := describe(m)
 	r.Prompt, r.Gen, r.Depth, r.Parallel = t.Prompt, t.Gen, t.Depth, t.streams()
 	if t.Prompt < 0 || t.Gen < 0 || t.Depth < 0 || t.Prompt+t.Gen == 0 || repeat < 1 {
@@ -144,9 +152,16 @@ func Run(ctx context.Context, m *engine.Model, t Test, repeat int, progress func
 	}
 	r.Time = time.Now().UTC().Format(time.RFC3339)
 	var before backend.Counters
+	var energy *power.Run
+	defer func() {
+		if energy != nil {
+			energy.Stop()
+		}
+	}()
 	for i := -1; i < repeat; i++ {
 		if i == 0 {
 			before, _ = m.Counters()
+			energy = meter.Start()
 		}
 		warm := t
 		if i < 0 {
@@ -167,9 +182,11 @@ func Run(ctx context.Context, m *engine.Model, t Test, repeat int, progress func
 			progress(i + 1)
 		}
 	}
+	spent := energy.Stop()
 	if d := m.Device().Name; d != device {
 		return r, fmt.Errorf("bench: %s failed during %s, which %s then ran: there is no figure", device, t, d)
 	}
+	r.EnergyFigures = figuresOf(m, spent, repeat*(t.Prompt+t.Gen)*len(streams))
 	if t.Prompt == 0 {
 		after, counted := m.Counters()
 		r.Counters = costOf(m, after.Since(before), counted, repeat*t.Gen*len(streams))

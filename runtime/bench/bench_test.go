@@ -119,7 +119,9 @@ func TestFields(t *testing.T) {
 	}
 	for _, name := range []string{"build_commit", "build_number", "cpu_info", "gpu_info", "backends", "model_filename", "model_type", "model_size",
 		"model_n_params", "n_batch", "n_ubatch", "n_threads", "type_k", "type_v", "devices", "n_prompt", "n_gen", "n_depth", "n_parallel",
-		"test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts"} {
+		"test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts",
+		// Not llama-bench's.
+		"joules_per_token", "tokens_per_joule", "avg_watts", "energy_source", "energy_covers", "energy_method", "energy_note"} {
 		if _, ok := got[name]; !ok {
 			t.Errorf("a result has no %s", name)
 		}

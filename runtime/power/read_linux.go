@@ -3,15 +3,16 @@ package power
 import (
 	"io/fs"
 	"os"
-	"path"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
 
 // Read looks at this machine; false if it is no board that this package knows.
 func Read() (Board, bool) { return read(os.DirFS("/")) }
+
+// Open finds what this machine measures of its power.
+func Open() *Meter { return OpenAt(os.DirFS("/")) }
 
 // read takes the files from root, so that tests can bring a board's own.
 func read(root fs.FS) (Board, bool) {
@@ -59,47 +60,6 @@ func modesOf(conf string) (modes []Mode) {
 	return modes
 }
 
-type reader struct{ root fs.FS }
-
-// text is a file's first 64 KiB without space around it; empty if it cannot be read.
-func (r reader) text(name string) string {
-	f, err := r.root.Open(name)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	buffer := make([]byte, 64<<10)
-	n := 0
-	for n < len(buffer) {
-		k, err := f.Read(buffer[n:])
-		n += k
-		if err != nil || k == 0 {
-			break
-		}
-	}
-	return strings.TrimSpace(string(buffer[:n]))
-}
-
-func (r reader) number(name string) uint64 {
-	n, _ := strconv.ParseUint(r.text(name), 10, 64)
-	return n
-}
-
-// list is the entries of a folder whose names match.
-func (r reader) list(dir, pattern string) []string {
-	entries, err := fs.ReadDir(r.root, dir)
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, e := range entries {
-		if ok, _ := path.Match(pattern, e.Name()); ok {
-			names = append(names, path.Join(dir, e.Name()))
-		}
-	}
-	return names
-}
-
 // gpu is the integrated GPU's clock: 17000000.gpu on Orin with JetPack 6,
 // 17000000.ga10b with JetPack 5, 17000000.gv11b on Xavier.
 func (r reader) gpu() Clock {
@@ -129,21 +89,12 @@ func (r reader) memory() Clock {
 	return Clock{r.number(dir + "/rate"), r.number(dir + "/min_rate"), r.number(dir + "/max_rate")}
 }
 
-// rails reads the ina3221 monitors: volts times amperes of each channel in use.
+// rails reads the ina3221 monitors: each channel that is in use and says something.
 func (r reader) rails() (all []Rail) {
-	for _, dir := range r.list("sys/class/hwmon", "hwmon*") {
-		if !strings.HasPrefix(r.text(dir+"/name"), "ina3221") {
-			continue
-		}
-		for _, channel := range []string{"1", "2", "3"} {
-			name := r.text(dir + "/in" + channel + "_label")
-			if name == "" || name == "NC" || r.text(dir+"/in"+channel+"_enable") == "0" {
-				continue
-			}
-			millivolts, milliamperes := r.number(dir+"/in"+channel+"_input"), r.number(dir+"/curr"+channel+"_input")
-			all = append(all, Rail{name, float64(millivolts) * float64(milliamperes) / 1e6})
+	for _, c := range r.channels() {
+		if microwatts, err := r.channel(c); err == nil {
+			all = append(all, Rail{c.label, float64(microwatts) / 1e6})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Rail) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }

@@ -1,0 +1,105 @@
+package power
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Energy is what a piece of work took, by each source, and what was not measured.
+type Energy struct {
+	Seconds float64    `json:"seconds"`
+	Sources []Measured `json:"sources,omitempty"`
+	Absent  []Absent   `json:"absent,omitempty"`
+}
+
+// Measured is the energy that a source measured.
+type Measured struct {
+	Name    string  `json:"name"`   // VDD_IN, RAPL package-0, battery BAT0
+	Covers  string  `json:"covers"` // Module, Package, Machine or Part
+	Method  string  `json:"method"` // "counter", "sampled every 50 ms"
+	Joules  float64 `json:"joules"`
+	Watts   float64 `json:"watts"`   // on average
+	Samples int     `json:"samples"` // readings, the first and the last included
+
+	every float64 // seconds between samples; 0 for a counter
+}
+
+// over fills in the power.
+func (m Measured) over(seconds float64) Measured {
+	m.Watts = 0
+	if seconds > 0 {
+		m.Watts = m.Joules / seconds
+	}
+	return m
+}
+
+// String is the source and how it was read.
+func (m Measured) String() string {
+	what := map[string]string{Module: "the whole module", Package: "the processor's package", Machine: "the whole machine", Part: "a part"}[m.Covers]
+	return fmt.Sprintf("%s: %s, %s", m.Name, what, m.Method)
+}
+
+// Absent is a source that gave no figure.
+type Absent struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+func (a Absent) String() string { return a.Name + ": " + a.Reason }
+
+// Since is the energy after an earlier SoFar of the same run.
+func (e Energy) Since(before Energy) Energy {
+	d := Energy{Seconds: e.Seconds - before.Seconds, Absent: e.Absent}
+	for _, m := range e.Sources {
+		found := false
+		for _, b := range before.Sources {
+			if found = b.Name == m.Name; found {
+				m.Joules, m.Samples = m.Joules-b.Joules, m.Samples-b.Samples+1
+				break
+			}
+		}
+		if found {
+			d.Sources = append(d.Sources, m.over(d.Seconds))
+		} else {
+			d.Absent = append([]Absent{{m.Name, "it could not be read in between"}}, d.Absent...)
+		}
+	}
+	return d
+}
+
+// Main is the energy to charge the work with: the module's, else the processor's
+// package's, else the whole machine's. Beside says that a device outside the
+// processor did the work, such as a card, which the package does not cover. The
+// error says why there is no figure.
+func (e Energy) Main(beside bool) (Measured, error) {
+	var why []string
+	for _, covers := range []string{Module, Package, Machine} {
+		for _, m := range e.Sources {
+			switch {
+			case m.Covers != covers:
+			case covers == Package && beside:
+				why = append(why, m.Name+": it does not cover the device that computed")
+			case e.Seconds < m.every:
+				why = append(why, fmt.Sprintf("%s: %s, which is too rare for work of %.3f s", m.Name, m.Method, e.Seconds))
+			case m.Joules <= 0:
+				why = append(why, m.Name+": it did not move")
+			default:
+				return m, nil
+			}
+		}
+	}
+	for _, a := range e.Absent {
+		why = append(why, a.String())
+	}
+	return Measured{}, errors.New(strings.Join(why, "; "))
+}
+
+// PerToken is a source's energy for each of some tokens, and the tokens for a
+// joule; 0 where there are none.
+func (m Measured) PerToken(tokens int) (joules, each float64) {
+	if tokens <= 0 || m.Joules <= 0 {
+		return 0, 0
+	}
+	return m.Joules / float64(tokens), float64(tokens) / m.Joules
+}
