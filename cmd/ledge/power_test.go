@@ -105,7 +105,7 @@ func TestEnergyOfCommands(t *testing.T) {
 
 	withMeter(t, tenWatts(time.Now()))
 	if r := ledge(run...); r.code != 0 || !strings.Contains(r.err, "energy    prompt ") || !strings.Contains(r.err, "energy    generate ") ||
-		!strings.Contains(r.err, "(RAPL package-0: the processor's package, counter)\n") || !strings.Contains(r.err, " tok/J, 10.") && !strings.Contains(r.err, " tok/J, 9.") {
+		!strings.Contains(r.err, "(RAPL package-0: the processor's package, counter)\n") || !strings.Contains(r.err, " J/token, ") {
 		t.Errorf("%+v", r)
 	}
 	if out := must(t, append(args, "table")...); strings.Contains(out, "n/a") || strings.Count(out, "energy RAPL package-0: the processor's package, counter\n") != 1 || !strings.Contains(out, "|   J/token |     tok/J |\n") {

@@ -22,26 +22,39 @@ func ledgego_model_counters(id C.uintptr_t, out *C.ledge_counters, e *C.ledge_er
 			out.read_backs, out.read_back_bytes = C.uint64_t(c.ReadBacks), C.uint64_t(c.ReadBackBytes)
 			out.traffic_bytes, out.streamed_bytes = C.uint64_t(c.Traffic), C.uint64_t(c.Streamed)
 		}
-		watts, source, missing := supply(power.Read())
-		if source != "" {
-			out.power_available, out.power_watts = 1, C.double(watts)
-			put(out.power_source[:], source)
+		if b, known := power.Read(); known {
+			if watts, ok := supply(b); ok {
+				out.power_available, out.power_watts = 1, C.double(watts)
+				put(out.power_source[:], moduleRail)
+			}
 		}
-		put(out.energy_note[:], "not available: no sensor of this version adds up energy; "+missing)
+		joules, note, ok := energyOf(m.energy.SoFar())
+		if ok {
+			out.energy_available, out.energy_joules = 1, C.double(joules)
+		}
+		put(out.energy_note[:], note)
 		return nil
 	})
 }
 
-// supply is the rail that feeds all of a board, or what is missing. Parts of a board
-// are not added up: which of them there are differs.
-func supply(b power.Board, known bool) (watts float64, source, missing string) {
-	if !known {
-		return 0, "", "power rails (ina3221) are read on Jetson boards only, and RAPL, NVML and batteries are not read"
-	}
+const moduleRail = "VDD_IN"
+
+// supply is the power of the rail that feeds all of a board. Parts of a board are
+// not added up: which of them there are differs.
+func supply(b power.Board) (watts float64, ok bool) {
 	for _, r := range b.Rails {
-		if r.Name == "VDD_IN" {
-			return r.Watts, "VDD_IN", "the rail VDD_IN gives the power at this moment"
+		if r.Name == moduleRail {
+			return r.Watts, true
 		}
 	}
-	return 0, "", "this board has no rail VDD_IN, or it may not be read"
+	return 0, false
+}
+
+// energyOf is the energy that was measured and where it comes from, or why none was.
+func energyOf(e power.Energy) (joules float64, note string, ok bool) {
+	m, err := e.Main(false)
+	if err != nil {
+		return 0, "not available: " + err.Error(), false
+	}
+	return m.Joules, m.String(), true
 }

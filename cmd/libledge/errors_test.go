@@ -76,16 +76,25 @@ func (w wrapped) Unwrap() error { return w.err }
 // TestSupply: a board's power is that of the rail that feeds all of it, never a sum.
 func TestSupply(t *testing.T) {
 	orin := power.Board{Rails: []power.Rail{{Name: "VDD_CPU_GPU_CV", Watts: 2}, {Name: "VDD_IN", Watts: 7.5}}}
-	if w, source, missing := supply(orin, true); w != 7.5 || source != "VDD_IN" || missing == "" {
-		t.Error(w, source, missing)
+	if w, ok := supply(orin); w != 7.5 || !ok {
+		t.Error(w, ok)
 	}
-	for _, c := range []struct {
-		board power.Board
-		known bool
-		names string
-	}{{power.Board{Rails: orin.Rails[:1]}, true, "VDD_IN"}, {power.Board{}, true, "VDD_IN"}, {orin, false, "RAPL"}} {
-		if w, source, missing := supply(c.board, c.known); w != 0 || source != "" || !strings.Contains(missing, c.names) {
-			t.Error(c, w, source, missing)
+	for _, b := range []power.Board{{Rails: orin.Rails[:1]}, {}} {
+		if w, ok := supply(b); w != 0 || ok {
+			t.Error(b, w)
 		}
+	}
+}
+
+// TestEnergy: what was measured, and where; or why nothing was.
+func TestEnergy(t *testing.T) {
+	e := power.Energy{Seconds: 2, Sources: []power.Measured{{Name: "VDD_SOC", Covers: power.Part, Joules: 9},
+		{Name: "VDD_IN", Covers: power.Module, Method: "sampled every 1 s", Joules: 12}}}
+	if j, note, ok := energyOf(e); j != 12 || note != "VDD_IN: the whole module, sampled every 1 s" || !ok {
+		t.Error(j, note, ok)
+	}
+	e = power.Energy{Seconds: 2, Sources: e.Sources[:1], Absent: []power.Absent{{Name: "RAPL", Reason: "no package domain"}}}
+	if j, note, ok := energyOf(e); j != 0 || note != "not available: RAPL: no package domain" || ok {
+		t.Error(j, note, ok)
 	}
 }

@@ -379,7 +379,7 @@ typedef struct ledge_counters {
     uint64_t traffic_bytes;    /* moved by kernels from and to the device's memory */
     uint64_t streamed_bytes;   /* of those, what cannot be avoided */
     double power_watts;        /* of the whole machine or module; 0 if not available */
-    double energy_joules;      /* since the model was opened; 0 if not available */
+    double energy_joules;      /* of what energy_note names, since the model was opened; 0 if not available */
     int32_t energy_available;  /* 1: energy_joules was measured */
     int32_t reserved;
     char power_source[64];     /* the sensor, "" if not available */

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ledge-run/ledge"
 	_ "github.com/ledge-run/ledge/backend/all" // every backend of this build
+	"github.com/ledge-run/ledge/runtime/power"
 )
 
 // open are the things that C programs have names for.
@@ -24,7 +25,8 @@ var open handles
 
 // model is an open model and its sessions' names.
 type model struct {
-	m *ledge.Model
+	m      *ledge.Model
+	energy *power.Run // since it was opened
 
 	mu       sync.Mutex
 	closed   bool
@@ -172,7 +174,7 @@ func ledgego_open(path *C.char, o *C.ledge_open_options, cancel C.uintptr_t, s *
 		if err != nil {
 			return err
 		}
-		*id = C.uintptr_t(open.add(modelKind, &model{m: m, sessions: map[uintptr]bool{}}))
+		*id = C.uintptr_t(open.add(modelKind, &model{m: m, energy: power.Open().StartSlow(), sessions: map[uintptr]bool{}}))
 		return nil
 	})
 }
@@ -193,6 +195,7 @@ func ledgego_model_close(id C.uintptr_t, e *C.ledge_error) C.int {
 			}
 		}
 		m.mu.Unlock()
+		m.energy.Stop()
 		return m.m.Close()
 	})
 }

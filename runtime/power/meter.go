@@ -45,7 +45,15 @@ func (m *Meter) Start() *Run {
 	if m == nil {
 		m = &Meter{absent: []Absent{{"energy", "it was not asked for"}}}
 	}
-	r := m.start()
+	return m.run(0)
+}
+
+// StartSlow is Start for long work: every source is read once a second, so that
+// a machine with nothing to do can sleep.
+func (m *Meter) StartSlow() *Run { return m.run(rarely) }
+
+func (m *Meter) run(least time.Duration) *Run {
+	r := m.start(least)
 	every := rarely
 	for _, s := range r.series {
 		if s.failed == nil {
@@ -60,11 +68,13 @@ func (m *Meter) Start() *Run {
 	return r
 }
 
-// start takes the first samples.
-func (m *Meter) start() *Run {
+// start takes the first samples. Between samples is the least time given, or more.
+func (m *Meter) start(least time.Duration) *Run {
 	r := &Run{meter: m, begin: m.time()}
 	for _, s := range m.sources {
-		r.series = append(r.series, &series{source: s})
+		own := *s
+		own.every = max(own.every, least)
+		r.series = append(r.series, &series{source: &own})
 	}
 	r.read(true)
 	return r

@@ -130,7 +130,7 @@ func TestMachines(t *testing.T) {
 		"it stood still": {[]map[string]string{pc}, nil, "", 0, nil, "RAPL package-0: it did not move", 0},
 	} {
 		w := newTree(c.files...)
-		r := w.meter().start()
+		r := w.meter().start(0)
 		for i := range 40 {
 			if i == 20 {
 				for name, text := range c.then {
@@ -204,7 +204,7 @@ func TestFaults(t *testing.T) {
 			if when == "at once" {
 				c.do(w)
 			}
-			r := m.start()
+			r := m.start(0)
 			before := maps.Clone(w.MapFS)
 			w.after(r, time.Second)
 			c.do(w)
@@ -258,7 +258,7 @@ func TestPermission(t *testing.T) {
 // TestMain: what a figure may stand for, and for how short a piece of work.
 func TestMainSource(t *testing.T) {
 	w := newTree(pc, laptop)
-	r := w.meter().start()
+	r := w.meter().start(0)
 	w.set(rapl0, "3000000")
 	w.after(r, 20*time.Millisecond)
 	if m, err := r.SoFar().Main(false); err != nil || m.Joules != 2 || m.Watts != 100 {
@@ -293,9 +293,27 @@ func TestMainSource(t *testing.T) {
 // TestStopped: a program that was stopped does not know what happened meanwhile.
 func TestStopped(t *testing.T) {
 	w := newTree(nano)
-	r := w.meter().start()
+	r := w.meter().start(0)
 	w.after(r, time.Minute)
 	if m, err := r.Stop().Main(false); err == nil || !strings.Contains(err.Error(), "VDD_IN: it was not read for 60 s") {
+		t.Error(m, err)
+	}
+}
+
+// TestSlow: work that takes hours is looked at once a second.
+func TestSlow(t *testing.T) {
+	w := newTree(nano)
+	r := w.meter().start(rarely)
+	for range 40 {
+		w.after(r, 50*time.Millisecond)
+	}
+	if m, err := r.Stop().Main(false); err != nil || m.Samples != 4 || m.Joules != 12 || m.Method != "sampled every 1 s" {
+		t.Error(m, err)
+	}
+	if m, err := OpenAt(w).StartSlow().Stop().Main(false); err == nil || !strings.Contains(err.Error(), "too rare") {
+		t.Error(m, err)
+	}
+	if m, err := (*Meter)(nil).Start().Stop().Main(false); err == nil || err.Error() != "energy: it was not asked for" {
 		t.Error(m, err)
 	}
 }
