@@ -300,6 +300,32 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestLastMoment: without the last reading the end of the work is not known.
+func TestLastMoment(t *testing.T) {
+	w := newTree(nano)
+	r := w.meter().start(0)
+	w.after(r, time.Second)
+	delete(w.MapFS, amperes)
+	if m, err := r.SoFar().Main(false); err == nil || !strings.Contains(err.Error(), "VDD_IN: /"+amperes) {
+		t.Error(m, err)
+	}
+	w.set(amperes, "1200")
+	if m, err := r.Stop().Main(false); err != nil || m.Joules != 6 {
+		t.Error(m, err)
+	}
+}
+
+// TestOnce: what the kernel shows twice is measured once.
+func TestOnce(t *testing.T) {
+	for name, files := range map[string]map[string]string{"VDD_IN VDD_CPU_GPU_CV VDD_SOC": nano, "RAPL package-0 amdgpu PPT": pc, "battery BAT0": laptop, "battery": phone} {
+		for _, m := range newTree(files).meter().start(0).Stop().Sources {
+			if !strings.Contains(name, m.Name) {
+				t.Errorf("%s has a source %s", name, m)
+			}
+		}
+	}
+}
+
 // TestSlow: work that takes hours is looked at once a second.
 func TestSlow(t *testing.T) {
 	w := newTree(nano)
