@@ -1,9 +1,10 @@
 // Package power reads what a board says of its power: the mode it is in, its clocks
-// and what its sensors measure. It changes nothing, and asks no other program.
+// and what its sensors measure; and the energy of a piece of work (Meter), by the
+// sensors that a machine has. It changes nothing, and asks no other program.
 //
 // Sources: NVIDIA's Jetson Linux developer guide, "Platform Power and Performance"
 // (nvpmodel, clocks under sysfs), and the kernel's documentation of the ina3221
-// sensor and of devfreq.
+// sensor, of hwmon, devfreq, powercap and power_supply, and of thermal zones.
 package power
 
 import (
