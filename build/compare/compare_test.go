@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ledge-run/ledge/build/internal/synthmodel"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -201,7 +202,7 @@ func TestSynth(t *testing.T) {
 	var files [][]byte
 	for _, name := range []string{"a.gguf", "b.gguf"} {
 		path := filepath.Join(dir, name)
-		if err := writeSynth(path, shape{layers: 2, dim: 64, heads: 4, kvHeads: 2, ffn: 96, vocab: 300, context: 128}); err != nil {
+		if err := writeSynth(path, synthmodel.Shape{Layers: 2, Dim: 64, Heads: 4, KVHeads: 2, FFN: 96, Vocab: 300, Context: 128, Tied: true}); err != nil {
 			t.Fatal(err)
 		}
 		data, err := os.ReadFile(path)
@@ -489,7 +490,7 @@ func TestMeasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("COMPARE_TEST_SELF", "1")
-	if err := writeSynth(filepath.Join(dir, "m.gguf"), shape{layers: 1, dim: 32, heads: 1, kvHeads: 1, ffn: 32, vocab: 300, context: 64}); err != nil {
+	if err := writeSynth(filepath.Join(dir, "m.gguf"), synthmodel.Shape{Layers: 1, Dim: 32, Heads: 1, KVHeads: 1, FFN: 32, Vocab: 300, Context: 64, Tied: true}); err != nil {
 		t.Fatal(err)
 	}
 	calls := ""

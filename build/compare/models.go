@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ledge-run/ledge/build/internal/synthmodel"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -60,7 +61,7 @@ func makeModels(ctx context.Context, dir, llama string, log io.Writer) error {
 		if r.source == "" {
 			source = synth
 			if _, err := os.Stat(synth); errors.Is(err, os.ErrNotExist) {
-				if err := writeSynth(synth, oneB); err != nil {
+				if err := writeSynth(synth, synthmodel.Shapes["1b"]); err != nil {
 					return fmt.Errorf("synthetic model: %w", err)
 				}
 			}

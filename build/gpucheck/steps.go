@@ -16,7 +16,7 @@ import (
 
 var steps = []step{
 	{"machine", 20 * time.Second, machine, "The machine"},
-	{"tests", 150 * time.Second, tests, "Conformance and golden models"},
+	{"tests", 110 * time.Second, tests, "Conformance and golden models"},
 	{"text", 60 * time.Second, text, "Perplexity and greedy text, beside the CPU backend"},
 	{"read", 20 * time.Second, read, "How fast memory is read"},
 	{"wide", 90 * time.Second, wide, "Decode, eight layers of width 8192/28672"},
@@ -25,6 +25,7 @@ var steps = []step{
 	{"profile", 60 * time.Second, profile, "Where the time goes, kernel by kernel"},
 	{"start", 30 * time.Second, starts, "From start to the first token"},
 	{"sanitizer", 60 * time.Second, sanitizer, "compute-sanitizer"},
+	{"devices", 90 * time.Second, devices, "What `ledge devices` says"},
 }
 
 func machine(c *check) error {
@@ -33,7 +34,12 @@ func machine(c *check) error {
 		smi = err.Error()
 	}
 	c.block(smi, 4)
-	out, err := c.program(nil, "ledge", "devices")
+	return nil
+}
+
+// devices shows what the trial of a driver says; the first one compiles every kernel.
+func devices(c *check) error {
+	out, err := c.program(nil, "ledge", "devices", "--device", c.device)
 	c.block(out, 40)
 	return err
 }
@@ -45,8 +51,8 @@ func tests(c *check) error {
 		binary, what string
 		args         []string
 	}{
-		{c.backend() + ".test", "backendtest on the device", []string{"-test.run", "^TestConformance$", "-test.timeout", "120s"}},
 		{"all.test", "golden models beside transformers, a real model beside float64", []string{"-test.run", "^Test(GoldenModels|RealModel)$/" + c.device, "-test.timeout", "120s"}},
+		{c.backend() + ".test", "backendtest on the device", []string{"-test.run", map[bool]string{true: "^TestGPU$", false: "^TestConformance$"}[c.backend() == "cuda"], "-test.timeout", "120s"}},
 	} {
 		if !c.has(t.binary) {
 			c.line("%s: not in the folder.", t.binary)

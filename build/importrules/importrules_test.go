@@ -46,12 +46,13 @@ var rules = []rule{
 	{"backend/internal/bind", []string{"backend", "graph/..."}, nil},
 	{"backend/internal/accel", []string{"backend", "backend/internal/bind", "backend/internal/host", "backend/packcache", "backend/quirks", "backend/internal/owned", "graph/...", "kernels/shader"}, []string{"backend/backendtest", "backend/selftest"}},
 	{"backend/internal/accel/kerneltest", []string{"backend/internal/accel", "graph/dtype", "kernels/ref", "kernels/shader"}, nil},
+	{"backend/internal/fakedriver", []string{"kernels/cuda", "backend/internal/dl", "golang.org/x/sys/..."}, nil},
 	{"backend/internal/faulttest", nil, []string{"backend/...", "graph/dtype", "runtime/engine", "runtime/sampler"}},
 	{"backend/selftest", []string{"backend", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/all", []string{"backend/..."}, []string{"graph/...", "runtime/engine/...", "runtime/model", "runtime/weights/gguf"}},
 	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
-	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "kernels/shader", "backend/quirks", "backend/packcache", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/accel", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
+	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "kernels/shader", "backend/quirks", "backend/packcache", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/accel", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest", "backend/internal/fakedriver"}},
 	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/accel", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
 	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/bind", "backend/internal/accel", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
 
@@ -77,7 +78,7 @@ var rules = []rule{
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
-	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, nil},
+	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},
 }
 
 var belowEngine = []string{"runtime/tokenizer/...", "runtime/chat/...", "runtime/hub/...", "runtime/power/...", "runtime/sampler/...",
@@ -98,6 +99,7 @@ var never = []struct {
 	{"backend/null", []string{}, "the null device is for tests"},
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
+	{"backend/internal/fakedriver", []string{}, "the fake driver is for tests"},
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
 	{"runtime/engine/goldentest", []string{}, "goldentest is for tests"},
 }

@@ -78,7 +78,7 @@ func checkTools(folder string) error {
 	return nil
 }
 
-// assembleAll assembles every unit's PTX for the GPUs that the page has columns for,
+// assembleAll assembles every unit's code for its targets for the GPUs that the page has columns for,
 // or for all.
 func assembleAll(tools string, every bool) ([]program, error) {
 	dir, err := os.MkdirTemp("", "ptxas")
@@ -89,12 +89,17 @@ func assembleAll(tools string, every bool) ([]program, error) {
 	var programs []program
 	for _, t := range cuda.Targets {
 		for _, u := range cuda.Units() {
-			text, err := u.PTX(t)
-			if err != nil {
-				return nil, err
+			if !u.For(t) {
+				continue
 			}
-			if err := os.WriteFile(filepath.Join(dir, name(u, t)+".ptx"), text, 0o600); err != nil {
-				return nil, err
+			for capability, path := range texts(dir, u, t) {
+				text, err := u.PTXFor(t, capability)
+				if err != nil {
+					return nil, err
+				}
+				if err := os.WriteFile(path, text, 0o600); err != nil {
+					return nil, err
+				}
 			}
 			programs = append(programs, program{u, t, make([]made, len(gpusOf(t)))})
 		}
@@ -127,11 +132,31 @@ func assembleAll(tools string, every bool) ([]program, error) {
 	return programs, errors.Join(errs...)
 }
 
+// sharedOn is the most bytes of shared memory that a block has on a GPU. False: the
+// program is not launched there, for it wants more than a block may have.
+func (p program) sharedOn(m made) (int, bool) {
+	dynamic, launched := p.unit.Dynamic(p.target, m.gpu.most*kib-m.shared)
+	return m.shared + dynamic, launched
+}
+
+// texts are the files of a program's PTX: that of its target's GPUs, and that of those
+// on which kernels overlap.
+func texts(dir string, u cuda.Unit, t cuda.Target) map[int]string {
+	return map[int]string{t.From: textFor(dir, u, t, t.From), cuda.OverlapFrom: textFor(dir, u, t, cuda.OverlapFrom)}
+}
+
+func textFor(dir string, u cuda.Unit, t cuda.Target, capability int) string {
+	if capability >= cuda.OverlapFrom {
+		return filepath.Join(dir, name(u, t)+".overlap.ptx")
+	}
+	return filepath.Join(dir, name(u, t)+".ptx")
+}
+
 func name(u cuda.Unit, t cuda.Target) string { return u.Entry + "." + t.Arch }
 
 // assemble assembles the PTX of a program, which is in a folder, for a GPU.
 func assemble(tools, dir string, p program, g gpu) (made, error) {
-	from := filepath.Join(dir, name(p.unit, p.target)+".ptx")
+	from := textFor(dir, p.unit, p.target, g.capability)
 	to := fmt.Sprintf("%s.sm_%d.cubin", from, g.capability)
 	defer os.Remove(to)
 	cmd := exec.Command(filepath.Join(tools, g.tool.folder, "ptxas"), "-v", fmt.Sprintf("-arch=sm_%d", g.capability), from, "-o", to)
@@ -214,7 +239,10 @@ func faults(programs []program) []error {
 			if !p.unit.MaySpill && m.stack != 0 {
 				errs = append(errs, fmt.Errorf("%s: a thread has %d bytes of local memory", who, m.stack))
 			}
-			shared := m.shared + p.unit.Dynamic
+			shared, launched := p.sharedOn(m)
+			if !launched {
+				continue
+			}
 			if shared > m.gpu.most*kib {
 				errs = append(errs, fmt.Errorf("%s: %d bytes of shared memory: a block may have %d KiB", who, shared, m.gpu.most))
 			} else if m.gpu.resident(m.registers, shared, p.unit.Threads) == 0 {

@@ -13,8 +13,9 @@ const header = `# What NVIDIA's assembler makes of the CUDA kernels
 Written by ` + "`go run ./build/ptxas`" + `, which assembles the PTX of kernels/cuda for GPUs that need not be there, with
 the ptxas that build/ptxas.sh fetches. It fails if a GPU refuses a kernel, if a block does not fit one, or if registers
 spill (but of kernels for prompts alone that kernels.go lets). Shared memory is bytes of a block, of those that the
-launch gives as many as any call asks for. Registers are of a thread. Resident are so many blocks, and the part of a
-multiprocessor's warps that they are, as registers, shared memory and threads allow.
+launch gives as many as any call asks for on that GPU: kernels of products hold all of x where there is room. Registers
+are of a thread. Resident are so many blocks, and the part of a multiprocessor's warps that they are, as registers, shared
+memory and threads allow. What is not there wants more shared memory than a block may have: a GPU gets other variants.
 `
 
 // Of the GPUs that get a target's code, those that have columns of registers, and
@@ -54,8 +55,8 @@ func section(b *strings.Builder, t cuda.Target, programs []program) {
 	for i, g := range all {
 		fmt.Fprintf(b, "%s sm_%d (%s, by %s)", strings.Repeat(",", min(i, 1)), g.capability, g.what, g.tool.version)
 	}
-	b.WriteString(".\n\n| kernel | threads | shared |")
-	columns := 3
+	b.WriteString(".\n\n| kernel | threads |")
+	columns := 2
 	each := func(list []int, f func(i int, g gpu)) {
 		for i, g := range all {
 			if slices.Contains(list, g.capability) && hasColumn(g, t) {
@@ -65,12 +66,12 @@ func section(b *strings.Builder, t cuda.Target, programs []program) {
 	}
 	each(shown, func(_ int, g gpu) { fmt.Fprintf(b, " registers sm_%d |", g.capability); columns++ })
 	each(occupancy, func(_ int, g gpu) {
-		fmt.Fprintf(b, " instructions sm_%d | resident sm_%[1]d |", g.capability)
-		columns += 2
+		fmt.Fprintf(b, " instructions sm_%d | shared sm_%[1]d | resident sm_%[1]d |", g.capability)
+		columns += 3
 	})
 	b.WriteString("\n|" + strings.Repeat("---|", columns) + "\n")
 	for _, p := range programs {
-		fmt.Fprintf(b, "| %s | %d | %d |", p.unit.Entry, p.unit.Threads, p.made[0].shared+p.unit.Dynamic)
+		fmt.Fprintf(b, "| %s | %d |", p.unit.Entry, p.unit.Threads)
 		each(shown, func(i int, _ gpu) {
 			m := p.made[i]
 			fmt.Fprintf(b, " %d", m.registers)
@@ -81,9 +82,14 @@ func section(b *strings.Builder, t cuda.Target, programs []program) {
 		})
 		each(occupancy, func(i int, g gpu) {
 			m := p.made[i]
-			n := g.resident(m.registers, m.shared+p.unit.Dynamic, p.unit.Threads)
+			shared, launched := p.sharedOn(m)
+			if !launched {
+				fmt.Fprintf(b, " %d | | not there |", m.instructions)
+				return
+			}
+			n := g.resident(m.registers, shared, p.unit.Threads)
 			warps := n * roundUp(p.unit.Threads, warpThreads) / warpThreads
-			fmt.Fprintf(b, " %d | %d, %d %% |", m.instructions, n, 100*warps/g.warps)
+			fmt.Fprintf(b, " %d | %d | %d, %d %% |", m.instructions, shared, n, 100*warps/g.warps)
 		})
 		b.WriteString("\n")
 	}

@@ -31,13 +31,27 @@ struct alignas(8) f32x2 { float x, y; };
 #define SHARED_ARRAY(type, name, n) static __attribute__((shared, aligned(16))) type name[n]
 #define DYNAMIC_SHARED(name) extern __attribute__((shared, aligned(16))) u8 name[]
 #define UNROLLED _Pragma("unroll")
-#define UNROLLED_BY(n) _Pragma("clang loop unroll_count(" #n ")")
+#define UNROLLED_BY(n) LEDGE_PRAGMA(clang loop unroll_count(n))
+#define LOOPED LEDGE_PRAGMA(clang loop unroll(disable))
+#define LEDGE_PRAGMA(text) _Pragma(#text)
 
 DEVICE u32 thread_id() { return __nvvm_read_ptx_sreg_tid_x(); }
 DEVICE u32 block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
 DEVICE u32 block_y() { return __nvvm_read_ptx_sreg_ctaid_y(); }
 DEVICE u32 block_z() { return __nvvm_read_ptx_sreg_ctaid_z(); }
 DEVICE u32 blocks_x() { return __nvvm_read_ptx_sreg_nctaid_x(); }
+
+// A kernel of a run may begin while the one before it still runs (CUDA's programmatic
+// dependent launch, from sm_90 on): that one's blocks have all begun, and said that the
+// next may start. wait_for_inputs waits until it has ended and what it wrote can be seen;
+// what comes before in the text may read weights and parameters, and write nothing.
+//
+// Every thread of every kernel comes by it, also where there is nothing to do. So a
+// kernel ends after the one before it has, which ended after the one before that: who
+// has waited for one has waited for all before, and may write over what any of them
+// read. In the PTX both are comments, which Find makes instructions of.
+DEVICE void wait_for_inputs() { asm volatile("// LEDGE_WAIT" : : : "memory"); }
+DEVICE void let_next_start() { asm volatile("// LEDGE_NEXT" : : : "memory"); }
 
 DEVICE void sync_block() { __syncthreads(); }
 DEVICE void sync_warp() { __nvvm_bar_warp_sync(0xffffffffu); }
@@ -47,6 +61,10 @@ DEVICE u32 shuffle(u32 x, u32 lane) { return __nvvm_shfl_sync_idx_i32(0xffffffff
 DEVICE float shuffle(float x, u32 lane) { return __nvvm_shfl_sync_idx_f32(0xffffffffu, x, lane, 31); }
 DEVICE u32 shuffle_xor(u32 x, u32 mask) { return __nvvm_shfl_sync_bfly_i32(0xffffffffu, x, mask, 31); }
 DEVICE float shuffle_xor(float x, u32 mask) { return __nvvm_shfl_sync_bfly_f32(0xffffffffu, x, mask, 31); }
+
+// opaque is x, of which compilers know nothing: what depends on it stays where it is,
+// and takes no register all along a loop.
+DEVICE u32 opaque(u32 x) { asm volatile("" : "+r"(x)); return x; }
 
 DEVICE u32 bits_of(float x) { return __builtin_bit_cast(u32, x); }
 DEVICE float float_of(u32 x) { return __builtin_bit_cast(float, x); }
@@ -95,7 +113,30 @@ DEVICE u32x4 stream4(const u32 *p) {
 DEVICE u32x2 stream2(const u32 *p) { u32x2 d; asm volatile(STREAM ".v2.u32 {%0, %1}, [%2];" : "=r"(d.x), "=r"(d.y) : "l"(p)); return d; }
 DEVICE u32 stream1(const u32 *p) { u32 d; asm volatile(STREAM ".u32 %0, [%1];" : "=r"(d) : "l"(p)); return d; }
 
+// prefetch begins to bring the 128 bytes around p from memory to the level 2 cache.
+DEVICE void prefetch(const void *p) { asm volatile("prefetch.global.L2 [%0];" : : "l"(p)); }
+
+// load4 reads what may be read again, and may have been written before the kernel: it
+// stays behind wait_for_inputs.
+DEVICE f32x4 load4(const float *p) {
+  f32x4 d; asm volatile("ld.global.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(d.x), "=f"(d.y), "=f"(d.z), "=f"(d.w) : "l"(p)); return d;
+}
+// constant4 reads what no kernel writes: it may come before wait_for_inputs.
+DEVICE f32x4 constant4(const float *p) {
+  f32x4 d; asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(d.x), "=f"(d.y), "=f"(d.z), "=f"(d.w) : "l"(p)); return d;
+}
+
+// An address of shared memory in a word, and what is there.
 DEVICE u32 shared_address(const void *p) { return (u32)(u64)(const __attribute__((address_space(3))) void *)p; }
+DEVICE u32 shared_load(u32 address) { u32 d; asm volatile("ld.shared.u32 %0, [%1];" : "=r"(d) : "r"(address) : "memory"); return d; }
+DEVICE u32 shared_load_half(u32 address) {
+  u32 d; asm volatile("{.reg .b16 h; ld.shared.b16 h, [%1]; cvt.u32.u16 %0, h;}" : "=r"(d) : "r"(address) : "memory"); return d;
+}
+
+// shared_add adds to a word of shared memory, at once, and gives what it was.
+DEVICE u32 shared_add(u32 *p, u32 x) {
+  u32 d; asm volatile("atom.shared.add.u32 %0, [%1], %2;" : "=r"(d) : "r"(shared_address(p)), "r"(x) : "memory"); return d;
+}
 
 // d += a * b: a is 16 x 16 (fragment A, row), b 16 x 8 (fragment B, column), d 16 x 8:
 // d[0], d[1] are row g, columns 2 t and 2 t + 1, and d[2], d[3] those of row g + 8.

@@ -6,7 +6,7 @@ DEVICE void mma(float d[4], const u32 a[4], const u32 b[2]) {
   u32 lane = thread_id() & 31u, g = lane >> 2, t = lane & 3u;
   UNROLLED for (u32 part = 0; part < 2; part++) { // columns 2 i, 2 i + 1 of a, and 8 more
     // Not unrolled: a quarter more instructions run, but code is a fifth, and so is the time that a driver takes.
-    _Pragma("clang loop unroll(disable)") for (u32 i = 0; i < 4; i++) {
+    LOOPED for (u32 i = 0; i < 4; i++) {
       u32 low = shuffle(a[2 * part], 4 * g + i), high = shuffle(a[2 * part + 1], 4 * g + i);
       u32 x = shuffle(b[part], 8 * t + i), y = shuffle(b[part], 8 * t + 4 + i);
       d[0] = fma(half_high(low), half_high(x), fma(half_low(low), half_low(x), d[0]));
@@ -20,17 +20,15 @@ DEVICE void ldmatrix4(u32 r[4], const void *row) {
   u32 lane = thread_id() & 31u, at = (u32)shared_address(row);
   UNROLLED for (u32 i = 0; i < 4; i++) {
     u32 from = shuffle(at, 8 * i + (lane >> 2)) + 4 * (lane & 3u);
-    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(r[i]) : "r"(from) : "memory");
+    r[i] = shared_load(from);
   }
 }
 DEVICE void ldmatrix4_transposed(u32 r[4], const void *row) {
   u32 lane = thread_id() & 31u, at = (u32)shared_address(row);
   UNROLLED for (u32 i = 0; i < 4; i++) {
-    u32 low, high, k = 2 * (lane & 3u);
+    u32 k = 2 * (lane & 3u);
     u32 first = shuffle(at, 8 * i + k) + 2 * (lane >> 2), second = shuffle(at, 8 * i + k + 1) + 2 * (lane >> 2);
-    asm volatile("{.reg .b16 h; ld.shared.b16 h, [%1]; cvt.u32.u16 %0, h;}" : "=r"(low) : "r"(first) : "memory");
-    asm volatile("{.reg .b16 h; ld.shared.b16 h, [%1]; cvt.u32.u16 %0, h;}" : "=r"(high) : "r"(second) : "memory");
-    r[i] = low | high << 16;
+    r[i] = shared_load_half(first) | shared_load_half(second) << 16;
   }
 }
 DEVICE void copy16(void *shared, const void *global, bool live) {

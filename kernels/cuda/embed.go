@@ -41,13 +41,22 @@ func targetFor(capability int) (Target, error) {
 		capability/10, capability%10, oldest/10, oldest%10)
 }
 
-// ptx reads a file of the build.
-func ptx(name string) ([]byte, error) {
-	packed, err := files.ReadFile("ptx/" + name + ".ptx.gz")
+// packed reads a file of the build.
+func packed(name string) ([]byte, error) {
+	data, err := files.ReadFile("ptx/" + name + ".ptx.gz")
 	if err != nil {
 		return nil, fmt.Errorf("cuda: no PTX of %s in this build (go generate ./kernels/cuda)", name)
 	}
-	r, err := gzip.NewReader(bytes.NewReader(packed))
+	return data, nil
+}
+
+// ptx unpacks a file of the build.
+func ptx(name string) ([]byte, error) {
+	data, err := packed(name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("cuda: PTX of %s: %w", name, err)
 	}
@@ -58,15 +67,15 @@ func ptx(name string) ([]byte, error) {
 	return text, nil
 }
 
-// Version names the kernels: it differs where any of their code does.
+// Version names the kernels: it differs where any of their code does. Every start asks
+// for it, so it is of the files as they are: to unpack them takes half a second.
 var Version = sync.OnceValue(func() string {
 	h := sha256.New()
-	for _, u := range Units() {
-		for _, t := range Targets {
-			text, _ := u.PTX(t) // Find's PTX reports what is not there
-			fmt.Fprintf(h, "%s.%s %d\n", u.Entry, t.Arch, len(text))
-			h.Write(text)
-		}
+	all, _ := files.ReadDir("ptx") // Find's PTX reports what is not there
+	for _, f := range all {
+		data, _ := files.ReadFile("ptx/" + f.Name())
+		fmt.Fprintf(h, "%s %d\n", f.Name(), len(data))
+		h.Write(data)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6])
 })

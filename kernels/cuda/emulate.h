@@ -2,7 +2,7 @@
 // is no GPU. A block's threads are fibers on one thread of the system; emulate/ has
 // what runs them. A file of kernels compiles by
 //
-//	g++ -std=c++20 -DLEDGE_HOST -ffp-contract=off -x c++ -c product.cu
+//	g++ -std=c++17 -DLEDGE_HOST -ffp-contract=off -x c++ -c product.cu
 //
 // and a program of such objects and emulate/*.cpp calls kernels by ledge_emulate
 // (emulate/launch.h). With -fsanitize=address, shared memory has red zones and fibers are
@@ -27,9 +27,16 @@
 #endif
 
 #define DEVICE [[maybe_unused]] static inline
-// A struct or a template of a file with kernels, if it depends on macros, stands in an
-// unnamed namespace: variants of the file are linked into one library.
+// With LEDGE_SM72 a kernel is what device72.h makes of it, and its name ends with _sm72.
+// Where several files of kernels, or a file several times, become one library, each
+// stands in a namespace of its own, after this header: what depends on macros would
+// else be one function for all.
+#ifdef LEDGE_SM72
+#define KERNEL_OF(name, threads, blocks) LEDGE_KERNEL_72(name, threads, blocks)
+#define LEDGE_KERNEL_72(name, threads, blocks) LEDGE_KERNEL(name##_sm72, threads, blocks)
+#else
 #define KERNEL_OF(name, threads, blocks) LEDGE_KERNEL(name, threads, blocks)
+#endif
 #define LEDGE_KERNEL(name, threads, blocks) \
   extern "C" __attribute__((visibility("hidden"))) void name(const Args a); \
   static emulate::Kernel ledge_kernel_##name(#name, threads, name); \
@@ -40,6 +47,7 @@
 #define DYNAMIC_SHARED(name) [[maybe_unused]] u8 *const name = emulate::self->dynamic_shared
 #define UNROLLED
 #define UNROLLED_BY(n)
+#define LOOPED
 
 namespace emulate {
 
@@ -59,11 +67,13 @@ struct Thread {
   u32 id, block[3], blocks[3];
   u8 *dynamic_shared;
   Copies *copies;
+  bool waited; // for inputs
 };
 
 // A fiber stays on its thread of the system, where self is the one that runs.
 extern thread_local Thread *self __attribute__((tls_model("initial-exec")));
 
+u8 *shared_base(); // addresses of shared memory in a word count from here
 void *shared_array(const void *key, u64 bytes, const char *name);
 void meet_block();
 // meet_warp waits until all lanes are there, with the same work to do: the last one
@@ -89,8 +99,14 @@ DEVICE u32 block_y() { return emulate::self->block[1]; }
 DEVICE u32 block_z() { return emulate::self->block[2]; }
 DEVICE u32 blocks_x() { return emulate::self->blocks[0]; }
 
+// A thread that ends without having waited is an error.
+DEVICE void wait_for_inputs() { emulate::self->waited = true; }
+DEVICE void let_next_start() {}
+
 DEVICE void sync_block() { emulate::meet_block(); }
 DEVICE void sync_warp() { emulate::meet_warp("sync_warp", nullptr, nullptr); }
+
+DEVICE u32 opaque(u32 x) { return x; }
 
 DEVICE u32 bits_of(float x) { u32 u; __builtin_memcpy(&u, &x, 4); return u; }
 DEVICE float float_of(u32 x) { float f; __builtin_memcpy(&f, &x, 4); return f; }
@@ -177,6 +193,23 @@ DEVICE u32x4 stream4(const u32 *p) { aligned(p, 16, "stream4 of what is not alig
 DEVICE u32x2 stream2(const u32 *p) { aligned(p, 8, "stream2 of what is not aligned to 8 bytes"); return *(const u32x2 *)p; }
 DEVICE u32 stream1(const u32 *p) { aligned(p, 4, "stream1 of what is not aligned to 4 bytes"); return *p; }
 
+DEVICE void prefetch(const void *p) { (void)*(const volatile u8 *)p; }
+DEVICE f32x4 load4(const float *p) { aligned(p, 16, "load4 of what is not aligned to 16 bytes"); return *(const f32x4 *)p; }
+DEVICE f32x4 constant4(const float *p) { return load4(p); }
+
+DEVICE u32 shared_address(const void *p) { return (u32)((const u8 *)p - emulate::shared_base()); }
+DEVICE u32 shared_load(u32 address) { return *(const u32 *)(emulate::shared_base() + address); }
+DEVICE u32 shared_load_half(u32 address) { return *(const u16 *)(emulate::shared_base() + address); }
+DEVICE u32 shared_add(u32 *p, u32 x) { // fibers change where they meet alone
+  u32 was = *p;
+  *p = was + x;
+  return was;
+}
+
+#ifdef LEDGE_SM72
+#include "device72.h"
+#else
+
 DEVICE void mma(float d[4], const u32 a[4], const u32 b[2]) {
   emulate::Mma m = {{d[0], d[1], d[2], d[3]}, {a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
   emulate::meet_warp("mma", &m, emulate::mma_work);
@@ -227,3 +260,5 @@ DEVICE void copy16(void *shared, const void *global, bool live) {
 }
 DEVICE void copy_commit() { emulate::copy_close(); }
 template <int N> DEVICE void copy_wait() { emulate::copy_end(N); }
+
+#endif

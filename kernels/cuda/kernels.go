@@ -20,6 +20,8 @@ type kernel struct {
 
 	// dynamic is the bytes of shared memory that a launch has to give; nil: none.
 	dynamic func(c []uint32) int
+	// dynamicFrom is the first target (Target.From) whose code uses that memory.
+	dynamicFrom int
 
 	// most is the largest that a constant may be, by name, where the dialect's
 	// shared arrays depend on it.
@@ -38,33 +40,61 @@ type variant struct {
 	defines []string              // NAME or NAME=VALUE
 	fits    func(c []uint32) bool // nil: always
 	threads int                   // of a block; 0: as the kernel says
+	only    targets               // that it is compiled for
 
-	// worst is constants of the most dynamic shared memory: build/ptxas reckons with
-	// them. Wanted where the kernel has dynamic.
-	worst []uint32
+	// worst is constants of the most dynamic shared memory in calls for a GPU whose
+	// blocks may have so many bytes of it, or nil if there it is not called: build/ptxas
+	// reckons with them. Wanted where the kernel has dynamic.
+	worst func(most int) []uint32
 
 	// maySpill: for prompts alone, where registers that spill may be worth it. All
 	// others must not, on any GPU.
 	maySpill bool
 }
 
+// targets says which targets a variant is for: what decides speed has many variants for
+// tensor cores' m16n8k16, and a few for GPUs without it (shader's Features.TensorBasic).
+type targets int
+
+const (
+	everyTarget targets = iota
+	newer               // sm_80 and what comes after it
+	older               // what came before
+)
+
+// has reports whether a target is one of them.
+func (s targets) has(t Target) bool {
+	return s == everyTarget || (s == newer) == (t.From >= TensorFrom)
+}
+
+// TensorFrom is the first compute capability that has all variants: those before it are
+// called with shader's Features.TensorBasic.
+const TensorFrom = 80
+
 // kernels is the table: an entry here, a file in this folder, and go generate.
 var kernels = []kernel{
-	{name: "argmax", threads: group},
+	{name: "argmax", file: "argmax.cu", threads: 256},
+	{name: "attention_merge_tensor", file: "attention_merge.cu", threads: group},
+	{name: "attention_plain", file: "attention_plain.cu", threads: group},
+	{name: "attention_tensor", file: "attention.cu", threads: group, dynamic: attentionRooms, dynamicFrom: TensorFrom, variants: attentionVariants()},
 	{name: "binary", threads: group},
 	{name: "cache_write", threads: group},
 	{name: "copy", threads: group},
+	{name: "embed_tensor", file: "embed.cu", threads: group, variants: embeds()},
 	{name: "epilogue", threads: group},
 	{name: "fill", threads: group},
 	{name: "gather_rows", threads: group},
 	{name: "matmul", threads: group},
 	{name: "move", threads: group},
-	{name: "norm", threads: group},
+	{name: "norm", file: "norm.cu", threads: group},
+	{name: "prepare_tensor", file: "prepare.cu", threads: 256},
+	{name: "product_tensor", file: "product.cu", threads: 256, dynamic: shader.ProductShared, variants: products()},
 	{name: "read", file: "read.cu", threads: 256},
 	{name: "rope", threads: group},
 	{name: "rope_cache", threads: group, most: map[string]uint32{"KEY_DIM": 1024}},
 	{name: "softmax", threads: group},
-	{name: "top", threads: group},
+	{name: "tile_tensor", file: "tile.cu", dynamic: shader.TileShared, variants: tiles()},
+	{name: "top", file: "top.cu", threads: 512},
 	{name: "unary", threads: group},
 }
 
@@ -95,6 +125,10 @@ type Binary struct {
 	Threads int    // of a block
 	Dynamic int    // bytes of shared memory that the launch gives
 	PTX     func() ([]byte, error)
+
+	// Packed is the PTX as the build has it, compressed: it names the code for less
+	// than PTX costs.
+	Packed func() ([]byte, error)
 }
 
 // Limits of Args of device.h.
@@ -123,30 +157,32 @@ func Find(name string, constants []uint32, capability int) (Binary, error) {
 	if err != nil {
 		return Binary{}, err
 	}
-	return k.find(constants, target)
+	return k.find(constants, target, capability)
 }
 
-// find is Find for a kernel and a target.
-func (k *kernel) find(constants []uint32, t Target) (Binary, error) {
+// find is Find for a kernel and the target of a GPU's.
+func (k *kernel) find(constants []uint32, t Target, capability int) (Binary, error) {
 	if err := k.check(constants); err != nil {
 		return Binary{}, err
 	}
 	for _, v := range k.all() {
-		if v.fits != nil && !v.fits(constants) {
+		if !v.only.has(t) || v.fits != nil && !v.fits(constants) {
 			continue
 		}
 		b := Binary{Entry: k.entry(v), Threads: k.threadsOf(v)}
 		if int(constants[0]) != b.Threads {
 			return Binary{}, fmt.Errorf("cuda: kernel %q called for blocks of %d threads, compiled for %d", k.name, constants[0], b.Threads)
 		}
-		if k.dynamic != nil {
+		if k.dynamic != nil && t.From >= k.dynamicFrom {
 			b.Dynamic = k.dynamic(constants)
 		}
-		b.Name = b.Entry + "." + t.Arch
-		b.PTX = func() ([]byte, error) { return ptx(b.Name) }
+		u := Unit{Entry: b.Entry}
+		b.Name = b.Entry + "." + u.archFor(t, capability)
+		b.PTX = func() ([]byte, error) { return u.PTXFor(t, capability) }
+		b.Packed = func() ([]byte, error) { return packed(b.Entry + "." + t.Arch) }
 		return b, nil
 	}
-	return Binary{}, fmt.Errorf("cuda: kernel %q is not compiled for the constants %d: add a variant to kernels/cuda/kernels.go", k.name, constants)
+	return Binary{}, fmt.Errorf("cuda: kernel %q is not compiled for the constants %d and %s: add a variant to kernels/cuda/kernels.go", k.name, constants, t.Arch)
 }
 
 // check reports constants that a kernel cannot have.

@@ -8,14 +8,15 @@ import (
 	"github.com/ledge-run/ledge/kernels/shader"
 )
 
-// replaced are kernels of the dialect that CUDA has kernels of its own for.
+// replaced are kernels of the dialect that CUDA has kernels of its own for, with other
+// constants.
 func replaced(kernel string) bool {
 	for _, prefix := range []string{"product", "tile", "attention"} {
 		if strings.HasPrefix(kernel, prefix) {
 			return true
 		}
 	}
-	return kernel == "quantize" || kernel == "embed"
+	return kernel == "quantize" || kernel == "embed" || kernel == "argmax" || kernel == "top"
 }
 
 // TestFindDialect: every kernel of the dialect that CUDA uses is there, for every
@@ -30,7 +31,7 @@ func TestFindDialect(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, constants := range variants {
-			for capability, arch := range map[int]string{72: "sm_72", 75: "sm_72", 80: "sm_80", 87: "sm_80", 90: "sm_80", 121: "sm_80"} {
+			for capability, arch := range map[int]string{72: "sm_72", 75: "sm_72", 80: "sm_80", 87: "sm_80", 89: "sm_80", 90: "sm_90", 121: "sm_90"} {
 				b, err := Find(kernel, constants, capability)
 				if err != nil {
 					t.Errorf("%s %d: %v", kernel, constants, err)
@@ -77,6 +78,26 @@ func TestFindErrors(t *testing.T) {
 	}
 }
 
+// TestFindReadOut: the calls that read rows out are launched as they say, of rows of one
+// part and of many.
+func TestFindReadOut(t *testing.T) {
+	f := shader.Features{Tensor: true}
+	for cols, launches := range map[int]int{100: 1, 49152: 2, 128256: 2, 262144: 2, 300000: 3} {
+		top := shader.Top{Cols: cols, Rows: shader.Each(1, shader.SizeR), Max: 1}.Calls(f)
+		best := shader.ArgMax{Cols: cols, Rows: shader.Each(1, shader.SizeR), Max: 1}.Calls(f)
+		if len(top) != launches || len(best) != min(launches, 2) {
+			t.Errorf("%d columns: %d launches for the best 128, want %d, and %d for the best", cols, len(top), launches, len(best))
+		}
+		for _, c := range append(top, best...) {
+			for capability := range map[int]bool{72: true, 87: true, 90: true} {
+				if b, err := Find(c.Kernel, c.Constants, capability); err != nil || b.Threads != int(c.Constants[0]) || b.Dynamic != 0 {
+					t.Errorf("%s %d for %d: %+v, %v", c.Kernel, c.Constants, capability, b, err)
+				}
+			}
+		}
+	}
+}
+
 // TestVariants: the first variant that fits is taken, with its entry, its threads
 // and the shared memory of the constants.
 func TestVariants(t *testing.T) {
@@ -98,7 +119,7 @@ func TestVariants(t *testing.T) {
 		{[]uint32{256, 3, 32}, "", 0, 0},
 		{[]uint32{256}, "", 0, 0},
 	} {
-		b, err := k.find(c.constants, Targets[0])
+		b, err := k.find(c.constants, Targets[0], 87)
 		if (err == nil) != (c.entry != "") || b.Entry != c.entry || b.Threads != c.threads || b.Dynamic != c.dynamic {
 			t.Errorf("%d: %+v, %v", c.constants, b, err)
 		}
@@ -121,8 +142,23 @@ func TestTable(t *testing.T) {
 			if k.dynamic != nil && v.worst == nil {
 				t.Errorf("%s: no constants to reckon its shared memory with", k.entry(v))
 			}
-			if v.worst != nil && (len(v.worst) > MaxConstants || v.fits != nil && !v.fits(v.worst)) {
-				t.Errorf("%s: the constants %d are not its own", k.entry(v), v.worst)
+			if v.worst == nil {
+				continue
+			}
+			least := 99 << 10 // bytes of a block of every GPU that it is for
+			if v.only != newer && k.dynamicFrom == 0 {
+				least = 64 << 10
+			}
+			for _, most := range []int{least, 227 << 10} {
+				c := v.worst(most)
+				if c == nil && v.only == newer && most == least {
+					continue // there it is another variant that is called
+				}
+				if len(c) == 0 || len(c) > MaxConstants || v.fits != nil && !v.fits(c) {
+					t.Errorf("%s: the constants %d are not its own", k.entry(v), c)
+				} else if n := k.dynamic(c); n > most {
+					t.Errorf("%s: calls give %d bytes of shared memory where a block may have %d", k.entry(v), n, most)
+				}
 			}
 		}
 		for name := range k.most {

@@ -21,7 +21,7 @@ func TestExp(t *testing.T) {
 		t.Skip("no C++ compiler is installed")
 	}
 	program := filepath.Join(t.TempDir(), "exp")
-	build := exec.Command(compiler, "-std=c++20", "-DLEDGE_HOST", "-O2", "-ffp-contract=off", "-I", ".", "-x", "c++", "-o", program, "-")
+	build := exec.Command(compiler, "-std=c++17", "-DLEDGE_HOST", "-O2", "-ffp-contract=off", "-I", ".", "-x", "c++", "-o", program, "-")
 	build.Stdin = strings.NewReader(`
 #include "prelude.h"
 extern "C" int printf(const char *, ...);

@@ -18,15 +18,26 @@ var forbidden = []struct {
 	{regexp.MustCompile(`(div|sqrt)\.(approx|full)`), "division and square roots are rounded right"},
 	{regexp.MustCompile(`\.ftz\b`), "small numbers are not zero"},
 	{regexp.MustCompile(`\.f64\b`), "float64 is slow on these GPUs"},
-	{regexp.MustCompile(`//|/\w+/|\.file\b|\.loc\b`), "comments and paths"},
+	{regexp.MustCompile(`//.*|/\w+/|\.file\b|\.loc\b`), "comments and paths"},
 }
 
-// TestPTX: every unit has code for every target, of the version that was promised,
+// marked are the comments that stand for instructions.
+var marked = regexp.MustCompile(`(?m)^\t// LEDGE_(WAIT|NEXT)$`)
+
+// mostCode is bytes of compressed code in every build with the GPU, whose program is to
+// be below 20 MB: tensor cores have a kernel for each of 16 types of matrices, in three
+// shapes for few rows and in three for many, and that is most of it.
+const mostCode = 4_000_000
+
+// TestPTX: every unit has code for its targets, of the version that was promised,
 // with one entry that takes Args, and with nothing in it that must not be.
 func TestPTX(t *testing.T) {
 	seen := map[string]bool{}
 	for _, u := range Units() {
 		for _, target := range Targets {
+			if !u.For(target) {
+				continue
+			}
 			name := u.Entry + "." + target.Arch
 			if seen[name] {
 				t.Errorf("%s is twice in the table", name)
@@ -48,7 +59,7 @@ func TestPTX(t *testing.T) {
 				t.Errorf("%s is not one entry that begins with %q", name, args)
 			}
 			for _, f := range forbidden {
-				if found := f.what.FindString(text); found != "" {
+				if found := f.what.FindString(marked.ReplaceAllString(text, "")); found != "" {
 					t.Errorf("%s has %q: %s", name, found, f.why)
 				}
 			}
@@ -69,8 +80,8 @@ func TestPTX(t *testing.T) {
 			size += info.Size()
 		}
 	}
-	if size == 0 || size > 1e6 {
-		t.Errorf("%d bytes of code are in every build", size)
+	if size == 0 || size > mostCode {
+		t.Errorf("%d bytes of code are in every build, want at most %d", size, mostCode)
 	}
 	if len(Version()) != 12 {
 		t.Errorf("version %q", Version())
@@ -91,7 +102,7 @@ func TestText(t *testing.T) {
 		if u.File != "" && !strings.HasSuffix(text, "#include \""+u.File+"\"\n") {
 			t.Errorf("%s does not end with its file", u.Entry)
 		}
-		if u.File == "" && !strings.HasSuffix(text, "KERNEL_OF(ENTRY, THREADS, 1) { kernel_"+u.Kernel+"(a); }\n") {
+		if u.File == "" && !strings.HasSuffix(text, "KERNEL_OF(ENTRY, THREADS, 1) { let_next_start(); wait_for_inputs(); kernel_"+u.Kernel+"(a); }\n") {
 			t.Errorf("%s does not end with its entry", u.Entry)
 		}
 	}

@@ -4,6 +4,8 @@
 #include "device.h"
 
 KERNEL_OF(ENTRY, THREADS, 2) {
+  let_next_start();
+  wait_for_inputs();
   const u32 *data = a.b[0];
   u32 blocks = a.p[0] / (8 * THREADS);
   u32 sum = 0;

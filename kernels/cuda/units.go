@@ -17,25 +17,41 @@ type Unit struct {
 	Defines []string // NAME or NAME=VALUE
 	Threads int      // of a block
 
-	Dynamic  int  // the most bytes of shared memory that a launch gives
 	MaySpill bool // registers
 
-	most map[string]uint32
+	only        targets
+	dynamic     func(c []uint32) int
+	dynamicFrom int
+	worst       func(most int) []uint32
+	most        map[string]uint32
+}
+
+// For reports whether a unit is compiled for a target.
+func (u Unit) For(t Target) bool { return u.only.has(t) }
+
+// Dynamic is the most bytes of shared memory that a launch of a target's code gives on a
+// GPU whose blocks may have so many. False: it is not launched there, for it wants more.
+func (u Unit) Dynamic(t Target, most int) (int, bool) {
+	if u.dynamic == nil || t.From < u.dynamicFrom {
+		return 0, true
+	}
+	c := u.worst(most)
+	if c == nil {
+		return 0, false
+	}
+	return u.dynamic(c), true
 }
 
 // shared finds shared memory, and its size, in a kernel of the dialect.
 var shared = regexp.MustCompile(`(?m)^SHARED\(\w+, (\w+), (.*)\)$`)
 
-// Units lists what is compiled, in the order of the table.
+// Units lists what is compiled for some target, in the order of the table.
 func Units() []Unit {
 	var units []Unit
 	for _, k := range kernels {
 		for _, v := range k.all() {
 			u := Unit{Kernel: k.name, Entry: k.entry(v), File: k.file, Defines: v.defines, Threads: k.threadsOf(v),
-				MaySpill: k.maySpill || v.maySpill, most: k.most}
-			if k.dynamic != nil && v.worst != nil {
-				u.Dynamic = k.dynamic(v.worst)
-			}
+				MaySpill: k.maySpill || v.maySpill, only: v.only, dynamic: k.dynamic, dynamicFrom: k.dynamicFrom, worst: v.worst, most: k.most}
 			units = append(units, u)
 		}
 	}
@@ -44,6 +60,24 @@ func Units() []Unit {
 
 // PTX is a unit's code for a target.
 func (u Unit) PTX(t Target) ([]byte, error) { return ptx(u.Entry + "." + t.Arch) }
+
+// PTXFor is what a GPU of a compute capability gets of that: from OverlapFrom on, the
+// newest target's is changed so that kernels overlap.
+func (u Unit) PTXFor(t Target, capability int) ([]byte, error) {
+	text, err := u.PTX(t)
+	if err != nil || u.archFor(t, capability) == t.Arch {
+		return text, err
+	}
+	return overlapping(text, t)
+}
+
+// archFor is the target that PTXFor's text names.
+func (u Unit) archFor(t Target, capability int) string {
+	if capability >= OverlapFrom && t == Targets[0] {
+		return overlapArch
+	}
+	return t.Arch
+}
 
 // Text is a unit's source. It includes files of kernels/cuda, which is to be among
 // the folders that the compiler looks into, and needs no other definitions.
@@ -86,6 +120,6 @@ func (u Unit) Text() (string, error) {
 		}
 	}
 	fmt.Fprintf(&b, "#line 1 \"common.comp and %s.comp\"\n%s", u.Kernel, text)
-	fmt.Fprintf(&b, "FUNCTIONS_END\nKERNEL_OF(ENTRY, THREADS, 1) { kernel_%s(a); }\n", u.Kernel)
+	fmt.Fprintf(&b, "FUNCTIONS_END\nKERNEL_OF(ENTRY, THREADS, 1) { let_next_start(); wait_for_inputs(); kernel_%s(a); }\n", u.Kernel)
 	return b.String(), nil
 }

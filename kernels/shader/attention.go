@@ -41,9 +41,15 @@ func (a Attention) parts() (parts, heads int) {
 // splits is the most splits that a row touches where the longest sequence has so
 // many slots; attention.comp computes the same.
 func (a Attention) splits(longest int) int {
+	return a.splitsOf(longest, 1)
+}
+
+// splitsOf is the most splits that so many rows of a segment, which follow each other,
+// touch together.
+func (a Attention) splitsOf(longest, rows int) int {
 	n := (longest + SplitTokens - 1) / SplitTokens
 	if a.Window > 0 {
-		n = min(n, (a.reach()+SplitTokens-2)/SplitTokens+1)
+		n = min(n, (a.reach()+rows-1+SplitTokens-2)/SplitTokens+1)
 	}
 	return n
 }
@@ -84,14 +90,13 @@ func (a Attention) Calls(f Features, many bool) ([]Call, error) {
 	if a.Heads < 1 || a.Heads%a.KVHeads != 0 {
 		return nil, fmt.Errorf("shader: %d heads of queries for %d of keys: not a multiple", a.Heads, a.KVHeads)
 	}
+	if f.Tensor {
+		return a.tensorCalls(many), nil
+	}
 	parts, heads := a.parts()
 	rows := 1
 	if many {
 		rows = max(1, a.vectors()/heads)
-	}
-	window := uint32(a.Window)
-	if a.Window > 1<<30 {
-		window = 0
 	}
 	attend := Call{
 		Kernel: "attention",
@@ -99,7 +104,7 @@ func (a Attention) Calls(f Features, many bool) ([]Call, error) {
 			flag(many), flag(a.Causal), flag(a.SoftCap != 0)},
 		Buffers: [4]Role{Arena, Run, Keys, Values},
 		Layer:   a.Layer,
-		Params: []uint32{a.Q, a.Out, a.Scratch, a.RowTable, uint32(a.Heads), uint32(a.KVHeads), uint32(parts), window,
+		Params: []uint32{a.Q, a.Out, a.Scratch, a.RowTable, uint32(a.Heads), uint32(a.KVHeads), uint32(parts), a.window(),
 			math.Float32bits(a.Scale), math.Float32bits(a.SoftCap), uint32(a.reach())},
 		Grid: func(s Sizes) [3]uint32 {
 			if s.T == 0 {
@@ -123,11 +128,16 @@ func (a Attention) Calls(f Features, many bool) ([]Call, error) {
 	if many {
 		return []Call{attend}, nil
 	}
-	merge := Call{
-		Kernel:    "attention_merge",
+	return []Call{attend, a.merge("attention_merge")}, nil
+}
+
+// merge is the call that adds up the splits of few rows.
+func (a Attention) merge(kernel string) Call {
+	return Call{
+		Kernel:    kernel,
 		Constants: []uint32{workgroup, uint32(a.ValueDim), flag(a.Causal)},
 		Buffers:   [4]Role{Arena, Run},
-		Params:    []uint32{a.Out, a.Scratch, a.RowTable, uint32(a.Heads), window, uint32(a.reach())},
+		Params:    []uint32{a.Out, a.Scratch, a.RowTable, uint32(a.Heads), a.window(), uint32(a.reach())},
 		Grid: func(s Sizes) [3]uint32 {
 			if a.splits(s.Longest) <= 1 {
 				return [3]uint32{}
@@ -142,7 +152,14 @@ func (a Attention) Calls(f Features, many bool) ([]Call, error) {
 			return 4 * int64(s.T) * int64(a.Heads) * int64(n*(a.ValueDim+2)+a.ValueDim)
 		},
 	}
-	return []Call{attend, merge}, nil
+}
+
+// window is the parameter: 0 for none, and for one that no sequence reaches.
+func (a Attention) window() uint32 {
+	if a.Window > 1<<30 {
+		return 0
+	}
+	return uint32(a.Window)
 }
 
 // cacheBytes is what is read of the cache.

@@ -8,8 +8,11 @@ type Features struct {
 	IntDot      bool // dot products of four int8
 	CoopMatrix  bool // cooperative matrices; no kernel has a variant for them
 	Tensor      bool // CUDA's mma.m16n8k16: matrices lie in the tensor layouts, and package cuda's own kernels run
+	TensorBasic bool // with Tensor, CUDA's GPUs before 8.0, which do its mma in other instructions: for them there are few variants of kernels
 	Invocations int  // of a workgroup, at least 128
 	Shared      int  // bytes of shared memory of a workgroup, at least 16 KiB
+	SharedMost  int  // of CUDA, for kernels that ask for more; 0 is 96 KiB
+	Processors  int  // of CUDA, that run workgroups beside each other; 0 if it is not known
 }
 
 // Role says what a call binds to one of its kernel's four buffers.

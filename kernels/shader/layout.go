@@ -28,6 +28,8 @@ import (
 // Parts of a uint are rounded up to one. Columns are in order in the bits of a
 // unit's quants, low bits first. A value is computed by the same float32
 // operations as dtype.Dequantize, so it has the same bits.
+//
+// Devices with tensor cores have layouts of their own: see TensorF32.
 type Layout uint8
 
 const (
@@ -83,8 +85,11 @@ func LayoutOf(d dtype.DType) (Layout, bool) {
 }
 
 func (l Layout) String() string {
-	if int(l) < len(layoutNames) {
+	switch {
+	case int(l) < len(layoutNames):
 		return layoutNames[l]
+	case l.Tensor():
+		return "tensor_" + l.tensor().name
 	}
 	return fmt.Sprintf("layout(%d)", uint8(l))
 }
@@ -92,7 +97,7 @@ func (l Layout) String() string {
 var layoutNames = [...]string{"f32", "f16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k", "i8", "i8m"}
 
 // RowUints is the length of a row of k columns, in uints. Rows follow each other
-// without gaps.
+// without gaps. Tensor layouts have no rows by themselves: see TileUints.
 func (l Layout) RowUints(k int) int {
 	u := units(k)
 	switch l {

@@ -8,24 +8,27 @@ import (
 	"github.com/ledge-run/ledge/graph/dtype"
 )
 
-// Pack brings rows x k values of type d into the layout: dst has rows times
-// RowUints(k) uints, src the rows as the file has them. It is safe to pack parts
-// of a matrix in several goroutines.
+// Pack brings rows x k values of type d into the layout: dst has Uints(rows, k)
+// uints, src the rows as the file has them. It is safe to pack parts of a matrix in
+// several goroutines; all but the last have whole tiles.
 func (l Layout) Pack(dst []uint32, d dtype.DType, src []byte, rows, k int) error {
-	if of, ok := LayoutOf(d); !ok || of != l {
+	if of, ok := (Features{Tensor: l.Tensor()}).LayoutOf(d); !ok || of != l {
 		return fmt.Errorf("shader: pack: a matrix of type %v has no layout %v", d, l)
 	}
 	from, err := d.RowBytes(k)
 	if err != nil {
 		return fmt.Errorf("shader: pack: %w", err)
 	}
-	to := l.RowUints(k)
-	if rows < 0 || len(src) != rows*from || len(dst) != rows*to {
+	if rows < 0 || len(src) != rows*from || len(dst) != l.Uints(rows, k) {
 		return fmt.Errorf("shader: pack: %d rows of %d %v values take %d bytes and %d uints, not %d and %d",
-			rows, k, d, rows*from, rows*to, len(src), len(dst))
+			rows, k, d, rows*from, l.Uints(rows, k), len(src), len(dst))
 	}
-	pack := packers[d]
 	clear(dst)
+	if l.Tensor() {
+		l.packTensor(dst, d, src, rows, k)
+		return nil
+	}
+	pack, to := packers[d], l.RowUints(k)
 	for r := range rows {
 		pack(dst[r*to:(r+1)*to], src[r*from:(r+1)*from], units(k))
 	}

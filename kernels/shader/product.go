@@ -73,6 +73,9 @@ type Product struct {
 // ScratchFloats is the floats of the arena, for up to Rows.Max rows, that Calls
 // uses beside the operands: normed x, then x as int8, then rows before the epilogue.
 func (p Product) ScratchFloats(f Features) int {
+	if f.Tensor {
+		return p.tensorFloats(f)
+	}
 	parts := p.parts(f)
 	n := p.normFloats() + p.quantFloats(parts)
 	if p.Gated && len(parts) > 1 {
@@ -105,8 +108,11 @@ func (p Product) matrixRows() int {
 // arithmetic; more make several calls, and where the halves of a gated product are torn apart by that, its
 // epilogue is a call of its own.
 func (p Product) Calls(f Features, many bool) ([]Call, error) {
-	if err := p.check(many); err != nil {
+	if err := p.check(f, many); err != nil {
 		return nil, err
+	}
+	if f.Tensor {
+		return p.tensorCalls(f, many), nil
 	}
 	parts := p.parts(f)
 	if !p.Gated || len(parts) == 1 {
@@ -118,7 +124,7 @@ func (p Product) Calls(f Features, many bool) ([]Call, error) {
 	return append(plain.calls(f, plain.parts(f), many), p.epilogue(plain.Out)), nil
 }
 
-func (p Product) check(many bool) error {
+func (p Product) check(f Features, many bool) error {
 	fail := func(format string, a ...any) error {
 		return fmt.Errorf("shader: product of %d columns: "+format, append([]any{p.K}, a...)...)
 	}
@@ -137,7 +143,7 @@ func (p Product) check(many bool) error {
 		return fail("%d rows are not few", p.Rows.Times)
 	}
 	for i, q := range p.Pieces {
-		if q.Rows < 1 || int(q.Layout) >= len(layoutNames) {
+		if q.Rows < 1 || q.Layout >= layouts || q.Layout.Tensor() != f.Tensor {
 			return fail("piece %d has %d rows of %v", i, q.Rows, q.Layout)
 		}
 	}
@@ -163,9 +169,14 @@ func (e Embed) Calls(Features) ([]Call, error) {
 	first := 0
 	for i, q := range e.Pieces {
 		share := i == 0 // accounts for the traffic: each row comes from one piece
+		kernel, typ := "embed", uint32(q.Layout)
+		if q.Layout.Tensor() {
+			kernel, typ = "embed_tensor", uint32(q.Layout-TensorF32)
+		}
+		row := 4 * int64(q.Layout.TileUints(e.K)) / int64(q.Layout.TileRows())
 		calls = append(calls, Call{
-			Kernel:    "embed",
-			Constants: []uint32{workgroup, uint32(q.Layout)},
+			Kernel:    kernel,
+			Constants: []uint32{workgroup, typ},
 			Buffers:   [4]Role{Weights, None, Arena, Run},
 			Bank:      q.Bank,
 			Params:    []uint32{uint32(e.K), q.At, uint32(first), uint32(q.Rows), e.IDs, e.Out, count, times},
@@ -176,13 +187,13 @@ func (e Embed) Calls(Features) ([]Call, error) {
 				if !share {
 					return 0
 				}
-				return 4 * int64(e.Rows.Of(s)) * int64(1+e.K+q.Layout.RowUints(e.K))
+				return int64(e.Rows.Of(s)) * (4*int64(1+e.K) + row)
 			},
 			Streamed: func(s Sizes) int64 {
 				if !share {
 					return 0
 				}
-				return 4 * int64(e.Rows.Of(s)) * int64(q.Layout.RowUints(e.K))
+				return int64(e.Rows.Of(s)) * row
 			},
 			Free: i > 0,
 		})

@@ -34,12 +34,18 @@ type Top struct {
 // TopUints is the uints of a row's result in the buffer Out.
 const TopUints = 2*TopCount + 1
 
-// argMaxChunk is how many floats of a row a workgroup of ArgMax takes.
-const argMaxChunk = 4096
+// argMaxSizes are a workgroup of ArgMax, and how many floats of a row it takes.
+func argMaxSizes(f Features) (threads, chunk int) {
+	if f.Tensor {
+		return 256, 2048
+	}
+	return workgroup, 4096
+}
 
 // ScratchFloats is the floats of Scratch that the calls need.
-func (a ArgMax) ScratchFloats() int {
-	chunks := (a.Cols + argMaxChunk - 1) / argMaxChunk
+func (a ArgMax) ScratchFloats(f Features) int {
+	_, chunk := argMaxSizes(f)
+	chunks := (a.Cols + chunk - 1) / chunk
 	if chunks == 1 {
 		return 0
 	}
@@ -48,9 +54,10 @@ func (a ArgMax) ScratchFloats() int {
 
 // Calls is a call that finds the best of each part of a row, and one for the best
 // of those; a single one if the row is one part.
-func (a ArgMax) Calls(Features) []Call {
+func (a ArgMax) Calls(f Features) []Call {
+	threads, chunk := argMaxSizes(f)
 	call := func(from, to uint32, n int, first, last bool) Call {
-		chunks := (n + argMaxChunk - 1) / argMaxChunk
+		chunks := (n + chunk - 1) / chunk
 		if last {
 			chunks = 1
 		}
@@ -60,43 +67,50 @@ func (a ArgMax) Calls(Features) []Call {
 		}
 		return Call{
 			Kernel:    "argmax",
-			Constants: []uint32{workgroup, flag(first), flag(last)},
+			Constants: []uint32{uint32(threads), flag(first), flag(last)},
 			Buffers:   [4]Role{Arena, Run, Out},
 			Params:    []uint32{from, to, uint32(n), uint32(chunks), a.Rows.times(), a.Rows.code()},
 			Grid:      perGroup(a.Rows.Mul(chunks), 1),
 			Traffic:   bytesOf(a.Rows, read+chunks*ArgMaxUints),
 		}
 	}
-	chunks := (a.Cols + argMaxChunk - 1) / argMaxChunk
+	chunks := (a.Cols + chunk - 1) / chunk
 	if chunks == 1 {
 		return []Call{call(a.X, a.To, a.Cols, true, true)}
 	}
 	return []Call{call(a.X, a.Scratch, a.Cols, true, false), call(a.Scratch, a.To, chunks, false, true)}
 }
 
-// topChunk is how many candidates a workgroup of Top sorts, and topPartial the
-// uints that it leaves of a part of a row: TopCount keys, as many ids, the largest
-// float and the sum of exponentials relative to it.
-const (
-	topChunk   = 8 * TopCount
-	topPartial = 2*TopCount + 2
-)
+// topPartial is the uints that a workgroup of Top leaves of a part of a row: TopCount
+// keys, as many ids, the largest float and the sum of exponentials relative to it.
+const topPartial = 2*TopCount + 2
+
+// topSizes are a workgroup of Top, how many floats of a row it takes, and how many of
+// the lists that such workgroups leave.
+func topSizes(f Features) (threads, chunk, lists int) {
+	if f.Tensor {
+		return 512, 4096, 64
+	}
+	return workgroup, 8 * TopCount, 8
+}
 
 // ScratchFloats is the floats of Scratch that the calls need.
-func (t Top) ScratchFloats() int {
-	parts, sum := (t.Cols+topChunk-1)/topChunk, 0
+func (t Top) ScratchFloats(f Features) int {
+	_, chunk, lists := topSizes(f)
+	parts, sum := (t.Cols+chunk-1)/chunk, 0
 	for parts > 1 {
 		sum += parts
-		parts = (parts + 7) / 8
+		parts = (parts + lists - 1) / lists
 	}
 	return t.Max * sum * topPartial
 }
 
-// Calls is a call that sorts parts of the rows, and as many more as it takes to
-// merge eight of them at a time.
-func (t Top) Calls(Features) []Call {
+// Calls is a call that finds the best of parts of the rows, and as many more as it takes
+// to merge some of those (topSizes) at a time.
+func (t Top) Calls(f Features) []Call {
+	threads, size, lists := topSizes(f)
 	var calls []Call
-	from, room, n, size := t.X, t.Scratch, t.Cols, topChunk
+	from, room, n := t.X, t.Scratch, t.Cols
 	for first := true; ; first = false {
 		parts := (n + size - 1) / size
 		last, to := parts == 1, room
@@ -109,7 +123,7 @@ func (t Top) Calls(Features) []Call {
 		}
 		calls = append(calls, Call{
 			Kernel:    "top",
-			Constants: []uint32{workgroup, flag(first), flag(last)},
+			Constants: []uint32{uint32(threads), flag(first), flag(last)},
 			Buffers:   [4]Role{Arena, Run, Out},
 			Params:    []uint32{from, to, uint32(n), uint32(parts), t.Rows.times(), t.Rows.code()},
 			Grid:      perGroup(t.Rows.Mul(parts), 1),
@@ -118,7 +132,7 @@ func (t Top) Calls(Features) []Call {
 		if last {
 			return calls
 		}
-		from, n, size = room, parts, 8
+		from, n, size = room, parts, lists
 		room += uint32(t.Max*parts) * topPartial
 	}
 }

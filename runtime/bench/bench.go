@@ -230,12 +230,12 @@ func once(ctx context.Context, streams []*sched.Stream, draw *tokens, t Test) (t
 func runStream(ctx context.Context, st *sched.Stream, prompt, gen []int32) error {
 	defer st.Pause()
 	if len(prompt) > 0 {
-		if err := st.Run(ctx, prompt, sched.Top); err != nil {
+		if err := st.Run(ctx, prompt, sched.Best); err != nil {
 			return err
 		}
 	}
 	for i := range gen {
-		if err := st.Run(ctx, gen[i:i+1], sched.Top); err != nil {
+		if err := st.Run(ctx, gen[i:i+1], sched.Best); err != nil {
 			return err
 		}
 	}

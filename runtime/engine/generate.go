@@ -208,8 +208,12 @@ func (m *Model) encodePlain(text string) ([]int32, error) { return m.Encode(text
 // wantOf is what to read after every token. It depends on the settings alone,
 // so that a batch's other sequences change nothing.
 func wantOf(smp *sampler.Sampler, set Settings) sched.Want {
-	if smp.Readout(topCount) == sampler.ReadoutFull || set.Logprobs > 0 {
+	readout := smp.Readout(topCount)
+	switch {
+	case readout == sampler.ReadoutFull || set.Logprobs > 0:
 		return sched.Full
+	case readout == sampler.ReadoutArgmax:
+		return sched.Best
 	}
 	return sched.Top
 }
@@ -227,7 +231,14 @@ func (s *Session) choose(ctx context.Context, smp *sampler.Sampler, want sched.W
 	if n == 0 {
 		return sampler.Token{}, errors.New("the model computed no number (NaN): the file is damaged, or its metadata does not fit its weights")
 	}
-	tok, full, err := smp.SampleCandidates(sampler.Candidates{IDs: st.IDs[:n], Logits: st.Logits[:n], LogSumExp: st.LogSumExp, Vocab: s.m.Vocab()})
+	var tok sampler.Token
+	var full bool
+	var err error
+	if want == sched.Best {
+		tok, full, err = smp.SampleBest(st.IDs[0], st.Logits[0])
+	} else {
+		tok, full, err = smp.SampleCandidates(sampler.Candidates{IDs: st.IDs[:n], Logits: st.Logits[:n], LogSumExp: st.LogSumExp, Vocab: s.m.Vocab()})
+	}
 	if err != nil || !full {
 		return tok, err
 	}

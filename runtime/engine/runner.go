@@ -98,7 +98,7 @@ func (r *runner) numbers(b *sched.Batch) bool {
 	switch b.Want {
 	case sched.Nothing:
 		return true
-	case sched.Top:
+	case sched.Best, sched.Top:
 		for at := 0; at < len(b.IDs); at += b.Count {
 			if b.IDs[at] < 0 {
 				return false
@@ -120,6 +120,9 @@ func (r *runner) numbers(b *sched.Batch) bool {
 func (r *runner) makeRoom(b *sched.Batch) {
 	rows := len(b.Rows)
 	switch b.Want {
+	case sched.Best:
+		b.Count = 1
+		b.IDs, b.Logits = resize(b.IDs, rows), resize(b.Logits, rows)
 	case sched.Top:
 		b.Count = min(backend.TopCount, r.vocab)
 		b.IDs = resize(b.IDs, rows*b.Count)
@@ -166,6 +169,8 @@ func (r *runner) runSegment(ctx context.Context, rig *rig, s *segment, b *sched.
 		switch {
 		case o.Name == "hidden":
 			out.F32 = b.Hidden
+		case o.Node.Op == graph.OpReadout && b.Want == sched.Best:
+			out.Mode, out.IDs, out.Logits = backend.ReadArgMax, b.IDs, b.Logits
 		case o.Node.Op == graph.OpReadout && b.Want == sched.Top:
 			out.Mode, out.IDs, out.Logits, out.LogSumExp = backend.ReadTop, b.IDs, b.Logits, b.LogSumExp
 		case o.Node.Op == graph.OpReadout:

@@ -54,6 +54,26 @@ func (s *Sampler) SampleCandidates(c Candidates) (tok Token, needFull bool, err 
 	return tok, false, err
 }
 
+// SampleBest chooses a token like Sample does from the full row, given the token with
+// the row's highest logit, of equal ones the lowest id. needFull is true where Readout
+// asks for more than ReadoutArgmax, and for a row that Sample refuses: then nothing
+// has been drawn, and the caller passes the full row to Sample.
+func (s *Sampler) SampleBest(id int32, logit float32) (tok Token, needFull bool, err error) {
+	if err := s.checkID(id); err != nil {
+		return Token{}, false, fmt.Errorf("sampler: the best token: %w", err)
+	}
+	if !s.greedy() || !(logit > negInf && logit <= math.MaxFloat32) {
+		return Token{}, true, nil
+	}
+	s.drawn++
+	return Token{ID: id}, false, nil
+}
+
+// greedy says that the token with the highest logit is always chosen.
+func (s *Sampler) greedy() bool {
+	return s.constraint == nil && len(s.plan) == 1 && s.plan[0] == StageTemperature && s.params.Temperature == 0
+}
+
 // startCandidates makes the candidates the current set; false if only the full
 // row can tell what to do.
 func (s *Sampler) startCandidates(c Candidates) bool {
@@ -127,7 +147,7 @@ func (r Readout) String() string {
 // Readout says what to read out for n candidates. It changes only with
 // SetConstraint.
 func (s *Sampler) Readout(n int) Readout {
-	if s.constraint == nil && slices.Equal(s.plan, []Stage{StageTemperature}) && s.params.Temperature == 0 {
+	if s.greedy() {
 		return ReadoutArgmax
 	}
 	if n >= s.vocab {

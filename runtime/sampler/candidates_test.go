@@ -254,3 +254,53 @@ func ExampleSampler_SampleCandidates() {
 	fmt.Println(tok.ID, needFull, err)
 	// Output: 42 false <nil>
 }
+
+// TestBestEqualsSample: the best of a row is chosen as Sample does it, or the row is
+// asked for: where it has no number above -Inf or +Inf, and where settings want more.
+func TestBestEqualsSample(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	rows := [][]float32{{1, 3, 2, 3}, {0, float32(math.Copysign(0, -1)), -1, -1}, {float32(math.Copysign(0, -1)), 0, 0, -1},
+		{nan, -5, nan, -5}, {-inf, -inf, -3e38, nan}, {-inf, -inf, nan, -inf}, {1, inf, 2, inf}, {nan, nan, nan, nan}}
+	penalties := off()
+	penalties.Temperature, penalties.RepeatPenalty, penalties.RepeatLastN = 0, 1.1, 8
+	bias := off()
+	bias.Temperature, bias.LogitBias = 0, map[int32]float32{2: -1}
+	for _, c := range []struct {
+		p      Params
+		greedy bool
+	}{{DefaultParams(), false}, {greedyParams(DefaultParams()), true}, {greedyParams(off()), true}, {penalties, false}, {bias, false}} {
+		for _, row := range rows {
+			s, err := New(c.p, len(row))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Readout(2) == ReadoutArgmax; got != c.greedy {
+				t.Errorf("%+v: reads the best alone: %v", c.p, got)
+			}
+			best, logit := int32(0), nan // where there is no number, any will do
+			if it, ok := argmax(row); ok {
+				best, logit = it.id(), it.logit()
+			}
+			want, wrong := s.Clone().Sample(row)
+			got, full, err := s.SampleBest(best, logit)
+			if full != (!c.greedy || wrong != nil) || err != nil || !full && (got != want || s.drawn != 1) || full && s.drawn != 0 {
+				t.Errorf("%v, %+v: got %v, full row %v, %v, %d drawn; Sample gives %v, %v", row, c.p, got, full, err, s.drawn, want, wrong)
+			}
+		}
+	}
+	s, _ := New(greedyParams(off()), 4)
+	s.SetConstraint(&choices{steps: [][]int32{{0, 1, 2, 3}}})
+	if _, full, err := s.SampleBest(1, 1); !full || err != nil {
+		t.Errorf("with a constraint: full row %v, %v", full, err)
+	}
+	for _, id := range []int32{-1, 4} {
+		if _, _, err := s.SampleBest(id, 1); err == nil {
+			t.Errorf("token %d of 4 was taken", id)
+		}
+	}
+}
+
+func greedyParams(p Params) Params {
+	p.Temperature = 0
+	return p
+}

@@ -115,7 +115,8 @@ func (s *Scheduler) take(st *Stream, room int) int {
 	}
 	last := n == st.left()
 	reads := last && st.want != Nothing
-	if reads && b.Want != Nothing && b.Want != st.want {
+	both, together := join(b.Want, st.want)
+	if reads && !together {
 		if n == 1 {
 			return 0 // it goes into a later batch
 		}
@@ -136,7 +137,7 @@ func (s *Scheduler) take(st *Stream, room int) int {
 		b.Positions = append(b.Positions, int32(start+i))
 	}
 	if reads {
-		p.row, b.Want = len(b.Rows), st.want
+		p.row, b.Want = len(b.Rows), both
 		if !alone {
 			first = len(b.Tokens) - 1
 		}
@@ -149,6 +150,17 @@ func (s *Scheduler) take(st *Stream, room int) int {
 	}
 	s.picked = append(s.picked, p)
 	return n
+}
+
+// join is what a batch reads for two streams, if it can read for both.
+func join(a, b Want) (Want, bool) {
+	switch {
+	case a == b || a == Nothing:
+		return b, true
+	case a == Best && b == Top || a == Top && b == Best:
+		return Top, true
+	}
+	return a, false
 }
 
 // noRoom ends a stream's call for want of pages. If one could not be copied, the

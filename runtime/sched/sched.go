@@ -10,7 +10,8 @@
 // batch takes single tokens before prompts, so that generating streams go on
 // while a prompt is read, and then limits the rows of prompts, so that each
 // step stays short. Two streams that read different things (candidates, full
-// rows) cannot share a batch. A stream that a batch had to leave out is the
+// rows) cannot share a batch, except that who reads the best candidate takes it from
+// among several where others need those. A stream that a batch had to leave out is the
 // first of a later one: nobody waits forever.
 //
 // # When a device breaks
@@ -39,6 +40,7 @@ type Want uint8
 
 const (
 	Nothing Want = iota
+	Best         // the last token's best candidate
 	Top          // the last token's best candidates
 	Full         // the last token's logits
 	All          // every token's logits: see Stream.RunAll
@@ -54,8 +56,8 @@ type Batch struct {
 	Want      Want // Nothing, or what all rows read
 
 	// Results, for len(Rows) rows, filled in by the runner.
-	IDs       []int32   // Top: Count for each row
-	Logits    []float32 // Top: Count for each row; Full, All: the rows
+	IDs       []int32   // Best, Top: Count for each row
+	Logits    []float32 // Best, Top: Count for each row; Full, All: the rows
 	LogSumExp []float32 // Top
 	Hidden    []float32
 	Count     int

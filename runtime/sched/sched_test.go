@@ -132,6 +132,10 @@ func (d *device) run(ctx context.Context, b *sched.Batch) error {
 		b.LogSumExp = append(b.LogSumExp, float32(x)+0.5)
 		b.Hidden = append(b.Hidden, float32(x), 1, 2)
 		switch b.Want {
+		case sched.Best:
+			b.Count, b.LogSumExp = 1, nil
+			b.IDs = append(b.IDs, x)
+			b.Logits = append(b.Logits, 2)
 		case sched.Top:
 			b.IDs = append(b.IDs, x, x+1)
 			b.Logits = append(b.Logits, 2, 1)
@@ -171,6 +175,8 @@ func right(st *sched.Stream, want sched.Want) error {
 	x := sum(st.Tokens())
 	ok := true
 	switch want {
+	case sched.Best:
+		ok = slices.Equal(st.IDs, []int32{x}) && slices.Equal(st.Logits, []float32{2})
 	case sched.Top:
 		ok = len(st.IDs) == 2 && st.IDs[0] == x && len(st.Logits) == 2 && st.LogSumExp == float32(x)+0.5
 	case sched.Full:
@@ -193,7 +199,7 @@ func TestManyStreams(t *testing.T) {
 		wg.Go(func() {
 			st := s.NewStream(nil)
 			defer st.Close()
-			want := []sched.Want{sched.Top, sched.Full, sched.Hidden, sched.Top}[i%4]
+			want := []sched.Want{sched.Top, sched.Full, sched.Hidden, sched.Best}[i%4]
 			for _, n := range []int{3 + 11*i, 1, 1, 1, 2, 1, 40, 1, 1} {
 				if err := st.Run(context.Background(), prompt(n, i), want); err != nil {
 					t.Error(err)
@@ -235,6 +241,48 @@ func queue(t *testing.T, d *device, s *sched.Scheduler) (release func(), done fu
 	})
 	<-d.entered
 	return func() { d.gate <- struct{}{} }, wg.Wait
+}
+
+// TestBestBesideTop: who reads the best candidate alone shares a batch with who reads
+// several, and gets what it asked for; with who reads whole rows it does not.
+func TestBestBesideTop(t *testing.T) {
+	for _, c := range []struct {
+		wants, batches []sched.Want
+	}{
+		{[]sched.Want{sched.Best, sched.Best}, []sched.Want{sched.Best}},
+		{[]sched.Want{sched.Best, sched.Top, sched.Best}, []sched.Want{sched.Top}},
+		{[]sched.Want{sched.Top, sched.Best, sched.Nothing}, []sched.Want{sched.Top}},
+		{[]sched.Want{sched.Nothing, sched.Best}, []sched.Want{sched.Best}},
+		{[]sched.Want{sched.Best, sched.Full}, []sched.Want{sched.Best, sched.Full}},
+		{[]sched.Want{sched.Full, sched.Best, sched.Top}, []sched.Want{sched.Top, sched.Full}},
+	} {
+		s, d := start(t, 64, gated)
+		_, first := queue(t, d, s)
+		var wg sync.WaitGroup
+		for i, want := range c.wants {
+			st := s.NewStream(nil)
+			wg.Go(func() {
+				defer st.Close()
+				if err := st.Run(context.Background(), []int32{int32(7 + i)}, want); err != nil {
+					t.Error(err)
+				} else if err := right(st, want); err != nil {
+					t.Errorf("%v: %v", c.wants, err)
+				}
+			})
+		}
+		time.Sleep(20 * time.Millisecond) // all wait
+		close(d.gate)
+		first()
+		wg.Wait()
+		var got []sched.Want // in the order of what they read: who came first is chance
+		for _, b := range d.seen()[1:] {
+			got = append(got, b.want)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.batches) {
+			t.Errorf("streams that want %v: batches that read %v, want %v", c.wants, got, c.batches)
+		}
+	}
 }
 
 // TestLongPromptBesideDecoder: while a long prompt is read, the decoder goes on,

@@ -28,8 +28,8 @@ type Stream struct {
 	spare  []float32
 
 	// Results of the last Run, valid until the next.
-	IDs       []int32   // Top: ids, best first
-	Logits    []float32 // Top: their logits; Full: the row; All: the rows
+	IDs       []int32   // Best: the id; Top: ids, best first
+	Logits    []float32 // Best, Top: their logits; Full: the row; All: the rows
 	LogSumExp float32   // Top
 	Hidden    []float32
 }
@@ -138,7 +138,10 @@ func (st *Stream) finish(err error) {
 
 // read copies what the stream wanted of a batch, from the given row on.
 func (st *Stream) read(b *Batch, row, vocab int) {
-	switch b.Want {
+	switch st.want {
+	case Best: // the batch has it, or it is the first of Top's
+		st.IDs = append(st.IDs[:0], b.IDs[row*b.Count])
+		st.Logits = append(st.Logits[:0], b.Logits[row*b.Count])
 	case Top:
 		st.IDs = append(st.IDs[:0], b.IDs[row*b.Count:(row+1)*b.Count]...)
 		st.Logits = append(st.Logits[:0], b.Logits[row*b.Count:(row+1)*b.Count]...)

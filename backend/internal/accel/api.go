@@ -5,6 +5,7 @@
 package accel
 
 import (
+	"context"
 	"time"
 
 	"github.com/ledge-run/ledge/kernels/shader"
@@ -95,6 +96,10 @@ type Dispatch struct {
 
 	// Free as in shader.Call: no barrier is needed before it.
 	Free bool
+
+	// Traffic, if set, is the bytes that the call moves in the run that is
+	// submitted, for an API that measures.
+	Traffic *int64
 }
 
 // Recording is a prepared list of dispatches.
@@ -110,4 +115,20 @@ type Range struct {
 type Fence interface {
 	// Wait blocks until it is over, at most Limits.Timeout.
 	Wait() error
+}
+
+// Preparer is an API that compiles several kernels at once, where Program takes one
+// after the other.
+type Preparer interface {
+	// Prepare compiles those of the kernels that Program would have to, and calls
+	// progress, if set, now and then. It is a help and no more: Program gives the
+	// error of what could not be compiled. An error is the context's, between two
+	// kernels, or says that the device is lost.
+	Prepare(ctx context.Context, kernels []Kernel, progress func()) error
+}
+
+// Kernel is what Program takes.
+type Kernel struct {
+	Name      string
+	Constants []uint32
 }

@@ -88,6 +88,14 @@ func (d *device) Compile(ctx context.Context, spec backend.CompileSpec) (_ backe
 		return nil, err
 	}
 	for _, l := range []*list{e.few, e.many} {
+		if err := l.makeBuffers(); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.prepare(ctx, spec.Progress, e.few, e.many); err != nil {
+		return nil, err
+	}
+	for _, l := range []*list{e.few, e.many} {
 		if err := l.compile(ctx, spec.Progress); err != nil {
 			return nil, err
 		}

@@ -182,6 +182,9 @@ func (l Limits) Names() []string {
 	if l.Tensor {
 		names = append(names, "tensor")
 	}
+	if l.TensorBasic {
+		names = append(names, "basic")
+	}
 	return append(names, fmt.Sprintf("%dx%dk", l.Invocations, l.Shared>>10))
 }
 

@@ -35,7 +35,8 @@ type call struct {
 	shader.Call
 	label   string
 	program Program
-	grid    int // uint of grids
+	grid    int   // uint of grids
+	moved   int64 // bytes, in the last run
 }
 
 // newList lowers all nodes.
@@ -83,8 +84,8 @@ func (e *executable) newList(many bool) (*list, error) {
 	return l, nil
 }
 
-// compile makes the buffers that the host fills, and has the kernels compiled.
-func (l *list) compile(ctx context.Context, progress func()) (err error) {
+// makeBuffers makes the buffers that the host fills.
+func (l *list) makeBuffers() (err error) {
 	d := l.device
 	if l.args, err = d.allocate("a run's arguments", 4*l.layout.size, Upload); err != nil {
 		return err
@@ -95,39 +96,68 @@ func (l *list) compile(ctx context.Context, progress func()) (err error) {
 	if l.words, err = wordsOf(l.args.Host()); err != nil {
 		return err
 	}
-	if l.groups, err = wordsOf(l.grids.Host()); err != nil {
-		return err
-	}
-	programs := func(calls []call) error {
-		for i := range calls {
-			c := &calls[i]
-			if err := ctx.Err(); err != nil {
+	l.groups, err = wordsOf(l.grids.Host())
+	return err
+}
+
+// each calls f for every call, in order, until one fails.
+func (l *list) each(f func(*call) error) error {
+	calls := func(all []call) error {
+		for i := range all {
+			if err := f(&all[i]); err != nil {
 				return err
-			}
-			err := d.do(func() (err error) {
-				c.program, err = d.api.Program(c.Kernel, c.Constants)
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("%s: kernel %s: %w", c.label, c.Kernel, err)
-			}
-			if progress != nil {
-				progress()
 			}
 		}
 		return nil
 	}
-	if err := programs(l.body); err != nil {
+	if err := calls(l.body); err != nil {
 		return err
 	}
 	for i := range l.tails {
 		for m := range l.tails[i] {
-			if err := programs(l.tails[i][m]); err != nil {
+			if err := calls(l.tails[i][m]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// prepare has the kernels of lists compiled at once by an API that can.
+func (d *device) prepare(ctx context.Context, progress func(), lists ...*list) error {
+	p, ok := d.api.(Preparer)
+	if !ok {
+		return nil
+	}
+	var all []Kernel
+	for _, l := range lists {
+		_ = l.each(func(c *call) error {
+			all = append(all, Kernel{c.Kernel, c.Constants})
+			return nil
+		})
+	}
+	return d.do(func() error { return p.Prepare(ctx, all, progress) })
+}
+
+// compile has the kernels compiled.
+func (l *list) compile(ctx context.Context, progress func()) error {
+	d := l.device
+	return l.each(func(c *call) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := d.do(func() (err error) {
+			c.program, err = d.api.Program(c.Kernel, c.Constants)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: kernel %s: %w", c.label, c.Kernel, err)
+		}
+		if progress != nil {
+			progress()
+		}
+		return nil
+	})
 }
 
 func (l *list) close() error {

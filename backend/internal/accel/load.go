@@ -53,7 +53,7 @@ func (d *device) layOut(specs []backend.WeightSpec) (all []*weight, banks []int,
 		w := &weight{spec: s}
 		all = append(all, w)
 		if s.Uses&(backend.UseProduct|backend.UseGather) != 0 {
-			if banks, err = w.place(banks, most); err != nil {
+			if banks, err = w.place(d.limits.Features, banks, most); err != nil {
 				return nil, nil, 0, fmt.Errorf("weight %q: %w", s.Name, err)
 			}
 		}
@@ -71,8 +71,8 @@ func (d *device) layOut(specs []backend.WeightSpec) (all []*weight, banks []int,
 }
 
 // place puts a matrix into the last bank, or into new ones: a matrix larger than
-// a bank is cut between rows.
-func (w *weight) place(banks []int, most int) ([]int, error) {
+// a bank is cut between rows, or tiles of them.
+func (w *weight) place(f shader.Features, banks []int, most int) ([]int, error) {
 	s := w.spec
 	if len(s.Shape) != 2 {
 		return nil, fmt.Errorf("a product needs a matrix, not shape %v", s.Shape)
@@ -80,13 +80,13 @@ func (w *weight) place(banks []int, most int) ([]int, error) {
 	if _, err := dtype.ByteSize(s.DType, s.Shape); err != nil {
 		return nil, err
 	}
-	layout, ok := shader.LayoutOf(s.DType)
+	layout, ok := f.LayoutOf(s.DType)
 	if !ok {
 		return nil, fmt.Errorf("no kernel reads matrices of type %s", s.DType)
 	}
-	row := layout.RowUints(s.Shape[1])
-	if row > most {
-		return nil, &backend.ErrOutOfMemory{What: "a row of a matrix in one buffer", Need: 4 * uint64(row), Have: 4 * uint64(most)}
+	tile, each := layout.TileUints(s.Shape[1]), layout.TileRows()
+	if tile > most {
+		return nil, &backend.ErrOutOfMemory{What: "a row of a matrix in one buffer", Need: 4 * uint64(tile), Have: 4 * uint64(most)}
 	}
 	for done := 0; done < s.Shape[0]; {
 		left := s.Shape[0] - done
@@ -94,12 +94,12 @@ func (w *weight) place(banks []int, most int) ([]int, error) {
 		if n := len(banks); n > 0 {
 			at = roundUp(banks[n-1], matrixAlign)
 		}
-		if len(banks) == 0 || most-at < left*row && at > 0 {
+		if len(banks) == 0 || most-at < layout.Uints(left, s.Shape[1]) && at > 0 {
 			banks, at = append(banks, 0), 0
 		}
-		rows := min(left, (most-at)/max(1, row))
+		rows := min(left, (most-at)/max(1, tile)*each)
 		w.pieces = append(w.pieces, shader.Piece{Layout: layout, Bank: len(banks) - 1, At: uint32(at), Rows: rows})
-		banks[len(banks)-1] = at + rows*row
+		banks[len(banks)-1] = at + layout.Uints(rows, s.Shape[1])
 		done += rows
 	}
 	return banks, nil

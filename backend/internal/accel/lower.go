@@ -84,7 +84,7 @@ func (d *device) lower(g *graph.Graph, n *graph.Node) (kernel, format string) {
 	var weights []*graph.Node
 	switch n.Op {
 	case graph.OpAttention:
-		if s, ok := g.State(n.State()); ok && d.limits.Tensor && s.DType == dtype.F16 {
+		if s, ok := g.State(n.State()); ok && d.limits.Tensor && cacheOf(s).Tensor() {
 			return "attention.tensor", "f16"
 		}
 		return n.Op.String(), "f32"
@@ -99,7 +99,7 @@ func (d *device) lower(g *graph.Graph, n *graph.Node) (kernel, format string) {
 	seen := map[string]bool{}
 	ints, halves, floats := false, false, false
 	for _, w := range weights {
-		layout, ok := shader.LayoutOf(w.Type.DType)
+		layout, ok := d.limits.LayoutOf(w.Type.DType)
 		if !ok {
 			continue
 		}
@@ -240,7 +240,7 @@ func (l *lowering) matrixOf(n *graph.Node) ([]shader.Piece, error) {
 	if err := wantWeight(n); err != nil {
 		return nil, err
 	}
-	if _, ok := shader.LayoutOf(n.Type.DType); !ok {
+	if _, ok := l.features.LayoutOf(n.Type.DType); !ok {
 		return nil, fmt.Errorf("weight %q has type %s, which no kernel reads", n.Name, n.Type.DType)
 	}
 	return l.pieces(n), nil

@@ -32,3 +32,27 @@ func TestLowerFormat(t *testing.T) {
 		}
 	}
 }
+
+// TestLowerAttention: attention is in float16 where tensor cores take its cache.
+func TestLowerAttention(t *testing.T) {
+	for _, c := range []struct {
+		tensor         bool
+		cache          dtype.DType
+		key, value     int
+		kernel, format string
+	}{
+		{false, dtype.F16, 64, 64, "attention", "f32"},
+		{true, dtype.F16, 64, 64, "attention.tensor", "f16"},
+		{true, dtype.F16, 256, 16, "attention.tensor", "f16"},
+		{true, dtype.F16, 72, 64, "attention", "f32"},
+		{true, dtype.F16, 64, 272, "attention", "f32"},
+		{true, dtype.F32, 64, 64, "attention", "f32"},
+	} {
+		d := &device{limits: Limits{Features: shader.Features{Tensor: c.tensor}}}
+		g := &graph.Graph{States: []graph.StateDecl{{Name: "kv", Kind: graph.Paged, KVHeads: 1, KeyDim: c.key, ValueDim: c.value, DType: c.cache}}}
+		n := &graph.Node{Op: graph.OpAttention, Attr: graph.AttentionAttr{State: "kv"}}
+		if kernel, format := d.lower(g, n); kernel != c.kernel || format != c.format {
+			t.Errorf("%+v: %s with %s", c, kernel, format)
+		}
+	}
+}

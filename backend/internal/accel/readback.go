@@ -47,11 +47,11 @@ func (l *lowering) readBack(n *graph.Node, mode int) ([]shader.Call, error) {
 	}
 	if mode == int(backend.ReadArgMax) {
 		a := shader.ArgMax{Cols: cols.N, Rows: rows, X: l.value(n), Max: most}
-		a.Scratch = l.scratch(a.ScratchFloats())
+		a.Scratch = l.scratch(a.ScratchFloats(l.features))
 		return a.Calls(l.features), nil
 	}
 	t := shader.Top{Cols: cols.N, Rows: rows, X: l.value(n), Max: most}
-	t.Scratch = l.scratch(t.ScratchFloats())
+	t.Scratch = l.scratch(t.ScratchFloats(l.features))
 	return t.Calls(l.features), nil
 }
 

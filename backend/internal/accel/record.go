@@ -85,10 +85,11 @@ func (l *list) tailFor(i int, mode backend.ReadMode) (Recording, error) {
 
 func (l *list) record(calls []call, s *state, out Buffer) (Recording, error) {
 	list := make([]Dispatch, len(calls))
-	for i, c := range calls {
-		list[i] = Dispatch{Label: c.label, Program: c.program, Params: c.Params, Grid: l.grids, GridAt: 4 * c.grid, Free: c.Free && i > 0}
+	for i := range calls {
+		c := &calls[i]
+		list[i] = Dispatch{Label: c.label, Program: c.program, Params: c.Params, Grid: l.grids, GridAt: 4 * c.grid, Free: c.Free && i > 0, Traffic: &c.moved}
 		for b, role := range c.Buffers {
-			list[i].Buffers[b] = l.buffer(c, role, s, out)
+			list[i].Buffers[b] = l.buffer(*c, role, s, out)
 		}
 	}
 	return l.device.api.Record(list)

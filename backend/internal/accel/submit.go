@@ -126,7 +126,8 @@ func (r *run) size(l *list, calls []call) (n backend.Counters) {
 		}
 		n.Dispatches++
 		if c.Traffic != nil {
-			n.Traffic += c.Traffic(r.sizes)
+			c.moved = c.Traffic(r.sizes)
+			n.Traffic += c.moved
 		}
 		if c.Streamed != nil {
 			n.Streamed += c.Streamed(r.sizes)

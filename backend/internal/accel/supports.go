@@ -71,7 +71,7 @@ func (nowhere) folded(*graph.Node) *graph.Node                           { retur
 func (p nowhere) pieces(n *graph.Node) []shader.Piece {
 	s := n.Type.Shape
 	w := weight{spec: backend.WeightSpec{DType: n.Type.DType, Shape: []int{s[0].N, s[1].N}}}
-	if _, err := w.place(nil, p.limits.Range/4); err != nil {
+	if _, err := w.place(p.limits.Features, nil, p.limits.Range/4); err != nil {
 		return nil
 	}
 	return w.pieces

@@ -67,24 +67,24 @@ func (u *uploader) report(done int64) {
 // piece packs and writes rows whose bytes begin at from of the weight's.
 func (u *uploader) piece(ctx context.Context, x *weight, p shader.Piece, data []byte, from int) error {
 	k, drop := x.spec.Shape[1], x.spec.Drop
-	row := p.Layout.RowUints(k)
-	if row == 0 || p.Rows == 0 {
+	tile, each := p.Layout.TileUints(k), p.Layout.TileRows()
+	if tile == 0 || p.Rows == 0 {
 		return nil
 	}
 	if len(data) < 4<<20 {
 		drop = nil // the whole is given back soon enough
 	}
-	bytes, step, before := len(data)/p.Rows, max(1, chunkUints/row), u.done
+	bytes, step, before := len(data)/p.Rows, max(1, chunkUints/tile)*each, u.done
 	for r := 0; r < p.Rows; r += step {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n := min(step, p.Rows-r)
-		u.chunk = grow(u.chunk, n*row)
+		u.chunk = grow(u.chunk, p.Layout.Uints(n, k))
 		if err := pack(p.Layout, u.chunk, x.spec.DType, data[r*bytes:(r+n)*bytes], n, k); err != nil {
 			return err
 		}
-		if err := u.write(u.weights.banks[p.Bank], int(p.At)+r*row, bytesOf(u.chunk)); err != nil {
+		if err := u.write(u.weights.banks[p.Bank], int(p.At)+r/each*tile, bytesOf(u.chunk)); err != nil {
 			return err
 		}
 		if drop != nil {
@@ -95,18 +95,20 @@ func (u *uploader) piece(ctx context.Context, x *weight, p shader.Piece, data []
 	return nil
 }
 
-// pack shares the rows of a chunk out among the processors.
+// pack shares the rows of a chunk, or their tiles, out among the processors.
 func pack(l shader.Layout, dst []uint32, d dtype.DType, src []byte, rows, k int) error {
-	row, bytes := l.RowUints(k), len(src)/rows
-	n := min(rows, runtime.GOMAXPROCS(0))
+	tile, each, bytes := l.TileUints(k), l.TileRows(), len(src)/rows
+	tiles := (rows + each - 1) / each
+	n := min(tiles, runtime.GOMAXPROCS(0))
 	if len(dst) < 1<<14 {
 		n = 1
 	}
 	errs := make([]error, n)
 	var wait sync.WaitGroup
 	for i := range n {
-		lo, hi := rows*i/n, rows*(i+1)/n
-		wait.Go(func() { errs[i] = l.Pack(dst[lo*row:hi*row], d, src[lo*bytes:hi*bytes], hi-lo, k) })
+		lo, hi := tiles*i/n, tiles*(i+1)/n
+		from, to := lo*each, min(rows, hi*each)
+		wait.Go(func() { errs[i] = l.Pack(dst[lo*tile:hi*tile], d, src[from*bytes:to*bytes], to-from, k) })
 	}
 	wait.Wait()
 	for _, err := range errs {

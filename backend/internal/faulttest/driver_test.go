@@ -21,14 +21,15 @@ import (
 type driver struct {
 	name   string
 	env    string // names the library to load
-	source string
+	source string // of the faulty library; made is another way to it
+	made   func(t *testing.T) string
 
 	fails []string // ways for a call to fail
 	reads bool     // the faulty library can change what is read back
 	hangs []string // functions that may hang
 }
 
-// drivers are those of this build; OpenGL ES comes with its tag.
+// drivers are those of this build; CUDA and OpenGL ES come with their tags.
 var drivers = []driver{
 	{
 		name: "opencl", reads: true, env: "LEDGE_OPENCL_LIBRARY", source: "../../opencl/testdata/fake.c",
@@ -51,7 +52,10 @@ var drivers = []driver{
 }
 
 // libraries are the variables that name libraries.
-var libraries = []string{"LEDGE_OPENCL_LIBRARY", "LEDGE_VULKAN_LIBRARY", "LEDGE_EGL_LIBRARY"}
+var libraries = []string{"LEDGE_OPENCL_LIBRARY", "LEDGE_VULKAN_LIBRARY", "LEDGE_EGL_LIBRARY", "LEDGE_LIBCUDA"}
+
+// tags are those of this build.
+var tags []string
 
 const (
 	envDriver  = "LEDGE_FAULTS_DRIVER"  // of the process that a test has started
@@ -137,6 +141,9 @@ func spawn(t *testing.T, test string, limit time.Duration, env []string, what st
 // build compiles the faulty library.
 func build(t *testing.T, d driver) string {
 	t.Helper()
+	if d.made != nil {
+		return d.made(t)
+	}
 	cc, err := exec.LookPath("gcc")
 	if err != nil || runtime.GOOS != "linux" || !dl.Supported {
 		t.Skip("the faulty library needs gcc, and Linux")

@@ -28,7 +28,7 @@ func program(t *testing.T) string {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("the go command is not at hand")
 	}
-	if out, err := exec.Command("go", "build", "-tags", tags, "-o", path, "../../../cmd/ledge").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-tags", strings.Join(tags, ","), "-o", path, "../../../cmd/ledge").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return path

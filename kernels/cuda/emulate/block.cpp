@@ -127,6 +127,7 @@ Block::Block() = default;
 void Block::main() {
   launch_->kernel->run(launch_->args);
   Lane *lane = (Lane *)self;
+  if (!lane->waited) { fail("it ends without wait_for_inputs"); }
   lane->ended = true;
   ended_++;
   next(true);
@@ -154,9 +155,14 @@ __attribute__((no_sanitize_address)) void Block::next(bool last) {
   switch_fiber(from->fiber, to->fiber, last);
 }
 
-__attribute__((no_sanitize_address)) void Block::fail(const std::string &what) {
+// fail leaves the stack as it is, so nothing on it may own memory.
+__attribute__((no_sanitize_address)) void Block::fail(const char *format, ...) {
   Lane *lane = (Lane *)self;
-  error_ = text("thread %u: %s", lane->id, what.c_str());
+  int n = snprintf(said_, sizeof said_, "thread %u: ", lane->id);
+  va_list list;
+  va_start(list, format);
+  vsnprintf(said_ + n, sizeof said_ - (size_t)n, format, list);
+  va_end(list);
   switch_fiber(lane->fiber, outside_, true);
   __builtin_unreachable();
 }
@@ -176,6 +182,7 @@ std::string Block::run(const Launch &launch, const u32 block[3], u64 seed) {
   head_ = tail_ = 0;
   arrived_ = ended_ = 0;
   error_.clear();
+  said_[0] = 0;
   memcpy(block_, block, sizeof block_);
   clear_shared();
   u8 *dynamic = place(nullptr, launch.dynamic_bytes, "the launch's");
@@ -189,6 +196,7 @@ std::string Block::run(const Launch &launch, const u32 block[3], u64 seed) {
     lane.begun.group = 0;
     lane.copies = &lane.begun;
     lane.waits = nullptr;
+    lane.waited = false;
     lane.ended = false;
     lane.fiber.start(begin, i);
     order_.push_back(&lane);
@@ -203,6 +211,7 @@ std::string Block::run(const Launch &launch, const u32 block[3], u64 seed) {
   outside_.size = 0;
   self = nullptr;
   here = nullptr;
+  if (said_[0] != 0) { error_ = said_; }
   if (!error_.empty()) {
     for (u32 i = 0; i < n; i++) { lanes_[i]->fiber.forget(); }
   } else {
@@ -233,10 +242,10 @@ void Block::meet_block() {
 void Block::meet_warp(const char *what, void *operand, void (*work)(void *const[32])) {
   Lane *lane = (Lane *)self;
   u32 begin = lane->id & ~31u;
-  if (begin + 32 > launch_->threads) { fail(text("%s in a warp of %u threads", what, launch_->threads - begin)); }
+  if (begin + 32 > launch_->threads) { fail("%s in a warp of %u threads", what, launch_->threads - begin); }
   Warp &w = warps_[lane->id / 32];
   if (w.arrived > 0 && (w.what != what || w.work != work)) {
-    fail(text("%s, while other lanes of its warp wait in %s", what, w.what));
+    fail("%s, while other lanes of its warp wait in %s", what, w.what);
   }
   w.what = what;
   w.work = work;
@@ -308,7 +317,7 @@ void *Block::shared_array(const void *key, u64 bytes, const char *name) {
     if (a.key == key) { return a.at; }
   }
   static_bytes_ += (bytes + 15) / 16 * 16;
-  if (static_bytes_ > kStatic) { fail(text("its shared arrays, the last of them %s, take %llu bytes: more than %llu", name, static_bytes_, kStatic)); }
+  if (static_bytes_ > kStatic) { fail("its shared arrays, the last of them %s, take %llu bytes: more than %llu", name, static_bytes_, kStatic); }
   if (arrays_.size() > 60) { fail("it has too many shared arrays"); }
   return place(key, bytes, name);
 }
@@ -341,7 +350,8 @@ std::string Block::overruns() const {
 void meet_block() { here->meet_block(); }
 void meet_warp(const char *what, void *operand, void (*work)(void *const[32])) { here->meet_warp(what, operand, work); }
 void *shared_array(const void *key, u64 bytes, const char *name) { return here->shared_array(key, bytes, name); }
-void fail(const char *what, const void *address) { here->fail(text("%s: %p", what, address)); }
+u8 *shared_base() { return here->shared_base(); }
+void fail(const char *what, const void *address) { here->fail("%s: %p", what, address); }
 
 void copy_begin(void *shared, const void *global, bool live) {
   if (!here->in_shared(shared, 16)) { here->fail("copy16 to what is not shared memory"); }

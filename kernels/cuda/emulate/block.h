@@ -47,8 +47,9 @@ public:
   void meet_block();
   void meet_warp(const char *what, void *operand, void (*work)(void *const[32]));
   void *shared_array(const void *key, u64 bytes, const char *name);
+  u8 *shared_base() { return memory_.data(); }
   bool in_shared(const void *p, u64 bytes) const;
-  [[noreturn]] void fail(const std::string &what);
+  [[noreturn]] void fail(const char *format, ...) __attribute__((format(printf, 2, 3)));
   void main(); // of each fiber
   // came_from is told the stack that a new fiber was switched to from: the first time
   // it is the caller's of run.
@@ -85,6 +86,7 @@ private:
   u32 arrived_ = 0, ended_ = 0;
   Fiber outside_; // of the caller of run
   std::string error_;
+  char said_[512] = ""; // by fail
   u64 random_ = 1;
 
   std::vector<u8> memory_; // shared

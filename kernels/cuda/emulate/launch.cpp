@@ -90,11 +90,16 @@ std::string run(const Launch &launch) {
 
 Kernel::Kernel(const char *name, u32 threads, void (*run)(const Args)) : name(name), threads(threads), run(run), next(kernels) { kernels = this; }
 
-const Kernel *find(const char *name) {
+static const Kernel *find(const char *name) {
   for (const Kernel *k = kernels; k != nullptr; k = k->next) {
     if (strcmp(k->name, name) == 0) { return k; }
   }
   return nullptr;
+}
+
+unsigned threads_of(const char *kernel) {
+  const Kernel *k = find(kernel);
+  return k != nullptr ? k->threads : 0;
 }
 
 std::string launch(const char *name, const u32 blocks[3], u32 threads, u32 dynamic_bytes, const void *args) {

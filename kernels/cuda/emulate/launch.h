@@ -5,10 +5,8 @@
 
 namespace emulate {
 
-struct Kernel;
-
-// find gives null if there is no kernel of this name.
-const Kernel *find(const char *name);
+// threads_of is the most threads of a kernel's blocks, 0 if there is no such kernel.
+unsigned threads_of(const char *kernel);
 
 // launch runs a kernel of one parameter, Args of device.h, and gives an empty text or
 // what went wrong.

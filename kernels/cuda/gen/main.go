@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// run compiles every unit for every target into the folder's ptx.
+// run compiles every unit for its targets into the folder's ptx.
 func run(dir string, check bool) error {
 	version, err := exec.Command(compiler, "--version").Output()
 	if err != nil {
@@ -93,21 +93,26 @@ type made struct {
 	ptx  []byte
 }
 
-// compileAll compiles every unit for every target.
+// compileAll compiles every unit for its targets.
 func compileAll(dir string) ([]made, error) {
 	units := cuda.Units()
-	all := make([]made, len(units)*len(cuda.Targets))
-	errs := make([]error, len(all))
+	var all []made
+	var errs []error
+	var lock sync.Mutex
 	slots := make(chan struct{}, atOnce)
 	var group sync.WaitGroup
-	for i, u := range units {
-		for j, t := range cuda.Targets {
-			at := i*len(cuda.Targets) + j
+	for _, u := range units {
+		for _, t := range cuda.Targets {
+			if !u.For(t) {
+				continue
+			}
 			group.Go(func() {
 				slots <- struct{}{}
 				text, err := compile(dir, u, t)
-				all[at], errs[at] = made{u.Entry + "." + t.Arch, text}, err
 				<-slots
+				lock.Lock()
+				defer lock.Unlock()
+				all, errs = append(all, made{u.Entry + "." + t.Arch, text}), append(errs, err)
 			})
 		}
 	}
@@ -115,7 +120,8 @@ func compileAll(dir string) ([]made, error) {
 	return all, errors.Join(errs...)
 }
 
-// compile gives a unit's PTX for a target, without comments.
+// compile gives a unit's PTX for a target, without comments but those that Find makes
+// instructions of.
 func compile(dir string, u cuda.Unit, t cuda.Target) ([]byte, error) {
 	text, err := u.Text()
 	if err != nil {
@@ -138,7 +144,9 @@ func compile(dir string, u cuda.Unit, t cuda.Target) ([]byte, error) {
 func strip(ptx []byte) []byte {
 	var b bytes.Buffer
 	for line := range bytes.Lines(ptx) {
-		line, _, _ = bytes.Cut(line, []byte("//"))
+		if !cuda.IsMark(line) {
+			line, _, _ = bytes.Cut(line, []byte("//"))
+		}
 		if line = bytes.TrimRight(line, " \t\n"); len(line) > 0 {
 			b.Write(line)
 			b.WriteByte('\n')

@@ -148,7 +148,11 @@ func (g *Model) Check(t *testing.T, v Variant) {
 			}
 		}
 		for i, s := range seqs {
-			check(t, fmt.Sprintf("sequence of %d", len(s.Tokens)), g, s, rows[i], v.CacheType)
+			most := 1e-3
+			if m.Device().Numerics.Level == "tensor" {
+				most = 4e-3 // activations are in float16: 2e-3 was seen on a GPU
+			}
+			check(t, fmt.Sprintf("sequence of %d", len(s.Tokens)), g, s, rows[i], v.CacheType, most)
 		}
 	}
 }
@@ -196,8 +200,9 @@ func together(t *testing.T, m *engine.Model, g *Model, seqs []Sequence, rows [][
 	wg.Wait()
 }
 
-// check compares rows of logits, where they were read, with the reference's.
-func check(t *testing.T, what string, g *Model, s Sequence, rows []float32, cache dtype.DType) {
+// check compares rows of logits, where they were read, with the reference's: with an f32
+// cache no logit is off by more than most of their range.
+func check(t *testing.T, what string, g *Model, s Sequence, rows []float32, cache dtype.DType, most float64) {
 	t.Helper()
 	if len(rows) != len(s.Tokens)*g.Vocab {
 		t.Fatalf("%s: %d logits, want %d", what, len(rows), len(s.Tokens)*g.Vocab)
@@ -246,8 +251,8 @@ func check(t *testing.T, what string, g *Model, s Sequence, rows []float32, cach
 		allowed = 3e-3
 	}
 	kl /= float64(count)
-	if cache == dtype.F32 && (worst > 1e-3 || math.IsNaN(worst)) || !(kl <= allowed) {
-		t.Errorf("%s: largest difference %.2g of the range (allowed 1e-3 with an f32 cache), mean KL %.2g (allowed %.0g)", what, worst, kl, allowed)
+	if cache == dtype.F32 && (worst > most || math.IsNaN(worst)) || !(kl <= allowed) {
+		t.Errorf("%s: largest difference %.2g of the range (allowed %.0g with an f32 cache), mean KL %.2g (allowed %.0g)", what, worst, most, kl, allowed)
 	}
 }
 

@@ -109,13 +109,34 @@ func (w *Writer) AddFunc(name string, d dtype.DType, shape []int, write func(io.
 	return nil
 }
 
+// Layout is for those who write tensors' data at its places on their own, several
+// at a time, in place of WriteTo: it returns the file's bytes up to the first
+// tensor's data, where the data of each tensor begins, in the order they were
+// added, and the size of the file. What is between tensors is zeros.
+func (w *Writer) Layout() (head []byte, offsets []int64, size int64, err error) {
+	align := w.alignment()
+	if head, err = w.header(align); err != nil {
+		return nil, nil, 0, err
+	}
+	size = int64(len(head))
+	for _, t := range w.tensors {
+		offsets = append(offsets, size)
+		size += int64(t.bytes + padding(t.bytes, align))
+	}
+	return head, offsets, size, nil
+}
+
+func (w *Writer) alignment() int {
+	if n, ok := w.values[keyAlignment].(uint32); ok {
+		return int(n)
+	}
+	return DefaultAlignment
+}
+
 // WriteTo writes the file. It does not close or flush out; the caller writes to
 // a temporary file and renames it when all went well.
 func (w *Writer) WriteTo(out io.Writer) (int64, error) {
-	align := DefaultAlignment
-	if n, ok := w.values[keyAlignment].(uint32); ok {
-		align = int(n)
-	}
+	align := w.alignment()
 	header, err := w.header(align)
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-/* Declarations of the CUDA driver API, as of CUDA 12.0, written for Ledge: those that
+/* Declarations of the CUDA driver API, as of CUDA 12.0 but where it says another, written for Ledge: those that
    gorgonia.org/cu and backend/cuda use, so that a build needs no CUDA toolkit. Names, values,
    layouts and signatures are the interface of NVIDIA's driver, libcuda.so.1; build/cudaheader
    compares them with NVIDIA's own header. Nothing here is linked: the functions are defined
@@ -52,6 +52,10 @@ typedef size_t (*CUoccupancyB2DSize)(int block);
 typedef struct CUuuid_st {
   char bytes[16];
 } CUuuid;
+
+typedef struct CUgraphEdgeData_st { /* of CUDA 12.3 */
+  unsigned char from_port, to_port, type, reserved[5];
+} CUgraphEdgeData;
 
 typedef struct CUDA_KERNEL_NODE_PARAMS_st {
   CUfunction func;
@@ -393,6 +397,8 @@ CUresult cuGraphCreate(CUgraph *g, unsigned int f);
 CUresult cuGraphDestroy(CUgraph g);
 CUresult cuGraphClone(CUgraph *g, CUgraph o);
 CUresult cuGraphAddDependencies(CUgraph g, const CUgraphNode *f, const CUgraphNode *t, size_t n);
+CUresult cuGraphAddDependencies_v2(CUgraph g, const CUgraphNode *f, const CUgraphNode *t, const CUgraphEdgeData *e,
+    size_t n); /* from CUDA 12.3 on */
 CUresult cuGraphAddEmptyNode(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n);
 CUresult cuGraphAddHostNode(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n,
     const CUDA_HOST_NODE_PARAMS *p);

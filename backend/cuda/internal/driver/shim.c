@@ -4,10 +4,10 @@
 
 #include "shim.h"
 
-const int ledge_cuda_count = 194;
-void *ledge_cuda_table[194];
+const int ledge_cuda_count = 195;
+void *ledge_cuda_table[195];
 
-const char *const ledge_cuda_symbols[194] = {
+const char *const ledge_cuda_symbols[195] = {
   "cuInit",
   "cuDriverGetVersion",
   "cuGetErrorName",
@@ -152,6 +152,7 @@ const char *const ledge_cuda_symbols[194] = {
   "cuGraphDestroy",
   "cuGraphClone",
   "cuGraphAddDependencies",
+  "cuGraphAddDependencies_v2",
   "cuGraphAddEmptyNode",
   "cuGraphAddHostNode",
   "cuGraphAddKernelNode_v2",
@@ -1022,252 +1023,257 @@ CUresult cuGraphAddDependencies(CUgraph g, const CUgraphNode *f, const CUgraphNo
   return call ? call(g, f, t, n) : ledge_cuda_absent();
 }
 
+CUresult cuGraphAddDependencies_v2(CUgraph g, const CUgraphNode *f, const CUgraphNode *t, const CUgraphEdgeData *e, size_t n) {
+  CUresult (*call)(CUgraph g, const CUgraphNode *f, const CUgraphNode *t, const CUgraphEdgeData *e, size_t n) = ledge_cuda_find(144);
+  return call ? call(g, f, t, e, n) : ledge_cuda_absent();
+}
+
 CUresult cuGraphAddEmptyNode(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n) {
-  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n) = ledge_cuda_find(144);
+  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n) = ledge_cuda_find(145);
   return call ? call(o, g, d, n) : ledge_cuda_absent();
 }
 
 CUresult cuGraphAddHostNode(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_HOST_NODE_PARAMS *p) {
-  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_HOST_NODE_PARAMS *p) = ledge_cuda_find(145);
+  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_HOST_NODE_PARAMS *p) = ledge_cuda_find(146);
   return call ? call(o, g, d, n, p) : ledge_cuda_absent();
 }
 
 CUresult cuGraphAddKernelNode(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_KERNEL_NODE_PARAMS *p) {
-  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_KERNEL_NODE_PARAMS *p) = ledge_cuda_find(146);
+  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_KERNEL_NODE_PARAMS *p) = ledge_cuda_find(147);
   return call ? call(o, g, d, n, p) : ledge_cuda_absent();
 }
 
 CUresult cuGraphAddMemcpyNode(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_MEMCPY3D *p, CUcontext c) {
-  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_MEMCPY3D *p, CUcontext c) = ledge_cuda_find(147);
+  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_MEMCPY3D *p, CUcontext c) = ledge_cuda_find(148);
   return call ? call(o, g, d, n, p, c) : ledge_cuda_absent();
 }
 
 CUresult cuGraphAddMemsetNode(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext c) {
-  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext c) = ledge_cuda_find(148);
+  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext c) = ledge_cuda_find(149);
   return call ? call(o, g, d, n, p, c) : ledge_cuda_absent();
 }
 
 CUresult cuGraphAddChildGraphNode(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, CUgraph c) {
-  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, CUgraph c) = ledge_cuda_find(149);
+  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, CUgraph c) = ledge_cuda_find(150);
   return call ? call(o, g, d, n, c) : ledge_cuda_absent();
 }
 
 CUresult cuGraphGetEdges(CUgraph g, CUgraphNode *f, CUgraphNode *t, size_t *n) {
-  CUresult (*call)(CUgraph g, CUgraphNode *f, CUgraphNode *t, size_t *n) = ledge_cuda_find(150);
+  CUresult (*call)(CUgraph g, CUgraphNode *f, CUgraphNode *t, size_t *n) = ledge_cuda_find(151);
   return call ? call(g, f, t, n) : ledge_cuda_absent();
 }
 
 CUresult cuGraphDestroyNode(CUgraphNode n) {
-  CUresult (*call)(CUgraphNode n) = ledge_cuda_find(151);
+  CUresult (*call)(CUgraphNode n) = ledge_cuda_find(152);
   return call ? call(n) : ledge_cuda_absent();
 }
 
 CUresult cuGraphExecDestroy(CUgraphExec g) {
-  CUresult (*call)(CUgraphExec g) = ledge_cuda_find(152);
+  CUresult (*call)(CUgraphExec g) = ledge_cuda_find(153);
   return call ? call(g) : ledge_cuda_absent();
 }
 
 CUresult cuGraphGetNodes(CUgraph g, CUgraphNode *nodes, size_t *n) {
-  CUresult (*call)(CUgraph g, CUgraphNode *nodes, size_t *n) = ledge_cuda_find(153);
+  CUresult (*call)(CUgraph g, CUgraphNode *nodes, size_t *n) = ledge_cuda_find(154);
   return call ? call(g, nodes, n) : ledge_cuda_absent();
 }
 
 CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *type) {
-  CUresult (*call)(CUgraphNode node, CUgraphNodeType *type) = ledge_cuda_find(154);
+  CUresult (*call)(CUgraphNode node, CUgraphNodeType *type) = ledge_cuda_find(155);
   return call ? call(node, type) : ledge_cuda_absent();
 }
 
 CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *p) {
-  CUresult (*call)(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *p) = ledge_cuda_find(155);
+  CUresult (*call)(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *p) = ledge_cuda_find(156);
   return call ? call(node, p) : ledge_cuda_absent();
 }
 
 CUresult cuGraphInstantiate(CUgraphExec *x, CUgraph g, unsigned long long flags) {
-  CUresult (*call)(CUgraphExec *x, CUgraph g, unsigned long long flags) = ledge_cuda_find(156);
+  CUresult (*call)(CUgraphExec *x, CUgraph g, unsigned long long flags) = ledge_cuda_find(157);
   return call ? call(x, g, flags) : ledge_cuda_absent();
 }
 
 CUresult cuGraphExecKernelNodeSetParams(CUgraphExec x, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *p) {
-  CUresult (*call)(CUgraphExec x, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *p) = ledge_cuda_find(157);
+  CUresult (*call)(CUgraphExec x, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *p) = ledge_cuda_find(158);
   return call ? call(x, node, p) : ledge_cuda_absent();
 }
 
 CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec x, CUgraphNode node, const CUDA_MEMCPY3D *p, CUcontext c) {
-  CUresult (*call)(CUgraphExec x, CUgraphNode node, const CUDA_MEMCPY3D *p, CUcontext c) = ledge_cuda_find(158);
+  CUresult (*call)(CUgraphExec x, CUgraphNode node, const CUDA_MEMCPY3D *p, CUcontext c) = ledge_cuda_find(159);
   return call ? call(x, node, p, c) : ledge_cuda_absent();
 }
 
 CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec x, CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext c) {
-  CUresult (*call)(CUgraphExec x, CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext c) = ledge_cuda_find(159);
+  CUresult (*call)(CUgraphExec x, CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS *p, CUcontext c) = ledge_cuda_find(160);
   return call ? call(x, node, p, c) : ledge_cuda_absent();
 }
 
 CUresult cuGraphNodeSetEnabled(CUgraphExec x, CUgraphNode node, unsigned int enabled) {
-  CUresult (*call)(CUgraphExec x, CUgraphNode node, unsigned int enabled) = ledge_cuda_find(160);
+  CUresult (*call)(CUgraphExec x, CUgraphNode node, unsigned int enabled) = ledge_cuda_find(161);
   return call ? call(x, node, enabled) : ledge_cuda_absent();
 }
 
 CUresult cuGraphUpload(CUgraphExec x, CUstream st) {
-  CUresult (*call)(CUgraphExec x, CUstream st) = ledge_cuda_find(161);
-  return call ? call(x, st) : ledge_cuda_absent();
-}
-
-CUresult cuGraphLaunch(CUgraphExec x, CUstream st) {
   CUresult (*call)(CUgraphExec x, CUstream st) = ledge_cuda_find(162);
   return call ? call(x, st) : ledge_cuda_absent();
 }
 
+CUresult cuGraphLaunch(CUgraphExec x, CUstream st) {
+  CUresult (*call)(CUgraphExec x, CUstream st) = ledge_cuda_find(163);
+  return call ? call(x, st) : ledge_cuda_absent();
+}
+
 CUresult cuArrayCreate(CUarray *a, const CUDA_ARRAY_DESCRIPTOR *d) {
-  CUresult (*call)(CUarray *a, const CUDA_ARRAY_DESCRIPTOR *d) = ledge_cuda_find(163);
+  CUresult (*call)(CUarray *a, const CUDA_ARRAY_DESCRIPTOR *d) = ledge_cuda_find(164);
   return call ? call(a, d) : ledge_cuda_absent();
 }
 
 CUresult cuArrayGetDescriptor(CUDA_ARRAY_DESCRIPTOR *d, CUarray a) {
-  CUresult (*call)(CUDA_ARRAY_DESCRIPTOR *d, CUarray a) = ledge_cuda_find(164);
+  CUresult (*call)(CUDA_ARRAY_DESCRIPTOR *d, CUarray a) = ledge_cuda_find(165);
   return call ? call(d, a) : ledge_cuda_absent();
 }
 
 CUresult cuArrayDestroy(CUarray a) {
-  CUresult (*call)(CUarray a) = ledge_cuda_find(165);
+  CUresult (*call)(CUarray a) = ledge_cuda_find(166);
   return call ? call(a) : ledge_cuda_absent();
 }
 
 CUresult cuArray3DCreate(CUarray *a, const CUDA_ARRAY3D_DESCRIPTOR *d) {
-  CUresult (*call)(CUarray *a, const CUDA_ARRAY3D_DESCRIPTOR *d) = ledge_cuda_find(166);
+  CUresult (*call)(CUarray *a, const CUDA_ARRAY3D_DESCRIPTOR *d) = ledge_cuda_find(167);
   return call ? call(a, d) : ledge_cuda_absent();
 }
 
 CUresult cuArray3DGetDescriptor(CUDA_ARRAY3D_DESCRIPTOR *d, CUarray a) {
-  CUresult (*call)(CUDA_ARRAY3D_DESCRIPTOR *d, CUarray a) = ledge_cuda_find(167);
+  CUresult (*call)(CUDA_ARRAY3D_DESCRIPTOR *d, CUarray a) = ledge_cuda_find(168);
   return call ? call(d, a) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetArray(CUtexref t, CUarray a, unsigned int f) {
-  CUresult (*call)(CUtexref t, CUarray a, unsigned int f) = ledge_cuda_find(168);
+  CUresult (*call)(CUtexref t, CUarray a, unsigned int f) = ledge_cuda_find(169);
   return call ? call(t, a, f) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetAddress(size_t *o, CUtexref t, CUdeviceptr p, size_t n) {
-  CUresult (*call)(size_t *o, CUtexref t, CUdeviceptr p, size_t n) = ledge_cuda_find(169);
+  CUresult (*call)(size_t *o, CUtexref t, CUdeviceptr p, size_t n) = ledge_cuda_find(170);
   return call ? call(o, t, p, n) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetAddress2D(CUtexref t, const CUDA_ARRAY_DESCRIPTOR *d, CUdeviceptr p, size_t q) {
-  CUresult (*call)(CUtexref t, const CUDA_ARRAY_DESCRIPTOR *d, CUdeviceptr p, size_t q) = ledge_cuda_find(170);
+  CUresult (*call)(CUtexref t, const CUDA_ARRAY_DESCRIPTOR *d, CUdeviceptr p, size_t q) = ledge_cuda_find(171);
   return call ? call(t, d, p, q) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetFormat(CUtexref t, CUarray_format f, int n) {
-  CUresult (*call)(CUtexref t, CUarray_format f, int n) = ledge_cuda_find(171);
+  CUresult (*call)(CUtexref t, CUarray_format f, int n) = ledge_cuda_find(172);
   return call ? call(t, f, n) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetAddressMode(CUtexref t, int d, CUaddress_mode m) {
-  CUresult (*call)(CUtexref t, int d, CUaddress_mode m) = ledge_cuda_find(172);
+  CUresult (*call)(CUtexref t, int d, CUaddress_mode m) = ledge_cuda_find(173);
   return call ? call(t, d, m) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetFilterMode(CUtexref t, CUfilter_mode m) {
-  CUresult (*call)(CUtexref t, CUfilter_mode m) = ledge_cuda_find(173);
-  return call ? call(t, m) : ledge_cuda_absent();
-}
-
-CUresult cuTexRefSetMipmapFilterMode(CUtexref t, CUfilter_mode m) {
   CUresult (*call)(CUtexref t, CUfilter_mode m) = ledge_cuda_find(174);
   return call ? call(t, m) : ledge_cuda_absent();
 }
 
+CUresult cuTexRefSetMipmapFilterMode(CUtexref t, CUfilter_mode m) {
+  CUresult (*call)(CUtexref t, CUfilter_mode m) = ledge_cuda_find(175);
+  return call ? call(t, m) : ledge_cuda_absent();
+}
+
 CUresult cuTexRefSetMipmapLevelBias(CUtexref t, float b) {
-  CUresult (*call)(CUtexref t, float b) = ledge_cuda_find(175);
+  CUresult (*call)(CUtexref t, float b) = ledge_cuda_find(176);
   return call ? call(t, b) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetMipmapLevelClamp(CUtexref t, float a, float b) {
-  CUresult (*call)(CUtexref t, float a, float b) = ledge_cuda_find(176);
+  CUresult (*call)(CUtexref t, float a, float b) = ledge_cuda_find(177);
   return call ? call(t, a, b) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetMaxAnisotropy(CUtexref t, unsigned int m) {
-  CUresult (*call)(CUtexref t, unsigned int m) = ledge_cuda_find(177);
+  CUresult (*call)(CUtexref t, unsigned int m) = ledge_cuda_find(178);
   return call ? call(t, m) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetBorderColor(CUtexref t, float *c) {
-  CUresult (*call)(CUtexref t, float *c) = ledge_cuda_find(178);
+  CUresult (*call)(CUtexref t, float *c) = ledge_cuda_find(179);
   return call ? call(t, c) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefSetFlags(CUtexref t, unsigned int f) {
-  CUresult (*call)(CUtexref t, unsigned int f) = ledge_cuda_find(179);
+  CUresult (*call)(CUtexref t, unsigned int f) = ledge_cuda_find(180);
   return call ? call(t, f) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefGetAddress(CUdeviceptr *p, CUtexref t) {
-  CUresult (*call)(CUdeviceptr *p, CUtexref t) = ledge_cuda_find(180);
+  CUresult (*call)(CUdeviceptr *p, CUtexref t) = ledge_cuda_find(181);
   return call ? call(p, t) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefGetArray(CUarray *a, CUtexref t) {
-  CUresult (*call)(CUarray *a, CUtexref t) = ledge_cuda_find(181);
+  CUresult (*call)(CUarray *a, CUtexref t) = ledge_cuda_find(182);
   return call ? call(a, t) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefGetAddressMode(CUaddress_mode *m, CUtexref t, int d) {
-  CUresult (*call)(CUaddress_mode *m, CUtexref t, int d) = ledge_cuda_find(182);
+  CUresult (*call)(CUaddress_mode *m, CUtexref t, int d) = ledge_cuda_find(183);
   return call ? call(m, t, d) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefGetFilterMode(CUfilter_mode *m, CUtexref t) {
-  CUresult (*call)(CUfilter_mode *m, CUtexref t) = ledge_cuda_find(183);
+  CUresult (*call)(CUfilter_mode *m, CUtexref t) = ledge_cuda_find(184);
   return call ? call(m, t) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefGetFormat(CUarray_format *f, int *n, CUtexref t) {
-  CUresult (*call)(CUarray_format *f, int *n, CUtexref t) = ledge_cuda_find(184);
+  CUresult (*call)(CUarray_format *f, int *n, CUtexref t) = ledge_cuda_find(185);
   return call ? call(f, n, t) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefGetMaxAnisotropy(int *n, CUtexref t) {
-  CUresult (*call)(int *n, CUtexref t) = ledge_cuda_find(185);
+  CUresult (*call)(int *n, CUtexref t) = ledge_cuda_find(186);
   return call ? call(n, t) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefGetBorderColor(float *c, CUtexref t) {
-  CUresult (*call)(float *c, CUtexref t) = ledge_cuda_find(186);
+  CUresult (*call)(float *c, CUtexref t) = ledge_cuda_find(187);
   return call ? call(c, t) : ledge_cuda_absent();
 }
 
 CUresult cuTexRefGetFlags(unsigned int *f, CUtexref t) {
-  CUresult (*call)(unsigned int *f, CUtexref t) = ledge_cuda_find(187);
+  CUresult (*call)(unsigned int *f, CUtexref t) = ledge_cuda_find(188);
   return call ? call(f, t) : ledge_cuda_absent();
 }
 
 CUresult cuSurfRefSetArray(CUsurfref t, CUarray a, unsigned int f) {
-  CUresult (*call)(CUsurfref t, CUarray a, unsigned int f) = ledge_cuda_find(188);
+  CUresult (*call)(CUsurfref t, CUarray a, unsigned int f) = ledge_cuda_find(189);
   return call ? call(t, a, f) : ledge_cuda_absent();
 }
 
 CUresult cuSurfRefGetArray(CUarray *a, CUsurfref t) {
-  CUresult (*call)(CUarray *a, CUsurfref t) = ledge_cuda_find(189);
+  CUresult (*call)(CUarray *a, CUsurfref t) = ledge_cuda_find(190);
   return call ? call(a, t) : ledge_cuda_absent();
 }
 
 CUresult cuGraphAddKernelNode_v1(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_KERNEL_NODE_PARAMS_v1 *p) {
-  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_KERNEL_NODE_PARAMS_v1 *p) = ledge_cuda_find(190);
+  CUresult (*call)(CUgraphNode *o, CUgraph g, const CUgraphNode *d, size_t n, const CUDA_KERNEL_NODE_PARAMS_v1 *p) = ledge_cuda_find(191);
   return call ? call(o, g, d, n, p) : ledge_cuda_absent();
 }
 
 CUresult cuGraphKernelNodeGetParams_v1(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v1 *p) {
-  CUresult (*call)(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v1 *p) = ledge_cuda_find(191);
+  CUresult (*call)(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v1 *p) = ledge_cuda_find(192);
   return call ? call(node, p) : ledge_cuda_absent();
 }
 
 CUresult cuGraphExecKernelNodeSetParams_v1(CUgraphExec x, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *p) {
-  CUresult (*call)(CUgraphExec x, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *p) = ledge_cuda_find(192);
+  CUresult (*call)(CUgraphExec x, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS_v1 *p) = ledge_cuda_find(193);
   return call ? call(x, node, p) : ledge_cuda_absent();
 }
 
 CUresult cuGraphInstantiate_v2(CUgraphExec *x, CUgraph g, CUgraphNode *error_node, char *log, size_t size) {
-  CUresult (*call)(CUgraphExec *x, CUgraph g, CUgraphNode *error_node, char *log, size_t size) = ledge_cuda_find(193);
+  CUresult (*call)(CUgraphExec *x, CUgraph g, CUgraphNode *error_node, char *log, size_t size) = ledge_cuda_find(194);
   return call ? call(x, g, error_node, log, size) : ledge_cuda_absent();
 }

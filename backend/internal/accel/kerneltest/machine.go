@@ -53,6 +53,7 @@ var suites = []struct {
 	{"rope", testRope},
 	{"attention", testAttention},
 	{"products", testProducts},
+	{"products of many rows on tensor cores", testTiles},
 	{"products of uneven rows", testUneven},
 	{"products of what is not finite", testNotFinite},
 	{"dot products", testDotProducts},

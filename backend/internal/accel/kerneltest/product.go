@@ -82,12 +82,15 @@ func productCases() []productCase {
 		productCase{k: 64, types: q8, rows: []int{30, 30}, banks: []int{0, 1}, gated: true, act: shader.Silu},
 		productCase{k: 64, types: q8, rows: []int{30, 31, 9}, banks: []int{1, 1, 0}, bias: true},
 		productCase{k: 32, types: q4, rows: []int{300000}},
+		productCase{k: 8448, types: q4, rows: []int{20}, norm: true, weighted: true}, // more than registers hold of x
+		productCase{k: 16640, types: q4, rows: []int{20}, residual: true},
 	)
 }
 
 // bench is a product with its operands in a machine's buffers.
 type bench struct {
 	c       productCase
+	f       shader.Features
 	product shader.Product
 	arena   Arena
 	values  [][]float32 // of the pieces
@@ -115,11 +118,14 @@ func blocks(d dtype.DType, rows, k int, seed ...int) ([]byte, []float32, error) 
 }
 
 // piece packs a matrix into a bank, behind a gap.
-func piece(bank *[]uint32, number int, d dtype.DType, raw []byte, rows, k int) (shader.Piece, error) {
-	l, _ := shader.LayoutOf(d)
+func piece(f shader.Features, bank *[]uint32, number int, d dtype.DType, raw []byte, rows, k int) (shader.Piece, error) {
+	l, _ := f.LayoutOf(d)
 	*bank = append(*bank, Unset(gap)...)
+	if l.Tensor() { // which is read by 16 bytes
+		*bank = append(*bank, Unset(-len(*bank)&3)...)
+	}
 	p := shader.Piece{Layout: l, Bank: number, At: uint32(len(*bank)), Rows: rows}
-	dst := make([]uint32, rows*l.RowUints(k))
+	dst := make([]uint32, l.Uints(rows, k))
 	err := l.Pack(dst, d, raw, rows, k)
 	*bank = append(*bank, dst...)
 	return p, err
@@ -132,7 +138,7 @@ func (b *bench) vector(n int, seed int) uint32 {
 }
 
 func newBench(t *testing.T, c productCase, f shader.Features, tokens int) *bench {
-	b := &bench{c: c}
+	b := &bench{c: c, f: f}
 	p := &b.product
 	p.K, p.Scale, p.Act, p.Gated, p.SoftCap = c.k, c.scale, c.act, c.gated, c.softCap
 	p.Rows = shader.Rows{Count: shader.SizeT, Times: 1, Max: tokens}
@@ -145,7 +151,7 @@ func newBench(t *testing.T, c productCase, f shader.Features, tokens int) *bench
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, err := piece(&b.banks[bank], bank, d, raw, n, c.k)
+		q, err := piece(f, &b.banks[bank], bank, d, raw, n, c.k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +205,7 @@ var activations = map[shader.Activation]func(float64) float64{
 }
 
 // want is the result for the first rows, and x' of the added norm. With rounded, x
-// is what the products by int8 make of it.
+// is what the products by int8, or those on tensor cores, make of it.
 func (b *bench) want(rows int, rounded bool) (out, added []float32) {
 	c, p := b.c, b.product
 	x := append([]float32(nil), b.x[:rows*c.k]...)
@@ -222,14 +228,16 @@ func (b *bench) want(rows int, rounded bool) (out, added []float32) {
 		total += n
 	}
 	q := x
-	if rounded {
+	if rounded && !b.f.Tensor {
 		q = roundQ8(x)
 	}
 	z := make([]float64, rows*total)
 	first := 0
 	for i, n := range c.rows {
 		part, x := make([]float32, rows*n), x
-		if p.Pieces[i].Layout.Ints() {
+		if rounded && p.Pieces[i].Layout.Tensor() {
+			x = roundF16(x, c.k, p.Pieces[i].Layout.Unit(), c.norm)
+		} else if p.Pieces[i].Layout.Ints() {
 			x = q
 		}
 		ref.Linear(part, x, b.values[i], rows, n, c.k)
@@ -299,7 +307,7 @@ func testProduct(t *testing.T, api accel.API, f shader.Features, c productCase) 
 	m.Do(shader.Sizes{T: tokens}, many...)
 	b.arena.Check(m)
 	all := m.Get(shader.Arena, 0)
-	out, added := b.want(checked, f.IntDot)
+	out, added := b.want(checked, f.IntDot || f.Tensor)
 	got := ToFloats(all[p.Out:][:checked*b.cols])
 	bound := b.bound(f)
 	if f.IntDot {
@@ -331,7 +339,7 @@ func testProduct(t *testing.T, api accel.API, f shader.Features, c productCase) 
 	}
 }
 
-// testEmbed compares with dtype.Dequantize, bit by bit.
+// testEmbed compares with dtype.Dequantize, bit by bit, where layouts hold all bits.
 func testEmbed(t *testing.T, api accel.API) {
 	for _, d := range computable {
 		for _, k := range []int{d.BlockLen(), 3 * d.BlockLen(), 5 * d.BlockLen()} {
@@ -347,7 +355,7 @@ func testEmbed(t *testing.T, api accel.API) {
 						t.Fatal(err)
 					}
 					values = append(values, v...)
-					q, err := piece(&banks[i], i, d, raw, n, k)
+					q, err := piece(api.Limits().Features, &banks[i], i, d, raw, n, k)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -371,6 +379,11 @@ func testEmbed(t *testing.T, api accel.API) {
 					want := Unset(k) // no such row
 					if int64(id) < int64(len(values)/k) {
 						want = Bits(values[int(id)*k:][:k])
+					}
+					if d == dtype.F32 && api.Limits().Tensor && int64(id) < int64(len(values)/k) {
+						// Two float16 hold 22 bits of a value.
+						Near(t, fmt.Sprint("row ", id), ToFloats(got[i*k:][:k]), ToFloats(want), 1e-13)
+						continue
 					}
 					Same(t, fmt.Sprint("row ", id), got[i*k:][:k], want)
 				}

@@ -91,7 +91,7 @@ func checkBest(t *testing.T, what string, x []float32, ids []uint32, values []fl
 
 func testReadout(t *testing.T, api accel.API) {
 	m := New(t, api)
-	for _, cols := range []int{1, 2, 127, 128, 129, 1000, 1024, 1025, 4096, 4097, 12289, 70001, 262144} {
+	for _, cols := range []int{1, 2, 127, 128, 129, 1000, 1024, 1025, 4096, 4097, 12289, 70001, 262144, 262145} {
 		t.Run(fmt.Sprint(cols), func(t *testing.T) {
 			kinds := logitKinds
 			if cols > 100000 {
@@ -105,9 +105,9 @@ func testReadout(t *testing.T, api accel.API) {
 			var a Arena
 			from := a.Value(x)
 			best := shader.ArgMax{Cols: cols, Rows: each, Max: rows, X: from, To: 3}
-			best.Scratch = a.Room(best.ScratchFloats())
+			best.Scratch = a.Room(best.ScratchFloats(features(api)))
 			top := shader.Top{Cols: cols, Rows: each, Max: rows, X: from, To: uint32(5 + rows*shader.ArgMaxUints)}
-			top.Scratch = a.Room(top.ScratchFloats())
+			top.Scratch = a.Room(top.ScratchFloats(features(api)))
 			a.Load(m)
 			m.Make(shader.Out, 0, int(top.To)+rows*shader.TopUints+1)
 			m.Do(shader.Sizes{R: rows}, append(best.Calls(features(api)), top.Calls(features(api))...)...)

@@ -1,0 +1,5 @@
+//go:build asan
+
+package fakedriver
+
+const asan = true

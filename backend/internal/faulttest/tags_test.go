@@ -1,5 +1,0 @@
-//go:build !gles
-
-package faulttest
-
-const tags = ""

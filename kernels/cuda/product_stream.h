@@ -1,0 +1,172 @@
+// How a product's weights come to a warp (product.cu), group by group: of all tiles of
+// an item those columns of the slice that shared memory holds at a time, then the next
+// columns, then the next item.
+//
+// From sm_80 on they are copied to a ring of stages in shared memory, a group each, c[5]
+// words for each warp: what is on its way takes no registers, and as much of it as the
+// memory's latency wants has room. F32, whose groups are large, and older GPUs have one
+// group in registers, each step of which is replaced as soon as it was added.
+
+// RINGS: GPUs copy to shared memory without registers.
+#ifdef LEDGE_HOST
+#ifdef LEDGE_SM72
+#define RINGS false
+#else
+#define RINGS true
+#endif
+#else
+#define RINGS (__CUDA_ARCH__ >= 800)
+#endif
+
+enum : u32 { MOST_STAGES = 4 };
+
+template <class W> constexpr bool ringed() { return RINGS && W::PARTS == 1; }
+
+// group is how many steps a warp takes at a time: of what has units, one.
+template <class W> constexpr u32 group() {
+  if (BASIC && W::BLOCK > 0 && W::STEPS == 1) { return 2; } // registers are few, and memory is not what it waits for
+  if (!ringed<W>()) { return W::BLOCK > 0 ? 4 : W::PARTS == 1 ? 2 : 1; }
+  return W::BLOCK == 0 ? 1 : W::STEP > 256 ? 2 : 4;
+}
+
+template <class W> DEVICE constexpr u64 words_of(u32 steps) { return (u64)(steps / W::STEPS) * (W::STEPS * W::STEP + W::HEAD); }
+
+// tile_at is tile r of an item.
+template <class W> DEVICE const u32 *tile_at(const Args &a, u32 item, u32 r) {
+  const u32 own = own_tiles(a), units = units_of(a, W::STEPS);
+  const Place at = place_of(a, item);
+  const u32 tile = min_of(at.tile + (r >= own ? r - own : r), tiles_in(a, at.piece) - 1);
+  return tiles_of(a, at.piece + (r >= own ? 1 : 0)) + tile * (W::TILE_HEAD + words_of<W>(units * W::STEPS));
+}
+
+// Cursor walks over the groups that a warp loads.
+template <class W> struct Cursor {
+  const u32 *p; // the group
+  u32 left;     // steps from here on in this tile and these columns; 0 at the end
+  u32 item, r, from;
+};
+
+template <class W> DEVICE void begin_tile(const Args &a, Cursor<W> &c, const Slice &slice, u32 last) {
+  c.left = 0;
+  if (c.item < last && slice.steps > 0) {
+    c.left = WHOLE ? slice.steps : min_of(a.c[4] / 64, slice.steps - c.from);
+    c.p = tile_at<W>(a, c.item, c.r) + W::TILE_HEAD + words_of<W>(slice.begin + c.from);
+  }
+}
+
+template <class W> DEVICE void next(const Args &a, Cursor<W> &c, const Slice &slice, u32 last) {
+  constexpr u32 N = group<W>();
+  if (c.left > N) {
+    c.left -= N;
+    c.p += words_of<W>(N);
+    return;
+  }
+  if (++c.r == R) {
+    c.r = 0;
+    c.from += a.c[4] / 64;
+    if (WHOLE || c.from >= slice.steps) {
+      c.from = 0;
+      c.item += blocks_x();
+    }
+  }
+  begin_tile(a, c, slice, last);
+}
+
+// warm begins to bring a tile's first bytes from the cursor on to the level 2 cache.
+template <class W> DEVICE void warm(const Cursor<W> &c, u32 most) {
+  const u32 bytes = 4 * words_of<W>(c.left);
+  UNROLLED for (u32 i = 128 * (thread_id() & 31); i < most; i += 4096) {
+    if (i < bytes) { prefetch((const u8 *)c.p + i); }
+  }
+}
+
+// wait_for_all_but waits for all groups of copies that this thread began, but the last n.
+DEVICE void wait_for_all_but(u32 n) {
+  static_assert(MOST_STAGES == 4, "");
+  if (n >= 3) {
+    copy_wait<3>();
+  } else if (n == 2) {
+    copy_wait<2>();
+  } else if (n == 1) {
+    copy_wait<1>();
+  } else {
+    copy_wait<0>();
+  }
+}
+
+// Stream gives a warp its groups one after the other: begin starts the first ones,
+// take is before each and give after each; steps, and head if there is one, are the
+// group's in between.
+template <class W, bool RINGED = ringed<W>()> struct Stream;
+
+template <class W> struct Stream<W, true> {
+  static constexpr u32 N = group<W>(), STAGE = words_of<W>(N);
+  Cursor<W> c;
+  typename W::Step steps[N];
+  typename W::Head head;
+  u32 *ring;             // this warp's
+  u32 end, stages, at, to; // words of the ring and its stages; words where the next group is read and comes to
+
+  // copy begins to copy the cursor's group; without one, the copies are an empty group.
+  METHOD void copy(const Args &a, Stream &s, const Slice &slice, u32 last) {
+    if (s.c.left > 0) {
+      const u32 words = words_of<W>(min_of(s.c.left, N));
+      UNROLLED for (u32 i = 0; i < STAGE; i += 128) {
+        const u32 word = i + 4 * (thread_id() & 31);
+        if (word < words) { copy16(s.ring + s.to + word, s.c.p + word, true); }
+      }
+      next(a, s.c, slice, last);
+    }
+    copy_commit();
+    s.to += STAGE;
+    if (s.to == s.end) { s.to = 0; }
+  }
+  METHOD void begin(const Args &a, Stream &s, const Slice &slice, u32 last) {
+    s.stages = min_of(a.c[5] / STAGE, (u32)MOST_STAGES);
+    s.end = s.stages * STAGE;
+    s.at = s.to = 0;
+    LOOPED for (u32 i = 1; i < s.stages; i++) { copy(a, s, slice, last); }
+    warm(s.c, 4096);
+  }
+  METHOD void ready(Stream &) {}
+  METHOD void take(const Args &a, Stream &s, const Slice &slice, u32 last) {
+    sync_warp(); // no lane reads the group before any more
+    copy(a, s, slice, last);
+    wait_for_all_but(s.stages - 1);
+    sync_warp();
+    const u32 *p = s.ring + s.at, lane = thread_id() & 31;
+    // Those behind the end of a tile are not used: all are read without a branch.
+    UNROLLED for (u32 i = 0; i < N; i++) { s.steps[i] = W::template load_step<FromShared>(p + i * W::STEP, lane); }
+    s.head = W::template load_head<FromShared>(p + W::STEPS * W::STEP, lane);
+    s.at += STAGE;
+    if (s.at == s.end) { s.at = 0; }
+  }
+  METHOD void give(Stream &, u32) {}
+};
+
+template <class W> struct Stream<W, false> {
+  static constexpr u32 N = group<W>();
+  Cursor<W> c;
+  typename W::Step steps[N];
+  typename W::Head head, ahead;
+  u32 *ring;
+
+  METHOD void begin(const Args &, Stream &s, const Slice &, u32) { warm(s.c, 8192); }
+  METHOD void ready(Stream &s) {
+    const u32 lane = opaque(thread_id()) & 31;
+    s.ahead = {};
+    UNROLLED for (u32 i = 0; i < N; i++) {
+      s.steps[i] = {}; // or registers are taken for what they had before
+      give(s, i);
+    }
+    if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(s.c.p + W::STEPS * W::STEP, lane); }
+  }
+  METHOD void take(const Args &a, Stream &s, const Slice &slice, u32 last) {
+    s.head = s.ahead;
+    next(a, s.c, slice, last);
+    if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(s.c.p + W::STEPS * W::STEP, opaque(thread_id()) & 31); }
+  }
+  METHOD void give(Stream &s, u32 i) {
+    if (i < s.c.left) { s.steps[i] = W::template load_step<FromGlobal>(s.c.p + i * W::STEP, thread_id() & 31); }
+  }
+};
