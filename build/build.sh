@@ -20,7 +20,7 @@ out=out/bin lib=out
 case "$(basename "${CC:-cc}")" in
   aarch64-linux-android*) export GOOS=android GOARCH=arm64; out=out/android-arm64 lib=$out ;;
   *-linux-android*) echo "build/build.sh: only arm64 Android is supported, not ${CC}" >&2; exit 1 ;;
-  *) target=$(go env GOOS)-$(go env GOARCH); if [ "$target" != "$(go env GOHOSTOS)-$(go env GOHOSTARCH)" ]; then out=out/$target; fi ;;
+  *) target=$(go env GOOS)-$(go env GOARCH); if [ "$target" != "$(go env GOHOSTOS)-$(go env GOHOSTARCH)" ]; then out=out/$target lib=$out; fi ;;
 esac
 
 command -v "${PKG_CONFIG:-pkg-config}" >/dev/null || { echo "build/build.sh: pkg-config is needed (Debian: apt install pkg-config)" >&2; exit 1; }

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/cpu"
-	"golang.org/x/sys/unix"
 
 	"github.com/ledge-run/ledge/kernels/cuda"
 )
@@ -166,18 +165,6 @@ func (b *builder) library(kernels []Kernel) (string, error) {
 		return "", err
 	}
 	return b.link(objects)
-}
-
-// lock waits until no other process holds it.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() { f.Close() }, nil
 }
 
 // object compiles a unit, if it has not been: what the preprocessor makes of it tells.
