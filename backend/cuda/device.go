@@ -31,6 +31,7 @@ type device struct {
 	blobs       *accel.Blobs    // programs on disk
 	prepared    map[string]code // that is not loaded yet
 	made, found int             // modules that the driver compiled, and those that were on disk
+	driver      string          // driverFiles
 	modules     map[string]cu.Module
 	programs    map[string]*program
 	buffers     map[*buffer]struct{}
@@ -62,7 +63,7 @@ var (
 // open opens a device.
 func open(p properties, limits accel.Limits, blobs *accel.Blobs) (*device, error) {
 	d := &device{prop: p, limits: limits, blobs: blobs, modules: map[string]cu.Module{}, programs: map[string]*program{},
-		prepared: map[string]code{}, overlap: p.overlaps(),
+		prepared: map[string]code{}, overlap: p.overlaps(), driver: driverFiles(),
 		buffers: map[*buffer]struct{}{}, recordings: map[*recording]struct{}{}, profile: newProfile()}
 	d.submit = d.startNext
 	d.startWorker()

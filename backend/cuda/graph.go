@@ -193,7 +193,7 @@ func (g *graph) build(d *device, calls []live, reads []accel.Range) error {
 	}
 	for i := range calls {
 		c := &calls[i]
-		overlaps := early != nil && early[i]
+		overlaps := early != nil && early[i] && !late(c.r.calls[c.i].program.name)
 		var before []C.CUgraphNode
 		if !overlaps {
 			before = nodes(of[i])
@@ -222,7 +222,7 @@ func (g *graph) build(d *device, calls []live, reads []accel.Range) error {
 		g.copies = append(g.copies, copyNode{r, n})
 	}
 	err := made(&g.exec, "cuGraphInstantiate", C.cuGraphInstantiate(&g.exec, g.handle, 0))
-	g.refused = err != nil && g.overlaps > 0
+	g.refused = err != nil && g.overlaps > 0 && !is(err, outOfMemory)
 	return err
 }
 

@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"os"
+	"strings"
 
 	"github.com/ledge-run/ledge/backend/cuda/internal/driver"
 	"github.com/ledge-run/ledge/kernels/cuda"
@@ -37,3 +38,8 @@ func overlapping(of []span) []bool {
 	}
 	return early
 }
+
+// late are the kernels that begin when the one before them has ended all the same: they
+// read the cache as what nobody writes while they run (ld.global.nc), and the kernel
+// before them writes it.
+func late(kernel string) bool { return strings.HasPrefix(kernel, "attention_") }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -14,7 +15,9 @@ import (
 
 	"gorgonia.org/cu"
 
+	"github.com/ledge-run/ledge/backend/cuda/internal/driver"
 	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/backend/internal/installed"
 	"github.com/ledge-run/ledge/kernels/cuda"
 )
 
@@ -189,8 +192,21 @@ func (d *device) compiled(s *source) (code, error) {
 }
 
 // cacheKey names what a driver makes of PTX: another device, driver or text, another
-// key. The device's name is quoted, so that none runs into the next.
+// key. The number at its head stands for what overlap.go of kernels/cuda makes of texts. The device's name is quoted, so that none runs into the next.
 func (d *device) cacheKey(packed []byte) string {
 	p := &d.prop
-	return fmt.Sprintf("cuda 2 %s %d %q %x", p.arch(), p.version, p.name, sha256.Sum256(packed))
+	return fmt.Sprintf("cuda 3 %s %d %q %s %x", p.arch(), p.version, p.name, d.driver, sha256.Sum256(packed))
+}
+
+// driverFiles tells drivers apart that say the same version of CUDA: by the files of the
+// library and of its compiler.
+func driverFiles() string {
+	files, _ := installed.CUDA(driver.Libraries()...) // there is one: it is open
+	h := sha256.New()
+	for _, f := range files {
+		if st, err := os.Stat(f); err == nil {
+			fmt.Fprintf(h, "%q %d %d\n", f, st.Size(), st.ModTime().UnixNano())
+		}
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:8])
 }

@@ -195,7 +195,7 @@ func (c *check) synth(shape, kind string) (string, error) {
 	return path, err
 }
 
-// sync holds Ledge's speeds and the peer's by test.
+// speeds holds Ledge's speeds and the peer's by test.
 type speeds struct{ ours, theirs map[string][]float64 }
 
 // measure alternates Ledge with llama.cpp.
@@ -240,7 +240,7 @@ func median(x []float64) float64 {
 		return math.NaN()
 	}
 	x = slices.Sorted(slices.Values(x))
-	return x[len(x)/2]
+	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
 }
 
 func (c *check) table(model string, s speeds) {

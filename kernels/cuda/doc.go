@@ -13,7 +13,9 @@
 //	              of its sums. attention_plain.cu takes other caches, in float32, and
 //	              attention_merge.cu adds up what few rows leave of both
 //	embed.cu      rows of a matrix by id
+//	norm.cu       a norm by itself, in the order of products' norms
 //	argmax.cu     the best of a row of logits; top.cu the best 128
+//	read.cu       reads and nothing else: what others are measured by
 //
 // All is written in the words of device.h, and compiles three ways: by clang to PTX
 // for sm_80 (Orin and everything newer) and for sm_72 (Xavier, where device.h makes
