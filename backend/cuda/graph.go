@@ -2,6 +2,7 @@
 
 package cuda
 
+// #cgo CFLAGS: -fvisibility=hidden
 // #include "calls.h"
 import "C"
 
