@@ -44,6 +44,17 @@ func Register(d Driver) {
 	drivers[d.Name] = d
 }
 
+// Absent is the driver of a backend that a build leaves out, because it needs cgo: it
+// says which build has it.
+func Absent(name string) Driver {
+	err := errors.New("not in this build: build/build.sh")
+	return Driver{
+		Name:  name,
+		Probe: func(context.Context) ([]Info, error) { return nil, err },
+		Open:  func(context.Context, string, Options) (Device, error) { return nil, err },
+	}
+}
+
 // Drivers lists the registered drivers by name.
 func Drivers() []Driver {
 	mu.Lock()

@@ -2,19 +2,6 @@
 
 package cuda
 
-import (
-	"context"
-	"errors"
+import "github.com/ledge-run/ledge/backend"
 
-	"github.com/ledge-run/ledge/backend"
-)
-
-var errMissing = errors.New("not in this build: build/build.sh")
-
-func init() {
-	backend.Register(backend.Driver{
-		Name:  Name,
-		Probe: func(context.Context) ([]backend.Info, error) { return nil, errMissing },
-		Open:  func(context.Context, string, backend.Options) (backend.Device, error) { return nil, errMissing },
-	})
-}
+func init() { backend.Register(backend.Absent(Name)) }

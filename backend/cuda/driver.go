@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cuda/internal/driver"
@@ -49,30 +48,12 @@ type found struct {
 // find loads the driver and lists its devices, in a time limit: until a device is
 // opened there is no worker that keeps it.
 func find() (found, error) {
-	limit, err := accel.Timeout(accel.TimeoutGPU)
-	if err != nil {
-		return found{}, fmt.Errorf("cuda: %w", err)
-	}
-	type answer struct {
-		found
-		err error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		a := answer{err: driver.Open()}
-		if a.err == nil {
-			a.devices, a.why = devices()
+	return accel.Guarded(Name, "looking for devices", func() (f found, err error) {
+		if err = driver.Open(); err == nil {
+			f.devices, f.why = devices()
 		}
-		answers <- a
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case a := <-answers:
-		return a.found, a.err
-	case <-timer.C:
-		return found{}, fmt.Errorf("looking for devices: the driver did not come back within %v: %w", limit, backend.ErrDeviceLost)
-	}
+		return f, err
+	})
 }
 
 func probe(context.Context) ([]backend.Info, error) {
@@ -85,7 +66,7 @@ func probe(context.Context) ([]backend.Info, error) {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
 	if len(all.devices) == 0 {
-		return nil, fmt.Errorf("no device: %w", oneLine(errors.Join(all.why...)))
+		return nil, fmt.Errorf("no device: %w", accel.OneLine(errors.Join(all.why...)))
 	}
 	var out []backend.Info
 	for _, p := range all.devices {
@@ -136,7 +117,7 @@ func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 		return l, fmt.Errorf("cuda: %s: the kernels are compiled ahead for %s, and cannot do without: of the GPU's switches leave out min, -subgroup and -tensor", p.name, strings.Join(was.Names(), ", "))
 	}
 	if err := errors.Join(l.Check(), s.Missing(l)); err != nil {
-		return l, fmt.Errorf("cuda: %s: %w", p.name, oneLine(err))
+		return l, fmt.Errorf("cuda: %s: %w", p.name, accel.OneLine(err))
 	}
 	var err error
 	if l.Timeout, err = accel.Timeout(accel.TimeoutGPU); err != nil {
@@ -178,5 +159,5 @@ func openNamed(_ context.Context, name string, o backend.Options) (backend.Devic
 		}
 		return d, nil
 	}
-	return nil, fmt.Errorf("cuda: no device %q: %w", name, oneLine(errors.Join(append(all.why, fmt.Errorf("there are %d devices", len(all.devices)))...)))
+	return nil, fmt.Errorf("cuda: no device %q: %w", name, accel.OneLine(errors.Join(append(all.why, fmt.Errorf("there are %d devices", len(all.devices)))...)))
 }

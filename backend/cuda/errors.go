@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 
 	"gorgonia.org/cu"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cuda/internal/driver"
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // Errors of the driver that are looked at.
@@ -75,7 +75,7 @@ func (d *device) fail(what string, err error) error {
 	if errors.As(err, &e) && sticky[e] {
 		return d.lose(lost(what, err))
 	}
-	return fmt.Errorf("cuda: %s: %w", what, oneLine(err))
+	return fmt.Errorf("cuda: %s: %w", what, accel.OneLine(err))
 }
 
 // full is the error of an allocation of n bytes.
@@ -89,18 +89,5 @@ func (d *device) full(what string, n int, err error) error {
 
 // lost is the error of a device that stopped working.
 func lost(what string, err error) error {
-	return fmt.Errorf("cuda: %s: %w (%w)", what, backend.ErrDeviceLost, oneLine(err))
+	return fmt.Errorf("cuda: %s: %w (%w)", what, backend.ErrDeviceLost, accel.OneLine(err))
 }
-
-func oneLine(err error) error {
-	if err == nil || !strings.Contains(err.Error(), "\n") {
-		return err
-	}
-	return flat{err}
-}
-
-// flat is an error whose text is one line.
-type flat struct{ error }
-
-func (f flat) Error() string { return strings.ReplaceAll(f.error.Error(), "\n", "; ") }
-func (f flat) Unwrap() error { return f.error }

@@ -69,7 +69,7 @@ func openFirst(blobs *accel.Blobs, limit time.Duration) (*device, error) {
 		return nil, err
 	}
 	if len(all.devices) == 0 {
-		return nil, fmt.Errorf("no device: %w", oneLine(errors.Join(all.why...)))
+		return nil, fmt.Errorf("no device: %w", accel.OneLine(errors.Join(all.why...)))
 	}
 	limits, err := limitsOf(all.devices[0], accel.Switches{})
 	if err != nil {
@@ -160,7 +160,7 @@ func life(blobs *accel.Blobs, limit time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = oneLine(errors.Join(err, d.Close())) }()
+	defer func() { err = accel.OneLine(errors.Join(err, d.Close())) }()
 	return work(d)
 }
 

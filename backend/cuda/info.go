@@ -10,6 +10,8 @@ import (
 	"gorgonia.org/cu"
 
 	"github.com/ledge-run/ledge/backend/cuda/internal/driver"
+
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // minCapability is the oldest compute capability that there are kernels for: tensor
@@ -44,7 +46,7 @@ func describe(ordinal int) (p properties, err error) {
 	p.ordinal = ordinal
 	p.name = fmt.Sprintf("device %d", ordinal)
 	wrong := func(err error) (properties, error) {
-		return p, fmt.Errorf("%s: its properties cannot be read: %w", p.name, oneLine(err))
+		return p, fmt.Errorf("%s: its properties cannot be read: %w", p.name, accel.OneLine(err))
 	}
 	if p.device, err = cu.GetDevice(ordinal); err != nil {
 		return wrong(check("cuDeviceGet", err))

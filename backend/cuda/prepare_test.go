@@ -116,7 +116,7 @@ func prepared(blobs *accel.Blobs) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = oneLine(errors.Join(err, d.Close())) }()
+	defer func() { err = accel.OneLine(errors.Join(err, d.Close())) }()
 	list := usable(d)
 	if err := d.Prepare(context.Background(), several(), nil); err != nil {
 		return err

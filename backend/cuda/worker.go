@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // Who waits for a job, or for the end of a submission, asks for some time before it
@@ -156,11 +157,11 @@ func (d *device) run(what string, job func() error) error {
 			}
 			if err, ok := ask(w.answers, briefly); ok {
 				w.timer.Stop()
-				return oneLine(err)
+				return accel.OneLine(err)
 			}
 		case err := <-w.answers:
 			w.timer.Stop()
-			return oneLine(err)
+			return accel.OneLine(err)
 		case <-w.timer.C:
 			if n := d.progress.Load(); n != seen {
 				seen = n

@@ -153,7 +153,7 @@ func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 		Unified:     p.unified,
 	}
 	if err := errors.Join(l.Check(), s.Missing(l)); err != nil {
-		return l, fmt.Errorf("opencl: %s: %w", p.name, oneLine(err))
+		return l, fmt.Errorf("opencl: %s: %w", p.name, accel.OneLine(err))
 	}
 	s.Apply(&l)
 	byDefault := accel.TimeoutGPU

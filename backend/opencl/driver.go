@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/accel"
@@ -53,31 +52,12 @@ type found struct {
 // find loads the library and lists its devices, in a time limit: until a device is
 // opened there is no worker that keeps it.
 func find() (found, error) {
-	limit, err := accel.Timeout(accel.TimeoutGPU)
-	if err != nil {
-		return found{}, fmt.Errorf("opencl: %w", err)
-	}
-	type answer struct {
-		found
-		err error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		l, err := theLibrary()
-		a := answer{found{library: l}, err}
-		if err == nil {
-			a.devices, a.why = l.devices()
+	return accel.Guarded(Name, "looking for devices", func() (f found, err error) {
+		if f.library, err = theLibrary(); err == nil {
+			f.devices, f.why = f.library.devices()
 		}
-		answers <- a
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case a := <-answers:
-		return a.found, a.err
-	case <-timer.C:
-		return found{}, fmt.Errorf("looking for devices: a driver did not come back within %v: %w", limit, backend.ErrDeviceLost)
-	}
+		return f, err
+	})
 }
 
 func probe(context.Context) ([]backend.Info, error) {
@@ -90,7 +70,7 @@ func probe(context.Context) ([]backend.Info, error) {
 		return nil, fmt.Errorf("opencl: %w", err)
 	}
 	if len(all.devices) == 0 {
-		return nil, fmt.Errorf("no device: %w", oneLine(errors.Join(all.why...)))
+		return nil, fmt.Errorf("no device: %w", accel.OneLine(errors.Join(all.why...)))
 	}
 	var out []backend.Info
 	for i, p := range all.devices {
@@ -170,5 +150,5 @@ func openNamed(_ context.Context, name string, o backend.Options) (backend.Devic
 		}
 		return d, nil
 	}
-	return nil, fmt.Errorf("opencl: no device %q: %w", name, oneLine(errors.Join(append(all.why, fmt.Errorf("there are %d devices", len(all.devices)))...)))
+	return nil, fmt.Errorf("opencl: no device %q: %w", name, accel.OneLine(errors.Join(append(all.why, fmt.Errorf("there are %d devices", len(all.devices)))...)))
 }

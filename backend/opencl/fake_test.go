@@ -80,7 +80,7 @@ var errWrong = errors.New("wrong results")
 func life(l *library, dir string, limit time.Duration) (err error) {
 	list, why := l.devices()
 	if len(list) == 0 {
-		return fmt.Errorf("no device: %w", oneLine(errors.Join(why...)))
+		return fmt.Errorf("no device: %w", accel.OneLine(errors.Join(why...)))
 	}
 	limits, err := limitsOf(list[0], accel.Switches{})
 	if err != nil {

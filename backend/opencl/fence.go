@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"github.com/ledge-run/ledge/backend/internal/dl"
+
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // fence is the end of a submission: the events of its last kernel and of its
@@ -177,7 +179,7 @@ func (f *fence) over() {
 	case f.status != 0:
 		f.result = lost(f.what, f.status)
 	case f.err != nil:
-		f.result = lost(f.what, oneLine(f.err))
+		f.result = lost(f.what, accel.OneLine(f.err))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"github.com/ledge-run/ledge/backend/internal/dl"
+
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // Bounds for what a driver says about itself.
@@ -196,7 +198,7 @@ func (l *library) describe(platform, device uintptr) (p properties, err error) {
 		p.invocations = min(p.invocations, clip(uint64(binary.NativeEndian.Uint32(sizes)), 1<<20))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return p, fmt.Errorf("%s: its properties cannot be read: %w", p.name, oneLine(err))
+		return p, fmt.Errorf("%s: its properties cannot be read: %w", p.name, accel.OneLine(err))
 	}
 	if p.invocations < 1 {
 		p.invocations = 0
@@ -264,19 +266,6 @@ func shorten(s string) string {
 	}
 	return s
 }
-
-func oneLine(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w", flat{err})
-}
-
-// flat is an error whose text is one line.
-type flat struct{ error }
-
-func (f flat) Error() string { return strings.ReplaceAll(f.error.Error(), "\n", "; ") }
-func (f flat) Unwrap() error { return f.error }
 
 // devices lists the devices of all platforms that can be used, in the library's
 // order. why tells of those that cannot.

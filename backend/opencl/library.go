@@ -11,6 +11,8 @@ import (
 
 	"github.com/ledge-run/ledge/backend/internal/dl"
 	"github.com/ledge-run/ledge/backend/internal/owned"
+
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // EnvLibrary is the environment variable that names a library to be loaded
@@ -55,7 +57,7 @@ func load(names ...string) (*library, error) {
 	case !dl.Supported:
 		return nil, errs[0]
 	case len(errs) > 0:
-		return nil, oneLine(errors.Join(errs...))
+		return nil, accel.OneLine(errors.Join(errs...))
 	case len(names) == 1:
 		return nil, fmt.Errorf("there is no library %s", names[0])
 	}

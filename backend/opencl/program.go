@@ -146,7 +146,7 @@ func (d *device) checkProgram(p *program) error {
 	err = errors.Join(err, err2, err3, d.release(d.lib.releaseKernel, k, "clReleaseKernel"))
 	switch {
 	case err != nil:
-		return oneLine(err)
+		return accel.OneLine(err)
 	case args != 5:
 		return fmt.Errorf("the driver counts %d arguments, it has 5", args)
 	case group < uint64(p.group):

@@ -49,7 +49,7 @@ func (d *device) enqueueNext() error {
 		s.fence.send("run")
 		err = errors.Join(err, s.fence.join())
 	}
-	return d.lose(lost("run", oneLine(err)))
+	return d.lose(lost("run", accel.OneLine(err)))
 }
 
 // checkSubmit finds what is wrong before anything is enqueued, and the sizes of

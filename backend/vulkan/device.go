@@ -61,7 +61,7 @@ type options struct {
 
 // open opens the device of a number, as probe lists them.
 func open(number int, o options) (*device, error) {
-	return guarded("opening a device", func() (*device, error) { return openNow(number, o) })
+	return accel.Guarded(Name, Name+": opening a device", func() (*device, error) { return openNow(number, o) })
 }
 
 func openNow(number int, o options) (*device, error) {

@@ -71,7 +71,7 @@ func probe(context.Context) ([]backend.Info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vulkan: %w", err)
 	}
-	return guarded("looking for devices", func() ([]backend.Info, error) {
+	return accel.Guarded(Name, Name+": looking for devices", func() ([]backend.Info, error) {
 		in, err := newInstance()
 		if err != nil {
 			return nil, err

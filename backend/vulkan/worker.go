@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
-	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // worker calls the driver on a goroutine of its own, so that a call that never
@@ -67,30 +66,4 @@ func (d *device) guard(w *worker, what string, t task) error {
 		d.lose(err, true)
 	}
 	return err
-}
-
-// guarded runs what finds and opens devices, which has no worker yet.
-func guarded[T any](what string, f func() (T, error)) (T, error) {
-	var none T
-	limit, err := accel.Timeout(accel.TimeoutGPU)
-	if err != nil {
-		return none, fmt.Errorf("vulkan: %w", err)
-	}
-	type answer struct {
-		value T
-		err   error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		v, err := f()
-		answers <- answer{v, err}
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case a := <-answers:
-		return a.value, a.err
-	case <-timer.C:
-		return none, fmt.Errorf("vulkan: %s: a driver did not come back within %v: %w", what, limit, backend.ErrDeviceLost)
-	}
 }

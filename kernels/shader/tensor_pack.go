@@ -25,12 +25,12 @@ var tensorPackers = map[dtype.DType]tensorPacker{
 	dtype.Q5_0:   {quantsLegacy(22, 6, 2), stepFive, scalesLegacy(22, 160)},
 	dtype.Q5_1:   {quantsLegacy(24, 8, 4), stepFive, scalesLegacy(24, 160)},
 	dtype.Q8_0:   {quantsQ8_0, stepBytes, scalesLegacy(34, 256)},
-	dtype.IQ4_NL: {codes(18, 2), stepCodes, scalesLegacy(18, 128)},
-	dtype.MXFP4:  {codes(17, 1), stepCodes, scalesMXFP4},
+	dtype.IQ4_NL: {codes(18, 2), stepNibbles, scalesLegacy(18, 128)},
+	dtype.MXFP4:  {codes(17, 1), stepNibbles, scalesMXFP4},
 	dtype.Q4_K:   {quantsQ4_K, stepNibbles, scalesQ4_K},
 	dtype.Q5_K:   {quantsQ5_K, stepFive, scalesQ4_K},
 	dtype.Q6_K:   {quantsQ6_K, stepSix, scalesQ6_K},
-	dtype.IQ4_XS: {func(q *[256]byte, src []byte) { codes(16, 0)(q, src[8:136]) }, stepCodes, scalesIQ4_XS},
+	dtype.IQ4_XS: {func(q *[256]byte, src []byte) { codes(16, 0)(q, src[8:136]) }, stepNibbles, scalesIQ4_XS},
 	dtype.Q2_K:   {quantsQ2_K, stepTwo, scalesQ2_K},
 	dtype.Q3_K:   {quantsQ3_K, stepThree, scalesQ3_K},
 }
@@ -205,17 +205,23 @@ func stepNibbles(dst []uint32, q *[tensorRows][256]byte, from int) {
 
 func stepFive(dst []uint32, q *[tensorRows][256]byte, from int) {
 	stepNibbles(dst, q, from)
-	high := (*[32]uint32)(dst[128:])
+	stepBit(dst[128:], q, from, 4, &[4]int{4, 5, 6, 7}, 4)
+}
+
+// stepBit makes a plane of words of one bit of each quant: bit, which comes to place
+// at[j] for row g and so much higher for row g + 8.
+func stepBit(dst []uint32, q *[tensorRows][256]byte, from, bit int, at *[4]int, higher int) {
+	words := (*[32]uint32)(dst)
 	for g := range 8 {
 		for h := range 2 {
 			var a, b uint32
 			for j := range 4 {
 				x, y := pairOf(q, g, from, j, h)
-				x, y = x>>4&ones, y>>4&ones
-				a |= rotate.RotateLeft32(uint32(x), 4+j) | rotate.RotateLeft32(uint32(y), 8+j)
-				b |= rotate.RotateLeft32(uint32(x>>32), 4+j) | rotate.RotateLeft32(uint32(y>>32), 8+j)
+				x, y = x>>bit&ones, y>>bit&ones
+				a |= rotate.RotateLeft32(uint32(x), at[j]) | rotate.RotateLeft32(uint32(y), at[j]+higher)
+				b |= rotate.RotateLeft32(uint32(x>>32), at[j]) | rotate.RotateLeft32(uint32(y>>32), at[j]+higher)
 			}
-			high[4*g+2*h], high[4*g+2*h+1] = a, b
+			words[4*g+2*h], words[4*g+2*h+1] = a, b
 		}
 	}
 }
@@ -252,9 +258,6 @@ func stepBytes(dst []uint32, q *[tensorRows][256]byte, from int) {
 	}
 }
 
-// stepCodes is stepNibbles for bytes in the order of columns.
-func stepCodes(dst []uint32, q *[tensorRows][256]byte, from int) { stepNibbles(dst, q, from) }
-
 // stepTwo makes two planes of words of two bits.
 func stepTwo(dst []uint32, q *[tensorRows][256]byte, from int) {
 	lanes := (*[64]uint32)(dst)
@@ -273,18 +276,5 @@ func stepTwo(dst []uint32, q *[tensorRows][256]byte, from int) {
 
 func stepThree(dst []uint32, q *[tensorRows][256]byte, from int) {
 	stepTwo(dst, q, from)
-	high := (*[32]uint32)(dst[64:])
-	for g := range 8 {
-		for h := range 2 {
-			var a, b uint32
-			for j := range 4 {
-				x, y := pairOf(q, g, from, j, h)
-				x, y = x>>2&ones, y>>2&ones
-				at := 2 + j%2*4 + j/2
-				a |= rotate.RotateLeft32(uint32(x), at) | rotate.RotateLeft32(uint32(y), at+2)
-				b |= rotate.RotateLeft32(uint32(x>>32), at) | rotate.RotateLeft32(uint32(y>>32), at+2)
-			}
-			high[4*g+2*h], high[4*g+2*h+1] = a, b
-		}
-	}
+	stepBit(dst[64:], q, from, 2, &[4]int{2, 6, 3, 7}, 2)
 }
