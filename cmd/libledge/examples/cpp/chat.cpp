@@ -45,7 +45,9 @@ public:
               std::unique_lock<std::mutex> lock(mutex_);
               if (!over_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return finished_; }))
                   ledge_canceller_cancel(canceller_.get(), nullptr);
-          }) {}
+          }) {
+        if (seconds <= 0) ledge_canceller_cancel(canceller_.get(), nullptr); // it has passed, however late the thread begins
+    }
     ~Deadline() {
         {
             std::lock_guard<std::mutex> lock(mutex_);
