@@ -66,7 +66,11 @@ var rules = []rule{
 	{"runtime/kvcache/...", []string{"graph/...", "backend"}, []string{"backend/null", "backend/cpu"}},
 	{"runtime/sched/...", []string{"graph/...", "backend", "runtime/kvcache"}, []string{"backend/null", "backend/cpu"}},
 	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest", "backend/trust", "backend/packcache"}, belowEngine...), []string{"backend/..."}},
-	{"runtime/bench/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
+	{"runtime/bench/record", nil, nil}, // whoever reads records needs nothing else
+	{"runtime/bench/nearest", nil, nil},
+	{"runtime/bench/stats", nil, nil},
+	{"runtime/bench/suite", []string{"runtime/bench/nearest", "runtime/bench/record", "go.yaml.in/yaml/v4"}, nil},
+	{"runtime/bench/...", append([]string{"kernels/cpu", "runtime/eval", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	{"runtime/compress/...", upToEngine, []string{"backend/..."}},
@@ -92,7 +96,8 @@ var never = []struct {
 	but  []string
 	why  string
 }{
-	{"cmd/...", nil, "nothing imports a command"},
+	{"cmd/internal/...", []string{"cmd/..."}, "what commands share is theirs"},
+	{"cmd/*", nil, "nothing imports a command"},
 	{"github.com/ebitengine/purego/...", []string{"backend/internal/dl"}, "backend/internal/dl is the only importer of purego"},
 	{"gorgonia.org/cu/...", []string{"backend/cuda/..."}, "backend/cuda is the only importer of cu"},
 	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "build/radv", "build/ptxas"}, "kernels belong to their backend"},
@@ -321,6 +326,11 @@ func TestRules(t *testing.T) {
 		{"runtime/serve", "runtime/engine", false, false},
 		{"cmd/ledge", "backend/all", false, true},
 		{"runtime/engine", "cmd/ledge", false, false},
+		{"cmd/ledge", "cmd/internal/console", false, true},
+		{"runtime/bench", "cmd/internal/console", false, false},
+		{"runtime/bench", "runtime/eval", false, true},
+		{"runtime/bench/suite", "runtime/engine", false, false},
+		{"runtime/bench/record", "runtime/engine", false, false},
 		{"somewhere", "graph", false, false},
 	} {
 		full := func(p string) string {

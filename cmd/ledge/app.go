@@ -10,15 +10,16 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/backend/trust"
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // app is one invocation of the program.
 type app struct {
 	in     io.Reader
-	out    *output   // standard output: results only
-	stderr io.Writer // everything else
+	out    *console.Output // standard output: results only
+	stderr io.Writer       // everything else
 	getenv func(string) string
-	intr   *interrupts
+	intr   *console.Interrupts
 	quiet  bool
 	trust  *trust.Prover // see prover
 }
@@ -26,11 +27,11 @@ type app struct {
 // run executes one command line (without the program's name) and returns the
 // exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, intr := watchInterrupts(context.Background())
-	defer intr.stop()
-	a := &app{in: stdin, out: newOutput(stdout), stderr: stderr, getenv: os.Getenv, intr: intr}
+	ctx, intr := console.WatchInterrupts(context.Background())
+	defer intr.Stop()
+	a := &app{in: stdin, out: console.NewOutput(stdout), stderr: stderr, getenv: os.Getenv, intr: intr}
 	err := a.execute(ctx, args)
-	if werr := a.out.close(); err == nil || errors.Is(err, errOutput) {
+	if werr := a.out.Close(); err == nil || errors.Is(err, console.ErrOutput) {
 		err = werr
 	}
 	code := exitCode(ctx, err)
@@ -82,7 +83,7 @@ func (a *app) finish(commands []*cli.Command) {
 	}
 }
 
-func usageFault(_ *cli.Context, err error, _ bool) error { return usageError{err.Error()} }
+func usageFault(_ *cli.Context, err error, _ bool) error { return usagef("%s", err) }
 
 // execute finds the command and runs it.
 func (a *app) execute(ctx context.Context, args []string) error {
@@ -97,7 +98,7 @@ func (a *app) execute(ctx context.Context, args []string) error {
 	} else {
 		args = []string{"help"}
 	}
-	args, err := arrange(c.Commands, args)
+	args, err := console.Arrange("ledge", c.Commands, args)
 	if err != nil {
 		return err
 	}
