@@ -68,7 +68,7 @@ var rules = []rule{
 	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest", "backend/trust", "backend/packcache"}, belowEngine...), []string{"backend/..."}},
 	{"runtime/bench/record", nil, nil}, // whoever reads records needs nothing else
 	{"runtime/bench/nearest", nil, nil},
-	{"runtime/bench/stats", nil, nil},
+	{"runtime/bench/stats", nil, []string{"runtime/bench/record"}},
 	{"runtime/bench/suite", []string{"runtime/bench/nearest", "runtime/bench/record", "go.yaml.in/yaml/v4"}, nil},
 	{"runtime/bench/...", append([]string{"kernels/cpu", "runtime/eval", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},

@@ -42,7 +42,39 @@ const (
 	Joules     = "joules_per_token" // J of the source that is charged with the work
 	Watts      = "watts"            // of the same source, on average
 	TokensPerJ = "tokens_per_joule"
+	Kept       = "kept" // share of its speed that generation has beside something that keeps processors busy
 )
+
+// kinds are the figures in the order in which reports have them.
+var kinds = []struct {
+	name, unit string
+	lower      bool
+}{
+	{Prefill, "tokens/s", false}, {Decode, "tokens/s", false}, {Kept, "share", false},
+	{Load, "s", true}, {FirstToken, "s", true}, {Wall, "s", true}, {CPUTime, "s", true},
+	{TokenP50, "ms", true}, {TokenP95, "ms", true}, {TokenP99, "ms", true}, {PeakMemory, "MB", true},
+	{Perplexity, "", true}, {KL, "nats", true}, {TopOne, "share", false},
+	{Joules, "J", true}, {TokensPerJ, "tokens/J", false}, {Watts, "W", true},
+}
+
+// Names lists the figures in the order in which reports have them.
+func Names() []string {
+	var all []string
+	for _, k := range kinds {
+		all = append(all, k.name)
+	}
+	return all
+}
+
+// NewFigure is a figure of a known name with its unit and direction.
+func NewFigure(name string, samples ...float64) Figure {
+	for _, k := range kinds {
+		if k.name == name {
+			return Figure{Unit: k.unit, Samples: samples, Lower: k.lower}
+		}
+	}
+	return Figure{Samples: samples}
+}
 
 // Figure is what was measured of one quantity, every sample of it.
 type Figure struct {
