@@ -67,6 +67,7 @@ var rules = []rule{
 	{"runtime/sched/...", []string{"graph/...", "backend", "runtime/kvcache"}, []string{"backend/null", "backend/cpu"}},
 	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest", "backend/trust", "backend/packcache"}, belowEngine...), []string{"backend/..."}},
 	{"runtime/bench/record", nil, nil},
+	{"runtime/bench/stats", nil, nil},
 	{"runtime/bench/receipt", []string{"runtime/bench/record", "github.com/gowebpki/jcs"}, nil},
 	{"runtime/bench/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
