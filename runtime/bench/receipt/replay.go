@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/bench/stats"
 )
 
 // Verdict is what a second run says of a figure or an output.
@@ -116,14 +117,14 @@ func compareFigures(name string, was, now []*record.Record, tolerance float64) [
 	var all []Finding
 	for _, figure := range figures(was) {
 		a, unit, lower := values(was, figure)
-		f := Finding{Case: name, What: figure, Unit: unit, Was: record.Median(a)}
+		f := Finding{Case: name, What: figure, Unit: unit, Was: stats.Median(a)}
 		b, _, _ := values(now, figure)
 		if len(b) == 0 {
 			f.Verdict, f.Why = Missing, failure(now)
 			all = append(all, f)
 			continue
 		}
-		f.Now = record.Median(b)
+		f.Now = stats.Median(b)
 		f.Verdict = judge(f.Was, f.Now, lower, tolerance)
 		if f.Verdict == Worse {
 			if why := disturbances(now); why != "" {

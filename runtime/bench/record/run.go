@@ -1,5 +1,7 @@
 package record
 
+import "github.com/ledge-run/ledge/runtime/bench/stats"
+
 // Ledge is the name of Ledge's own engine; every other is a peer.
 const Ledge = "ledge"
 
@@ -86,5 +88,5 @@ func (r *Run) Value(figure string) (float64, bool) {
 	if !ok || len(f.Samples) == 0 {
 		return 0, false
 	}
-	return Median(f.Samples), true
+	return stats.Median(f.Samples), true
 }
