@@ -68,6 +68,7 @@ var rules = []rule{
 	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest", "backend/trust", "backend/packcache"}, belowEngine...), []string{"backend/..."}},
 	{"runtime/bench/record", []string{"runtime/bench/stats"}, nil},
 	{"runtime/bench/stats", nil, nil},
+	{"runtime/bench/summary", []string{"runtime/bench/record", "runtime/bench/stats"}, nil},
 	{"runtime/bench/receipt", []string{"runtime/bench/record", "runtime/bench/stats", "github.com/gowebpki/jcs"}, nil},
 	{"runtime/bench/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
