@@ -1,7 +1,7 @@
 // Package record holds what a benchmark measured, as it is kept in journals,
 // receipts and reports: plain data with a fixed JSON form. It measures nothing
-// and imports no other part of Ledge, so that whoever reads a record needs only
-// this package.
+// and imports nothing of Ledge but medians, so that whoever reads a record needs
+// little else.
 //
 // A suite has cases; a case is measured in rounds; in a round every engine runs
 // once, one after the other, on the same model with the same settings. Ratios are

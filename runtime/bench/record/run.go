@@ -1,5 +1,7 @@
 package record
 
+import "github.com/ledge-run/ledge/runtime/bench/stats"
+
 // Ledge is the name of Ledge's own engine; every other is a peer.
 const Ledge = "ledge"
 
@@ -50,11 +52,11 @@ var kinds = []struct {
 	name, unit string
 	lower      bool
 }{
-	{Prefill, "tokens/s", false}, {Decode, "tokens/s", false}, {Kept, "share", false},
-	{Load, "s", true}, {FirstToken, "s", true}, {Wall, "s", true}, {CPUTime, "s", true},
-	{TokenP50, "ms", true}, {TokenP95, "ms", true}, {TokenP99, "ms", true}, {PeakMemory, "MB", true},
-	{Perplexity, "", true}, {KL, "nats", true}, {TopOne, "share", false},
+	{Decode, "tokens/s", false}, {Prefill, "tokens/s", false}, {Kept, "share", false},
+	{FirstToken, "s", true}, {Load, "s", true}, {TokenP50, "ms", true}, {TokenP95, "ms", true}, {TokenP99, "ms", true},
+	{Wall, "s", true}, {CPUTime, "s", true}, {PeakMemory, "MB", true},
 	{Joules, "J", true}, {TokensPerJ, "tokens/J", false}, {Watts, "W", true},
+	{Perplexity, "", true}, {KL, "nats", true}, {TopOne, "share", false},
 }
 
 // Names lists the figures in the order in which reports have them.
@@ -118,5 +120,5 @@ func (r *Run) Value(figure string) (float64, bool) {
 	if !ok || len(f.Samples) == 0 {
 		return 0, false
 	}
-	return Median(f.Samples), true
+	return stats.Median(f.Samples), true
 }
