@@ -67,7 +67,7 @@ func (a *app) newCLI() *cli.App {
 		CustomAppHelpTemplate:     appHelp,
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run reports errors
-		OnUsageError:              usageFault,
+		OnUsageError:              console.UsageFault,
 	}
 	a.finish(c.Commands)
 	return c
@@ -77,28 +77,16 @@ func (a *app) newCLI() *cli.App {
 func (a *app) finish(commands []*cli.Command) {
 	for _, c := range commands {
 		c.Before = a.before
-		c.OnUsageError = usageFault
+		c.OnUsageError = console.UsageFault
 		c.HideHelpCommand = true
 		a.finish(c.Subcommands)
 	}
 }
 
-func usageFault(_ *cli.Context, err error, _ bool) error { return usagef("%s", err) }
-
 // execute finds the command and runs it.
 func (a *app) execute(ctx context.Context, args []string) error {
 	c := a.newCLI()
-	if len(args) > 0 {
-		switch args[0] {
-		case "--version", "-v", "-V":
-			args = append([]string{"version"}, args[1:]...)
-		case "--help", "-h", "-help":
-			args = append([]string{"help"}, args[1:]...)
-		}
-	} else {
-		args = []string{"help"}
-	}
-	args, err := console.Arrange("ledge", c.Commands, args)
+	args, err := console.Arrange("ledge", c.Commands, console.Ask(args))
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"io"
-
 	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 const appHelp = `ledge: {{.Usage}}
@@ -48,29 +48,5 @@ EXAMPLES:
 `
 
 func (a *app) helpCommand() *cli.Command {
-	c := &cli.Command{
-		Name:  "help",
-		Usage: "help about a command, or: exit-codes",
-		Action: func(c *cli.Context) error {
-			words := c.Args().Slice()
-			switch {
-			case len(words) == 0:
-				return cli.ShowAppHelp(c.Lineage()[len(c.Lineage())-2])
-			case words[0] == "exit-codes":
-				_, err := io.WriteString(a.out, exitCodesHelp)
-				return err
-			}
-			// Asking the command itself shows the same as --help.
-			cmd := find(c.App.Commands, words[0])
-			if cmd == nil {
-				return usagef("no command %q%s; see ledge help", words[0], suggest(words[0], names(c.App.Commands)))
-			}
-			path := []string{cmd.Name}
-			if len(words) > 1 && find(cmd.Subcommands, words[1]) != nil {
-				path = append(path, words[1])
-			}
-			return a.newCLI().RunContext(c.Context, append(append([]string{"ledge"}, path...), "--help"))
-		},
-	}
-	return describe(c, "ledge help [COMMAND]", "", "ledge help run", "ledge help exit-codes")
+	return console.HelpCommand("ledge", a.out, exitCodesHelp, a.newCLI)
 }

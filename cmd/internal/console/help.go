@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -84,3 +85,49 @@ func Only(c *cli.Context, most int, what string) error {
 	return Usagef("%s takes %s, %d arguments were given (%q); see %s --help",
 		c.Command.HelpName, what, c.NArg(), strings.Join(c.Args().Slice(), " "), c.Command.HelpName)
 }
+
+// HelpCommand is the command help of a program, which newCLI builds.
+func HelpCommand(program string, out io.Writer, exitCodes string, newCLI func() *cli.App) *cli.Command {
+	c := &cli.Command{
+		Name:  "help",
+		Usage: "help about a command, or: exit-codes",
+		Action: func(c *cli.Context) error {
+			words := c.Args().Slice()
+			switch {
+			case len(words) == 0:
+				return cli.ShowAppHelp(c.Lineage()[len(c.Lineage())-2])
+			case words[0] == "exit-codes":
+				_, err := io.WriteString(out, exitCodes)
+				return err
+			}
+			// Asking the command itself shows the same as --help.
+			cmd := Find(c.App.Commands, words[0])
+			if cmd == nil {
+				return Usagef("no command %q%s; see %s help", words[0], Suggest(words[0], Names(c.App.Commands)), program)
+			}
+			path := []string{cmd.Name}
+			if len(words) > 1 && Find(cmd.Subcommands, words[1]) != nil {
+				path = append(path, words[1])
+			}
+			return newCLI().RunContext(c.Context, append(append([]string{program}, path...), "--help"))
+		},
+	}
+	return Describe(c, program+" help [COMMAND]", "", program+" help run", program+" help exit-codes")
+}
+
+// Ask turns the ways of asking for help and the version into commands.
+func Ask(args []string) []string {
+	if len(args) == 0 {
+		return []string{"help"}
+	}
+	switch args[0] {
+	case "--version", "-v", "-V":
+		return append([]string{"version"}, args[1:]...)
+	case "--help", "-h", "-help":
+		return append([]string{"help"}, args[1:]...)
+	}
+	return args
+}
+
+// UsageFault passes on what the flag library says of a command line.
+func UsageFault(_ *cli.Context, err error, _ bool) error { return Usagef("%s", err) }

@@ -11,7 +11,9 @@ type Run struct {
 	Figures map[string]Figure `json:"figures,omitempty"` // by the names below
 	Energy  []Energy          `json:"energy,omitempty"`
 	Output  *Output           `json:"output,omitempty"`
-	Seconds float64           `json:"seconds"` // all of it took, with loading and warming up
+	Seconds float64           `json:"seconds"`           // all of it took, with loading and warming up
+	Devices []Device          `json:"devices,omitempty"` // that it computed on, where it says so
+	Notes   []string          `json:"notes,omitempty"`   // what it has to say of how it ran
 
 	// Failure is why there are no figures: the engine crashed, printed nonsense, ran
 	// out of time. The other engines' figures stand.

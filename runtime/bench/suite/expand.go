@@ -40,7 +40,7 @@ func (r *reader) expand(s *Suite, top *group, n, root *yaml.Node) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range all {
+	for i, c := range all {
 		c.Group, c.Bars, c.Slow, c.Rounds = g.name, g.bars, g.slow, cmp.Or(g.rounds, s.Rounds)
 		if q := g.quality; q != nil {
 			c.Text = s.Path(q.text)
@@ -56,9 +56,7 @@ func (r *reader) expand(s *Suite, top *group, n, root *yaml.Node) error {
 				c.Peers = append(c.Peers, p.Name)
 			}
 		}
-		if err := r.reachable(s, g, &c, at); err != nil {
-			return err
-		}
+		all[i] = c
 		if other, ok := s.Case(c.ID); ok {
 			return r.errorf(at, "the case %s is there twice: give one of the entries that ask for it another name%s", c.ID, named(other.Group))
 		}
@@ -66,7 +64,7 @@ func (r *reader) expand(s *Suite, top *group, n, root *yaml.Node) error {
 			return r.errorf(at, "there are more than %d cases", maxCases)
 		}
 	}
-	return nil
+	return r.reachable(g, all)
 }
 
 func named(group string) string {
@@ -118,19 +116,20 @@ func (r *reader) possible(s *Suite, g *group, at *yaml.Node) error {
 	return nil
 }
 
-// reachable sees to it that bars are held against something.
-func (r *reader) reachable(s *Suite, g *group, c *Case, at *yaml.Node) error {
+// reachable sees to it that the bars of an entry are held against something: that
+// one of its cases at least measures the figure, and has a peer for a ratio.
+func (r *reader) reachable(g *group, all []Case) error {
 	n := g.at["bars"]
 	if n == nil {
 		return nil // those of the top are for whom they fit
 	}
-	measured := c.Figures()
-	for _, name := range slices.Sorted(maps.Keys(c.Bars)) {
-		if !slices.Contains(measured, name) {
-			return r.errorf(n, "there is a bar for %s, which %s does not measure; it measures %s", name, c.ID, strings.Join(measured, ", "))
+	for _, name := range slices.Sorted(maps.Keys(g.bars)) {
+		has := func(c Case) bool { return slices.Contains(c.Figures(), name) }
+		if !slices.ContainsFunc(all, has) {
+			return r.errorf(n, "there is a bar for %s, which these cases do not measure; they measure %s", name, strings.Join(all[0].Figures(), ", "))
 		}
-		if c.Bars[name].Ratio > 0 && len(c.Peers) == 0 {
-			return r.errorf(n, "the bar for %s is a ratio, and %s has no peer", name, c.ID)
+		if g.bars[name].Ratio > 0 && !slices.ContainsFunc(all, func(c Case) bool { return has(c) && len(c.Peers) > 0 }) {
+			return r.errorf(n, "the bar for %s is a ratio, and these cases have no peer", name)
 		}
 	}
 	return nil
