@@ -117,7 +117,7 @@ EXAMPLES:
 // commands lists the commands in the order in which help shows them.
 func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
-		a.initCommand(), a.listCommand(), a.runCommand(),
+		a.initCommand(), a.listCommand(), a.runCommand(), a.tableCommand(), a.compareCommand(),
 		a.versionCommand(), a.helpCommand(), a.workerCommand(),
 	}
 }

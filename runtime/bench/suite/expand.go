@@ -169,6 +169,10 @@ func (r *reader) product(g *group, at *yaml.Node) ([]Case, error) {
 	if g.start != "" || g.quality != nil {
 		lengths = [][2]int{{}}
 	}
+	context := g.context
+	if g.start != "" && context == 0 {
+		context = DefaultContext
+	}
 	if len(lengths) == 0 {
 		return nil, r.errorf(at, "nothing is measured: prompt and gen are both 0")
 	}
@@ -185,7 +189,7 @@ func (r *reader) product(g *group, at *yaml.Node) ([]Case, error) {
 						for _, d := range depths {
 							for _, l := range lengths {
 								all = append(all, Case{Model: m, Settings: record.Settings{
-									Device: device, Threads: t, Prompt: l[0], Gen: l[1], Depth: d, Parallel: x, Context: g.context, Repeat: max(1, g.repeat),
+									Device: device, Threads: t, Prompt: l[0], Gen: l[1], Depth: d, Parallel: x, Context: context, Repeat: max(1, g.repeat),
 									Batch: g.batch, Cache: g.cache, Busy: g.busy, Start: g.start, Greedy: g.greedy, Env: env,
 								}})
 							}

@@ -72,6 +72,7 @@ const (
 	DefaultPrompt  = 512
 	DefaultGen     = 128
 	DefaultStart   = "The capital of France is"
+	DefaultContext = 4096 // of start: engine.DefaultContext, which ledge run opens
 )
 
 // Limits of a file.

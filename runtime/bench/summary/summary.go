@@ -213,3 +213,10 @@ func engines(all []*record.Record) []string {
 
 // known makes sure that a share can be told from none.
 func known(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) && v > 0 }
+
+// Rounds are the rounds of a case that count: those with Ledge's latest program,
+// without the disturbed ones if enough were not.
+func Rounds(records []record.Record, name string) []*record.Record {
+	use, _, _ := usable(latest(records, name))
+	return use
+}
