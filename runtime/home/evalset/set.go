@@ -1,6 +1,6 @@
 // Package evalset holds the sentences that the default model is judged by, with
 // their commands: handwritten.jsonl, and routing.jsonl for telling what is in the
-// task from what is not. They were written by hand, before there was a generator,
+// task from what is not. They were written one by one, before there was a generator,
 // for evaluation only: what makes or sees training data must not learn from them.
 // It may use Index to keep its lines away from them.
 package evalset
