@@ -78,6 +78,7 @@ var rules = []rule{
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	{"runtime/compress/...", upToEngine, []string{"backend/..."}},
+	{"runtime/home/...", nil, []string{"github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/fleet/...", []string{"."}, []string{"backend/..."}},
@@ -108,6 +109,7 @@ var never = []struct {
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
 	{"backend/internal/fakedriver", []string{}, "the fake driver is for tests"},
+	{"runtime/home/evalset", []string{"cmd/...", "build/..."}, "its sentences are for evaluation, never for training"},
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
 	{"runtime/engine/goldentest", []string{}, "goldentest is for tests"},
 }
