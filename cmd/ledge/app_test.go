@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // asProgram makes the test binary behave as the program itself, for tests that
@@ -136,7 +138,7 @@ func checkRefusal(t *testing.T, r result, code int, say string, args []string) {
 
 func TestHelp(t *testing.T) {
 	var names []string
-	a := &app{out: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
+	a := &app{out: console.NewOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
 	for _, c := range a.commands() {
 		if c.Name == "help" {
 			continue // its help is all help

@@ -1,30 +1,32 @@
-package main
+package console
 
 import (
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/runtime/bench/nearest"
 )
 
-// arrange sorts a command line so that flags may stand before and after
+// Arrange sorts a command line so that flags may stand before and after
 // arguments: the flag library stops at the first argument. The result is the
 // command (with its subcommand), the flags, "--" and the arguments.
 //
 // A word is an argument, although it begins with a dash, if it is "-", if it
 // follows "--", or if it is no known flag and has white space in it or a digit
 // after the dash: "-5 degrees".
-func arrange(commands []*cli.Command, args []string) ([]string, error) {
+func Arrange(program string, commands []*cli.Command, args []string) ([]string, error) {
 	name := args[0]
 	if strings.HasPrefix(name, "-") {
-		return nil, usagef("%s: flags come after the command: ledge COMMAND %s; see ledge help", name, name)
+		return nil, Usagef("%s: flags come after the command: %s COMMAND %s; see %s help", name, program, name, program)
 	}
-	cmd := find(commands, name)
+	cmd := Find(commands, name)
 	if cmd == nil {
-		return nil, usagef("no command %q%s; see ledge help", name, suggest(name, names(commands)))
+		return nil, Usagef("no command %q%s; see %s help", name, Suggest(name, Names(commands)), program)
 	}
 	path := []string{name}
-	flags, words, err := sortWords(cmd, args[1:])
+	flags, words, err := sortWords(program, cmd, args[1:])
 	if err != nil {
 		return nil, err
 	}
@@ -34,17 +36,17 @@ func arrange(commands []*cli.Command, args []string) ([]string, error) {
 		if len(words) > 0 {
 			sub, words = words[0], words[1:]
 		}
-		if cmd = find(parent.Subcommands, sub); cmd == nil {
-			return nil, usagef("no command %q%s; see ledge %s --help", name+" "+sub, suggest(sub, names(parent.Subcommands)), name)
+		if cmd = Find(parent.Subcommands, sub); cmd == nil {
+			return nil, Usagef("no command %q%s; see %s %s --help", name+" "+sub, Suggest(sub, Names(parent.Subcommands)), program, name)
 		}
 		if !helpAsked(flags) || len(args) > 2 {
 			path = append(path, sub)
 		}
 	}
-	known := flagNames([]*cli.Command{cmd})
+	known := FlagNames([]*cli.Command{cmd})
 	for _, f := range flags {
 		if _, ok := known[f.name]; !ok {
-			return nil, unknownFlag(strings.Join(path, " "), f.words[0], known)
+			return nil, unknownFlag(program, strings.Join(path, " "), f.words[0], known)
 		}
 	}
 	out := path
@@ -69,8 +71,8 @@ func helpAsked(flags []flagWords) bool {
 
 // sortWords tells flags from arguments, by the flags of the command and of its
 // subcommands.
-func sortWords(cmd *cli.Command, args []string) (flags []flagWords, words []string, err error) {
-	known := flagNames(append([]*cli.Command{cmd}, cmd.Subcommands...))
+func sortWords(program string, cmd *cli.Command, args []string) (flags []flagWords, words []string, err error) {
+	known := FlagNames(append([]*cli.Command{cmd}, cmd.Subcommands...))
 	for i := 0; i < len(args); i++ {
 		w := args[i]
 		switch {
@@ -86,11 +88,11 @@ func sortWords(cmd *cli.Command, args []string) (flags []flagWords, words []stri
 		case !ok && readsLikeText(w):
 			words = append(words, w)
 		case !ok:
-			return nil, nil, unknownFlag(cmd.Name, w, known)
+			return nil, nil, unknownFlag(program, cmd.Name, w, known)
 		case !takesValue || joined:
 			flags = append(flags, flagWords{name, args[i : i+1]})
 		case i+1 == len(args):
-			return nil, nil, usagef("flag %s needs a value; see ledge %s --help", w, cmd.Name)
+			return nil, nil, Usagef("flag %s needs a value; see %s %s --help", w, program, cmd.Name)
 		default:
 			flags = append(flags, flagWords{name, args[i : i+2]})
 			i++
@@ -105,8 +107,8 @@ func readsLikeText(w string) bool {
 		w[1] == '.' && len(w) > 2 && w[2] >= '0' && w[2] <= '9'
 }
 
-// flagNames maps the names of all flags to whether they take a value.
-func flagNames(commands []*cli.Command) map[string]bool {
+// FlagNames maps the names of all flags to whether they take a value.
+func FlagNames(commands []*cli.Command) map[string]bool {
 	known := map[string]bool{"help": false, "h": false}
 	for _, c := range commands {
 		for _, f := range c.Flags {
@@ -119,7 +121,8 @@ func flagNames(commands []*cli.Command) map[string]bool {
 	return known
 }
 
-func find(commands []*cli.Command, name string) *cli.Command {
+// Find gives the command of a name or alias; nil if there is none.
+func Find(commands []*cli.Command, name string) *cli.Command {
 	for _, c := range commands {
 		if c.HasName(name) {
 			return c
@@ -128,7 +131,8 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return nil
 }
 
-func names(commands []*cli.Command) []string {
+// Names lists the names and aliases of the commands that help shows.
+func Names(commands []*cli.Command) []string {
 	var out []string
 	for _, c := range commands {
 		if !c.Hidden {
@@ -138,70 +142,24 @@ func names(commands []*cli.Command) []string {
 	return out
 }
 
-func unknownFlag(command, word string, known map[string]bool) error {
+func unknownFlag(program, command, word string, known map[string]bool) error {
 	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
 	var all []string
 	for n := range known {
-		all = append(all, dashed(n))
+		all = append(all, Dashed(n))
 	}
 	slices.Sort(all)
-	return usagef("unknown flag %s for %s%s; see ledge %s --help (text that begins with a dash goes after --)",
-		word, command, suggest(dashed(name), all), command)
+	return Usagef("unknown flag %s for %s%s; see %s %s --help (text that begins with a dash goes after --)",
+		word, command, Suggest(Dashed(name), all), program, command)
 }
 
-func dashed(name string) string {
+// Dashed is a flag as it is written: -n, --name.
+func Dashed(name string) string {
 	if len(name) == 1 {
 		return "-" + name
 	}
 	return "--" + name
 }
 
-// suggest gives ", did you mean X?" if one of the names is near to the word.
-func suggest(word string, names []string) string {
-	best, least := "", 1+len(word)/3
-	for _, n := range names {
-		d := distance(strings.ToLower(word), n)
-		if d < least || d == least && best == "" {
-			best, least = n, d
-		}
-	}
-	if best == "" {
-		for _, n := range names {
-			if len(strings.Trim(word, "-")) > 1 && strings.HasPrefix(n, word) {
-				best = n
-				break
-			}
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return ", did you mean " + best + "?"
-}
-
-// distance is the number of letters to insert, remove, replace or swap with
-// their neighbour that turn a into b (optimal string alignment).
-func distance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d = min(d, rows[i-2][j-2]+1)
-			}
-			rows[i][j] = d
-		}
-	}
-	return rows[len(a)][len(b)]
-}
+// Suggest gives ", did you mean X?" if one of the names is near to the word.
+func Suggest(word string, names []string) string { return nearest.Hint(word, names) }

@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"context"
@@ -10,16 +10,16 @@ import (
 )
 
 var (
-	errInterrupted = errors.New("interrupted")
-	errTerminated  = errors.New("terminated")
+	ErrInterrupted = errors.New("interrupted")
+	ErrTerminated  = errors.New("terminated")
 )
 
-// interrupts turns Ctrl-C into the end of the innermost piece of work, and one
+// Interrupts turns Ctrl-C into the end of the innermost piece of work, and one
 // that comes when all work has been told to end into the end of the program.
-type interrupts struct {
+type Interrupts struct {
 	signals chan os.Signal
 	done    chan struct{}
-	exit    func(code int)
+	Exit    func(code int) // os.Exit; tests set another
 
 	mu    sync.Mutex
 	scope []*scope // innermost last
@@ -27,19 +27,19 @@ type interrupts struct {
 
 type scope struct{ cancel context.CancelCauseFunc }
 
-// watchInterrupts begins to watch; the context ends with the first interrupt
+// WatchInterrupts begins to watch; the context ends with the first interrupt
 // that no inner scope takes.
-func watchInterrupts(ctx context.Context) (context.Context, *interrupts) {
-	i := &interrupts{signals: make(chan os.Signal, 4), done: make(chan struct{}), exit: os.Exit}
-	ctx, _ = i.within(ctx)
+func WatchInterrupts(ctx context.Context) (context.Context, *Interrupts) {
+	i := &Interrupts{signals: make(chan os.Signal, 4), done: make(chan struct{}), Exit: os.Exit}
+	ctx, _ = i.Within(ctx)
 	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
 	go i.watch()
 	return ctx, i
 }
 
-// within opens a scope: the next interrupt ends its context and no other. The
+// Within opens a scope: the next interrupt ends its context and no other. The
 // caller calls end when the work is over.
-func (i *interrupts) within(ctx context.Context) (inner context.Context, end func()) {
+func (i *Interrupts) Within(ctx context.Context) (inner context.Context, end func()) {
 	inner, cancel := context.WithCancelCause(ctx)
 	s := &scope{cancel}
 	i.mu.Lock()
@@ -58,12 +58,12 @@ func (i *interrupts) within(ctx context.Context) (inner context.Context, end fun
 	}
 }
 
-func (i *interrupts) stop() {
+func (i *Interrupts) Stop() {
 	signal.Stop(i.signals)
 	close(i.done)
 }
 
-func (i *interrupts) watch() {
+func (i *Interrupts) watch() {
 	for {
 		select {
 		case <-i.done:
@@ -75,15 +75,15 @@ func (i *interrupts) watch() {
 }
 
 // take ends the innermost scope; SIGTERM ends all.
-func (i *interrupts) take(s os.Signal) {
+func (i *Interrupts) take(s os.Signal) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	cause, code, n := errInterrupted, exitInterrupted, len(i.scope)-1
+	cause, code, n := ErrInterrupted, ExitInterrupted, len(i.scope)-1
 	if s == syscall.SIGTERM {
-		cause, code, n = errTerminated, exitTerminated, 0
+		cause, code, n = ErrTerminated, ExitTerminated, 0
 	}
 	if len(i.scope) == 0 {
-		i.exit(code)
+		i.Exit(code)
 		return
 	}
 	for _, x := range i.scope[n:] {

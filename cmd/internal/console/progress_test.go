@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"bytes"
@@ -34,9 +34,9 @@ func TestBar(t *testing.T) {
 func TestProgress(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Unix(0, 0)
-	p := &progress{w: &w, now: func() time.Time { return now }, width: func() int { return 40 }}
+	p := &Progress{w: &w, now: func() time.Time { return now }, width: func() int { return 40 }}
 	p.last = now
-	step := func(d time.Duration) { now = now.Add(d); p.show("f", 0.5, "half") }
+	step := func(d time.Duration) { now = now.Add(d); p.Show("f", 0.5, "half") }
 	step(time.Second)
 	if w.Len() > 0 {
 		t.Errorf("after a second: %q", &w)
@@ -47,15 +47,15 @@ func TestProgress(t *testing.T) {
 	}
 	w.Reset()
 	p.terminal = true
-	p.after(time.Second)
+	p.After(time.Second)
 	step(time.Second / 2)
 	if w.Len() > 0 {
 		t.Errorf("too early: %q", &w)
 	}
 	step(time.Second)
 	step(time.Millisecond)
-	p.log("note")
-	p.done()
+	p.Log("note")
+	p.Done()
 	if got := w.String(); strings.Count(got, "half") != 1 || !strings.HasSuffix(got, "\r\x1b[Knote\n") {
 		t.Errorf("on a terminal: %q", got)
 	}

@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 	"golang.org/x/term"
 )
 
-// progress shows how far something is: a bar where standard error is a
+// Progress shows how far something is: a bar where standard error is a
 // terminal, a line every ten seconds elsewhere.
-type progress struct {
+type Progress struct {
 	w        io.Writer
 	terminal bool
 	quiet    bool
@@ -32,10 +32,10 @@ const (
 	lineInterval = 10 * time.Second
 )
 
-func (a *app) newProgress() *progress {
-	p := &progress{w: a.stderr, terminal: isTerminal(a.stderr) && a.getenv("TERM") != "dumb", quiet: a.quiet, now: time.Now}
+func NewProgress(w io.Writer, getenv func(string) string, quiet bool) *Progress {
+	p := &Progress{w: w, terminal: IsTerminal(w) && getenv("TERM") != "dumb", quiet: quiet, now: time.Now}
 	p.width = func() int {
-		if f, ok := a.stderr.(*os.File); ok {
+		if f, ok := w.(*os.File); ok {
 			if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 				return w
 			}
@@ -47,11 +47,11 @@ func (a *app) newProgress() *progress {
 	return p
 }
 
-// after lets nothing be shown for a while: what is quick needs no bar.
-func (p *progress) after(d time.Duration) { p.from = p.now().Add(d) }
+// After lets nothing be shown for a while: what is quick needs no bar.
+func (p *Progress) After(d time.Duration) { p.from = p.now().Add(d) }
 
-// show tells how far it is. The fraction is below 0 while unknown.
-func (p *progress) show(what string, fraction float64, text string) {
+// Show tells how far it is. The fraction is below 0 while unknown.
+func (p *Progress) Show(what string, fraction float64, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -64,10 +64,10 @@ func (p *progress) show(what string, fraction float64, text string) {
 	}
 	p.last = now
 	if !p.terminal {
-		fmt.Fprintln(p.w, oneLine(what+": "+text))
+		fmt.Fprintln(p.w, OneLine(what+": "+text))
 		return
 	}
-	fmt.Fprint(p.w, "\r\x1b[K"+bar(oneLine(what), fraction, oneLine(text), p.width()-1))
+	fmt.Fprint(p.w, "\r\x1b[K"+bar(OneLine(what), fraction, OneLine(text), p.width()-1))
 	p.drawn = true
 }
 
@@ -94,25 +94,25 @@ func bar(what string, fraction float64, text string, width int) string {
 	return string(line[:min(len(line), max(width, 0))])
 }
 
-// log writes a line above the bar.
-func (p *progress) log(line string) {
+// Log writes a line above the bar.
+func (p *Progress) Log(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.quiet {
 		return
 	}
 	p.clear()
-	fmt.Fprintln(p.w, oneLine(line))
+	fmt.Fprintln(p.w, OneLine(line))
 }
 
-// done takes the bar away.
-func (p *progress) done() {
+// Done takes the bar away.
+func (p *Progress) Done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
 }
 
-func (p *progress) clear() {
+func (p *Progress) clear() {
 	if p.drawn {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.drawn = false
