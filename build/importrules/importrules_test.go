@@ -71,17 +71,14 @@ var rules = []rule{
 	{"runtime/bench/nearest", nil, nil},
 	{"runtime/bench/summary", []string{"runtime/bench/record", "runtime/bench/stats"}, nil},
 	{"runtime/bench/receipt", []string{"runtime/bench/record", "runtime/bench/stats", "github.com/gowebpki/jcs"}, nil},
-<<<<<<< HEAD
 	{"runtime/bench/internal/sample", []string{"runtime/bench/record"}, nil},
 	{"runtime/bench/internal/browser", nil, nil},
 	{"runtime/bench/chart", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/summary", "gonum.org/v1/plot/..."}, []string{"runtime/bench/internal/sample"}},
 	{"runtime/bench/report", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/summary", "runtime/bench/chart"}, []string{"runtime/bench/internal/..."}},
 	{"runtime/bench/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
-=======
 	{"runtime/bench/suite", []string{"runtime/bench/nearest", "runtime/bench/record", "go.yaml.in/yaml/v4"}, nil},
 	{"runtime/bench/table", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/suite", "runtime/bench/summary"}, nil},
 	{"runtime/bench/...", append([]string{"kernels/cpu", "backend/packcache", "runtime/eval", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
->>>>>>> part-bench
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	{"runtime/compress/...", upToEngine, []string{"backend/..."}},
