@@ -280,6 +280,7 @@ static void generating(void) {
     GENERATE_WITH(LEDGE_ERROR_FAILED, repeat_last_n, -2);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, max_tokens, -1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, flags, 1u << 31);
+    GENERATE_WITH(LEDGE_ERROR_ARGUMENT, reserved, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, stop_count, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, logit_bias_count, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, stop_count, (size_t)-1);
