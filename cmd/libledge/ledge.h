@@ -355,9 +355,10 @@ int ledge_session_tokens(ledge_session *session, int32_t *tokens, size_t capacit
 
 /* ------------------------------------------------------------------ numbers */
 
-/* ledge_embed gives the embedding of a text: the last layer's row, after the final
- * norm, of its last token; ledge_info.embedding values, not scaled. canceller may be
- * NULL. */
+/* ledge_embed gives the embedding of a text: the last layer's row of its last token,
+ * after the final norm, which is what the logits come from; ledge_info.embedding values,
+ * not scaled: compare them by their cosine. Models trained for embeddings say what to
+ * put before and after the text. canceller may be NULL. */
 int ledge_embed(ledge_model *model, const char *text, size_t length, ledge_canceller *canceller,
                 float *values, size_t capacity, size_t *count, ledge_error *error);
 
