@@ -125,7 +125,7 @@ func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
 		a.initCommand(), a.listCommand(), a.runCommand(), a.tableCommand(), a.compareCommand(), a.reportCommand(),
 		a.receiptCommand(), a.verifyCommand(), a.replayCommand(),
-		a.versionCommand(), a.helpCommand(), a.workerCommand(),
+		a.versionCommand(), a.helpCommand(), a.workerCommand(), console.TableCommand("ledge-bench"),
 	}
 }
 
