@@ -71,6 +71,8 @@ var rules = []rule{
 	{"runtime/bench/nearest", nil, nil},
 	{"runtime/bench/summary", []string{"runtime/bench/record", "runtime/bench/stats"}, nil},
 	{"runtime/bench/receipt", []string{"runtime/bench/record", "runtime/bench/stats", "github.com/gowebpki/jcs"}, nil},
+	{"runtime/bench/suite", []string{"runtime/bench/nearest", "runtime/bench/record", "go.yaml.in/yaml/v4"}, nil},
+	{"runtime/bench/table", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/suite", "runtime/bench/summary"}, nil},
 	{"runtime/bench/internal/sample", []string{"runtime/bench/record"}, nil},
 	{"runtime/bench/internal/browser", nil, nil},
 	{"runtime/bench/chart", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/summary", "gonum.org/v1/plot/..."}, []string{"runtime/bench/internal/sample"}},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 
@@ -181,37 +180,16 @@ func (a *app) versionCommand() *cli.Command {
 		if err := console.Only(c, 0, ""); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "ledge-bench %s\n", revision())
+		fmt.Fprintf(a.out, "ledge-bench %s\n", console.Revision())
 		return a.out.Flush()
 	}}
 	return console.Describe(c, "ledge-bench version", "", "ledge-bench version")
 }
 
-// revision is the version and the commit that the Go toolchain wrote into the program.
-func revision() string {
-	b, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(devel)"
-	}
-	version, commit, changed := b.Main.Version, "", ""
-	for _, s := range b.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			commit = s.Value[:min(len(s.Value), 10)]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			changed = "+"
-		}
-	}
-	if commit != "" {
-		return commit + changed
-	}
-	return version
-}
-
 // workerCommand measures one thing for another ledge-bench. See package worker.
 func (a *app) workerCommand() *cli.Command {
 	c := &cli.Command{Name: worker.Name, Usage: "measure one thing, as standard input says", Hidden: true, Action: func(c *cli.Context) error {
-		if err := worker.Serve(c.Context, a.in, a.out, revision()); err != nil {
+		if err := worker.Serve(c.Context, a.in, a.out, console.Revision()); err != nil {
 			return err
 		}
 		return a.out.Flush()

@@ -59,7 +59,7 @@ func (a *app) receipt(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r := receipt.Receipt{Time: time.Now().UTC().Truncate(time.Second), Maker: receipt.Maker{Version: revision(), Go: runtime.Version()}, Records: records}
+	r := receipt.Receipt{Time: time.Now().UTC().Truncate(time.Second), Maker: receipt.Maker{Version: console.Revision(), Go: runtime.Version()}, Records: records}
 	if s != nil {
 		text, err := os.ReadFile(c.Args().First())
 		if err != nil {

@@ -36,7 +36,7 @@ func (a *app) report(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return console.Usagef("name one suite, journal or receipt")
 	}
-	o := report.Options{Title: c.String("title"), Version: revision()}
+	o := report.Options{Title: c.String("title"), Version: console.Revision()}
 	var records []record.Record
 	if strings.EqualFold(filepath.Ext(c.Args().First()), ".json") {
 		r, err := a.openReceipt(c)

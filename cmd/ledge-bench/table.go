@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,9 +13,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/cmd/internal/console"
+	"github.com/ledge-run/ledge/runtime/bench/chart"
 	"github.com/ledge-run/ledge/runtime/bench/journal"
 	"github.com/ledge-run/ledge/runtime/bench/record"
 	"github.com/ledge-run/ledge/runtime/bench/suite"
+	"github.com/ledge-run/ledge/runtime/bench/summary"
 	"github.com/ledge-run/ledge/runtime/bench/table"
 )
 
@@ -23,7 +26,7 @@ func (a *app) tableCommand() *cli.Command {
 		&cli.BoolFlag{Name: "markdown", Aliases: []string{"m"}, Usage: "as Markdown"},
 		&cli.StringFlag{Name: "figures", Usage: "a table for each of `FIGURE,...`, or all; instead of the suite's tables"},
 		&cli.StringFlag{Name: "into", Usage: "replace the tables of this Markdown `FILE`"},
-		&cli.StringFlag{Name: "notes", Usage: "put this Markdown `FILE` below the tables"},
+		&cli.StringFlag{Name: "picture", Usage: "draw the roofline into this SVG `FILE`"},
 		&cli.BoolFlag{Name: "check", Usage: "end with exit code 5 if a figure misses its bar"},
 		quietFlag(),
 	), Action: a.table}
@@ -83,15 +86,18 @@ func (a *app) table(c *cli.Context) error {
 	o.Suite = s
 	tables := table.Of(records, o)
 	text := table.Text(records, tables)
-	if into := c.String("into"); into != "" || c.Bool("markdown") {
-		if text, err = a.markdown(c, records, tables); err != nil {
+	if c.Bool("markdown") {
+		text = table.Markdown(records, tables)
+	}
+	if into := c.String("into"); into != "" {
+		if err := rewrite(into, table.Markdown(records, tables)); err != nil {
 			return err
 		}
-		if into != "" {
-			if err := rewrite(into, text); err != nil {
-				return err
-			}
-			text = ""
+		text = ""
+	}
+	if p := c.String("picture"); p != "" {
+		if err := roofline(p, records); err != nil {
+			return err
 		}
 	}
 	if _, err := io.WriteString(a.out, text); err != nil {
@@ -110,17 +116,20 @@ func (a *app) table(c *cli.Context) error {
 	return nil
 }
 
-// markdown is the tables with the notes below.
-func (a *app) markdown(c *cli.Context, records []record.Record, tables []table.Table) (string, error) {
-	text := table.Markdown(records, tables)
-	if notes := c.String("notes"); notes != "" {
-		said, err := os.ReadFile(notes)
-		if err != nil {
-			return "", err
-		}
-		text += "\n" + strings.TrimSpace(string(said)) + "\n"
+// roofline draws what the machine allows and what is reached.
+func roofline(path string, records []record.Record) error {
+	c, err := chart.Roofline(summary.Rows(records), chart.Roofs(records))
+	if err != nil {
+		return err
 	}
-	return text, nil
+	if c == nil {
+		return errors.New("there is no roofline to draw: it takes rounds with ceilings, which are measured on the processor")
+	}
+	svg, err := c.SVG()
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, svg)
 }
 
 // rewrite replaces the tables of a document, which stays as it is if that fails.
@@ -133,9 +142,14 @@ func rewrite(path, text string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	return replaceFile(path, []byte(document))
+}
+
+// replaceFile writes a file beside its place and renames it.
+func replaceFile(path string, data []byte) error {
 	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
 	defer os.Remove(part)
-	if err := os.WriteFile(part, []byte(document), 0o644); err != nil {
+	if err := os.WriteFile(part, data, 0o644); err != nil {
 		return err
 	}
 	return os.Rename(part, path)

@@ -166,7 +166,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 		for _, f := range a.commandOf(a.commands(), words).VisibleFlags() {
-			if !strings.Contains(first, "   "+flagLine(f)+"\n") && !slices.Contains(f.Names(), "help") {
+			if !strings.Contains(first, "   "+console.FlagLine(f)+"\n") && !slices.Contains(f.Names(), "help") {
 				t.Errorf("the help of %s does not tell of %s:\n%s", name, f.Names(), first)
 			}
 		}

@@ -37,7 +37,7 @@ COMMANDS:
 {{- end}}
 `
 
-func init() { cli.FlagStringer = flagLine }
+func init() { cli.FlagStringer = FlagLine }
 
 // Describe sets a command's help: usage lines, what it does, examples.
 func Describe(c *cli.Command, usage, text string, examples ...string) *cli.Command {
@@ -57,14 +57,14 @@ func plainFlags(c *cli.Command) string {
 	}
 	text := "\nFLAGS:\n"
 	for _, f := range c.VisibleFlags() {
-		text += "   " + flagLine(f) + "\n"
+		text += "   " + FlagLine(f) + "\n"
 	}
 	return text
 }
 
-// flagLine is how help shows a flag: short names first, a default only where
+// FlagLine is how help shows a flag: short names first, a default only where
 // there is one.
-func flagLine(f cli.Flag) string {
+func FlagLine(f cli.Flag) string {
 	d, ok := clidoc.FlagOf(f)
 	if !ok {
 		return ""
