@@ -27,7 +27,10 @@ type versionInfo struct {
 	Numerics string `json:"numerics,omitempty"` // of the processor: same class, same results
 }
 
-// buildInfo is what the Go toolchain wrote into the program.
+// release is the version that build/build.sh gives the program: that of the packages.
+var release string
+
+// buildInfo is what the Go toolchain wrote into the program, and its release.
 func buildInfo() versionInfo {
 	v := versionInfo{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	b, ok := debug.ReadBuildInfo()
@@ -36,6 +39,9 @@ func buildInfo() versionInfo {
 	}
 	if b.Main.Version != "" {
 		v.Version = b.Main.Version
+	}
+	if release != "" {
+		v.Version = release
 	}
 	for _, s := range b.Settings {
 		switch s.Key {
