@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/cmd/internal/clidoc"
 )
 
 const appHelp = `ledge: {{.Usage}}
@@ -92,27 +93,18 @@ func describe(c *cli.Command, usage, text string, examples ...string) *cli.Comma
 // flagLine is how help shows a flag: short names first, a default only where
 // there is one.
 func flagLine(f cli.Flag) string {
-	d, ok := f.(cli.DocGenerationFlag)
+	d, ok := clidoc.FlagOf(f)
 	if !ok {
 		return ""
 	}
-	usage, value := d.GetUsage(), ""
-	if a, rest, ok := strings.Cut(usage, "`"); ok {
-		if b, c, ok := strings.Cut(rest, "`"); ok {
-			usage, value = a+b+c, " "+b
-		}
+	names, usage := strings.Join(d.Names, ", "), d.Usage
+	if d.Value != "" {
+		names += " " + d.Value
 	}
-	var names []string
-	for _, n := range f.Names() {
-		names = append(names, dashed(n))
+	if d.Default != "" {
+		usage += " (default: " + d.Default + ")"
 	}
-	slices.SortFunc(names, func(a, b string) int { return len(a) - len(b) })
-	switch v := d.GetDefaultText(); v {
-	case "", "0", "-1", "false":
-	default:
-		usage += " (default: " + strings.Trim(v, `"`) + ")"
-	}
-	return fmt.Sprintf("%-30s %s", strings.Join(names, ", ")+value, usage)
+	return fmt.Sprintf("%-30s %s", names, usage)
 }
 
 func (a *app) helpCommand() *cli.Command {
@@ -141,6 +133,11 @@ func (a *app) helpCommand() *cli.Command {
 		},
 	}
 	return describe(c, "ledge help [COMMAND]", "", "ledge help run", "ledge help exit-codes")
+}
+
+// tableCommand writes what build/release makes manual pages of.
+func (a *app) tableCommand() *cli.Command {
+	return describe(clidoc.Hidden(), "ledge "+clidoc.Name, "", "ledge "+clidoc.Name+` | jq -r ".commands[].name"`)
 }
 
 // only refuses arguments beyond those that a command takes.
