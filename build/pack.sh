@@ -70,6 +70,7 @@ put usr/bin "$tree"/bin/*
 put usr/share/man/man1 "$tree"/share/man/man1/*
 for folder in bash-completion zsh fish; do put usr/share "$tree/share/$folder"; done
 put usr/share/doc/ledge "$tree"/share/doc/ledge/{THIRD_PARTY_NOTICES,ledge.cdx.json}
+install -D build/debian/ledge.lintian-overrides "$root/usr/share/lintian/overrides/ledge"
 gzip -9n "$root"/usr/share/doc/ledge/{THIRD_PARTY_NOTICES,ledge.cdx.json}
 deb ledge
 

@@ -16,7 +16,7 @@ shift
 # gorgonia.org/cu names folders where toolkits and this machine's own headers may be, which are another system's.
 args=()
 for a in "$@"; do
-  case "$a" in -[IL]/usr/* | -[IL]/opt/*) ;; *) args+=("$a") ;; esac
+  case "$a" in -I/usr/include | -L/usr/lib/x86_64-linux-gnu/ | -[IL]/usr/local/cuda* | -[IL]/opt/cuda*) ;; *) args+=("$a") ;; esac
 done
 export ZIG_GLOBAL_CACHE_DIR=${ZIG_GLOBAL_CACHE_DIR:-$root/out/zig-cache} ZIG_LOCAL_CACHE_DIR=${ZIG_LOCAL_CACHE_DIR:-$root/out/zig-cache}
 exec "$zig" cc -target "$target" "${args[@]}"

@@ -33,8 +33,8 @@ same() { [ "$2" = "$1" ] || fail "it wrote $(printf %q "$2"), the program $(prin
 
 case "$1" in
   version)
-    want=$(build/version.sh)
-    [[ "$(start "$BUILT/bin/ledge" version)" == "ledge ${want%.dirty}"* ]] || fail "it is no $want"
+    got=$(start "$BUILT/bin/ledge" version) # a number, as the packages have it
+    [[ "$got" =~ ^"ledge "[0-9]+[.][0-9]+[.][0-9] ]] || fail "it says $got"
     ;;
   devices) start "$BUILT/bin/ledge" devices | tee /dev/stderr | grep -q '^[* ] cpu .* threads' ;;
   run) [ "$(says "$BUILT/bin/ledge" | wc -c)" -gt 20 ] ;;
@@ -73,7 +73,7 @@ case "$1" in
     ;;
   manual)
     need mandoc
-    mandoc -T lint -W warning "$prefix"/share/man/man?/*
+    (cd "$prefix/share/man" && mandoc -T lint -W error man?/*)
     ;;
   *) fail "build/cmake/check.sh: no case $1" ;;
 esac
