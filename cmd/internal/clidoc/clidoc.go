@@ -69,7 +69,12 @@ func Hidden() *cli.Command {
 // Of reads a program's tables. Sections come from CustomAppHelpTemplate, examples
 // from a command's CustomHelpTemplate: what stands under EXAMPLES there.
 func Of(app *cli.App) Program {
-	p := Program{Name: app.Name, Usage: app.Usage, Synopsis: lines(app.UsageText), Flags: flags(app.VisibleFlagCategories())}
+	p := Program{Name: app.Name, Usage: app.Usage, Synopsis: lines(app.UsageText)}
+	for _, f := range app.VisibleFlags() {
+		if d, ok := FlagOf(f); ok && !slices.Contains(d.Names, "--help") {
+			p.Flags = append(p.Flags, d)
+		}
+	}
 	for _, s := range sections(app.CustomAppHelpTemplate) {
 		switch {
 		case s.Title == "USAGE":
@@ -86,10 +91,13 @@ func Of(app *cli.App) Program {
 	return p
 }
 
+// librarysHelp is the usage of the command that the flag library adds itself.
+const librarysHelp = "Shows a list of commands or help for one command"
+
 func commands(all []*cli.Command) []Command {
 	var out []Command
 	for _, c := range all {
-		if c.Hidden || c.Name == "help" && c.Action == nil {
+		if c.Hidden || c.Usage == librarysHelp {
 			continue
 		}
 		d := Command{
