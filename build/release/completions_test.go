@@ -12,7 +12,7 @@ import (
 // install.
 func TestCompletions(t *testing.T) {
 	dir := t.TempDir()
-	must(t, "completions", "-bin", program1(t), dir)
+	must(t, "completions", "-bin", builtPrograms(t), dir)
 	file := func(name string) string {
 		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err != nil {
@@ -28,7 +28,7 @@ func TestCompletions(t *testing.T) {
 		}
 		cmd := exec.Command(path, args...)
 		cmd.Dir = t.TempDir()
-		cmd.Env = append(os.Environ(), "PATH="+program1(t)+":"+os.Getenv("PATH"), "HOME="+cmd.Dir, "TERM=dumb")
+		cmd.Env = append(os.Environ(), "PATH="+builtPrograms(t)+":"+os.Getenv("PATH"), "HOME="+cmd.Dir, "TERM=dumb")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", name, err, out)

@@ -11,11 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
-
-	"github.com/google/licensecheck"
 )
 
 // licenceFolder is where the licences are kept in the source tree.
@@ -23,10 +19,6 @@ const licenceFolder = "third_party/licences"
 
 // index is the file there that lists modules: path, version, licences.
 const index = "MODULES"
-
-// licenceFile is what a file with a licence, or with what must go along with it, is
-// called; it ends .md or .txt at most.
-var licenceFile = regexp.MustCompile(`(?i)^(un)?(licen[cs]e|copying|notice|patents|copyright)([-._].*)?$`)
 
 // licences collects the licences of what is linked, or (-check) says whether what is
 // there is what would be collected.
@@ -90,25 +82,12 @@ func (t *task) collect() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	var list strings.Builder
 	for _, m := range modules {
-		own, err := licencesOf(m)
+		own, ids, err := licencesOf(m)
 		if err != nil {
 			return nil, err
 		}
-		var ids []string
-		for _, name := range sortedKeys(own) {
-			files[path.Join(m.path, name)] = own[name]
-			found, err := identify(name, own[name])
-			if err != nil {
-				return nil, fmt.Errorf("%s %s: %w", m.path, m.version, err)
-			}
-			for _, id := range found {
-				if !slices.Contains(ids, id) {
-					ids = append(ids, id)
-				}
-			}
-		}
-		if len(ids) == 0 {
-			return nil, fmt.Errorf("%s %s has no licence that is known: it cannot be shipped", m.path, m.version)
+		for name, text := range own {
+			files[path.Join(m.path, name)] = text
 		}
 		version := m.version
 		if m.path == standard {
@@ -118,59 +97,6 @@ func (t *task) collect() (map[string][]byte, error) {
 	}
 	files[index] = []byte(list.String())
 	return files, nil
-}
-
-// licencesOf reads the files with licences in a module's folder and in those of its
-// linked packages, up to it.
-func licencesOf(m module) (map[string][]byte, error) {
-	if m.dir == "" {
-		return nil, fmt.Errorf("%s %s is not in the module cache: run go mod download", m.path, m.version)
-	}
-	folders := map[string]bool{".": true}
-	for _, p := range m.packages {
-		for below := strings.TrimPrefix(strings.TrimPrefix(p, m.path), "/"); below != "" && below != "."; below = path.Dir(below) {
-			folders[below] = true
-		}
-	}
-	files := map[string][]byte{}
-	for folder := range folders {
-		entries, err := os.ReadDir(filepath.Join(m.dir, filepath.FromSlash(folder)))
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", m.path, m.version, err)
-		}
-		for _, e := range entries {
-			if !e.Type().IsRegular() || !licenceFile.MatchString(e.Name()) || strings.HasSuffix(e.Name(), ".go") {
-				continue
-			}
-			data, err := os.ReadFile(filepath.Join(m.dir, filepath.FromSlash(folder), e.Name()))
-			if err != nil {
-				return nil, err
-			}
-			files[path.Join(folder, e.Name())] = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-		}
-	}
-	return files, nil
-}
-
-// identify names the licences in a text by their SPDX identifiers. A file that only
-// goes along with a licence may have none.
-func identify(name string, text []byte) ([]string, error) {
-	cover := licensecheck.Scan(text)
-	var ids []string
-	for _, m := range cover.Match {
-		if !m.IsURL && !slices.Contains(ids, m.ID) {
-			ids = append(ids, m.ID)
-		}
-	}
-	base := strings.ToLower(path.Base(name))
-	beside := strings.HasPrefix(base, "notice") || strings.HasPrefix(base, "patents") || strings.HasPrefix(base, "copyright")
-	if beside {
-		return nil, nil
-	}
-	if len(ids) == 0 || cover.Percent < 75 {
-		return nil, fmt.Errorf("%s is no licence that is known, or more than one (%.0f %% of it is %s): look at it", name, cover.Percent, strings.Join(ids, ", "))
-	}
-	return ids, nil
 }
 
 // readFolder reads all files below a folder, by their paths within it.

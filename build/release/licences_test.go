@@ -53,15 +53,22 @@ func TestIdentify(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, text, want string
+		link             bool
 	}{
-		{"LICENSE", string(mit), "MIT"},
-		{"LICENSE", "All rights reserved. You may look.", ""},
-		{"LICENSE", string(mit) + strings.Repeat("And you must send us a postcard from where you live. ", 40), ""},
-		{"LICENSE", "", ""},
+		{"LICENSE", string(mit), "MIT", false},
+		{"PATENTS", "whatever", "", false},
+		{"LICENSE-link.txt", "as described in\nhttps://creativecommons.org/licenses/by/4.0/legalcode", "CC-BY-4.0", true},
+		{"LICENSE", "All rights reserved. You may look.", "error", false},
+		{"LICENSE", string(mit) + strings.Repeat("And you must send us a postcard from where you live. ", 40), "error", false},
+		{"LICENSE", "", "error", false},
 	} {
-		ids, err := identify(c.name, []byte(c.text))
-		if got := strings.Join(ids, " "); got != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("%.40q: %q, %v; want %q", c.text, got, err, c.want)
+		ids, link, err := identify(c.name, []byte(c.text))
+		got := strings.Join(ids, " ")
+		if err != nil {
+			got = "error"
+		}
+		if got != c.want || link != c.link {
+			t.Errorf("%s, %.40q: %q, %v, %v; want %q, %v", c.name, c.text, got, link, err, c.want, c.link)
 		}
 	}
 	for name, want := range map[string]bool{
@@ -71,6 +78,42 @@ func TestIdentify(t *testing.T) {
 		if licenceFile.MatchString(name) != want {
 			t.Errorf("%s is a licence: %v", name, !want)
 		}
+	}
+}
+
+// TestModules: what a module has decides whether it can be shipped.
+func TestModules(t *testing.T) {
+	mit, err := os.ReadFile("../../third_party/licences/github.com/urfave/cli/v2/LICENSE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const link = "https://creativecommons.org/licenses/by/4.0/legalcode"
+	for _, c := range []struct {
+		files map[string]string
+		want  string
+	}{
+		{map[string]string{"LICENSE": string(mit)}, "MIT"},
+		{map[string]string{"sub/COPYING": string(mit), "other/LICENSE": "not linked"}, "MIT"},
+		{map[string]string{"LICENSE": string(mit), "PATENTS": "x", "license.go": "package x"}, "MIT"},
+		{map[string]string{"README": string(mit)}, "has no licence that is known"},
+		{map[string]string{"NOTICE": string(mit)}, "has no licence that is known"},
+		{map[string]string{"LICENSE": string(mit), "LICENSE-link.txt": link}, "names the licence CC-BY-4.0 and does not have it"},
+		{map[string]string{"LICENSE": "Ask me."}, "decide in build/release/identify.go"},
+	} {
+		dir := t.TempDir()
+		for name, text := range c.files {
+			if err := write(filepath.Join(dir, name), []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = os.Mkdir(filepath.Join(dir, "sub"), 0o755)
+		_, ids, err := licencesOf(module{path: "m.example", version: "v1.0.0", dir: dir, packages: []string{"m.example/sub"}})
+		if got := strings.Join(ids, " "); err == nil && got != c.want || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %q, %v; want %q", c.files, got, err, c.want)
+		}
+	}
+	if _, _, err := licencesOf(module{path: "m.example", version: "v1.0.0"}); err == nil {
+		t.Error("a module that is not there has licences")
 	}
 }
 

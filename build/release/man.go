@@ -38,7 +38,7 @@ func (t *task) man(args []string) error {
 
 // pagesOf makes the pages of a program: its own, and one for each command.
 func pagesOf(p program, day, version string) map[string][]byte {
-	manual := strings.ToUpper(p.Name[:1]) + p.Name[1:] + " manual"
+	const manual = "Ledge manual"
 	source := "ledge " + version
 	pages := map[string][]byte{}
 

@@ -13,7 +13,7 @@ import (
 func TestPages(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
 	dir := t.TempDir()
-	must(t, "man", "-bin", program1(t), "-release", "1.2.3", dir)
+	must(t, "man", "-bin", builtPrograms(t), "-release", "1.2.3", dir)
 	pages, err := filepath.Glob(filepath.Join(dir, "man?", "*.?"))
 	if err != nil || len(pages) < 40 {
 		t.Fatalf("%d pages, %v", len(pages), err)

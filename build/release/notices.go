@@ -47,6 +47,9 @@ func (t *task) notices(args []string) error {
 		fmt.Fprintf(&b, "  %s (%s)\n", e.title(), e.licence)
 	}
 	for _, e := range entries {
+		if c := decisions[e.path].credit; c != "" {
+			b.WriteString("\n" + rule + e.title() + "\n" + rule + "\n" + c + "\n")
+		}
 		for _, name := range sortedKeys(files) {
 			if !e.owns(entries, name) {
 				continue

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,34 +11,38 @@ import (
 	"testing"
 )
 
-// built is a folder with ledge, built once.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "ledge-release")
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "ledge"), "./cmd/ledge")
+// folder is where what tests share is built.
+var folder string
+
+// built builds ledge there, once.
+var built = sync.OnceValue(func() error {
+	cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(folder, "ledge"), "./cmd/ledge")
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	_, err = cmd.Output()
-	return dir, withStderr(err)
+	_, err := cmd.Output()
+	return withStderr(err)
 })
 
 func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "ledge-release"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
-	if dir, err := built(); err == nil {
-		os.RemoveAll(dir)
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
 }
 
-func program1(t *testing.T) string {
+// builtPrograms is a folder with ledge.
+func builtPrograms(t *testing.T) string {
 	t.Helper()
-	dir, err := built()
-	if err != nil {
+	if err := built(); err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	return folder
 }
 
 // must runs a command and gives what it writes to standard output.
@@ -61,7 +66,7 @@ func TestUsage(t *testing.T) {
 
 func TestSameBytes(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
-	bin, a, b := program1(t), t.TempDir(), t.TempDir()
+	bin, a, b := builtPrograms(t), t.TempDir(), t.TempDir()
 	for _, dir := range []string{a, b} {
 		must(t, "man", "-bin", bin, "-release", "1.2.3", dir)
 		must(t, "completions", "-bin", bin, dir)
@@ -131,7 +136,7 @@ func TestSizes(t *testing.T) {
 		t.Error("a file that is not there has a size")
 	}
 	var table bytes.Buffer // with symbols it may be too large
-	_ = run([]string{"sizes", filepath.Join(program1(t), "ledge")}, &table)
+	_ = run([]string{"sizes", filepath.Join(builtPrograms(t), "ledge")}, &table)
 	if out := table.String(); !strings.Contains(out, "| kept |") {
 		t.Errorf("the symbols of a program that was not stripped are not seen:\n%s", out)
 	}

@@ -19,7 +19,7 @@ import (
 // official schema check it.
 func TestBill(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
-	program, file := filepath.Join(program1(t), "ledge"), filepath.Join(t.TempDir(), "sbom.json")
+	program, file := filepath.Join(builtPrograms(t), "ledge"), filepath.Join(t.TempDir(), "sbom.json")
 	must(t, "sbom", "-release", "1.2.3+4", file, program)
 	data, err := os.ReadFile(file)
 	if err != nil {

@@ -86,8 +86,21 @@ func describe(c *cli.Command, usage, text string, examples ...string) *cli.Comma
 	if text != "" {
 		c.Description = "   " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n   ")
 	}
-	c.CustomHelpTemplate = commandHelp + "\nEXAMPLES:\n   " + strings.Join(examples, "\n   ") + "\n"
+	c.CustomHelpTemplate = commandHelp + plainFlags(c) + "\nEXAMPLES:\n   " + strings.Join(examples, "\n   ") + "\n"
 	return c
+}
+
+// plainFlags lists the flags of a command in which none has a category: the flag
+// library tells of flags without one only beside those that have.
+func plainFlags(c *cli.Command) string {
+	if len(c.VisibleFlagCategories()) > 0 || len(c.VisibleFlags()) == 0 {
+		return ""
+	}
+	text := "\nFLAGS:\n"
+	for _, f := range c.VisibleFlags() {
+		text += "   " + flagLine(f) + "\n"
+	}
+	return text
 }
 
 // flagLine is how help shows a flag: short names first, a default only where

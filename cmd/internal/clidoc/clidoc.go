@@ -70,11 +70,7 @@ func Hidden() *cli.Command {
 // from a command's CustomHelpTemplate: what stands under EXAMPLES there.
 func Of(app *cli.App) Program {
 	p := Program{Name: app.Name, Usage: app.Usage, Synopsis: lines(app.UsageText)}
-	for _, f := range app.VisibleFlags() {
-		if d, ok := FlagOf(f); ok && !slices.Contains(d.Names, "--help") {
-			p.Flags = append(p.Flags, d)
-		}
-	}
+	p.Flags = flags(app.VisibleFlagCategories(), app.VisibleFlags())
 	for _, s := range sections(app.CustomAppHelpTemplate) {
 		switch {
 		case s.Title == "USAGE":
@@ -102,7 +98,7 @@ func commands(all []*cli.Command) []Command {
 		}
 		d := Command{
 			Name: c.Name, Aliases: c.Aliases, Usage: c.Usage, Synopsis: lines(c.UsageText),
-			Description: outdent(c.Description), Flags: flags(c.VisibleFlagCategories()), Commands: commands(c.Subcommands),
+			Description: outdent(c.Description), Flags: flags(c.VisibleFlagCategories(), c.VisibleFlags()), Commands: commands(c.Subcommands),
 		}
 		for _, s := range sections(c.CustomHelpTemplate) {
 			if s.Title == "EXAMPLES" {
@@ -114,14 +110,23 @@ func commands(all []*cli.Command) []Command {
 	return out
 }
 
-func flags(categories []cli.VisibleFlagCategory) []Flag {
+// flags describes flags by their categories, or all of them if none has one.
+func flags(categories []cli.VisibleFlagCategory, all []cli.Flag) []Flag {
 	var out []Flag
+	add := func(category string, f cli.Flag) {
+		if d, ok := FlagOf(f); ok && !slices.Contains(d.Names, "--help") {
+			d.Category = category
+			out = append(out, d)
+		}
+	}
 	for _, c := range categories {
 		for _, f := range c.Flags() {
-			if d, ok := FlagOf(f); ok && !slices.Contains(d.Names, "--help") {
-				d.Category = c.Name()
-				out = append(out, d)
-			}
+			add(c.Name(), f)
+		}
+	}
+	if len(out) == 0 {
+		for _, f := range all {
+			add("", f)
 		}
 	}
 	return out

@@ -23,7 +23,9 @@ func TestOf(t *testing.T) {
 					&cli.BoolFlag{Name: "fast", Usage: "be fast", Category: "SPEED"},
 					&cli.BoolFlag{Name: "secret", Hidden: true},
 				},
-				Subcommands: []*cli.Command{{Name: "s", Usage: "sub"}, {Name: "t", Hidden: true}},
+				Subcommands: []*cli.Command{
+					{Name: "s", Usage: "sub", Flags: []cli.Flag{&cli.BoolFlag{Name: "plain", Usage: "no category"}}}, {Name: "t", Hidden: true},
+				},
 			},
 			{Name: "gone", Hidden: true},
 			Hidden(),
@@ -48,7 +50,7 @@ func TestOf(t *testing.T) {
 				{Names: []string{"-n", "--number"}, Value: "N", Usage: "take N of them", Default: "3"},
 				{Names: []string{"--fast"}, Usage: "be fast", Category: "SPEED"},
 			},
-			Commands: []Command{{Name: "s", Usage: "sub"}},
+			Commands: []Command{{Name: "s", Usage: "sub", Flags: []Flag{{Names: []string{"--plain"}, Usage: "no category"}}}},
 		}},
 	}
 	if !reflect.DeepEqual(got, want) {
