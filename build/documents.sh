@@ -15,11 +15,14 @@ export SOURCE_DATE_EPOCH
 # Programs of this machine are asked what they offer; for another they are built from source for that.
 ask=()
 if "$to/bin/ledge" version >/dev/null 2>&1; then ask=(-bin "$to/bin"); fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+go build -o "$work/release" ./build/release
 binaries=("$to"/bin/ledge* "$to/lib/libledge.so.1")
 doc=$to/share/doc/ledge
 rm -rf "$to"/share/{man,bash-completion,zsh,fish}
-go run ./build/release man "${ask[@]}" -release "$version" "$to/share/man"
-go run ./build/release completions "${ask[@]}" "$to/share"
-go run ./build/release sbom -release "$version" "$doc/ledge.cdx.json" "${binaries[@]}"
-go run ./build/release notices "$doc/THIRD_PARTY_NOTICES"
-go run ./build/release sizes "${binaries[@]}"
+"$work/release" man "${ask[@]}" -release "$version" "$to/share/man"
+"$work/release" completions "${ask[@]}" "$to/share"
+"$work/release" sbom -release "$version" "$doc/ledge.cdx.json" "${binaries[@]}"
+"$work/release" notices "$doc/THIRD_PARTY_NOTICES"
+"$work/release" sizes "${binaries[@]}"
