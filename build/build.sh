@@ -34,10 +34,7 @@ command -v "$(go env CC | cut -d' ' -f1)" >/dev/null || { echo "build/build.sh: 
 tags=$tags,urfave_cli_no_docs
 source build/flags.sh
 mkdir -p "$to/bin"
-programs=()
-for program in ledge ledge-bench; do
-  if [ -d "cmd/$program" ]; then programs+=("$program"); fi
-done
+programs=(ledge ledge-bench)
 for program in "${programs[@]}"; do
   go build -tags "$tags" "${build[@]}" -ldflags "$link '-extldflags=$extlink'" -o "$to/bin/$program" "./cmd/$program"
 done

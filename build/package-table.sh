@@ -25,7 +25,7 @@ glibc() { go run ./build/needs -max "$1"; }
   row "${version%-linux-amd64.tar.gz}" amd64 arm64 "at most"
   row --- ---: ---: ---:
   both '`ledge`, every backend' "20 MB" megabytes "$work/ARCH/bin/ledge"
-  if [ -e "$work/amd64/bin/ledge-bench" ]; then both '`ledge-bench`' "" megabytes "$work/ARCH/bin/ledge-bench"; fi
+  both '`ledge-bench`, every backend' "" megabytes "$work/ARCH/bin/ledge-bench"
   both '`libledge.so.1`, every backend' "18 MB" megabytes "$work/ARCH/lib/libledge.so.1"
   both 'glibc that `ledge` needs' "2.31" glibc "$work/ARCH/bin/ledge"
   both 'glibc that `libledge.so.1` needs' "2.31" glibc "$work/ARCH/lib/libledge.so.1"

@@ -36,9 +36,12 @@ case "$1" in
     got=$(start "$BUILT/bin/ledge" version) # a number, as the packages have it
     [[ "$got" =~ ^"ledge "[0-9]+[.][0-9]+[.][0-9] ]] || fail "it says $got"
     ;;
-  devices) start "$BUILT/bin/ledge" devices | tee /dev/stderr | grep -q '^[* ] cpu .* threads' ;;
+  devices)
+    got=$(start "$BUILT/bin/ledge" devices)
+    grep '^[* ] cpu .* threads' <<<"$got" || fail "it says $got"
+    ;;
   run) [ "$(says "$BUILT/bin/ledge" | wc -c)" -gt 20 ] ;;
-  bench) [ -d cmd/ledge-bench ] || exit 77; start "$BUILT/bin/ledge-bench" --help | grep -q ledge-bench ;;
+  bench) [[ "$(start "$BUILT/bin/ledge-bench" version)" =~ ^"ledge-bench "[0-9a-f.] ]] ;;
   needs) go run ./build/needs ${GLIBC:+-glibc "$GLIBC"} "$BUILT"/bin/ledge* "$BUILT/lib/libledge.so.1" ;;
   sizes) go run ./build/release sizes "$BUILT"/bin/ledge* "$BUILT/lib/libledge.so.1" ;;
   install) # to one folder, and from there to another
@@ -46,7 +49,7 @@ case "$1" in
     cmake --install "$BUILT" --prefix "$prefix.first" >/dev/null
     mv "$prefix.first" "$prefix"
     ! grep -rlF "$prefix.first" "$prefix" || fail "these files name the folder"
-    for file in bin/ledge lib/libledge.so include/ledge.h share/man/man1/ledge.1 share/doc/ledge/ledge.cdx.json \
+    for file in bin/ledge bin/ledge-bench lib/libledge.so include/ledge.h share/man/man1/ledge.1 share/doc/ledge/ledge.cdx.json \
       share/bash-completion/completions/ledge share/doc/ledge/THIRD_PARTY_NOTICES share/doc/ledge/LICENSE; do
       [ -s "$prefix/$file" ] || fail "no $file in $prefix"
     done

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 func (a *app) versionCommand() *cli.Command {
@@ -27,9 +28,6 @@ type versionInfo struct {
 	Numerics string `json:"numerics,omitempty"` // of the processor: same class, same results
 }
 
-// release is the version that build/build.sh gives the program: that of the packages.
-var release string
-
 // buildInfo is what the Go toolchain wrote into the program, and its release.
 func buildInfo() versionInfo {
 	v := versionInfo{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
@@ -40,8 +38,8 @@ func buildInfo() versionInfo {
 	if b.Main.Version != "" {
 		v.Version = b.Main.Version
 	}
-	if release != "" {
-		v.Version = release
+	if r := console.Release(); r != "" {
+		v.Version = r
 	}
 	for _, s := range b.Settings {
 		switch s.Key {
