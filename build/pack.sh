@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the packages of an installed tree (cmake --install, or what cpack has staged):
 #   build/pack.sh TREE ARCH FOLDER
-#     FOLDER/ledge_VERSION_ARCH.deb  libledge1_VERSION_ARCH.deb  libledge-dev_VERSION_ARCH.deb
+#     FOLDER/ledge_VERSION_ARCH.deb, and so ledge-bench, libledge1, libledge-dev
 #     FOLDER/ledge-VERSION-linux-ARCH.tar.gz
 # The same tree of the same revision gives the same bytes, whoever makes them, wherever and whenever. Needed: dpkg-deb, GNU tar.
 set -euo pipefail
@@ -65,20 +65,41 @@ deb() {
   DPKG_DEB_THREADS_MAX=1 dpkg-deb --root-owner-group -Zxz --build "$root" "$to/${name}_${version}_$arch.deb" >/dev/null
 }
 
-root=$work/ledge
-put usr/bin "$tree"/bin/*
-put usr/share/man/man1 "$tree"/share/man/man1/*
-for folder in bash-completion zsh fish; do put usr/share "$tree/share/$folder"; done
-put usr/share/doc/ledge "$tree"/share/doc/ledge/{THIRD_PARTY_NOTICES,ledge.cdx.json}
-install -D build/debian/ledge.lintian-overrides "$root/usr/share/lintian/overrides/ledge"
-gzip -9n "$root"/usr/share/doc/ledge/{THIRD_PARTY_NOTICES,ledge.cdx.json}
-deb ledge
+# program NAME PAGE...: the package of a program.
+program() {
+  local name=$1 file
+  shift
+  root=$work/$name
+  put usr/bin "$tree/bin/$name"
+  put usr/share/man/man1 "$@"
+  for file in bash-completion/completions/"$name" zsh/vendor-completions/_"$name" fish/vendor_completions.d/"$name".fish; do
+    if [ -e "$tree/share/$file" ]; then put "usr/share/$(dirname "$file")" "$tree/share/$file"; fi
+  done
+  put "usr/share/doc/$name" "$tree"/share/doc/ledge/{THIRD_PARTY_NOTICES,ledge.cdx.json}
+  gzip -9n "$root/usr/share/doc/$name"/{THIRD_PARTY_NOTICES,ledge.cdx.json}
+  mkdir -p "$root/usr/share/lintian/overrides"
+  sed "s|@NAME@|$name|" build/debian/program.lintian-overrides >"$root/usr/share/lintian/overrides/$name"
+  deb "$name"
+}
+
+# Compressing takes longest: all at once.
+made=()
+pages=() bench=()
+for page in "$tree"/share/man/man1/*; do
+  case "$(basename "$page")" in
+    ledge-bench-command.1) pages+=("$page") ;; # that of `ledge bench`
+    ledge-bench.1 | ledge-bench-*) bench+=("$page") ;;
+    *) pages+=("$page") ;;
+  esac
+done
+program ledge "${pages[@]}" & made+=($!)
+program ledge-bench "${bench[@]}" & made+=($!)
 
 root=$work/libledge1
 put usr/lib/$triplet "$tree/lib/libledge.so.1"
 put usr/share/doc/libledge1 "$tree/share/doc/ledge/THIRD_PARTY_NOTICES"
 gzip -9n "$root/usr/share/doc/libledge1/THIRD_PARTY_NOTICES"
-deb libledge1
+deb libledge1 & made+=($!)
 
 root=$work/libledge-dev
 put usr/include "$tree/include/ledge.h"
@@ -89,10 +110,11 @@ sed "s|^prefix=.*|prefix=/usr\nlibdir=\${prefix}/lib/$triplet|; s|-L\${prefix}/l
 ln -s libledge.so.1 "$root/usr/lib/$triplet/libledge.so"
 put usr/share/man/man3 "$tree"/share/man/man3/*
 put usr/share/doc/libledge-dev "$tree/share/doc/ledge/examples"
-deb libledge-dev
+deb libledge-dev & made+=($!)
 
 # One folder, which may lie anywhere.
 name=ledge-$version-linux-$arch
 cp -a "$tree" "$work/$name"
 settle "$work/$name"
 tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --format=gnu -cf - "$name" | gzip -9n >"$to/$name.tar.gz"
+for pid in "${made[@]}"; do wait "$pid"; done

@@ -29,7 +29,7 @@ glibc() { go run ./build/needs -max "$1"; }
   both '`libledge.so.1`, every backend' "18 MB" megabytes "$work/ARCH/lib/libledge.so.1"
   both 'glibc that `ledge` needs' "2.31" glibc "$work/ARCH/bin/ledge"
   both 'glibc that `libledge.so.1` needs' "2.31" glibc "$work/ARCH/lib/libledge.so.1"
-  for name in ledge libledge1 libledge-dev; do both "\`$name\`, .deb" "" megabytes "$packages/${name}_*_ARCH.deb"; done
+  for name in ledge ledge-bench libledge1 libledge-dev; do both "\`$name\`, .deb" "" megabytes "$packages/${name}_*_ARCH.deb"; done
   both "everything, .tar.gz" "" megabytes "$packages/ledge-*-linux-ARCH.tar.gz"
 } >"$work/table"
 awk -v table="$work/table" '

@@ -43,7 +43,7 @@ text=
 (cd "$packages" && sha256sum -c --quiet SHA256SUMS)
 for arch in amd64 arm64; do
   compgen -G "$packages/ledge_*_$arch.deb" >/dev/null || continue
-  debs=("$packages"/{ledge,libledge1,libledge-dev}_*_"$arch.deb")
+  debs=("$packages"/*_"$arch.deb")
   for root in $(if [ -n "$roots" ]; then echo bullseye bookworm; else echo unpacked; fi); do
     dir=$work/$root-$arch
     if [ "$root" = unpacked ]; then
@@ -58,6 +58,7 @@ for arch in amd64 arm64; do
     ln "$model" "$dir/model.gguf" 2>/dev/null || cp "$model" "$dir/model.gguf"
     cp "$work/tiny.gguf" "$dir/tiny.gguf"
     inside "$dir" "$arch" /usr/bin/ledge version
+    inside "$dir" "$arch" /usr/bin/ledge-bench version
     inside "$dir" "$arch" /usr/bin/ledge devices | grep '^[* ] cpu '
     got=$(run "$dir" "$arch" /model.gguf 16)
     if [ -z "$text" ] || [ "$model" = "$work/tiny.gguf" ]; then text=$got; fi # random weights decide by a hair
@@ -65,7 +66,7 @@ for arch in amd64 arm64; do
     generate "$dir" "$arch"
     same "$(inside "$dir" "$arch" /generate /tiny.gguf "$prompt")" "$(run "$dir" "$arch" /tiny.gguf 32)" "the C example for $arch"
     if [ "$root" != unpacked ]; then
-      inside "$dir" "$arch" /bin/sh -ec 'dpkg --verify ledge libledge1 libledge-dev; dpkg -P ledge libledge1 libledge-dev >/dev/null'
+      inside "$dir" "$arch" /bin/sh -ec 'dpkg --verify ledge ledge-bench libledge1 libledge-dev; dpkg -P ledge ledge-bench libledge1 libledge-dev >/dev/null'
       left=$(find "$dir/usr" "$dir/etc" "$dir/var/lib/dpkg/info" -name '*ledge*')
       [ -z "$left" ] || fail "$arch on $root: removed, the packages leave $left"
     fi
@@ -77,7 +78,7 @@ for arch in amd64 arm64; do
   mkdir "$work/moved" "$work/deb"
   tar -xzf "$packages"/ledge-*-linux-"$arch".tar.gz -C "$work/moved" --strip-components 1
   for deb in "${debs[@]}"; do dpkg-deb -x "$deb" "$work/deb"; done
-  cmp "$work/moved/bin/ledge" "$work/deb/usr/bin/ledge"
+  for program in ledge ledge-bench; do cmp "$work/moved/bin/$program" "$work/deb/usr/bin/$program"; done
   cmp "$work/moved/lib/libledge.so.1" "$work"/deb/usr/lib/*/libledge.so.1
   if [ "$arch" = "$host" ]; then "$work/moved/bin/ledge" version >/dev/null; fi
   rm -rf "$work/moved" "$work/deb"
