@@ -90,6 +90,7 @@ var rules = []rule{
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
+	{"build/release", []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/licensecheck", "github.com/google/uuid"}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},
 }
 
@@ -327,6 +328,9 @@ func TestRules(t *testing.T) {
 		{"build/radv", "backend/vulkan", false, true},
 		{"build/ptxas", "kernels/cuda", false, true},
 		{"build/ptxas", "backend/cuda", false, false},
+		{"build/release", "github.com/google/licensecheck", false, true},
+		{"build/release", "cmd/internal/clidoc", false, false},
+		{"cmd/ledge", "cmd/internal/clidoc", false, true},
 		{"kernels/cuda", "kernels/shader", false, true},
 		{"kernels/cuda/gen", "graph/dtype", false, false},
 		{".", "runtime/engine", false, true},

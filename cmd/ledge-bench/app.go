@@ -19,6 +19,8 @@ const (
 	exitLeft   = 3 // the budget is used up, and rounds are left
 	exitEngine = 4 // an engine or a model failed or was not there; the rest was measured
 	exitBar    = 5 // a figure misses its bar
+	exitForged = 6 // a receipt is not what its signer signed
+	exitDiffer = 7 // a replay contradicts the receipt
 )
 
 const exitCodesHelp = `EXIT CODES:
@@ -28,6 +30,8 @@ const exitCodesHelp = `EXIT CODES:
    3    --budget is used up, and rounds are left: run the same command again
    4    an engine failed or a model is not there; everything else was measured
    5    --check: a figure misses its bar
+   6    the receipt was changed, or another key signed it
+   7    replay: another output, or a figure that is worse than the receipt says
    130  interrupted (Ctrl-C); the rounds that had ended are in the journal
    143  terminated (SIGTERM)
 `
@@ -111,13 +115,16 @@ EXAMPLES:
    ledge-bench init board.yaml
    ledge-bench run board.yaml --budget 30m
    ledge-bench table board.yaml
+   ledge-bench report board.yaml -o board.html
+   ledge-bench receipt board.yaml -o board.receipt.json
 `
 
 // commands lists the commands in the order in which help shows them.
 func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
-		a.initCommand(), a.listCommand(), a.runCommand(), a.tableCommand(), a.compareCommand(),
-		a.versionCommand(), a.helpCommand(), a.workerCommand(),
+		a.initCommand(), a.listCommand(), a.runCommand(), a.tableCommand(), a.compareCommand(), a.reportCommand(),
+		a.receiptCommand(), a.verifyCommand(), a.replayCommand(),
+		a.versionCommand(), a.helpCommand(), a.workerCommand(), console.TableCommand("ledge-bench"),
 	}
 }
 

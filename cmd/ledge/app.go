@@ -51,7 +51,7 @@ func (a *app) commands() []*cli.Command {
 		a.runCommand(), a.chatCommand(), a.pullCommand(), a.modelsCommand(), a.cacheCommand(), a.infoCommand(),
 		a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(), a.benchCommand(),
 		a.devicesCommand(), a.powerCommand(), a.graphCommand(), a.versionCommand(), a.completionCommand(),
-		a.helpCommand(), a.probeCommand(), a.completeCommand(), a.measureCommand(),
+		a.helpCommand(), a.probeCommand(), a.completeCommand(), console.TableCommand("ledge"), a.measureCommand(),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -162,6 +163,11 @@ func TestHelp(t *testing.T) {
 		for _, want := range []string{"ledge " + name + ": ", "USAGE:\n", "EXAMPLES:\n   "} {
 			if !strings.Contains(first, want) {
 				t.Errorf("the help of %s has no %q:\n%s", name, want, first)
+			}
+		}
+		for _, f := range a.commandOf(a.commands(), words).VisibleFlags() {
+			if !strings.Contains(first, "   "+console.FlagLine(f)+"\n") && !slices.Contains(f.Names(), "help") {
+				t.Errorf("the help of %s does not tell of %s:\n%s", name, f.Names(), first)
 			}
 		}
 		for i, line := range strings.Split(first, "\n") {

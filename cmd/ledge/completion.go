@@ -52,7 +52,8 @@ _ledge() {
         _files
     fi
 }
-compdef _ledge ledge
+# From a file in fpath this runs as the function, at the first key; otherwise it is sourced.
+if [[ "$funcstack[1]" == _ledge ]]; then _ledge "$@"; else compdef _ledge ledge; fi
 `,
 	"fish": `# fish completion for ledge
 function __ledge_complete

@@ -3,10 +3,11 @@ package console
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/cmd/internal/clidoc"
 )
 
 // commandHelp is the help of a command; its examples follow.
@@ -36,7 +37,7 @@ COMMANDS:
 {{- end}}
 `
 
-func init() { cli.FlagStringer = flagLine }
+func init() { cli.FlagStringer = FlagLine }
 
 // Describe sets a command's help: usage lines, what it does, examples.
 func Describe(c *cli.Command, usage, text string, examples ...string) *cli.Command {
@@ -44,34 +45,38 @@ func Describe(c *cli.Command, usage, text string, examples ...string) *cli.Comma
 	if text != "" {
 		c.Description = "   " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n   ")
 	}
-	c.CustomHelpTemplate = commandHelp + "\nEXAMPLES:\n   " + strings.Join(examples, "\n   ") + "\n"
+	c.CustomHelpTemplate = commandHelp + plainFlags(c) + "\nEXAMPLES:\n   " + strings.Join(examples, "\n   ") + "\n"
 	return c
 }
 
-// flagLine is how help shows a flag: short names first, a default only where
+// plainFlags lists the flags of a command in which none has a category: the flag
+// library tells of flags without one only beside those that have.
+func plainFlags(c *cli.Command) string {
+	if len(c.VisibleFlagCategories()) > 0 || len(c.VisibleFlags()) == 0 {
+		return ""
+	}
+	text := "\nFLAGS:\n"
+	for _, f := range c.VisibleFlags() {
+		text += "   " + FlagLine(f) + "\n"
+	}
+	return text
+}
+
+// FlagLine is how help shows a flag: short names first, a default only where
 // there is one.
-func flagLine(f cli.Flag) string {
-	d, ok := f.(cli.DocGenerationFlag)
+func FlagLine(f cli.Flag) string {
+	d, ok := clidoc.FlagOf(f)
 	if !ok {
 		return ""
 	}
-	usage, value := d.GetUsage(), ""
-	if a, rest, ok := strings.Cut(usage, "`"); ok {
-		if b, c, ok := strings.Cut(rest, "`"); ok {
-			usage, value = a+b+c, " "+b
-		}
+	names, usage := strings.Join(d.Names, ", "), d.Usage
+	if d.Value != "" {
+		names += " " + d.Value
 	}
-	var names []string
-	for _, n := range f.Names() {
-		names = append(names, Dashed(n))
+	if d.Default != "" {
+		usage += " (default: " + d.Default + ")"
 	}
-	slices.SortFunc(names, func(a, b string) int { return len(a) - len(b) })
-	switch v := d.GetDefaultText(); v {
-	case "", "0", "-1", "false":
-	default:
-		usage += " (default: " + strings.Trim(v, `"`) + ")"
-	}
-	return fmt.Sprintf("%-30s %s", strings.Join(names, ", ")+value, usage)
+	return fmt.Sprintf("%-30s %s", names, usage)
 }
 
 // Only refuses arguments beyond those that a command takes.
@@ -84,6 +89,11 @@ func Only(c *cli.Context, most int, what string) error {
 	}
 	return Usagef("%s takes %s, %d arguments were given (%q); see %s --help",
 		c.Command.HelpName, what, c.NArg(), strings.Join(c.Args().Slice(), " "), c.Command.HelpName)
+}
+
+// TableCommand writes what build/release makes manual pages of.
+func TableCommand(program string) *cli.Command {
+	return Describe(clidoc.Hidden(), program+" "+clidoc.Name, "", program+" "+clidoc.Name+` | jq -r ".commands[].name"`)
 }
 
 // HelpCommand is the command help of a program, which newCLI builds.

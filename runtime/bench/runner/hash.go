@@ -19,6 +19,9 @@ type hashed struct {
 
 func newHashes() *hashes { return &hashes{map[string]hashed{}} }
 
+// HashFile is the SHA-256 of a file in hexadecimal, as records have it.
+func HashFile(path string) (string, error) { return newHashes().of(path) }
+
 func (h *hashes) of(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
