@@ -38,6 +38,7 @@ command -v g++ >/dev/null || need+=(g++)               # ... and the GPU that is
 command -v cmake >/dev/null || need+=(cmake make)
 command -v javac >/dev/null || need+=(openjdk-17-jdk-headless)
 command -v valgrind >/dev/null || need+=(valgrind)
+command -v chromium >/dev/null || need+=(chromium fonts-noto-cjk) # reads reports
 command -v aarch64-linux-gnu-gcc >/dev/null || need+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 if [ ${#need[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$offline" ]; then
   apt-get update -qq
