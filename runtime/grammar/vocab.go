@@ -32,21 +32,23 @@ type node struct {
 // end are the tokens that end a generation.
 func NewVocabulary(size int, piece func(id int32) string, end []int32) *Vocabulary {
 	v := &Vocabulary{size: size, end: slices.Clone(end), pieces: make([][]byte, size)}
-	total := 0
-	for id := range v.pieces {
-		total += len(piece(int32(id)))
-	}
-	text := make([]byte, 0, total)
+	var text []byte
+	ends := make([]int, 0, size) // of the pieces in text
 	ids := make([]int32, 0, size)
-	for id := range v.pieces {
-		p := piece(int32(id))
-		if p == "" || len(p) > maxTokenBytes || slices.Contains(v.end, int32(id)) {
-			continue
+	ending := map[int32]bool{}
+	for _, id := range end {
+		ending[id] = true
+	}
+	for id := range int32(size) {
+		if p := piece(id); p != "" && len(p) <= maxTokenBytes && !ending[id] {
+			text = append(text, p...)
+			ids, ends = append(ids, id), append(ends, len(text))
 		}
-		at := len(text)
-		text = append(text, p...)
-		v.pieces[id] = text[at:len(text):len(text)]
-		ids = append(ids, int32(id))
+	}
+	at := 0
+	for i, id := range ids {
+		v.pieces[id] = text[at:ends[i]:ends[i]]
+		at = ends[i]
 	}
 	v.sort(ids)
 	v.build(ids)
