@@ -49,19 +49,6 @@ func maskOf(t testing.TB, m *grammar.Matcher) []uint64 {
 
 func has(mask []uint64, id int32) bool { return mask[id/64]>>(id%64)&1 == 1 }
 
-// check compares a mask with what the matcher does with each token.
-func check(t testing.TB, m *grammar.Matcher, pieces []string) []uint64 {
-	t.Helper()
-	mask := maskOf(t, m)
-	for id := range int32(len(pieces)) {
-		err := m.Clone().Accept(id)
-		if has(mask, id) != (err == nil) {
-			t.Fatalf("token %d %q: in the mask %v, accepting it gives %v", id, pieces[id], has(mask, id), err)
-		}
-	}
-	return mask
-}
-
 func TestVocabulary(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	v, pieces := testVocabulary(r, 500)
