@@ -228,7 +228,7 @@ func (l *LogitsReader) logProbs(_ context.Context, t Text, chunk, vocab int) ite
 	return func(yield func([]float32, error) bool) {
 		row := make([]float32, vocab)
 		for i := range scored(t.Size) {
-			err := l.row(row)
+			err := l.Row(row)
 			if err != nil {
 				yield(nil, fmt.Errorf("the reference: %w", cutOff(err, "in position %d of chunk %d", i+1, chunk+1)))
 				return

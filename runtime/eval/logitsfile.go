@@ -85,8 +85,8 @@ func cutOff(err error, where string, args ...any) error {
 	return err
 }
 
-// row reads the next position's log-probabilities.
-func (l *LogitsReader) row(dst []float32) error {
+// Row reads the next position's log-probabilities.
+func (l *LogitsReader) Row(dst []float32) error {
 	if l.buf == nil {
 		l.buf = make([]byte, 2*l.words())
 	}
