@@ -247,6 +247,9 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 				if err != nil && !r.Partial {
 					return err
 				}
+				if r.Items == 0 {
+					return err // interrupted before the first
+				}
 				report.Models = append(report.Models, evalResult{Model: name, Bytes: m.File.Size(), Device: m.Device().Name, Task: &r})
 				return errors.Join(err, a.evalFiles(c, &r, name, i, len(names)))
 			})

@@ -61,6 +61,12 @@ func (a *app) showEval(c *cli.Context, r evalReport) error {
 	if c.Bool("json") {
 		return a.out.json(r, true)
 	}
+	a.showEvalTable(r)
+	return a.out.flush()
+}
+
+// showEvalTable writes a report as tables.
+func (a *app) showEvalTable(r evalReport) {
 	if r.Partial {
 		fmt.Fprintf(a.out, "PARTIAL: interrupted; the figures are of what was finished.\n\n")
 	}
@@ -76,7 +82,6 @@ func (a *app) showEval(c *cli.Context, r evalReport) error {
 		}
 		fmt.Fprint(a.out, t)
 	}
-	return a.out.flush()
 }
 
 // modelLabel is a model's name as a table shows it.

@@ -10,12 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/eval"
+	"github.com/ledge-run/ledge/runtime/tokenizer"
 )
 
 var prose = strings.Repeat("the other, thin inner thing in the rain then ", 12)
@@ -128,6 +130,37 @@ func TestCompare(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), "cut off") && !strings.Contains(err.Error(), "no file of log-probabilities") {
 			t.Errorf("cut to %d bytes: %v", cut, err)
+		}
+	}
+}
+
+func TestSameTokenizer(t *testing.T) {
+	m := tiny(t, func([]byte) {})
+	c, err := tokenizer.FromMetadata(m.File.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func(change func(*tokenizer.Config)) error {
+		k := c
+		k.Tokens = slices.Clone(c.Tokens)
+		change(&k)
+		other, err := tokenizer.New(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return eval.SameTokenizer(m.Tokenizer, other)
+	}
+	if err := same(func(*tokenizer.Config) {}); err != nil {
+		t.Error(err)
+	}
+	last := len(c.Tokens) - 1
+	for say, change := range map[string]func(*tokenizer.Config){
+		"token " + strconv.Itoa(last): func(k *tokenizer.Config) { k.Tokens[last] += "x" },
+		"tokens":                      func(k *tokenizer.Config) { k.Tokens = append(k.Tokens, "onemore"); k.Types, k.Scores = nil, nil },
+		"begins a text":               func(k *tokenizer.Config) { k.AddBOS = !k.AddBOS },
+	} {
+		if err := same(change); err == nil || !strings.Contains(err.Error(), say) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v; want it to say %q", err, say)
 		}
 	}
 }
