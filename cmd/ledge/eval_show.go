@@ -59,10 +59,10 @@ func share(x float64) string { return fmt.Sprintf("%.2f %%", 100*x) }
 // showEval writes a report.
 func (a *app) showEval(c *cli.Context, r evalReport) error {
 	if c.Bool("json") {
-		return a.out.json(r, true)
+		return a.out.JSON(r, true)
 	}
 	a.showEvalTable(r)
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // showEvalTable writes a report as tables.

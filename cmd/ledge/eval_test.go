@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/eval"
 )
 
@@ -140,9 +141,9 @@ func TestEvalInterrupt(t *testing.T) {
 	m, data := golden(t, "llama-gqa"), writeFile(t, "d.jsonl", strings.Repeat(evalData, 20000))
 	for delay := 50 * time.Millisecond; delay < time.Minute; delay *= 2 { // until it comes in the middle
 		var out, errs strings.Builder
-		a := &app{out: newOutput(&out), stderr: &errs, getenv: os.Getenv}
+		a := &app{out: console.NewOutput(&out), stderr: &errs, getenv: os.Getenv}
 		ctx, cancel := context.WithCancelCause(t.Context())
-		timer := time.AfterFunc(delay, func() { cancel(errInterrupted) })
+		timer := time.AfterFunc(delay, func() { cancel(console.ErrInterrupted) })
 		err := a.execute(ctx, []string{"eval", "-m", m, "-f", data, "--raw", "--json"})
 		timer.Stop()
 		if exitCode(ctx, err) != exitInterrupted {
@@ -157,7 +158,7 @@ func TestEvalInterrupt(t *testing.T) {
 			t.Errorf("%+v", k)
 		}
 		a.showEvalTable(r)
-		if err := a.out.flush(); err != nil || !strings.Contains(out.String(), "PARTIAL: interrupted") || !strings.Contains(out.String(), " of 60000") {
+		if err := a.out.Flush(); err != nil || !strings.Contains(out.String(), "PARTIAL: interrupted") || !strings.Contains(out.String(), " of 60000") {
 			t.Errorf("%v: %s", err, out.String())
 		}
 		return
