@@ -37,6 +37,11 @@ go test -count=1 ./runtime/weights/gguf ./graph/dtype
 step "perplexity and text of the real models"
 go test -count=1 -v -timeout 30m ./runtime/eval ./runtime/engine -run 'Perplexity|GreedyText' | grep -v '=== RUN'
 
+step "divergence beside llama.cpp, metrics beside scikit-learn"
+[ -x out/sklearn/bin/python ] || python3 -m venv out/sklearn
+out/sklearn/bin/python -m pip install -q --disable-pip-version-check scikit-learn==1.9.1
+LEDGE_TEST_PYTHON_SKLEARN=$PWD/out/sklearn/bin/python go test -count=1 -v ./runtime/eval -run 'LlamaDivergence|MetricsLive' | grep -v '=== RUN'
+
 step "perplexity side by side"
 go build -o out/ledge ./cmd/ledge
 go build -o out/ledge-bench ./cmd/ledge-bench

@@ -61,6 +61,7 @@ var rules = []rule{
 	{"runtime/hub/...", []string{"golang.org/x/sys/..."}, nil},
 	{"runtime/power/...", []string{"golang.org/x/sys/..."}, nil},
 	{"runtime/sampler/...", []string{"kernels/cpu"}, nil},
+	{"runtime/grammar/...", []string{"runtime/sampler"}, []string{"runtime/tokenizer", "runtime/weights/...", "github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/weights/...", []string{"graph/dtype", "golang.org/x/sys/..."}, nil},
 	{"runtime/model/...", []string{"graph/...", "runtime/weights/..."}, []string{"backend/...", "runtime/engine"}},
 	{"runtime/kvcache/...", []string{"graph/...", "backend"}, []string{"backend/null", "backend/cpu"}},
@@ -94,7 +95,7 @@ var rules = []rule{
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},
 }
 
-var belowEngine = []string{"runtime/tokenizer/...", "runtime/chat/...", "runtime/hub/...", "runtime/power/...", "runtime/sampler/...",
+var belowEngine = []string{"runtime/tokenizer/...", "runtime/chat/...", "runtime/hub/...", "runtime/power/...", "runtime/sampler/...", "runtime/grammar/...",
 	"runtime/weights/...", "runtime/model/...", "runtime/kvcache/...", "runtime/sched/..."}
 
 var upToEngine = append([]string{"graph/...", "backend", "runtime/engine/..."}, belowEngine...)

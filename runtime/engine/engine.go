@@ -108,6 +108,8 @@ type Model struct {
 	defuseOnce sync.Once
 	defuser    *strings.Replacer
 
+	grammars grammars
+
 	closeOnce sync.Once
 	closeErr  error
 }
