@@ -31,7 +31,7 @@ import (
 func TestMain(m *testing.M) {
 	switch play := os.Getenv("PLAY"); {
 	case len(os.Args) > 1 && os.Args[1] == worker.Name:
-		if err := worker.Serve(context.Background(), os.Stdin, os.Stdout, "test"); err != nil {
+		if err := worker.Serve(context.Background(), os.Stdin, os.Stdout, "test", nil); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -132,7 +132,7 @@ func build(records []record.Record, rows []summary.Row, o Options, title, note s
 			if e.Name != record.Ledge && !slices.Contains(peers, e.Name) {
 				peers = append(peers, e.Name)
 			}
-			shares = shares || e.Name == record.Ledge && !math.IsNaN(e.Share)
+			shares = shares || e.Name == record.Ledge && !math.IsNaN(share(&r))
 		}
 		bars = bars || barOf(o.Suite, &r) != suite.Bar{}
 		figures = figures || r.Figure != rows[0].Figure
@@ -171,7 +171,7 @@ func build(records []record.Record, rows []summary.Row, o Options, title, note s
 			cell(true, map[bool]string{true: value(e), false: "-"}[ok])
 			cell(true, interval(e.Ratio))
 		}
-		cell(shares, percent(ours.Share))
+		cell(shares, percent(share(&r)))
 		if bars {
 			bar := barOf(o.Suite, &r)
 			text, met := "", ""
@@ -191,6 +191,16 @@ func build(records []record.Record, rows []summary.Row, o Options, title, note s
 	return t
 }
 
+// share is Ledge's part of the ceiling; of one that was measured under the same
+// circumstances: variables for Ledge, such as LEDGE_CPU, do not hold for it.
+func share(r *summary.Row) float64 {
+	ours, ok := r.Of(record.Ledge)
+	if !ok || len(r.Settings.Env) > 0 {
+		return math.NaN()
+	}
+	return ours.Share
+}
+
 // judged are a row's figures as bars ask for them. Of several peers the one that Ledge
 // does worst beside counts.
 func judged(r *summary.Row) suite.Judged {
@@ -200,7 +210,7 @@ func judged(r *summary.Row) suite.Judged {
 	if !ok {
 		return j
 	}
-	j.Value, j.Share = ours.Value.Median, ours.Share
+	j.Value, j.Share = ours.Value.Median, share(r)
 	for _, e := range r.Engines {
 		if v := e.Ratio.Median; e.Ratio.N > 0 && (math.IsNaN(j.Ratio) || !r.Lower && v < j.Ratio || r.Lower && v > j.Ratio) {
 			j.Ratio = v

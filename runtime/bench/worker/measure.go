@@ -93,10 +93,13 @@ func options(j *Job) (engine.Options, error) {
 }
 
 // measure opens the model and does one of the jobs that need it.
-func measure(ctx context.Context, j *Job, r *Reply) (err error) {
+func measure(ctx context.Context, j *Job, r *Reply, set func(*engine.Options)) (err error) {
 	o, err := options(j)
 	if err != nil {
 		return err
+	}
+	if set != nil {
+		set(&o)
 	}
 	m, err := engine.Open(ctx, j.Model, o)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/bench/process"
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/engine"
 )
 
 // Name is the command that makes a program a worker: a Job on standard input, a
@@ -111,8 +112,9 @@ func clip(s string) string {
 }
 
 // Serve does the job that it reads. An error is written, too, and returned so that
-// the program ends with its exit code.
-func Serve(ctx context.Context, in io.Reader, out io.Writer, program string) error {
+// the program ends with its exit code. set, which may be nil, changes the options that
+// models are opened with: a program has its own way to try drivers.
+func Serve(ctx context.Context, in io.Reader, out io.Writer, program string, set func(*engine.Options)) error {
 	data, err := io.ReadAll(io.LimitReader(in, 1<<20))
 	if err != nil {
 		return err
@@ -125,7 +127,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, program string) err
 	if j.Version != version {
 		err = fmt.Errorf("the job is of version %d, this program's is %d", j.Version, version)
 	} else {
-		err = do(ctx, &j, &reply)
+		err = do(ctx, &j, &reply, set)
 	}
 	if err != nil {
 		reply.Error = err.Error()
@@ -137,7 +139,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, program string) err
 }
 
 // do is the table of jobs.
-func do(ctx context.Context, j *Job, r *Reply) error {
+func do(ctx context.Context, j *Job, r *Reply, set func(*engine.Options)) error {
 	switch j.Kind {
 	case Sizes:
 		return sizes(j, r)
@@ -146,7 +148,7 @@ func do(ctx context.Context, j *Job, r *Reply) error {
 	case Spin:
 		return spin(ctx, j.Settings.Busy)
 	case Pack, Speed, Start, Quality:
-		return measure(ctx, j, r)
+		return measure(ctx, j, r, set)
 	}
 	return fmt.Errorf("no job is called %q", j.Kind)
 }
