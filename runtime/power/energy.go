@@ -16,7 +16,7 @@ type Energy struct {
 // Measured is the energy that a source measured.
 type Measured struct {
 	Name    string  `json:"name"`   // VDD_IN, RAPL package-0, battery BAT0
-	Covers  string  `json:"covers"` // Module, Package, Machine or Part
+	Covers  string  `json:"covers"` // Module, Package, Machine, Card or Part
 	Method  string  `json:"method"` // "counter", "sampled every 50 ms"
 	Joules  float64 `json:"joules"`
 	Watts   float64 `json:"watts"`   // on average
@@ -36,7 +36,7 @@ func (m Measured) over(seconds float64) Measured {
 
 // String is the source and how it was read.
 func (m Measured) String() string {
-	what := map[string]string{Module: "the whole module", Package: "the processor's package", Machine: "the whole machine", Part: "a part"}[m.Covers]
+	what := map[string]string{Module: "the whole module", Package: "the processor's package", Machine: "the whole machine", Card: "the graphics card alone", Part: "a part"}[m.Covers]
 	return fmt.Sprintf("%s: %s, %s", m.Name, what, m.Method)
 }
 
@@ -70,16 +70,27 @@ func (e Energy) Since(before Energy) Energy {
 
 // Main is the energy to charge the work with: the module's, else the processor's
 // package's, else the whole machine's. Beside says that a device outside the
-// processor did the work, such as a card, which the package does not cover. The
-// error says why there is no figure.
+// processor did the work, a card, which the package does not cover: then it is the
+// card's, without the rest of the machine; of several cards that of all, for which of
+// them computed is not known. The error says why there is no figure.
 func (e Energy) Main(beside bool) (Measured, error) {
+	order := []string{Module, Package, Machine}
+	if beside {
+		order = []string{Module, Card, Machine}
+	}
 	var why []string
-	for _, covers := range []string{Module, Package, Machine} {
-		for _, m := range e.Sources {
+	for _, covers := range order {
+		sources := e.Sources
+		if covers == Card {
+			all, err := e.together()
+			if err != nil {
+				continue // Absent says why
+			}
+			sources = []Measured{all}
+		}
+		for _, m := range sources {
 			switch {
 			case m.Covers != covers:
-			case covers == Package && beside:
-				why = append(why, m.Name+": it does not cover the device that computed")
 			case e.Seconds < m.every:
 				why = append(why, fmt.Sprintf("%s: %s, which is too rare for work of %.3f s", m.Name, m.Method, e.Seconds))
 			case m.Joules <= 0:
@@ -87,6 +98,11 @@ func (e Energy) Main(beside bool) (Measured, error) {
 			default:
 				return m, nil
 			}
+		}
+	}
+	for _, m := range e.Sources {
+		if beside && m.Covers == Package {
+			why = append([]string{m.Name + ": it does not cover the device that computed"}, why...)
 		}
 	}
 	for _, a := range e.Absent {

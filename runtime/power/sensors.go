@@ -24,7 +24,7 @@ func (r reader) channels() (all []channel) {
 			continue
 		}
 		for _, n := range []string{"1", "2", "3"} {
-			label := r.text(dir + "/in" + n + "_label")
+			label := line(r.text(dir + "/in" + n + "_label"))
 			if label != "" && label != "NC" && r.text(dir+"/in"+n+"_enable") != "0" {
 				all = append(all, channel{dir, n, label})
 			}
@@ -71,6 +71,9 @@ func (r reader) product(volts, amperes string, by int64) (int64, error) {
 // a Jetson's module; others are parts, and not added up: which there are differs.
 func (r reader) railSources() (all []*source, reason string) {
 	reason = "no ina3221 power monitor, as Jetson boards have"
+	if err := r.denied("sys/class/hwmon"); err != nil {
+		reason = err.Error()
+	}
 	for _, c := range r.channels() {
 		s := &source{name: c.label, covers: Part, every: rarely}
 		s.read = func() ([]int64, error) {
@@ -87,7 +90,7 @@ func (r reader) railSources() (all []*source, reason string) {
 		reason = ""
 	}
 	for _, dir := range r.list("sys/class/hwmon", "hwmon*") {
-		name := r.text(dir + "/name")
+		name := line(r.text(dir + "/name"))
 		if strings.HasPrefix(name, "ina3221") || r.text(dir+"/device/type") != "" { // done; or a battery, done as such
 			continue
 		}
@@ -96,7 +99,7 @@ func (r reader) railSources() (all []*source, reason string) {
 			if kind == "average" && r.text(dir+"/"+number+"_input") != "" {
 				continue
 			}
-			label := cmp.Or(r.text(dir+"/"+number+"_label"), number)
+			label := cmp.Or(line(r.text(dir+"/"+number+"_label")), number)
 			s := &source{name: name + " " + label, covers: Part, every: rarely}
 			s.read = func() ([]int64, error) {
 				micro, err := r.value(file)
@@ -110,15 +113,9 @@ func (r reader) railSources() (all []*source, reason string) {
 
 // battery is what batteries give, all together, while they alone feed the machine.
 func (r reader) battery() ([]*source, string) {
-	var batteries, chargers []string
-	for _, dir := range r.list("sys/class/power_supply", "*") {
-		switch kind := r.text(dir + "/type"); {
-		case r.text(dir+"/scope") == "Device": // a mouse's
-		case kind == "Battery":
-			batteries = append(batteries, dir)
-		case kind != "":
-			chargers = append(chargers, dir)
-		}
+	batteries, chargers, err := r.supplies()
+	if err != nil {
+		return nil, reason(err)
 	}
 	if len(batteries) == 0 {
 		return nil, "no battery"
@@ -133,6 +130,21 @@ func (r reader) battery() ([]*source, string) {
 		s.name = "battery"
 	}
 	return []*source{s}, ""
+}
+
+// supplies are the machine's own batteries and what charges them.
+func (r reader) supplies() (batteries, chargers []string, err error) {
+	const dir = "sys/class/power_supply"
+	for _, d := range r.list(dir, "*") {
+		switch kind := r.text(d + "/type"); {
+		case r.text(d+"/scope") == "Device": // a mouse's
+		case kind == "Battery":
+			batteries = append(batteries, d)
+		case kind != "":
+			chargers = append(chargers, d)
+		}
+	}
+	return batteries, chargers, r.denied(dir)
 }
 
 // discharge is the power that batteries give now, in µW.
