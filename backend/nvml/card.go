@@ -54,7 +54,10 @@ func (c *Card) number(least, most uint64, unit, name string, args ...uintptr) (u
 	if v &= math.MaxUint32; err == nil && (v < least || v > most) {
 		err = fmt.Errorf("%s gives %d %s, which is not to be believed", name, v, unit)
 	}
-	return v, err
+	if err != nil {
+		return 0, err
+	}
+	return v, nil
 }
 
 // Power is what the card draws, in mW.
@@ -71,7 +74,7 @@ func (c *Card) PowerLimit() (uint64, error) {
 func (c *Card) Energy() (uint64, error) {
 	v, err := c.l.read("nvmlDeviceGetTotalEnergyConsumption", c.handle)
 	if err == nil && v > math.MaxInt64/1000 {
-		err = fmt.Errorf("nvmlDeviceGetTotalEnergyConsumption gives %d mJ, which is not to be believed", v)
+		return 0, fmt.Errorf("nvmlDeviceGetTotalEnergyConsumption gives %d mJ, which is not to be believed", v)
 	}
 	return v, err
 }

@@ -1,7 +1,6 @@
 package power
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -77,8 +76,9 @@ func Between(before, after State) (v Verdict) {
 			say("the power limit %s was %.4g W before, %.4g W after", a.Name, b.Watts, a.Watts)
 		}
 	}
-	if before.Mode != after.Mode {
-		say("the power mode was %s before, %s after", cmp.Or(before.Mode, "unknown"), cmp.Or(after.Mode, "unknown"))
+	// A part that is only missing may be one that could not be read.
+	if b, a := strings.Split(before.Mode, modeParts), strings.Split(after.Mode, modeParts); other(a, b) && other(b, a) {
+		say("the power mode was %s before, %s after", before.Mode, after.Mode)
 	}
 	if a, b := after.Charge, before.Charge; a != nil && b != nil && a.Plugged != b.Plugged {
 		say("the charger was %s", map[bool]string{true: "plugged in", false: "taken off"}[a.Plugged])
@@ -87,6 +87,11 @@ func Between(before, after State) (v Verdict) {
 		v.Unseen = "the machine does not count it, and was looked at before and after only"
 	}
 	return v
+}
+
+// other reports whether a has something that b has not.
+func other(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return s != "" && !slices.Contains(b, s) })
 }
 
 // find is the first that fits.

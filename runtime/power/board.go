@@ -10,7 +10,7 @@ import (
 // read takes the files from root, so that tests can bring a board's own.
 func read(root fs.FS) (Board, bool) {
 	r := reader{root}
-	model := strings.TrimRight(r.text("proc/device-tree/model"), "\x00")
+	model := line(strings.TrimRight(r.text("proc/device-tree/model"), "\x00"))
 	release := releaseOf(r.text("etc/nv_tegra_release"))
 	if !r.tegra() {
 		return Board{}, false
@@ -21,7 +21,7 @@ func read(root fs.FS) (Board, bool) {
 		b.Mode = &Mode{ID: id, Name: strconv.Itoa(id)}
 		for _, m := range b.Modes {
 			if m.ID == id {
-				b.Mode.Name = m.Name
+				*b.Mode = m
 			}
 		}
 	}
@@ -43,10 +43,10 @@ func releaseOf(text string) string {
 }
 
 func modesOf(conf string) (modes []Mode) {
-	for line := range strings.Lines(conf) {
-		if m := modeLine.FindStringSubmatch(line); m != nil && !strings.HasPrefix(strings.TrimSpace(line), "#") {
-			if id, err := strconv.Atoi(m[1]); err == nil {
-				modes = append(modes, Mode{id, m[2]})
+	for l := range strings.Lines(conf) {
+		if m := modeLine.FindStringSubmatch(l); m != nil && !strings.HasPrefix(strings.TrimSpace(l), "#") {
+			if id, err := strconv.Atoi(m[1]); err == nil && line(m[2]) != "" {
+				modes = append(modes, Mode{id, m[2], true})
 			}
 		}
 	}

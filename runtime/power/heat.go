@@ -71,7 +71,11 @@ func (l look) heat() {
 		}
 		most, _ := l.within(device+"/max_state", 0, 1<<20)
 		if state, ok := l.optional(name, device+"/cur_state", 0, 1<<20); ok && state > 0 {
-			h.Held = append(h.Held, fmt.Sprintf("%s %d of %d", name, state, most))
+			text := fmt.Sprintf("%s %d", name, state)
+			if most >= state {
+				text += fmt.Sprintf(" of %d", most)
+			}
+			h.Held = append(h.Held, text)
 		}
 	}
 	if v, ok := l.optional("kgsl-3d0", kgsl+"/thermal_pwrlevel", 0, 1<<20); ok && v > 0 {

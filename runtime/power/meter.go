@@ -1,6 +1,7 @@
 package power
 
 import (
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,8 +22,12 @@ type Meter struct {
 // files of a machine.
 func OpenAt(root fs.FS) *Meter { return OpenWith(root, nil) }
 
-// OpenWith is OpenAt for a machine with cards; nil: nothing reads them.
+// OpenWith is OpenAt for a machine with cards; nil: nothing reads them. A nil root has
+// no files.
 func OpenWith(root fs.FS, cards Cards) *Meter {
+	if root == nil {
+		root = embed.FS{}
+	}
 	m := &Meter{files: reader{root}}
 	m.sources, m.absent = m.files.find()
 	m.addCards(cards)

@@ -91,7 +91,8 @@ func (r reader) railSources() (all []*source, reason string) {
 	}
 	for _, dir := range r.list("sys/class/hwmon", "hwmon*") {
 		name := line(r.text(dir + "/name"))
-		if strings.HasPrefix(name, "ina3221") || r.text(dir+"/device/type") != "" { // done; or a battery, done as such
+		battery := r.text(dir+"/device/type") != "" || len(r.list("sys/class/power_supply", name)) > 0
+		if name == "" || strings.HasPrefix(name, "ina3221") || battery { // done elsewhere
 			continue
 		}
 		for _, file := range append(r.list(dir, "power[0-9]*_input"), r.list(dir, "power[0-9]*_average")...) {
@@ -136,8 +137,12 @@ func (r reader) battery() ([]*source, string) {
 func (r reader) supplies() (batteries, chargers []string, err error) {
 	const dir = "sys/class/power_supply"
 	for _, d := range r.list(dir, "*") {
+		scope, err := r.load(d+"/scope", 64)
+		if err != nil && notThere(err) {
+			scope = "System"
+		}
 		switch kind := r.text(d + "/type"); {
-		case r.text(d+"/scope") == "Device": // a mouse's
+		case scope != "System" && scope != "Unknown", strings.HasPrefix(path.Base(d), "hid"): // a mouse's, or it may be
 		case kind == "Battery":
 			batteries = append(batteries, d)
 		case kind != "":
@@ -158,6 +163,9 @@ func (r reader) discharge(batteries, chargers []string) ([]int64, error) {
 		status, err := r.load(dir+"/status", 64)
 		if err != nil {
 			return nil, err
+		}
+		if status == "" || line(status) == "" {
+			return nil, fmt.Errorf("/%s/status holds %.32q, which is no status", dir, status)
 		}
 		if status != "Discharging" {
 			if state = strings.ToLower(status); state == "charging" {
@@ -185,7 +193,7 @@ func (r reader) discharge(batteries, chargers []string) ([]int64, error) {
 		return nil, fmt.Errorf("energy is known while it discharges only: %s", state)
 	}
 	for _, dir := range chargers {
-		if online := r.text(dir + "/online"); online != "" && online != "0" {
+		if r.online(dir) {
 			return nil, fmt.Errorf("a charger (%s) feeds the machine too", path.Base(dir))
 		}
 	}

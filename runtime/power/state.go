@@ -16,8 +16,8 @@ import (
 type State struct {
 	Time time.Time `json:"time"`
 
-	// Mode is the power mode: nvpmodel's on a Jetson ("25W"), else how the processor's
-	// clock is governed ("powersave, balance_performance").
+	// Mode is the power mode: nvpmodel's on a Jetson ("25W, nvpmodel 1"), else how the
+	// processor's clock is governed ("powersave, balance_performance, turbo").
 	Mode string `json:"mode,omitempty"`
 	Heat
 	Clocks []NamedClock `json:"clocks,omitempty"`
@@ -126,8 +126,15 @@ func (l look) optional(name, file string, least, most int64) (v int64, ok bool) 
 
 // mode says how the machine's speed is governed.
 func (l look) mode() string {
-	if b, ok := read(l.root); ok && b.Mode != nil {
-		return b.Mode.Name
+	if b, ok := read(l.root); ok {
+		if b.Mode == nil {
+			return "" // its clocks depend on what is not known
+		}
+		id := fmt.Sprintf("nvpmodel %d", b.Mode.ID)
+		if b.Mode.named {
+			return b.Mode.Name + modeParts + id
+		}
+		return id
 	}
 	var parts []string
 	add := func(s string) {
@@ -140,15 +147,20 @@ func (l look) mode() string {
 		add(l.text(p + "/energy_performance_preference"))
 	}
 	add(l.text("sys/firmware/acpi/platform_profile"))
-	if l.text("sys/devices/system/cpu/intel_pstate/no_turbo") == "1" || l.text("sys/devices/system/cpu/cpufreq/boost") == "0" {
-		parts = append(parts, "no turbo")
+	switch l.text("sys/devices/system/cpu/intel_pstate/no_turbo") + " " + l.text("sys/devices/system/cpu/cpufreq/boost") {
+	case "1 ", " 0":
+		add("no turbo")
+	case "0 ", " 1":
+		add("turbo")
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, modeParts)
 }
+
+const modeParts = ", "
 
 // line is a short text of a file on one line; "" if that is no such text.
 func line(s string) string {
-	if len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return ""
 	}
 	return s
@@ -170,12 +182,14 @@ func (l look) counts() {
 		}
 	}
 	var cores, times []string
-	packages := map[string]string{} // the counter of a package is at each of its processors
+	packages := map[int64]string{} // the counter of a package is at each of its processors
 	for _, c := range cpus {
 		cores = append(cores, c+"/thermal_throttle/core_throttle_count")
 		times = append(times, c+"/thermal_throttle/core_throttle_total_time_ms")
-		if id := l.text(c + "/topology/physical_package_id"); packages[id] == "" && l.text(c+"/thermal_throttle/package_throttle_count") != "" {
-			packages[id] = c + "/thermal_throttle/package_throttle_count"
+		file := c + "/thermal_throttle/package_throttle_count"
+		id, err := l.within(c+"/topology/physical_package_id", 0, 1<<20)
+		if _, no := l.within(file, 0, 1<<62); err == nil && no == nil && packages[id] == "" {
+			packages[id] = file
 		}
 	}
 	var whole []string
@@ -239,11 +253,15 @@ func (l look) charge() {
 	}
 	c.Percent /= float64(n)
 	for _, dir := range chargers {
-		if online := l.text(dir + "/online"); online != "" && online != "0" {
-			c.Plugged = true
-		}
+		c.Plugged = c.Plugged || l.online(dir)
 	}
 	l.s.Charge = &c
+}
+
+// online reports whether a charger is plugged in (2: by a programmable supply).
+func (r reader) online(dir string) bool {
+	v, err := r.within(dir+"/online", 0, 2)
+	return err == nil && v > 0
 }
 
 // within is a sensor's number that must lie between two bounds.
