@@ -110,17 +110,3 @@ func hertz(f uint64) string {
 	}
 	return fmt.Sprintf("%.0f MHz", math.Round(float64(f)/1e6))
 }
-
-// Percent is how much of a battery a machine has, and whether it is on the mains; the
-// error says that there is none, or why it is not known.
-func (s State) Percent() (Charge, error) {
-	if s.Charge != nil {
-		return *s.Charge, nil
-	}
-	for _, a := range s.Absent {
-		if strings.HasPrefix(a.Name, "battery ") || strings.Contains(a.Name, "power_supply") {
-			return Charge{}, fmt.Errorf("%s", a)
-		}
-	}
-	return Charge{}, fmt.Errorf("no battery")
-}

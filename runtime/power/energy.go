@@ -74,32 +74,52 @@ func (e Energy) Since(before Energy) Energy {
 // card's, without the rest of the machine; of several cards that of all, for which of
 // them computed is not known. The error says why there is no figure.
 func (e Energy) Main(beside bool) (Measured, error) {
+	var why []string
+	for _, m := range e.inOrder(beside) {
+		switch {
+		case e.Seconds < m.every:
+			why = append(why, fmt.Sprintf("%s: %s, which is too rare for work of %.3f s", m.Name, m.Method, e.Seconds))
+		case m.Joules <= 0:
+			why = append(why, m.Name+": it did not move")
+		default:
+			return m, nil
+		}
+	}
+	return Measured{}, e.none(beside, why)
+}
+
+// Which is the source that Main gives, without a look at what it has measured.
+func (e Energy) Which(beside bool) (Measured, error) {
+	if all := e.inOrder(beside); len(all) > 0 {
+		return all[0], nil
+	}
+	return Measured{}, e.none(beside, nil)
+}
+
+// inOrder lists the sources that can be charged with work, the best first.
+func (e Energy) inOrder(beside bool) (all []Measured) {
 	order := []string{Module, Package, Machine}
 	if beside {
 		order = []string{Module, Card, Machine}
 	}
-	var why []string
 	for _, covers := range order {
-		sources := e.Sources
 		if covers == Card {
-			all, err := e.together()
-			if err != nil {
-				continue // Absent says why
+			if m, err := e.together(); err == nil { // else Absent says why
+				all = append(all, m)
 			}
-			sources = []Measured{all}
+			continue
 		}
-		for _, m := range sources {
-			switch {
-			case m.Covers != covers:
-			case e.Seconds < m.every:
-				why = append(why, fmt.Sprintf("%s: %s, which is too rare for work of %.3f s", m.Name, m.Method, e.Seconds))
-			case m.Joules <= 0:
-				why = append(why, m.Name+": it did not move")
-			default:
-				return m, nil
+		for _, m := range e.Sources {
+			if m.Covers == covers {
+				all = append(all, m)
 			}
 		}
 	}
+	return all
+}
+
+// none says why there is no figure; why has what is known already.
+func (e Energy) none(beside bool, why []string) error {
 	for _, m := range e.Sources {
 		if beside && m.Covers == Package {
 			why = append([]string{m.Name + ": it does not cover the device that computed"}, why...)
@@ -108,7 +128,7 @@ func (e Energy) Main(beside bool) (Measured, error) {
 	for _, a := range e.Absent {
 		why = append(why, a.String())
 	}
-	return Measured{}, errors.New(strings.Join(why, "; "))
+	return errors.New(strings.Join(why, "; "))
 }
 
 // PerToken is a source's energy for each of some tokens, and the tokens for a

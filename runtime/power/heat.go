@@ -63,6 +63,14 @@ func (l look) heat() {
 	const kgsl = "sys/class/kgsl/kgsl-3d0"
 	l.temperature("kgsl-3d0", kgsl+"/temp")
 	slices.SortStableFunc(h.Temperatures, func(a, b Temperature) int { return cmp.Compare(a.Name, b.Name) })
+	for i, n := 1, 1; i < len(h.Temperatures); i++ { // zones may have the same name
+		if t := &h.Temperatures[i]; t.Name == h.Temperatures[i-n].Name {
+			n++
+			t.Name = fmt.Sprintf("%s (%d)", t.Name, n)
+		} else {
+			n = 1
+		}
+	}
 
 	for _, device := range l.list(dir, "cooling_device*") {
 		name := line(l.text(device + "/type"))

@@ -1,6 +1,7 @@
 package power
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -223,6 +224,22 @@ func (l look) limits() {
 			}
 		}
 	}
+}
+
+// Charge is the state of the batteries; the error says that there is none, or why it
+// is not known.
+func (m *Meter) Charge() (Charge, error) {
+	var s State
+	if m.files.root != nil {
+		look{m.files, &s}.charge()
+	}
+	switch {
+	case s.Charge != nil:
+		return *s.Charge, nil
+	case len(s.Absent) > 0:
+		return Charge{}, errors.New(s.Absent[0].String())
+	}
+	return Charge{}, errors.New("no battery")
 }
 
 // charge reads the batteries: the mean of several.
