@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/backend/trust"
+	"github.com/ledge-run/ledge/runtime/power/governor"
 )
 
 // app is one invocation of the program.
@@ -21,6 +22,9 @@ type app struct {
 	intr   *interrupts
 	quiet  bool
 	trust  *trust.Prover // see prover
+
+	governor *governor.Governor // see limit; nil without limits
+	tell     func(note string)  // what it says
 }
 
 // run executes one command line (without the program's name) and returns the

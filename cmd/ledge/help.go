@@ -48,6 +48,7 @@ EXAMPLES:
    ledge run "Why is the sky blue?"
    ledge chat -m qwen3:0.6b
    git diff | ledge run "Write a commit message for this change:"
+   ledge chat --max-temp 70 --battery-floor 20
 `
 
 // commandHelp is the help of a command; its examples follow.

@@ -160,9 +160,9 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 	s.usage.CachedTokens = len(prompt) - len(rest)
 	out := &output{s: s, set: set, yield: yield, text: newStopper(set.Stop), dec: s.m.Tokenizer.NewDecoder(set.Special)}
 	want := wantOf(smp, set)
-	start, paused := time.Now(), s.m.paused()
+	start, paused := time.Now(), s.m.Paused()
 	err = s.stream.Run(ctx, rest, want)
-	s.usage.Paused = s.m.paused() - paused
+	s.usage.Paused = s.m.Paused() - paused
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 		}
 		s.next[0] = tok.ID
 		err = s.stream.Run(ctx, s.next[:], want)
-		s.usage.Paused = s.m.paused() - paused
+		s.usage.Paused = s.m.Paused() - paused
 		if err != nil {
 			return err
 		}

@@ -66,8 +66,8 @@ func (r *runner) run(ctx context.Context, b *sched.Batch) error {
 	return err
 }
 
-// paused is how long runs were held up so far.
-func (m *Model) paused() time.Duration {
+// Paused is how long the Pacer has held runs up so far.
+func (m *Model) Paused() time.Duration {
 	if m.Options.Pacer == nil {
 		return 0
 	}
