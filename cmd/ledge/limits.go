@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,6 +22,9 @@ func limitFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "battery-floor", Usage: "slow down near `PERCENT` of the battery and end there, unless a charger is connected", Category: catLimits},
 	}
 }
+
+// lookEvery is how often limits are looked at; 0 is the governor's own. Tests have no time.
+var lookEvery time.Duration
 
 // flagOf is the flag of a limit.
 var flagOf = map[string]string{governor.Power: "--max-watts", governor.Temperature: "--max-temp", governor.Battery: "--battery-floor"}
@@ -42,7 +46,7 @@ func (a *app) limit(c *cli.Context, o *engine.Options) error {
 	if a.tell == nil {
 		a.tell = a.noteBeside
 	}
-	g, err := governor.New(governor.Options{Limits: l, Meter: openMeter(), Note: func(text string) { a.tell(text) }})
+	g, err := governor.New(governor.Options{Limits: l, Meter: openMeter(), Note: func(text string) { a.tell(text) }, Period: lookEvery})
 	if err != nil {
 		return ofLimit(err)
 	}

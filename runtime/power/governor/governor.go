@@ -70,12 +70,14 @@ type Options struct {
 	// that a sensor failed, that a limit cannot be kept. It is called by whoever runs
 	// the model, between runs, and must not call the governor. May be nil.
 	Note func(text string)
+
+	Period time.Duration // between readings; 0: a second. The charge is read every tenth time
 }
 
 // How often is looked, and how long is waited.
 const (
-	period     = time.Second
-	batteries  = 10 * time.Second // between readings of the charge
+	period     = time.Second // between readings,
+	batteries  = 10          // and so many between those of the charge
 	stride     = 20 * time.Millisecond
 	leastPause = time.Millisecond // what is less is added to the next
 	mostPause  = 10 * time.Second // after one run
@@ -91,6 +93,7 @@ type Governor struct {
 	limits Limits
 	meter  *power.Meter
 	note   func(string)
+	period time.Duration
 	now    func() time.Time
 	sleep  func(time.Duration)
 	begun  time.Time
@@ -134,12 +137,15 @@ func New(o Options) (*Governor, error) {
 	if err := o.Limits.Check(); err != nil {
 		return nil, err
 	}
-	g := &Governor{limits: o.Limits, meter: o.Meter, note: o.Note, now: time.Now, sleep: time.Sleep, restful: time.AfterFunc, cap: 1, told: map[string]bool{}}
+	g := &Governor{limits: o.Limits, meter: o.Meter, note: o.Note, period: o.Period, now: time.Now, sleep: time.Sleep, restful: time.AfterFunc, cap: 1, told: map[string]bool{}}
 	if g.meter == nil {
 		g.meter = power.Open()
 	}
 	if g.note == nil {
 		g.note = func(string) {}
+	}
+	if g.period <= 0 {
+		g.period = period
 	}
 	g.begun = g.now()
 	g.report.Effort = 1
@@ -314,10 +320,10 @@ func (g *Governor) Close() {
 
 // look reads what is due.
 func (g *Governor) look(now time.Time) {
-	if g.limits.BatteryFloor > 0 && now.Sub(g.charged) >= batteries {
+	if g.limits.BatteryFloor > 0 && now.Sub(g.charged) >= batteries*g.period {
 		g.charge()
 	}
-	if now.Sub(g.looked) < period {
+	if now.Sub(g.looked) < g.period {
 		return
 	}
 	g.looked = now

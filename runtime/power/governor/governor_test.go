@@ -130,7 +130,7 @@ func TestBatteryFloor(t *testing.T) {
 	files.Set(capacity, "31")
 	c := &clock{time.Unix(2e9, 0)}
 	g, notes := c.governor(t, Limits{BatteryFloor: 20}, files)
-	step := func() error { c.at = c.at.Add(batteries); return c.run(g, time.Millisecond) }
+	step := func() error { c.at = c.at.Add(batteries * period); return c.run(g, time.Millisecond) }
 	for _, k := range []struct {
 		percent string
 		effort  float64

@@ -114,7 +114,7 @@ func (p *plant) celsius() gauge {
 // governed is a governor of the plant.
 func governed(p *plant, l Limits) (*Governor, *[]string) {
 	var notes []string
-	g := &Governor{limits: Limits{}, now: p.now, cap: 1, told: map[string]bool{}, note: func(s string) { notes = append(notes, s) }}
+	g := &Governor{limits: Limits{}, period: period, now: p.now, cap: 1, told: map[string]bool{}, note: func(s string) { notes = append(notes, s) }}
 	g.sleep = func(d time.Duration) { p.step(d, 0) }
 	g.begun = p.now()
 	g.report.Effort = 1
