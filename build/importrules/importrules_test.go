@@ -258,11 +258,14 @@ func testImports(t *testing.T, args ...string) {
 	}
 }
 
-// TestStaticHasNoDynamicLoader: -tags static links nothing that loads libraries.
+// TestStaticHasNoDynamicLoader: -tags static links nothing that loads libraries, nor
+// does the root package.
 func TestStaticHasNoDynamicLoader(t *testing.T) {
-	for _, p := range list(t, "-deps", "-tags", "static", "-json=ImportPath", "./backend/all") {
-		if strings.HasPrefix(p.ImportPath, "github.com/ebitengine/purego") {
-			t.Errorf("-tags static links %s", p.ImportPath)
+	for _, of := range [][]string{{"-tags", "static", "./backend/all"}, {"-tags", "static", "./cmd/ledge"}, {"."}} {
+		for _, p := range list(t, append([]string{"-deps", "-json=ImportPath"}, of...)...) {
+			if strings.HasPrefix(p.ImportPath, "github.com/ebitengine/purego") {
+				t.Errorf("%v links %s", of, p.ImportPath)
+			}
 		}
 	}
 }

@@ -23,7 +23,6 @@ type panel struct {
 	seconds     int
 	of          func(point) float64
 	free, held  *plant
-	notes       []string
 }
 
 // TestPicture draws docs/governor.svg from the simulated board: look at it after -update.
