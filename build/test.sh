@@ -38,7 +38,10 @@ command -v g++ >/dev/null || need+=(g++)               # ... and the GPU that is
 command -v cmake >/dev/null || need+=(cmake make)
 command -v javac >/dev/null || need+=(openjdk-17-jdk-headless)
 command -v valgrind >/dev/null || need+=(valgrind)
+command -v chromium >/dev/null || need+=(chromium fonts-noto-cjk) # reads reports
 command -v aarch64-linux-gnu-gcc >/dev/null || need+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+# What reads manual pages and completes command lines.
+for tool in groff mandoc zsh fish; do command -v $tool >/dev/null || need+=($tool); done
 if [ ${#need[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$offline" ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
@@ -48,7 +51,7 @@ fi
 if [ -z "$offline" ]; then
   if build/models.sh out/models; then export LEDGE_TEST_MODELS=$PWD/out/models; fi
   if build/ptxas.sh out/ptxas; then export LEDGE_TEST_PTXAS=$PWD/out/ptxas; fi # NVIDIA's assemblers
-  # References in Python: jinja2 for chat templates, gguf for files.
+  # References in Python: jinja2 for chat templates, gguf for files, the schema of bills of materials.
   if [ ! -x out/venv/bin/python ]; then python3 -m venv out/venv; fi
   if out/venv/bin/python -m pip install -q --disable-pip-version-check -r build/requirements.txt; then
     export LEDGE_TEST_PYTHON=$PWD/out/venv/bin/python

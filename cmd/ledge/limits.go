@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/power/governor"
 	_ "github.com/ledge-run/ledge/runtime/power/nvidia" // reads NVIDIA's cards
@@ -38,7 +39,7 @@ func (a *app) limit(c *cli.Context, o *engine.Options) error {
 		}
 	}
 	if err := l.Check(); err != nil {
-		return usageError{err.Error()}
+		return usagef("%s", err)
 	}
 	if !l.Any() {
 		return nil
@@ -70,7 +71,7 @@ func ofLimit(err error) error {
 // noteBeside is a note while an answer's text stands on the terminal's line. Whoever
 // writes that text waits meanwhile.
 func (a *app) noteBeside(text string) {
-	if a.out.terminal && isTerminal(a.stderr) && !a.quiet && a.out.last != 0 && a.out.last != '\n' {
+	if a.out.MidLine() && console.IsTerminal(a.stderr) && !a.quiet {
 		fmt.Fprintln(a.stderr)
 	}
 	a.note("note: %s", text)

@@ -102,7 +102,7 @@ func reportOf(e power.Energy, before, after power.State) powerReport {
 
 func (a *app) printPower(r powerReport, asJSON, watch bool) error {
 	if asJSON {
-		return a.out.json(r, !watch)
+		return a.out.JSON(r, !watch)
 	}
 	if watch {
 		fmt.Fprintln(a.out, r.Time)
@@ -146,5 +146,5 @@ func (a *app) printPower(r powerReport, asJSON, watch bool) error {
 		}
 	}
 	line("slowed", slowed)
-	return a.out.flush()
+	return a.out.Flush()
 }

@@ -137,7 +137,7 @@ func (a *app) noteFallback(t *chat.Template) {
 func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32, set engine.Settings) error {
 	if err := m.CheckPrompt(ids); err != nil {
 		if errors.Is(err, engine.ErrEmptyPrompt) {
-			return usageError{err.Error()}
+			return usagef("%s", err)
 		}
 		return fmt.Errorf("%w; -c N sets it", err)
 	}
@@ -162,7 +162,7 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 		tokens = append(tokens, p.ID)
 		text.WriteString(p.Text)
 		if !asJSON && p.Text != "" {
-			if failed = a.out.show(p.Text); failed != nil {
+			if failed = a.out.Show(p.Text); failed != nil {
 				break
 			}
 		}
@@ -175,7 +175,7 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 	switch {
 	case failed != nil && ctx.Err() == nil && !atLimit:
 		if !asJSON {
-			_ = a.out.endLine() // the failure that came first counts
+			_ = a.out.EndLine() // the failure that came first counts
 		}
 		return failed
 	case asJSON:
@@ -183,11 +183,11 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 		if a.governor != nil {
 			r.Timings.Paused, r.Timings.Threads = u.Paused.Seconds(), a.governor.Report().Threads
 		}
-		if err := a.out.json(r, false); err != nil {
+		if err := a.out.JSON(r, false); err != nil {
 			return err
 		}
 	default:
-		if err := a.out.endLine(); err != nil {
+		if err := a.out.EndLine(); err != nil {
 			return err
 		}
 	}

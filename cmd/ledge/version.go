@@ -57,7 +57,7 @@ func (a *app) version(c *cli.Context) error {
 	v := buildInfo()
 	v.Numerics = processorNumerics(c.Context)
 	if c.Bool("json") {
-		return a.out.json(v, true)
+		return a.out.JSON(v, true)
 	}
 	fmt.Fprintf(a.out, "ledge %s\n", v.Version)
 	if v.Revision != "" {
@@ -71,7 +71,7 @@ func (a *app) version(c *cli.Context) error {
 	if v.Numerics != "" {
 		fmt.Fprintf(a.out, "processor level %s\n", v.Numerics)
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // processorNumerics is the class of the processor's results; "" if unknown.
