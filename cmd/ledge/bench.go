@@ -48,7 +48,7 @@ names.
 Energy is what the machine measures, for each token of the repetitions (J/token, and
 its inverse tok/J); n/a where nothing does: see ledge power. JSON and CSV name it
 joules_per_token, tokens_per_joule, avg_watts, energy_source, energy_covers (module,
-package or machine), energy_method and energy_note (why there is none; figures are
+package, card or machine), energy_method and energy_note (why there is none; figures are
 null then); "energy" in JSON has every source. With limits of the machine, figures are
 those of a machine that is held back; paused_ns is the time of it.`,
 		`ledge bench -m model.gguf`,

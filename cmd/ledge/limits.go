@@ -10,7 +10,6 @@ import (
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/power/governor"
-	_ "github.com/ledge-run/ledge/runtime/power/nvidia" // reads NVIDIA's cards
 )
 
 const catLimits = "LIMITS OF THE MACHINE"

@@ -291,6 +291,32 @@ func TestBetween(t *testing.T) {
 	}
 }
 
+// FuzzFile puts anything into a file of a machine.
+func FuzzFile(f *testing.F) {
+	for m := range powertest.Machines() {
+		for file := range 40 {
+			f.Add(uint8(m), uint8(3*file), []byte("-1"))
+		}
+	}
+	f.Fuzz(func(t *testing.T, m, file uint8, data []byte) {
+		machines := powertest.Machines()
+		files := powertest.Machine(machines[int(m)%len(machines)])
+		names := files.Names()
+		before := OpenAt(files).State()
+		files.Set(names[int(file)%len(names)], string(data))
+		for _, a := range see(files).absent {
+			if strings.ContainsAny(a.String(), "\n\x00") {
+				t.Errorf("%q", a)
+			}
+		}
+		for _, why := range Between(before, OpenAt(files).State()).Slowed {
+			if strings.ContainsAny(why, "\n\x00") {
+				t.Errorf("%q", why)
+			}
+		}
+	})
+}
+
 // TestStateLive: this machine, whatever it has.
 func TestStateLive(t *testing.T) {
 	s := Open().State()
