@@ -115,6 +115,8 @@ var never = []struct {
 	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "build/radv", "build/ptxas"}, "kernels belong to their backend"},
 	{"backend/nvml/...", []string{"backend/nvml/...", "runtime/power/nvidia"}, "runtime/power/nvidia is the only user of the binding"},
 	{"runtime/power/nvidia", []string{"cmd/..."}, "programs, not libraries, decide to link what loads a driver"},
+	{"backend/nvml/nvmltest", []string{}, "the library that stands in for NVIDIA's is for tests"},
+	{"runtime/power/powertest", []string{}, "recorded machines are for tests"},
 	{"backend/null", []string{}, "the null device is for tests"},
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},

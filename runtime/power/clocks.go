@@ -53,8 +53,12 @@ func (l look) clocks() {
 		if l.text(dir+"/name") != "amdgpu" {
 			continue
 		}
-		l.clock(number("gpu", &gpus), 1, dir+"/freq1_input", "", "", "")
-		l.clock(number("memory", &memories), 1, dir+"/freq2_input", "", "", "")
+		if !l.clock(number("gpu", &gpus), 1, dir+"/freq1_input", "", "", "") {
+			gpus--
+		}
+		if !l.clock(number("memory", &memories), 1, dir+"/freq2_input", "", "", "") {
+			memories--
+		}
 	}
 	const emc = "sys/kernel/debug/bpmp/debug/clk/emc"
 	if l.tegra() && memories == 0 {
