@@ -78,7 +78,7 @@ program() {
   put "usr/share/doc/$name" "$tree"/share/doc/ledge/{THIRD_PARTY_NOTICES,ledge.cdx.json}
   gzip -9n "$root/usr/share/doc/$name"/{THIRD_PARTY_NOTICES,ledge.cdx.json}
   mkdir -p "$root/usr/share/lintian/overrides"
-  sed "s|@NAME@|$name|" build/debian/program.lintian-overrides >"$root/usr/share/lintian/overrides/$name"
+  sed "s|@NAME@|$name|g" build/debian/program.lintian-overrides >"$root/usr/share/lintian/overrides/$name"
   deb "$name"
 }
 
