@@ -48,7 +48,7 @@ deb() {
   put "usr/share/doc/$name" build/debian/copyright
   printf 'ledge (%s) unstable; urgency=medium\n\n  * Built from the source of that version: docs/packages.md.\n\n -- %s  %s\n' \
     "$version" "$maintainer" "$(date -R -d "@$SOURCE_DATE_EPOCH")" >"$doc/changelog"
-  find "$root/usr/share/man" -type f -exec gzip -9n {} + 2>/dev/null || true
+  if [ -d "$root/usr/share/man" ]; then find "$root/usr/share/man" -type f -exec gzip -9n {} +; fi
   gzip -9n "$doc/changelog"
   settle "$root"
   mkdir "$root/DEBIAN"
