@@ -1,12 +1,21 @@
 package console
 
-import "runtime/debug"
+import (
+	"cmp"
+	"runtime/debug"
+)
+
+// release is the version that build/build.sh gives programs: that of the packages.
+var release string
+
+// Release is the version of a program from a package, "" of others.
+func Release() string { return release }
 
 // Revision is the version and the commit that the Go toolchain wrote into the program.
 func Revision() string {
 	b, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "(devel)"
+		return cmp.Or(release, "(devel)")
 	}
 	version, commit, changed := b.Main.Version, "", ""
 	for _, s := range b.Settings {
@@ -20,5 +29,5 @@ func Revision() string {
 	if commit != "" {
 		return commit + changed
 	}
-	return version
+	return cmp.Or(release, version)
 }

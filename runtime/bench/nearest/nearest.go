@@ -9,7 +9,7 @@ func Hint(word string, names []string) string {
 	best, least := "", 1+len(word)/3
 	for _, n := range names {
 		d := distance(strings.ToLower(word), n)
-		if d < least || d == least && best == "" {
+		if d < len(word) && (d < least || d == least && best == "") {
 			best, least = n, d
 		}
 	}

@@ -29,6 +29,7 @@ type engine interface {
 type input struct {
 	model   string // path of the file
 	tokens  int    // of Settings.Start
+	trained int64  // tokens that the model was trained for
 	timeout time.Duration
 	energy  bool
 }
@@ -136,6 +137,9 @@ func (l *ledge) measure(ctx context.Context, c *suite.Case, in input, r *record.
 	processes := 1
 	switch {
 	case c.Settings.Start != "":
+		if most := int(in.trained); most > 0 {
+			j.Settings.Context = min(j.Settings.Context, most)
+		}
 		j.Kind, processes = worker.Start, c.Settings.Repeat
 		// The first one is not counted: it finds the file's pages cold.
 		if _, _, err := l.program.Ask(ctx, j, env(c), in.timeout); err != nil {

@@ -70,7 +70,7 @@ func (r *run) round(ctx context.Context, t *todo) (*record.Record, error) {
 	n := len(t.have)
 	rec := &record.Record{Version: record.Version, Suite: record.Suite{Name: r.Suite.Name, SHA256: r.Suite.SHA256}, Group: t.Group, Case: t.ID, Round: n + 1,
 		Settings: t.Settings, Model: sized(t), Machine: r.base}
-	in := input{model: t.model.path, timeout: r.Suite.Timeout, energy: r.Energy}
+	in := input{model: t.model.path, trained: t.model.sizes.TrainedLength, timeout: r.Suite.Timeout, energy: r.Energy}
 	if t.Settings.Start != "" {
 		reply, _, err := r.self.Ask(ctx, worker.Job{Kind: worker.Sizes, Model: in.model, Text: t.Settings.Start}, nil, in.timeout)
 		if err != nil {
@@ -197,7 +197,7 @@ func (r *run) ceilings(ctx context.Context, t *todo) (worker.Reply, error) {
 		return worker.Reply{}, nil
 	}
 	r.tell(t, "ceilings")
-	reply, _, err := r.self.Ask(ctx, worker.Job{Kind: worker.Ceilings, Settings: record.Settings{Threads: set.Threads}, MiB: r.MiB}, nil, r.Suite.Timeout)
+	reply, _, err := r.self.Ask(ctx, worker.Job{Kind: worker.Ceilings, Settings: record.Settings{Threads: set.Threads}, MiB: r.MiB, Passes: r.Passes}, nil, r.Suite.Timeout)
 	if err != nil {
 		return reply, fmt.Errorf("what the machine can do at most: %w", err)
 	}

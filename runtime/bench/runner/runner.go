@@ -5,6 +5,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -24,14 +25,16 @@ type Options struct {
 	Journal *journal.Journal
 	Self    string // this program, which can be a worker
 
-	Only    *regexp.Regexp // of the cases' identifiers; nil: all
-	Rounds  int            // of each case; 0: as the suite says
-	Slow    bool           // slow cases, too
-	Without []string       // peers that are left out
-	Retry   bool           // rounds in which an engine failed are measured again
-	Budget  time.Duration  // no round begins that would not end within it; 0: no limit
-	Energy  bool           // measure it, where the machine can
-	MiB     int            // what the read ceiling is measured on; 0: 256
+	Only    *regexp.Regexp  // of the cases' identifiers; nil: all
+	Rounds  int             // of each case; 0: as the suite says
+	Slow    bool            // slow cases, too
+	Without []string        // peers that are left out
+	Retry   bool            // rounds in which an engine failed are measured again
+	Budget  time.Duration   // no round begins that would not end within it; 0: no limit
+	Energy  bool            // measure it, where the machine can
+	Machine *machine.Reader // nil: this one; tests bring another
+	Passes  int             // of measuring ceilings; 0: 5
+	MiB     int             // what the read ceiling is measured on; 0: 256
 
 	// Resolve finds the file of a model that the suite names by something else than a
 	// path; nil: nothing else is known.
@@ -81,10 +84,11 @@ type todo struct {
 // Run measures until all is there or the budget is used up. An error ends it early;
 // what was measured until then is in the journal.
 func Run(ctx context.Context, o Options) (Outcome, error) {
-	if o.MiB == 0 {
-		o.MiB = 256
+	o.MiB, o.Passes = cmp.Or(o.MiB, 256), cmp.Or(o.Passes, 5)
+	r := &run{Options: o, machine: o.Machine, hash: newHashes(), self: worker.Program{Path: o.Self}, models: map[string]*model{}, began: time.Now()}
+	if r.machine == nil {
+		r.machine = machine.New()
 	}
-	r := &run{Options: o, machine: machine.New(), hash: newHashes(), self: worker.Program{Path: o.Self}, models: map[string]*model{}, began: time.Now()}
 	r.base = r.machine.Machine()
 	if err := r.prepare(ctx); err != nil {
 		return r.out, err

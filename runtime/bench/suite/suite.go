@@ -176,12 +176,17 @@ func (s *Suite) Path(p string) string {
 	return filepath.Join(s.Dir, p)
 }
 
-// program is a program's path; a name without a folder is looked up when it runs.
+// program is a program's path, or a folder's of programs; a name without a folder is
+// looked up when it runs.
 func (s *Suite) program(p string) string {
-	if p == "" || !strings.ContainsAny(p, `/\`) {
+	if p == "" || !strings.ContainsAny(p, `/\`) && p != "." && p != ".." {
 		return p
 	}
-	return s.Path(p)
+	path, err := filepath.Abs(s.Path(p)) // else "./x" would become a name to look up
+	if err != nil {
+		return s.Path(p)
+	}
+	return path
 }
 
 // Case gives the case of an identifier.

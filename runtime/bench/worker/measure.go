@@ -51,7 +51,7 @@ func ceilings(ctx context.Context, j *Job, r *Reply) error {
 	if n == 0 {
 		n = runtime.NumCPU()
 	}
-	const passes = 5
+	passes := max(1, j.Passes)
 	read, err := bench.ReadCeiling(ctx, max(j.MiB, n)<<20, n, passes)
 	if err != nil {
 		return err

@@ -47,7 +47,8 @@ type Job struct {
 	Text     string          `json:"text,omitempty"`      // of Sizes: a prompt; of Quality: a file
 	Chunks   string          `json:"reference,omitempty"` // of Quality: a file of another model's logits
 	Energy   bool            `json:"energy,omitempty"`    // measure it
-	MiB      int             `json:"mib,omitempty"`       // of Ceilings: what is read
+	MiB      int             `json:"mib,omitempty"`       // of Ceilings: what is read,
+	Passes   int             `json:"passes,omitempty"`    // and how often
 }
 
 // Reply is what came out.
