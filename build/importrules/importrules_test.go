@@ -68,6 +68,7 @@ var rules = []rule{
 	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest", "backend/trust", "backend/packcache"}, belowEngine...), []string{"backend/..."}},
 	{"runtime/bench/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
+	{"runtime/train/data/...", []string{"golang.org/x/text/...", "golang.org/x/net/html/..."}, nil},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	{"runtime/compress/...", upToEngine, []string{"backend/..."}},
 	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},

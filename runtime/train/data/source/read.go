@@ -103,7 +103,7 @@ type reader struct {
 
 // give yields a document, unless it is empty.
 func (r *reader) give(d Document) error {
-	if strings.TrimSpace(d.Text) == "" {
+	if d.Text == "" || !r.o.Blank && strings.TrimSpace(d.Text) == "" {
 		return nil
 	}
 	d.File = r.file.Name

@@ -52,6 +52,7 @@ type Options struct {
 	Keep     []string // further fields to keep
 	Encoding string   // of all files; "" finds out for each
 	Max      int      // bytes in a document; 0 is DefaultMax
+	Blank    bool     // documents of white space only are documents, too
 }
 
 // DefaultMax is the largest document in bytes.
