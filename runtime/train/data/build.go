@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/ledge-run/ledge/runtime/train/data/clean"
@@ -129,7 +130,7 @@ func (b Build) process(m *mask.Masker, it *item) {
 	}
 	it.read = len(it.doc.Text)
 	text := b.Settings.Normalize.Apply(it.doc.Text)
-	it.changed = text != it.doc.Text
+	it.changed = text != strings.TrimRight(it.doc.Text, " \t\r\n") // the end of a line or file does not count
 	it.doc.Text = text
 	if it.measures, it.rule = b.Settings.Rules.Judge(text); it.rule != "" {
 		return

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 var marks = regexp.MustCompile(`\[\[([a-z]+):(.*?)\]\]`)
@@ -118,4 +119,61 @@ func measure(t *testing.T, set []line, lines int, least float64) {
 	if all.recall() < least || all.precision() < least {
 		t.Errorf("recall %.3f, precision %.3f", all.recall(), all.precision())
 	}
+}
+
+func TestApply(t *testing.T) {
+	counts := map[Kind]int{}
+	m := New(Phone, Email)
+	got := m.Apply("电话13812345678，邮箱a@example.com，身份证110101199003076376", counts)
+	if want := "电话[PHONE]，邮箱[EMAIL]，身份证110101199003076376"; got != want || counts[Phone] != 1 || counts[Email] != 1 || len(counts) != 2 {
+		t.Errorf("%q, %v", got, counts)
+	}
+	if got := New().Apply("13812345678", nil); got != "13812345678" {
+		t.Errorf("%q", got)
+	}
+	kinds, err := ParseKinds("Phone, card")
+	if err != nil || !slices.Equal(kinds, []Kind{Phone, Card}) {
+		t.Errorf("%v, %v", kinds, err)
+	}
+	if _, err := ParseKinds("names"); err == nil {
+		t.Error("no error")
+	}
+}
+
+// TestChecks: a wrong digit makes it no identity number and no card.
+func TestChecks(t *testing.T) {
+	const id, card = "110101199003076376", "4111111111111111"
+	if !chineseID(id) || !luhn(card) {
+		t.Fatal("the right ones are refused")
+	}
+	for i := range id {
+		wrong := id[:i] + string('0'+(id[i]-'0'+1)%10) + id[i+1:]
+		if chineseID(wrong) {
+			t.Errorf("%s is taken", wrong)
+		}
+	}
+	for i := range card {
+		if wrong := card[:i] + string('0'+(card[i]-'0'+1)%10) + card[i+1:]; luhn(wrong) {
+			t.Errorf("%s is taken", wrong)
+		}
+	}
+}
+
+// FuzzFind: spans are in order, do not overlap, are not empty and cut no character.
+func FuzzFind(f *testing.F) {
+	for _, l := range readSet(f, "set.txt") {
+		f.Add(l.text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		m, at := New(Kinds...), 0
+		for _, s := range m.Find(text) {
+			if s.Start < at || s.End <= s.Start || s.End > len(text) {
+				t.Fatalf("%+v after %d in %q", s, at, text)
+			}
+			if utf8.ValidString(text) && !utf8.ValidString(text[s.Start:s.End]) {
+				t.Fatalf("%+v cuts a character of %q", s, text)
+			}
+			at = s.End
+		}
+	})
 }

@@ -41,7 +41,7 @@ func edit(r *rand.Rand, words []string, edits int, chinese bool) []string {
 func TestRecall(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	const threshold = 0.8
-	type bin struct{ pairs, found, expected int }
+	type bin struct{ pairs, found int }
 	var bins [11]bin
 	var below, falsely int
 	for i := range 3000 {

@@ -43,9 +43,10 @@ const sample = 1 << 20
 
 // detect tells the encoding of a file by its beginning: a byte order mark, else
 // UTF-8 if it is that, else what HTML says of itself, else GB18030 if that makes
-// common Chinese of it. Latin encodings cannot be told from each other, so
-// they are refused unless named. whole says that head is all there is.
-func detect(head []byte, whole, html bool) (encoding.Encoding, error) {
+// common Chinese of it, else UTF-8 if it is that but for a few bytes, or JSON, which has
+// to be. Latin encodings cannot be told from each other, so they are refused unless
+// named. whole says that head is all there is.
+func detect(head []byte, whole bool, format Format) (encoding.Encoding, error) {
 	switch {
 	case bytes.HasPrefix(head, []byte{0xEF, 0xBB, 0xBF}):
 		return encoding.Nop, nil
@@ -63,7 +64,7 @@ func detect(head []byte, whole, html bool) (encoding.Encoding, error) {
 	if utf8.Valid(head) {
 		return encoding.Nop, nil
 	}
-	if html {
+	if format == HTML {
 		if e, err := encodingNamed(metaCharset(head)); err == nil && e != nil {
 			return e, nil
 		}
@@ -71,18 +72,26 @@ func detect(head []byte, whole, html bool) (encoding.Encoding, error) {
 	if commonChinese(head) {
 		return simplifiedchinese.GB18030, nil
 	}
-	at := 0
-	for at < len(head) {
+	first, wrong, right := -1, 0, 0
+	for at := 0; at < len(head); {
 		r, n := utf8.DecodeRune(head[at:])
-		if r == utf8.RuneError && n == 1 {
-			break
+		switch {
+		case r == utf8.RuneError && n == 1:
+			if wrong++; first < 0 {
+				first = at
+			}
+		case n > 1:
+			right++
 		}
 		at += n
 	}
 	if bytes.IndexByte(head, 0) >= 0 {
 		return nil, fmt.Errorf("it is no text: it has bytes of value 0")
 	}
-	return nil, fmt.Errorf("byte %d is not UTF-8, and the encoding could not be told: name it (%s)", at+1, knownEncodings)
+	if format == JSONLines || wrong*20 < right {
+		return encoding.Nop, nil
+	}
+	return nil, fmt.Errorf("byte %d is not UTF-8, and the encoding could not be told: name it (%s)", first+1, knownEncodings)
 }
 
 // metaCharset is what <meta charset=...> says within the first 1,024 bytes, where

@@ -69,7 +69,7 @@ func read(in io.Reader, f File, o Options, progress func(int64), yield func(Docu
 	enc, _ := encodingNamed(o.Encoding) // checked
 	if enc == nil {
 		var derr error
-		if enc, derr = detect(start, errors.Is(err, io.EOF), f.Format == HTML); derr != nil {
+		if enc, derr = detect(start, errors.Is(err, io.EOF), f.Format); derr != nil {
 			bad(0, true, "", "%v", derr)
 			return
 		}
