@@ -130,7 +130,7 @@ func Train(ctx context.Context, texts iter.Seq2[string, error], c Config) (*Voca
 		return nil, err
 	}
 	if v.Stats.Merges == 0 {
-		return nil, fmt.Errorf("tokenizer training: no two bytes stand together %d times in the %d bytes of text: give more text", c.MinFrequency, v.Stats.Bytes)
+		return nil, fmt.Errorf("tokenizer training: no pair of bytes occurs %d times in the %d bytes of text: give more text", c.MinFrequency, v.Stats.Bytes)
 	}
 	return v, nil
 }

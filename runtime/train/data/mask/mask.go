@@ -69,14 +69,22 @@ func New(kinds ...Kind) *Masker {
 // Find returns the spans in order; they don't overlap.
 func (m *Masker) Find(text string) []Span {
 	var all []Span
+	byStart := func(a, b Span) int { return a.Start - b.Start }
 	for _, k := range m.kinds {
-		for _, s := range finders[k](text) {
-			if !slices.ContainsFunc(all, func(o Span) bool { return s.Start < o.End && o.Start < s.End }) {
-				all = append(all, s)
+		spans := finders[k](text)
+		slices.SortStableFunc(spans, byStart)
+		earlier, end := slices.Clone(all), 0
+		for _, s := range spans {
+			// The first of the earlier kinds' that ends behind this one's start is the only one that may overlap it.
+			i, _ := slices.BinarySearchFunc(earlier, s.Start, func(o Span, at int) int { return o.End - at - 1 })
+			if s.Start < end || i < len(earlier) && earlier[i].Start < s.End {
+				continue
 			}
+			end = s.End
+			all = append(all, s)
 		}
+		slices.SortFunc(all, byStart)
 	}
-	slices.SortFunc(all, func(a, b Span) int { return a.Start - b.Start })
 	return all
 }
 
