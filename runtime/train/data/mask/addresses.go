@@ -30,9 +30,18 @@ var (
 	poBox   = regexp.MustCompile(`\b(?:P\.? ?O\.? Box|PO Box|Post Office Box) [0-9]{1,6}` + enCity)
 )
 
-func findAddresses(text string) []Span {
+// chinese are the matches of zhAddr, which is slow, where there may be some.
+func chinese(text string) [][]int {
+	if !strings.ContainsAny(text, "号弄巷") || !strings.ContainsAny(text, "路街道同巷弄村里") {
+		return nil
+	}
+	return zhAddr.FindAllStringIndex(text, -1)
+}
+
+func findAddresses(v *view) []Span {
 	var spans []Span
-	for _, m := range zhAddr.FindAllStringIndex(text, -1) {
+	text := v.text
+	for _, m := range chinese(text) {
 		start := m[0]
 		if lead := zhLead.FindStringIndex(text[start:m[1]]); lead != nil && lead[1] < m[1]-m[0] {
 			rest := text[start+lead[1] : m[1]]
@@ -41,6 +50,9 @@ func findAddresses(text string) []Span {
 			}
 		}
 		spans = append(spans, Span{start, m[1], Address})
+	}
+	if !strings.ContainsAny(text, "0123456789") {
+		return spans
 	}
 	for _, x := range []*regexp.Regexp{poBox, enAddr} {
 		for _, m := range x.FindAllStringIndex(text, -1) {

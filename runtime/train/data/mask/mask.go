@@ -66,12 +66,40 @@ func New(kinds ...Kind) *Masker {
 	return m
 }
 
-// Find returns the spans in order; they don't overlap.
+// Find returns the spans in order; they don't overlap and don't go over the end of a line.
 func (m *Masker) Find(text string) []Span {
+	var all []Span
+	at := 0
+	for line := range strings.Lines(text) {
+		for _, s := range m.line(line) {
+			all = append(all, Span{s.Start + at, s.End + at, s.Kind})
+		}
+		at += len(line)
+	}
+	return all
+}
+
+// view is a line with what several finders need.
+type view struct {
+	text string
+	runs []run
+}
+
+// line finds the spans of a line.
+func (m *Masker) line(text string) []Span {
+	// Most lines have nothing: neither an @ nor a digit, nor a house's number written out.
+	digits := strings.ContainsAny(text, "0123456789０１２３４５６７８９")
+	if !digits && !strings.Contains(text, "@") && !strings.ContainsAny(text, "号弄巷") {
+		return nil
+	}
+	v := &view{text: text}
+	if digits {
+		v.runs = runs(text)
+	}
 	var all []Span
 	byStart := func(a, b Span) int { return a.Start - b.Start }
 	for _, k := range m.kinds {
-		spans := finders[k](text)
+		spans := finders[k](v)
 		slices.SortStableFunc(spans, byStart)
 		earlier, end := slices.Clone(all), 0
 		for _, s := range spans {
@@ -111,6 +139,6 @@ func (m *Masker) Apply(text string, counts map[Kind]int) string {
 	return b.String()
 }
 
-var finders = map[Kind]func(string) []Span{
+var finders = map[Kind]func(*view) []Span{
 	Email: findEmails, ID: findIDs, Card: findCards, Phone: findPhones, Plate: findPlates, Address: findAddresses,
 }

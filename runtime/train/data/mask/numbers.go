@@ -79,9 +79,9 @@ func luhn(digits string) bool {
 
 // cards: 13 to 19 digits with a right check digit, whose first digits are those of a card's issuer, in groups as
 // on cards or in one piece.
-func findCards(text string) []Span {
+func findCards(v *view) []Span {
 	var spans []Span
-	for _, r := range runs(text) {
+	for _, r := range v.runs {
 		n := len(r.digits)
 		if n < 15 && !strings.HasPrefix(r.digits, "4") && !strings.HasPrefix(r.digits, "3") {
 			continue // 13 digits are an article's number (EAN), too, 14 only Diners'
@@ -129,9 +129,10 @@ func grouped(text string, least, most int) bool {
 // findIDs: China's identity numbers of 18 digits by date and check digit (GB 11643-1999), of 15 by date and a word
 // before them; social security numbers written with dashes, or behind a word; numbers of passports and of the
 // United Kingdom's national insurance behind a word.
-func findIDs(text string) []Span {
+func findIDs(v *view) []Span {
 	var spans []Span
-	for _, r := range runs(text) {
+	text := v.text
+	for _, r := range v.runs {
 		switch d := r.digits; {
 		case len(d) == 18 && chineseID(d),
 			len(d) == 15 && !strings.Contains(d, "X") && date("19"+d[6:12]) && province(d[:2]) && before(text, r.start, idWords),
@@ -139,6 +140,9 @@ func findIDs(text string) []Span {
 			len(d) == 9 && len(r.text) == 9 && before(text, r.start, passportWords):
 			spans = append(spans, Span{r.start, r.end, ID})
 		}
+	}
+	if lower := strings.ToLower(text); !passportWords(lower) && !insuranceWords(lower) {
+		return spans
 	}
 	for _, m := range lettered.FindAllStringIndex(text, -1) {
 		if before(text, m[0], passportWords) {

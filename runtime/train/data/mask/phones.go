@@ -8,10 +8,13 @@ import (
 
 // findPhones: mobile numbers of China, its fixed lines with their area codes, 400 and 800 numbers, numbers of
 // North America, numbers with a country code, and shorter ones right behind a word for telephone.
-func findPhones(text string) []Span {
+func findPhones(v *view) []Span {
 	var spans []Span
-	for _, r := range runs(text) {
-		if start, end, ok := phone(text, r); ok {
+	for _, r := range v.runs {
+		if len(r.digits) < 5 {
+			continue
+		}
+		if start, end, ok := phone(v.text, r); ok {
 			spans = append(spans, Span{start, end, Phone})
 		}
 	}
@@ -92,8 +95,12 @@ var emails = regexp.MustCompile(`[\pL0-9._%+\-'’]{1,64}@(?:[A-Za-z0-9](?:[A-Za
 
 // findEmails: RFC 5321's Dot-string with letters of any script, and a domain with a dot. Chinese before the address
 // is text, not a part of it.
-func findEmails(text string) []Span {
+func findEmails(v *view) []Span {
 	var spans []Span
+	text := v.text
+	if !strings.Contains(text, "@") {
+		return nil
+	}
 	for _, m := range emails.FindAllStringIndex(text, -1) {
 		local := text[m[0] : m[0]+strings.IndexByte(text[m[0]:m[1]], '@')]
 		cut := 0
@@ -118,8 +125,12 @@ var (
 	plateWords    = words("plate", "registration", "车牌", "牌照")
 )
 
-func findPlates(text string) []Span {
+func findPlates(v *view) []Span {
 	var spans []Span
+	text := v.text
+	if len(v.runs) == 0 && !strings.ContainsAny(text, "0123456789") {
+		return nil
+	}
 	for _, m := range chinesePlates.FindAllStringIndex(text, -1) {
 		end := m[1]
 		// 津C1234学 is matched by the first form; a digit that goes on makes it something else.
@@ -136,6 +147,9 @@ func findPlates(text string) []Span {
 			continue
 		}
 		spans = append(spans, Span{m[0], end, Plate})
+	}
+	if !plateWords(strings.ToLower(text)) {
+		return spans
 	}
 	for _, m := range otherPlates.FindAllStringIndex(text, -1) {
 		if before(text, m[0], plateWords) {
