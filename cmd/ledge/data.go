@@ -177,9 +177,9 @@ func (a *app) dataBuild(c *cli.Context) error {
 	r, err := data.Build{Out: out, Paths: c.Args().Slice(), Settings: s, Threads: c.Int("threads"), Restart: c.Bool("restart"),
 		Note: func(text string) { a.note("%s", text) },
 		Progress: func(p data.Progress) {
-			bar.show(p.Stage, p.Fraction, fmt.Sprintf("%.0f %%, %d documents%s", 100*p.Fraction, p.Docs, left.text(p.Stage, p.Fraction)))
+			bar.Show(p.Stage, p.Fraction, fmt.Sprintf("%.0f %%, %d documents%s", 100*p.Fraction, p.Docs, left.text(p.Stage, p.Fraction)))
 		}}.Run(c.Context)
-	bar.done()
+	bar.Done()
 	if err != nil {
 		var bad *source.BadRecord
 		switch {
@@ -197,9 +197,9 @@ func (a *app) dataBuild(c *cli.Context) error {
 
 func (a *app) showReport(c *cli.Context, r *data.Report) error {
 	if c.Bool("json") {
-		return a.out.json(r, true)
+		return a.out.JSON(r, true)
 	}
-	return a.out.show(r.Table())
+	return a.out.Show(r.Table())
 }
 
 func (a *app) dataReportCommand() *cli.Command {
@@ -270,7 +270,7 @@ func (a *app) dataMask(c *cli.Context) error {
 			return err
 		}
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 func (a *app) dataWordsCommand() *cli.Command {
@@ -301,5 +301,5 @@ func (a *app) dataWords(c *cli.Context) error {
 			return err
 		}
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }

@@ -86,7 +86,7 @@ func (a *app) tokenizerTrain(c *cli.Context) error {
 	}
 	texts := a.corpus(c.Context, found.Files, o, c.Bool("skip-bad"), &bad, func(done int64) {
 		f := float64(done) / float64(max(total, 1))
-		bar.show("reading", f, fmt.Sprintf("%.0f %%%s", 100*f, left.text("reading", f)))
+		bar.Show("reading", f, fmt.Sprintf("%.0f %%%s", 100*f, left.text("reading", f)))
 	})
 	v, err := bpetrain.Train(c.Context, texts, bpetrain.Config{
 		Size: c.Int("size"), Preset: c.String("pre"), MinFrequency: c.Int64("min-frequency"), Special: c.StringSlice("special"),
@@ -94,10 +94,10 @@ func (a *app) tokenizerTrain(c *cli.Context) error {
 		Progress: func(stage string, done, of int64) {
 			if of > 0 {
 				f := float64(done) / float64(of)
-				bar.show(stage, f, fmt.Sprintf("%d of %d tokens%s", done, of, left.text(stage, f)))
+				bar.Show(stage, f, fmt.Sprintf("%d of %d tokens%s", done, of, left.text(stage, f)))
 			}
 		}})
-	bar.done()
+	bar.Done()
 	if err != nil {
 		var record *source.BadRecord
 		if errors.As(err, &record) {
@@ -118,14 +118,14 @@ func (a *app) tokenizerTrain(c *cli.Context) error {
 		a.note("%d bad records were left out", bad)
 	}
 	if c.Bool("json") {
-		return a.out.json(struct {
+		return a.out.JSON(struct {
 			Folder string `json:"folder"`
 			Tokens int    `json:"tokens"`
 			bpetrain.Stats
 		}{out, len(v.Tokens), v.Stats}, false)
 	}
 	s := v.Stats
-	return a.out.show(fmt.Sprintf("%s: %d tokens, %d merges, of %d bytes in %d texts (%d words, %d different)\n", out, len(v.Tokens), s.Merges, s.Bytes, s.Texts, s.Words, s.Unique))
+	return a.out.Show(fmt.Sprintf("%s: %d tokens, %d merges, of %d bytes in %d texts (%d words, %d different)\n", out, len(v.Tokens), s.Merges, s.Bytes, s.Texts, s.Words, s.Unique))
 }
 
 // corpusOf takes only the training shards of folders that ledge data build made.
