@@ -64,6 +64,7 @@ var rules = []rule{
 	{"runtime/power/nvidia", []string{"runtime/power", "backend/nvml"}, []string{"backend/nvml/nvmltest"}},
 	{"runtime/power/...", []string{"golang.org/x/sys/..."}, nil},
 	{"runtime/sampler/...", []string{"kernels/cpu"}, nil},
+	{"runtime/grammar/...", []string{"runtime/sampler"}, []string{"runtime/tokenizer", "runtime/weights/...", "github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/weights/...", []string{"graph/dtype", "golang.org/x/sys/..."}, nil},
 	{"runtime/model/...", []string{"graph/...", "runtime/weights/..."}, []string{"backend/...", "runtime/engine"}},
 	{"runtime/kvcache/...", []string{"graph/...", "backend"}, []string{"backend/null", "backend/cpu"}},
@@ -82,6 +83,7 @@ var rules = []rule{
 	{"runtime/bench/report", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/summary", "runtime/bench/chart"}, []string{"runtime/bench/internal/..."}},
 	{"runtime/bench/...", append([]string{"kernels/cpu", "backend/packcache", "runtime/eval", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
+	{"runtime/train/data/...", []string{"golang.org/x/text/...", "golang.org/x/net/html/..."}, nil},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	{"runtime/compress/...", upToEngine, []string{"backend/..."}},
 	{"runtime/home/...", nil, []string{"github.com/santhosh-tekuri/jsonschema/v6/..."}},
@@ -97,7 +99,7 @@ var rules = []rule{
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},
 }
 
-var belowEngine = []string{"runtime/tokenizer/...", "runtime/chat/...", "runtime/hub/...", "runtime/power/...", "runtime/sampler/...",
+var belowEngine = []string{"runtime/tokenizer/...", "runtime/chat/...", "runtime/hub/...", "runtime/power/...", "runtime/sampler/...", "runtime/grammar/...",
 	"runtime/weights/...", "runtime/model/...", "runtime/kvcache/...", "runtime/sched/..."}
 
 var upToEngine = append([]string{"graph/...", "backend", "runtime/engine/..."}, belowEngine...)
@@ -333,8 +335,8 @@ func TestRules(t *testing.T) {
 		{"runtime/eval", ".", false, false},
 		{"runtime/eval", "kernels/cpu", false, false},
 		{"runtime/bench", "kernels/cpu", false, true},
-		{"build/compare", "runtime/bench", false, true},
-		{"build/compare", "backend/cpu", false, false},
+		{"build/benchmodels", "runtime/weights/gguf", false, true},
+		{"build/benchmodels", "backend/cpu", false, false},
 		{"build/radv", "backend/vulkan", false, true},
 		{"build/ptxas", "kernels/cuda", false, true},
 		{"build/ptxas", "backend/cuda", false, false},

@@ -66,6 +66,9 @@ func (a *app) chat(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if set.Grammar, err = a.grammar(c); err != nil {
+		return err
+	}
 	if err := checkUTF8("the system message", c.String("system")); err != nil {
 		return err
 	}
@@ -256,7 +259,7 @@ func dropTurn(messages []chat.Message) []chat.Message {
 }
 
 func (v *conversation) encode(messages []chat.Message) ([]int32, error) {
-	return v.m.ChatPrompt(v.withSystem(messages), chat.RenderOptions{AddGenerationPrompt: true})
+	return v.m.ChatPrompt(v.withSystem(messages), renderFor(v.set.Grammar))
 }
 
 func (v *conversation) withSystem(messages []chat.Message) []chat.Message {

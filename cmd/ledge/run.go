@@ -35,12 +35,16 @@ The answer goes to standard output as it is generated. Ctrl-C ends it: what ther
 stays, the exit code is 130. With --json nothing is streamed; "reason" is stop (the
 model ended, or a stop string came), length (-n), context (the context is full), limit
 (the battery is at its floor) or cancel. Limits of the machine slow an answer down and
-never change it; docs/power.md says how.`,
+never change it; docs/power.md says how.
+
+--json-schema binds the answer to a JSON schema: docs/json-schema.md says what of it
+is supported. With -n the JSON may be cut; "reason" is stop where it is whole.`,
 		`ledge run "Why is the sky blue?"`,
 		`ledge run -m qwen3:0.6b --system "Answer in Chinese." "Why is the sky blue?"`,
 		`git diff | ledge run "Write a commit message for this change:"`,
 		`ledge run --raw -n 32 --temp 0 "The capital of France is"`,
 		`ledge run --json "Name a colour." | jq -r .text`,
+		`ledge run --json-schema person.json "Ada Lovelace was born in 1815." | jq .`,
 		`ledge run --max-watts 10 --max-temp 70 --stats "Tell me a long story."`)
 }
 
@@ -82,6 +86,9 @@ func (a *app) run(c *cli.Context) error {
 		return err
 	}
 	set.IgnoreEOG = c.Bool("ignore-eos")
+	if set.Grammar, err = a.grammar(c); err != nil {
+		return err
+	}
 	raw, system := c.Bool("raw"), c.String("system")
 	switch {
 	case raw && system != "":
@@ -103,7 +110,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ids, err := a.promptTokens(m, prompt, system, raw, c.Bool("special"))
+	ids, err := a.promptTokens(m, prompt, system, raw, c.Bool("special"), renderFor(set.Grammar))
 	if err == nil {
 		err = a.generate(c, m, name, ids, set)
 	}
@@ -111,7 +118,7 @@ func (a *app) run(c *cli.Context) error {
 }
 
 // promptTokens encodes a prompt, through the chat template unless raw.
-func (a *app) promptTokens(m *engine.Model, prompt, system string, raw, special bool) ([]int32, error) {
+func (a *app) promptTokens(m *engine.Model, prompt, system string, raw, special bool, o chat.RenderOptions) ([]int32, error) {
 	if raw {
 		return m.Encode(prompt, true, special), nil
 	}
@@ -124,7 +131,7 @@ func (a *app) promptTokens(m *engine.Model, prompt, system string, raw, special 
 	if system != "" {
 		msgs = append(msgs, chat.Message{Role: "system", Content: system})
 	}
-	return m.ChatPrompt(append(msgs, chat.Message{Role: "user", Content: prompt}), chat.RenderOptions{AddGenerationPrompt: true})
+	return m.ChatPrompt(append(msgs, chat.Message{Role: "user", Content: prompt}), o)
 }
 
 func (a *app) noteFallback(t *chat.Template) {
@@ -201,6 +208,9 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 	}
 	if atLimit {
 		return ofLimit(failed)
+	}
+	if set.Grammar != nil && u.Reason != engine.ReasonStop {
+		a.note("note: the JSON is not whole: -n or -c cut it")
 	}
 	if u.Reason == engine.ReasonContext && !asJSON {
 		a.note("note: the context of %d tokens is full, the answer is cut; -c sets a larger one (the model was trained for %d)", m.Options.Context, m.Network.Info().Context)

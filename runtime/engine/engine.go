@@ -112,6 +112,8 @@ type Model struct {
 	defuseOnce sync.Once
 	defuser    *strings.Replacer
 
+	grammars grammars
+
 	closeOnce sync.Once
 	closeErr  error
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/ledge-run/ledge/runtime/grammar"
 	"github.com/ledge-run/ledge/runtime/kvcache"
 	"github.com/ledge-run/ledge/runtime/sampler"
 	"github.com/ledge-run/ledge/runtime/sched"
@@ -21,6 +22,7 @@ type Settings struct {
 	Special    bool // show control tokens in the text
 	IgnoreEOG  bool // go on after an end-of-generation token
 	Constraint sampler.Constraint
+	Grammar    *grammar.Grammar // what the text must be a word of; not with Constraint
 }
 
 // Piece is one generated token.
@@ -151,6 +153,9 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 	if err := s.m.CheckPrompt(prompt); err != nil {
 		return err
 	}
+	if err := s.m.constrain(&set); err != nil {
+		return err
+	}
 	smp, err := s.m.newSampler(set, prompt)
 	if err != nil {
 		return err
@@ -218,8 +223,9 @@ func (m *Model) encodePlain(text string) ([]int32, error) { return m.Encode(text
 // so that a batch's other sequences change nothing.
 func wantOf(smp *sampler.Sampler, set Settings) sched.Want {
 	readout := smp.Readout(topCount)
+	narrow, ok := set.Constraint.(interface{ Narrow() bool })
 	switch {
-	case readout == sampler.ReadoutFull || set.Logprobs > 0:
+	case readout == sampler.ReadoutFull || set.Logprobs > 0 || ok && narrow.Narrow():
 		return sched.Full
 	case readout == sampler.ReadoutArgmax:
 		return sched.Best
@@ -298,6 +304,8 @@ func (o *output) token(tok sampler.Token) (done bool, err error) {
 		var stopped bool
 		if p.Text, stopped = o.text.push(o.dec.Push(tok.ID)); stopped {
 			u.Reason = ReasonStop
+		} else if done, ok := o.set.Constraint.(interface{ Finished() bool }); ok && done.Finished() {
+			u.Reason = ReasonStop // nothing could follow but an end
 		} else if o.set.MaxTokens > 0 && u.GeneratedTokens >= o.set.MaxTokens {
 			u.Reason = ReasonLength
 		} else if o.s.stream.Len()+1 >= o.s.m.Options.Context {
