@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -63,9 +62,9 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 				p := p
 				p.Beside = bench.Beside(m)
 				bar := a.newProgress()
-				start := time.Now()
+				left := newTimeLeft()
 				p.Progress = func(done, of int) {
-					bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("%d of %d, %s", done, of, timeLeft(start, done, of)))
+					bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("%d of %d%s", done, of, left.text("", float64(done)/float64(of))))
 				}
 				r, err := eval.Run(c.Context, m, data, p)
 				bar.Done()
@@ -84,15 +83,6 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 		}
 		return report, nil
 	}, nil
-}
-
-// timeLeft is how long the rest will take if it takes as long as what is done.
-func timeLeft(start time.Time, done, of int) string {
-	if done == 0 {
-		return "time left unknown"
-	}
-	left := time.Duration(float64(time.Since(start)) / float64(done) * float64(of-done))
-	return left.Round(time.Second).String() + " left"
 }
 
 // readData reads a data set and says what was left out.

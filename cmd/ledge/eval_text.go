@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -120,7 +119,7 @@ func isGGUF(path string) bool {
 func (a *app) evalPlain(c *cli.Context, report *evalReport, name string, m *engine.Model, text string, size int) error {
 	bar := a.newProgress()
 	defer bar.Done()
-	start := time.Now()
+	left := newTimeLeft()
 	if path := c.String("save-logits"); path != "" {
 		t, err := eval.NewText(m, text, size, c.Int("chunks"))
 		if err != nil {
@@ -128,14 +127,14 @@ func (a *app) evalPlain(c *cli.Context, report *evalReport, name string, m *engi
 		}
 		return a.writeResult(path, func(w *resultFile) error {
 			return eval.SaveLogits(c.Context, m, t, w, func(done, of int) {
-				bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, %s", done, of, timeLeft(start, done, of)))
+				bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left.text("", float64(done)/float64(of))))
 			})
 		})
 	}
 	var last eval.Perplexity
 	so, err := eval.MeasurePerplexity(c.Context, m, text, size, c.Int("chunks"), func(done, of int, so eval.Perplexity) {
 		last = so
-		bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, %.4f so far, %s", done, of, so.PPL, timeLeft(start, done, of)))
+		bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, %.4f so far%s", done, of, so.PPL, left.text("", float64(done)/float64(of))))
 	})
 	if err != nil {
 		if so = last; c.Context.Err() == nil || so.Chunks == 0 {
@@ -150,9 +149,9 @@ func (a *app) evalPlain(c *cli.Context, report *evalReport, name string, m *engi
 func (a *app) compare(c *cli.Context, report *evalReport, name string, m *engine.Model, t eval.Text, ref eval.Reference) error {
 	bar := a.newProgress()
 	defer bar.Done()
-	start := time.Now()
+	left := newTimeLeft()
 	so, err := eval.Compare(c.Context, m, t, ref, func(done, of int, so eval.Divergence) {
-		bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, KL %.5f so far, %s", done, of, so.KL, timeLeft(start, done, of)))
+		bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, KL %.5f so far%s", done, of, so.KL, left.text("", float64(done)/float64(of))))
 	})
 	if err != nil && (!so.Partial || so.Positions == 0) {
 		return err

@@ -41,6 +41,7 @@ const (
 	ReasonLength  Reason = "length"  // MaxTokens
 	ReasonContext Reason = "context" // the context is full
 	ReasonCancel  Reason = "cancel"  // the caller ended it
+	ReasonLimit   Reason = "limit"   // the machine reached a limit: its battery's floor (see Pacer)
 	ReasonError   Reason = "error"
 )
 
@@ -51,6 +52,7 @@ type Usage struct {
 	GeneratedTokens int
 	PromptTime      time.Duration // reading what was not cached, to the first logits
 	GenerateTime    time.Duration // all tokens after the first
+	Paused          time.Duration // of both, that a Pacer held the model up
 	Seed            uint64
 	Reason          Reason
 }
@@ -133,8 +135,11 @@ func (s *Session) Generate(ctx context.Context, prompt []int32, set Settings) it
 			}
 		default:
 			s.usage.Reason = ReasonError
+			var held *heldUp
 			if ctx.Err() != nil {
 				s.usage.Reason, err = ReasonCancel, ctx.Err()
+			} else if errors.As(err, &held) {
+				s.usage.Reason = ReasonLimit
 			}
 			yield(Piece{}, err)
 		}
@@ -160,8 +165,10 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 	s.usage.CachedTokens = len(prompt) - len(rest)
 	out := &output{s: s, set: set, yield: yield, text: newStopper(set.Stop), dec: s.m.Tokenizer.NewDecoder(set.Special)}
 	want := wantOf(smp, set)
-	start := time.Now()
-	if err := s.stream.Run(ctx, rest, want); err != nil {
+	start, paused := time.Now(), s.m.Paused()
+	err = s.stream.Run(ctx, rest, want)
+	s.usage.Paused = s.m.Paused() - paused
+	if err != nil {
 		return err
 	}
 	s.usage.PromptTime = time.Since(start)
@@ -182,7 +189,9 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 			return err
 		}
 		s.next[0] = tok.ID
-		if err := s.stream.Run(ctx, s.next[:], want); err != nil {
+		err = s.stream.Run(ctx, s.next[:], want)
+		s.usage.Paused = s.m.Paused() - paused
+		if err != nil {
 			return err
 		}
 	}
