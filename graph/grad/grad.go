@@ -1,0 +1,165 @@
+// Package grad differentiates graphs: reverse mode, graph in, graph out. It runs
+// on what models emit, before place and fuse; fused operations have no rule. See
+// docs/training.md.
+//
+// [Of] gives the gradients of an output as further outputs. [Train] turns weights
+// into parameters and adds their gradients to states; [Update] makes the graph of
+// the optimizer, which takes them from there.
+package grad
+
+import (
+	"fmt"
+
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
+)
+
+// SeedSuffix follows an output's name in the name of the input that holds the
+// gradient of it: what every element counts.
+const SeedSuffix = ".grad"
+
+// Of adds to g the gradients of the sum of the output's elements, each times that
+// of a new input NAME.grad, by the named inputs and weights: outputs d.NAME in the
+// order asked for. Everything g gave it still gives.
+func Of(g *graph.Graph, output string, by ...string) (*graph.Graph, error) {
+	d, err := start(g)
+	if err != nil {
+		return nil, err
+	}
+	leaves := make([]*graph.Node, len(by))
+	for i, name := range by {
+		for _, n := range g.Nodes {
+			if (n.Op == graph.OpInput || n.Op == graph.OpWeight) && n.Name == name {
+				leaves[i] = n
+			}
+		}
+		if leaves[i] == nil {
+			return nil, fmt.Errorf("grad: graph %s has no input or weight %q", g.Name, name)
+		}
+		if t := leaves[i].Type.DType; t != dtype.F32 {
+			return nil, fmt.Errorf("grad: %s is %s: only f32 has a gradient", leaves[i], t)
+		}
+		d.need[leaves[i].ID] = true
+	}
+	found := map[*graph.Node]*graph.Node{}
+	d.leaf = func(n, gradient *graph.Node) { found[n] = gradient }
+	d.forward()
+	if err := d.backward(output); err != nil {
+		return nil, err
+	}
+	d.outputs()
+	for i, n := range leaves {
+		if found[n] == nil {
+			return nil, fmt.Errorf("grad: output %q does not depend on %q", output, by[i])
+		}
+		d.out.Outputs = append(d.out.Outputs, graph.Output{Name: "d." + by[i], Node: found[n]})
+	}
+	return d.finish()
+}
+
+// Options steer Train.
+type Options struct {
+	// Loss is the output that is trained; "loss" if empty.
+	Loss string
+
+	// Train says which weights become parameters; nil means all.
+	Train func(name string) bool
+
+	// Recompute keeps of a layer only what other layers read, and repeats its
+	// forward operations before its backward ones.
+	Recompute bool
+}
+
+// Param is a weight being trained.
+type Param struct {
+	Name  string // of the weight, and of its state
+	Shape dtype.Shape
+}
+
+// Grad is the name of the state with the parameter's gradient; M and V are those
+// with AdamW's moments.
+func (p Param) Grad() string { return "grad/" + p.Name }
+func (p Param) M() string    { return "adamw.m/" + p.Name }
+func (p Param) V() string    { return "adamw.v/" + p.Name }
+
+// Elems is the number of the parameter's elements.
+func (p Param) Elems() int {
+	n, _ := p.Shape.NumElems(dtype.Binding{}) // verified with the weight
+	return n
+}
+
+func (p Param) state(name string) graph.StateDecl {
+	return graph.StateDecl{Name: name, Kind: graph.Tensor, DType: dtype.F32, Elems: p.Elems()}
+}
+
+// States declares all that belongs to parameters: their values, gradients and
+// moments.
+func States(params []Param) []graph.StateDecl {
+	var s []graph.StateDecl
+	for _, p := range params {
+		for _, name := range []string{p.Name, p.Grad(), p.M(), p.V()} {
+			s = append(s, p.state(name))
+		}
+	}
+	return s
+}
+
+// Train makes the graph of a training step from one that gives a loss: weights
+// become parameters, and their gradients are added to the states that
+// [Param.Grad] names. The input LOSS.grad is what each element of the loss counts.
+// It returns the parameters in the order of their weights.
+func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
+	if o.Loss == "" {
+		o.Loss = "loss"
+	}
+	d, err := start(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	d.recompute = o.Recompute
+	var params []Param
+	taken := map[string]bool{}
+	for _, s := range g.States {
+		taken[s.Name] = true
+	}
+	byNode := map[*graph.Node]Param{}
+	for _, n := range g.Weights() {
+		if o.Train != nil && !o.Train(n.Name) {
+			continue
+		}
+		p := Param{n.Name, n.Type.Shape}
+		for _, s := range []string{p.Name, p.Grad()} {
+			if taken[s] {
+				return nil, nil, fmt.Errorf("grad: %s: the name of its state %q is taken", n, s)
+			}
+			taken[s] = true
+			d.out.States = append(d.out.States, p.state(s))
+		}
+		params = append(params, p)
+		byNode[n] = p
+		d.need[n.ID] = true
+		d.replace[n] = graph.ParamAttr{State: p.Name, Shape: p.Shape}
+	}
+	if len(params) == 0 {
+		return nil, nil, fmt.Errorf("grad: graph %s: no weight is to be trained", g.Name)
+	}
+	trained := map[*graph.Node]bool{}
+	d.leaf = func(n, gradient *graph.Node) {
+		p := byNode[n]
+		to := d.add(n, graph.OpParam, graph.ParamAttr{State: p.Grad(), Shape: p.Shape})
+		d.add(n, graph.OpAccumulate, nil, to, gradient)
+		trained[n] = true
+	}
+	d.forward()
+	if err := d.backward(o.Loss); err != nil {
+		return nil, nil, err
+	}
+	for n := range byNode {
+		if !trained[n] {
+			return nil, nil, fmt.Errorf("grad: output %q does not depend on %q, which is to be trained", o.Loss, n.Name)
+		}
+	}
+	d.outputs()
+	out, err := d.finish()
+	return out, params, err
+}
