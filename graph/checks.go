@@ -74,7 +74,7 @@ func (n *Node) Writes() []string {
 	switch n.Op {
 	case OpCacheWrite, OpRopeCache:
 		return []string{n.State()}
-	case OpAccumulate:
+	case OpAccumulate, OpAccumulateOuter, OpAccumulateRows:
 		return []string{n.In[0].State()}
 	case OpAdamW:
 		return []string{n.In[0].State(), n.In[1].State(), n.In[2].State(), n.In[3].State()}

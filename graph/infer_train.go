@@ -174,10 +174,15 @@ func inferOuter(n *Node, g *Graph) (Type, error) {
 	if err := arity(n, 2, 2); err != nil {
 		return Type{}, err
 	}
-	if err := wantF32(n, 0, 1); err != nil {
+	return outerType(n, 0)
+}
+
+// outerType is the type of the outer product of inputs i and i+1.
+func outerType(n *Node, i int) (Type, error) {
+	if err := wantF32(n, i, i+1); err != nil {
 		return Type{}, err
 	}
-	a, b := n.In[0].Type.Shape, n.In[1].Type.Shape
+	a, b := n.In[i].Type.Shape, n.In[i+1].Type.Shape
 	r := len(a)
 	if r < 2 || len(b) != r || !a[:r-1].Equal(b[:r-1]) || !a[r-1].IsConst() || !b[r-1].IsConst() {
 		return Type{}, fmt.Errorf("cannot multiply %s transposed by %s: want [X.. N] and [X.. K]", a, b)
@@ -276,14 +281,20 @@ func inferScatterRows(n *Node, g *Graph) (Type, error) {
 	if err := arity(n, 2, 2); err != nil {
 		return Type{}, err
 	}
-	if err := wantF32(n, 0); err != nil {
-		return Type{}, err
+	to := n.Attr.(ReshapeAttr).Shape
+	return Type{dtype.F32, to}, scatters(n, 0, to)
+}
+
+// scatters asks that input i can be scattered to a shape by the rows of input i+1.
+func scatters(n *Node, i int, to dtype.Shape) error {
+	if err := wantF32(n, i); err != nil {
+		return err
 	}
-	x, rows, to := n.In[0].Type.Shape, n.In[1].Type, n.Attr.(ReshapeAttr).Shape
+	x, rows := n.In[i].Type.Shape, n.In[i+1].Type
 	if len(x) != 2 || len(to) != 2 || x[1] != to[1] || !rows.Equal(I32(x[0])) {
-		return Type{}, fmt.Errorf("cannot scatter %s by %s to %s: want [X D], i32[X] and [Y D]", x, rows, to)
+		return fmt.Errorf("cannot scatter %s by %s to %s: want [X D], i32[X] and [Y D]", x, rows, to)
 	}
-	return Type{dtype.F32, to}, nil
+	return nil
 }
 
 func inferDropout(n *Node, g *Graph) (Type, error) {
@@ -338,6 +349,28 @@ func inferAccumulate(n *Node, g *Graph) (Type, error) {
 		return Type{}, err
 	}
 	return Type{}, wantParam(n, 0, n.In[1].Type)
+}
+
+func inferAccumulateOuter(n *Node, g *Graph) (Type, error) {
+	if err := arity(n, 3, 3); err != nil {
+		return Type{}, err
+	}
+	t, err := outerType(n, 1)
+	if err != nil {
+		return Type{}, err
+	}
+	return Type{}, wantParam(n, 0, t)
+}
+
+func inferAccumulateRows(n *Node, g *Graph) (Type, error) {
+	if err := arity(n, 3, 3); err != nil {
+		return Type{}, err
+	}
+	to := n.In[0].Type
+	if err := scatters(n, 1, to.Shape); err != nil {
+		return Type{}, err
+	}
+	return Type{}, wantParam(n, 0, Type{dtype.F32, to.Shape})
 }
 
 func inferAdamW(n *Node, g *Graph) (Type, error) {

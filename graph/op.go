@@ -61,6 +61,8 @@ const (
 	OpFakeQuant         // (x [X.. D]) -> x rounded to a block format and back
 	OpGlobalNorm        // (x...) -> [1]: square root of the sum of all squares
 	OpAccumulate        // (param, x) -> none: adds x to the parameter's state
+	OpAccumulateOuter   // (param [N K], a [X.. N], b [X.. K]) -> none: adds outer(a, b)
+	OpAccumulateRows    // (param [V D], x [X D], rows i32 [X]) -> none: adds rows where they belong
 	OpAdamW             // (param, grad, m, v: params; norm [1]?, rates [3]) -> none: see AdamWAttr
 
 	// Operations that only passes make.
@@ -137,7 +139,13 @@ func (o Op) IsBinary() bool { return o >= OpAdd && o <= OpDiv }
 
 // WritesState reports whether o writes a state.
 func (o Op) WritesState() bool {
-	return o == OpCacheWrite || o == OpRopeCache || o == OpAccumulate || o == OpAdamW
+	return o == OpCacheWrite || o == OpRopeCache || o == OpAdamW || o.Accumulates()
+}
+
+// Accumulates reports whether o adds to the state of its first input. Several may
+// add to one, in the order of their nodes.
+func (o Op) Accumulates() bool {
+	return o == OpAccumulate || o == OpAccumulateOuter || o == OpAccumulateRows
 }
 
 // IsGiven reports whether o's value is there before a run: an argument, a
@@ -200,6 +208,8 @@ func init() {
 		OpFakeQuant:         {name: "fake_quant", attr: QuantAttr{}, stage: Training, infer: inferFakeQuant},
 		OpGlobalNorm:        {name: "global_norm", stage: Training, infer: inferGlobalNorm},
 		OpAccumulate:        {name: "accumulate", stage: Training, infer: inferAccumulate},
+		OpAccumulateOuter:   {name: "accumulate_outer", stage: Training, infer: inferAccumulateOuter},
+		OpAccumulateRows:    {name: "accumulate_rows", stage: Training, infer: inferAccumulateRows},
 		OpAdamW:             {name: "adamw", attr: AdamWAttr{}, stage: Training, infer: inferAdamW},
 
 		OpFusedLinear: {name: "fused_linear", attr: FusedLinearAttr{}, stage: Fused, infer: inferFusedLinear},

@@ -14,7 +14,7 @@ const maxLayer = 1 << 16
 // Verify checks that g is well formed: IDs and topological order, every node's
 // type against its inputs and attributes, sizes that can be laid out in memory,
 // unique names of inputs, weights, outputs and states, each state written at
-// most once, caches read only after their write and parameters only before,
+// most once (or added to), caches read only after their write and parameters only before,
 // outputs that are computed. Models and passes call it, and so does a backend in
 // its tests; the error names the node.
 func Verify(g *Graph) error {
@@ -60,12 +60,12 @@ func Verify(g *Graph) error {
 		}
 		for _, in := range n.In {
 			// A parameter is its state's memory: after a write there is no old value.
-			if w := writer[in.State()]; in.Op == OpParam && w != nil {
+			if w := writer[in.State()]; in.Op == OpParam && w != nil && !(n.Op.Accumulates() && w.Op.Accumulates()) {
 				return fail(n, fmt.Errorf("reads %s after %s has written its state", in, w))
 			}
 		}
 		for _, s := range n.Writes() {
-			if w := writer[s]; w != nil {
+			if w := writer[s]; w != nil && !(n.Op.Accumulates() && w.Op.Accumulates()) {
 				return fail(n, fmt.Errorf("state %q is already written by %s", s, w))
 			}
 			writer[s] = n

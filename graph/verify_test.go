@@ -81,6 +81,10 @@ func everything(t *testing.T) *graph.Graph {
 	e = b.Add(graph.OpSoftmaxGrad, nil, e, e)
 	e = b.Add(graph.OpAdd, nil, e, b.Add(graph.OpSumTo, graph.KeepAttr{Keep: 1}, b.Add(graph.OpOuter, nil, e, e)))
 	b.Add(graph.OpAccumulate, nil, param("acc"), b.Add(graph.OpNormGradW, ng, e, e))
+	b.State(graph.StateDecl{Name: "acc2", Kind: graph.Tensor, DType: dtype.F32, Elems: 1024})
+	acc2 := b.Add(graph.OpParam, graph.ParamAttr{State: "acc2", Shape: dtype.Shape{n(32), n(32)}})
+	b.Add(graph.OpAccumulateOuter, nil, acc2, e, e)
+	b.Add(graph.OpAccumulateRows, nil, acc2, e, labels)
 	e = b.Add(graph.OpPad, graph.PadAttr{Axis: 1, Start: 4, Size: 32}, b.Slice(e, 1, 0, 16))
 	e = b.Add(graph.OpScatterRows, graph.ReshapeAttr{Shape: dtype.Shape{dimT, n(32)}}, e, labels)
 	b.Add(graph.OpAdamW, graph.AdamWAttr{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, Clip: 1},
@@ -209,6 +213,10 @@ func TestVerifyGraph(t *testing.T) {
 			g.Nodes = append(g.Nodes, late)
 		}, "has written its state"},
 		{"output of a param", func(g *graph.Graph) { g.Outputs[0].Node = find(g, graph.OpParam) }, "is given, not computed"},
+		{"moments written after gradients were added to them", func(g *graph.Graph) {
+			a, w := find(g, graph.OpAccumulate), find(g, graph.OpAdamW)
+			w.In[2] = a.In[0]
+		}, "has written its state"},
 		{"updates what is no param", func(g *graph.Graph) {
 			a := find(g, graph.OpAccumulate)
 			a.In = []*graph.Node{a.In[1], a.In[1]}

@@ -12,7 +12,7 @@ type differ struct {
 	old, out *graph.Graph
 	need     []bool                          // by old ID: has a gradient that is asked for
 	replace  map[*graph.Node]graph.ParamAttr // weights that become parameters
-	leaf     func(n, gradient *graph.Node)   // told a leaf's gradient once all of it is known
+	leaf     func(n, part *graph.Node)       // told what a leaf's readers give to its gradient
 
 	moved    []*graph.Node    // by old ID: the new node
 	pending  [][]contribution // by old ID: what its readers gave so far
@@ -100,6 +100,16 @@ func (d *differ) outputs() {
 	}
 }
 
+// pop takes back the last node if it is n, which nothing reads yet.
+func (d *differ) pop(n *graph.Node) bool {
+	last := len(d.out.Nodes) - 1
+	if d.out.Nodes[last] != n {
+		return false
+	}
+	d.out.Nodes = d.out.Nodes[:last]
+	return true
+}
+
 func (d *differ) finish() (*graph.Graph, error) {
 	if d.err != nil {
 		return nil, d.err
@@ -143,14 +153,10 @@ func (d *differ) backward(output string) error {
 	d.pending[loss.ID] = []contribution{{gradient: seed}}
 	for i := len(d.old.Nodes) - 1; i >= 0 && d.err == nil; i-- {
 		n := d.old.Nodes[i]
-		if len(d.pending[i]) == 0 || !d.need[i] {
+		if len(d.pending[i]) == 0 || n.Op.IsGiven() {
 			continue
 		}
-		gradient := d.sum(n)
-		if n.Op.IsGiven() {
-			d.leaf(n, gradient)
-			continue
-		}
+		gradient := d.sum(n, d.pending[i])
 		rule := rules[n.Op]
 		if rule == nil {
 			return fmt.Errorf("grad: %s has no gradient%s", n, hint(n.Op))
@@ -173,24 +179,36 @@ func hint(op graph.Op) string {
 // give adds to the gradient of an input of n; make is called if there is one.
 func (d *differ) give(n *graph.Node, input int, make func() *graph.Node) {
 	if len(n.In) > input && d.need[n.In[input].ID] {
-		in := n.In[input]
-		d.pending[in.ID] = append(d.pending[in.ID], contribution{gradient: make()})
+		d.contribute(n.In[input], contribution{gradient: make()})
 	}
 }
 
+// contribute notes a part of in's gradient; a leaf's goes where it is wanted at once.
+func (d *differ) contribute(in *graph.Node, c contribution) {
+	if in.Op.IsGiven() {
+		d.leaf(in, d.whole(in, c))
+		return
+	}
+	d.pending[in.ID] = append(d.pending[in.ID], c)
+}
+
+// whole is a contribution to n's gradient, of n's shape.
+func (d *differ) whole(n *graph.Node, c contribution) *graph.Node {
+	if c.part == nil {
+		return c.gradient
+	}
+	a := graph.PadAttr{Axis: c.part.Axis, Start: c.part.Start, Size: n.Type.Shape[c.part.Axis].N}
+	return d.add(n, graph.OpPad, a, c.gradient)
+}
+
 // sum is the gradient of n: all contributions in the order in which they came.
-func (d *differ) sum(n *graph.Node) *graph.Node {
-	list := d.pending[n.ID]
+func (d *differ) sum(n *graph.Node, list []contribution) *graph.Node {
 	if joined := d.tile(n, list); joined != nil {
 		return joined
 	}
 	var total *graph.Node
 	for _, c := range list {
-		g := c.gradient
-		if c.part != nil {
-			g = d.add(n, graph.OpPad, graph.PadAttr{Axis: c.part.Axis, Start: c.part.Start, Size: n.Type.Shape[c.part.Axis].N}, g)
-		}
-		if total == nil {
+		if g := d.whole(n, c); total == nil {
 			total = g
 		} else {
 			total = d.add(n, graph.OpAdd, nil, total, g)

@@ -41,8 +41,8 @@ func Of(g *graph.Graph, output string, by ...string) (*graph.Graph, error) {
 		}
 		d.need[leaves[i].ID] = true
 	}
-	found := map[*graph.Node]*graph.Node{}
-	d.leaf = func(n, gradient *graph.Node) { found[n] = gradient }
+	found := map[*graph.Node][]contribution{}
+	d.leaf = func(n, part *graph.Node) { found[n] = append(found[n], contribution{gradient: part}) }
 	d.forward()
 	if err := d.backward(output); err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func Of(g *graph.Graph, output string, by ...string) (*graph.Graph, error) {
 		if found[n] == nil {
 			return nil, fmt.Errorf("grad: output %q does not depend on %q", output, by[i])
 		}
-		d.out.Outputs = append(d.out.Outputs, graph.Output{Name: "d." + by[i], Node: found[n]})
+		d.out.Outputs = append(d.out.Outputs, graph.Output{Name: "d." + by[i], Node: d.sum(n, found[n])})
 	}
 	return d.finish()
 }
@@ -143,23 +143,38 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 	if len(params) == 0 {
 		return nil, nil, fmt.Errorf("grad: graph %s: no weight is to be trained", g.Name)
 	}
-	trained := map[*graph.Node]bool{}
-	d.leaf = func(n, gradient *graph.Node) {
-		p := byNode[n]
-		to := d.add(n, graph.OpParam, graph.ParamAttr{State: p.Grad(), Shape: p.Shape})
-		d.add(n, graph.OpAccumulate, nil, to, gradient)
-		trained[n] = true
-	}
+	sums := map[*graph.Node]*graph.Node{}
+	d.leaf = func(n, part *graph.Node) { d.accumulate(n, byNode[n], sums, part) }
 	d.forward()
 	if err := d.backward(o.Loss); err != nil {
 		return nil, nil, err
 	}
 	for n := range byNode {
-		if !trained[n] {
+		if sums[n] == nil {
 			return nil, nil, fmt.Errorf("grad: output %q does not depend on %q, which is to be trained", o.Loss, n.Name)
 		}
 	}
 	d.outputs()
 	out, err := d.finish()
 	return out, params, err
+}
+
+// accumulate adds a part of a weight's gradient to its state. Products and
+// scattered rows are added without being values of their own.
+func (d *differ) accumulate(n *graph.Node, p Param, sums map[*graph.Node]*graph.Node, part *graph.Node) {
+	op, in := graph.OpAccumulate, []*graph.Node{part}
+	switch part.Op {
+	case graph.OpOuter:
+		if d.pop(part) {
+			op, in = graph.OpAccumulateOuter, part.In
+		}
+	case graph.OpScatterRows:
+		if d.pop(part) {
+			op, in = graph.OpAccumulateRows, part.In
+		}
+	}
+	if sums[n] == nil {
+		sums[n] = d.add(n, graph.OpParam, graph.ParamAttr{State: p.Grad(), Shape: p.Shape})
+	}
+	d.add(n, op, nil, append([]*graph.Node{sums[n]}, in...)...)
 }

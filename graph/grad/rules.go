@@ -190,7 +190,7 @@ func reshape(d *differ, n, gy *graph.Node) {
 func slice(d *differ, n, gy *graph.Node) {
 	in, a := n.In[0], n.Attr.(graph.SliceAttr)
 	if d.need[in.ID] {
-		d.pending[in.ID] = append(d.pending[in.ID], contribution{gy, &a})
+		d.contribute(in, contribution{gy, &a})
 	}
 }
 
