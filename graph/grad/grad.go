@@ -62,7 +62,8 @@ type Options struct {
 	// Loss is the output that is trained; "loss" if empty.
 	Loss string
 
-	// Train says which weights become parameters; nil means all.
+	// Train says which weights become parameters; nil means all but the constants
+	// of rotations.
 	Train func(name string) bool
 
 	// Recompute keeps of a layer only what other layers read, and repeats its
@@ -112,38 +113,15 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 	if o.Loss == "" {
 		o.Loss = "loss"
 	}
-	d, err := start(g)
+	d, params, err := parameters(g, o, true)
 	if err != nil {
 		return nil, nil, err
 	}
 	d.recompute = o.Recompute
-	var params []Param
-	taken := map[string]bool{}
-	for _, s := range g.States {
-		taken[s.Name] = true
+	byNode, sums := map[*graph.Node]Param{}, map[*graph.Node]*graph.Node{}
+	for n, a := range d.replace {
+		byNode[n] = Param{a.State, a.Shape}
 	}
-	byNode := map[*graph.Node]Param{}
-	for _, n := range g.Weights() {
-		if o.Train != nil && !o.Train(n.Name) {
-			continue
-		}
-		p := Param{n.Name, n.Type.Shape}
-		for _, s := range []string{p.Name, p.Grad()} {
-			if taken[s] {
-				return nil, nil, fmt.Errorf("grad: %s: the name of its state %q is taken", n, s)
-			}
-			taken[s] = true
-			d.out.States = append(d.out.States, p.state(s))
-		}
-		params = append(params, p)
-		byNode[n] = p
-		d.need[n.ID] = true
-		d.replace[n] = graph.ParamAttr{State: p.Name, Shape: p.Shape}
-	}
-	if len(params) == 0 {
-		return nil, nil, fmt.Errorf("grad: graph %s: no weight is to be trained", g.Name)
-	}
-	sums := map[*graph.Node]*graph.Node{}
 	d.leaf = func(n, part *graph.Node) { d.accumulate(n, byNode[n], sums, part) }
 	d.forward()
 	if err := d.backward(o.Loss); err != nil {
@@ -157,6 +135,68 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 	d.outputs()
 	out, err := d.finish()
 	return out, params, err
+}
+
+// Forward is g with the weights that [Train] would train as parameters, and nothing
+// else changed: what evaluates a model in training, by the same State.
+func Forward(g *graph.Graph, o Options) (*graph.Graph, error) {
+	d, _, err := parameters(g, o, false)
+	if err != nil {
+		return nil, err
+	}
+	d.forward()
+	d.outputs()
+	return d.finish()
+}
+
+// parameters starts with a graph whose weights are to become parameters, with states
+// for them and, if asked for, for their gradients.
+func parameters(g *graph.Graph, o Options, gradients bool) (*differ, []Param, error) {
+	d, err := start(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	var params []Param
+	taken := map[string]bool{}
+	for _, s := range g.States {
+		taken[s.Name] = true
+	}
+	uses := g.Uses()
+	for _, n := range g.Weights() {
+		if o.Train == nil && !varies(n, uses[n.ID]) || o.Train != nil && !o.Train(n.Name) {
+			continue
+		}
+		p := Param{n.Name, n.Type.Shape}
+		states := []string{p.Name}
+		if gradients {
+			states = append(states, p.Grad())
+		}
+		for _, s := range states {
+			if taken[s] {
+				return nil, nil, fmt.Errorf("grad: %s: the name of its state %q is taken", n, s)
+			}
+			taken[s] = true
+			d.out.States = append(d.out.States, p.state(s))
+		}
+		params = append(params, p)
+		d.need[n.ID] = true
+		d.replace[n] = graph.ParamAttr{State: p.Name, Shape: p.Shape}
+	}
+	if len(params) == 0 {
+		return nil, nil, fmt.Errorf("grad: graph %s: no weight is to be trained", g.Name)
+	}
+	return d, params, nil
+}
+
+// varies reports whether a weight is one that models learn: the factors of a
+// rotation are constants.
+func varies(n *graph.Node, uses []*graph.Node) bool {
+	for _, u := range uses {
+		if u.Op != graph.OpRope || u.In[0] == n {
+			return true
+		}
+	}
+	return false
 }
 
 // accumulate adds a part of a weight's gradient to its state. Products and
