@@ -243,7 +243,7 @@ func (c *compiler) adamW(n *graph.Node) (func(*pool.Worker), error) {
 				s.Scale = a.Clip / norm
 			}
 		}
-		eachChunk(w, len(p), func(lo, hi int) { s.Step(p[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi]) })
+		eachChunk(w, len(p), func(lo, hi int) { e.k.AdamW(&s, p[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi]) })
 	}, nil
 }
 

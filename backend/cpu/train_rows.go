@@ -72,8 +72,8 @@ func (c *compiler) normGrad(n *graph.Node) (func(*pool.Worker), error) {
 }
 
 var derivatives = map[string]kernels.Derivative{
-	"silu": kernels.DerivativeSiLU, "gelu": kernels.DerivativeGELU, "gelu_erf": kernels.DerivativeGELUErf,
-	"relu": kernels.DerivativeReLU, "tanh": kernels.DerivativeTanh, "sigmoid": kernels.DerivativeSigmoid, "exp": kernels.DerivativeExp,
+	"silu": kernels.SiLUDerivative, "gelu": kernels.GELUDerivative, "gelu_erf": kernels.GELUErfDerivative,
+	"relu": kernels.ReLUDerivative, "tanh": kernels.TanhDerivative, "sigmoid": kernels.SigmoidDerivative, "exp": kernels.ExpDerivative,
 }
 
 func (c *compiler) unaryGrad(n *graph.Node) (func(*pool.Worker), error) {

@@ -253,19 +253,29 @@ func (o *Operand) read(dst []float32, row, col int) {
 // turn writes the transposed of a block: dst[j*ldd+i] is the element that lies in
 // row row+i, column col+j.
 func (k *Kernels) turn(dst []float32, ldd int, o *Operand, row, rows, col, cols int) {
-	const block = 16
-	for i0 := 0; i0 < rows; i0 += block {
-		i1 := min(rows, i0+block)
-		for i := i0; i < i1; i++ {
-			if o.BF16 != nil {
-				for j, h := range o.BF16[(row+i)*o.LD+col:][:cols] {
-					dst[j*ldd+i] = dtype.BF16ToF32(h)
-				}
-				continue
+	i := 0
+	if k.asm != nil && k.asm.turn != nil && o.BF16 == nil {
+		size := k.asm.turnSize
+		squares := cols / size
+		for ; squares > 0 && i+size <= rows; i += size {
+			k.asm.turn(&dst[i], 4*ldd, &o.F32[(row+i)*o.LD+col], 4*o.LD, squares)
+			o.turnRows(dst, ldd, row, i, i+size, col+squares*size, cols-squares*size, squares*size)
+		}
+	}
+	o.turnRows(dst, ldd, row, i, rows, col, cols, 0)
+}
+
+// turnRows turns rows [i0, i1) of a block, of which column col becomes row at.
+func (o *Operand) turnRows(dst []float32, ldd, row, i0, i1, col, cols, at int) {
+	for i := i0; i < i1; i++ {
+		if o.BF16 != nil {
+			for j, h := range o.BF16[(row+i)*o.LD+col:][:cols] {
+				dst[(at+j)*ldd+i] = dtype.BF16ToF32(h)
 			}
-			for j, v := range o.F32[(row+i)*o.LD+col:][:cols] {
-				dst[j*ldd+i] = v
-			}
+			continue
+		}
+		for j, v := range o.F32[(row+i)*o.LD+col:][:cols] {
+			dst[(at+j)*ldd+i] = v
 		}
 	}
 }

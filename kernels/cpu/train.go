@@ -23,9 +23,7 @@ func (k *Kernels) NormGrad(dst, x, dy, weight, tmp []float32, cols int, eps floa
 		if centre {
 			sum = k.Sum(out) / float32(cols)
 		}
-		for i, v := range h {
-			out[i] = (out[i] - sum - float32(v*dot)) * inv
-		}
+		k.subScale(out, h, dot, sum, inv)
 	}
 }
 
@@ -48,21 +46,29 @@ func (k *Kernels) moments(x []float32, eps float32, centre bool) (mean, inv floa
 	return mean, inverseRoot(k.sumSquares(x, mean), len(x), eps)
 }
 
-// dot is the sum of a*b, in float64 lanes of a fixed number.
+// dot is the sum of a*b.
 func (k *Kernels) dot(a, b []float32) float32 {
-	var s [4]float64
-	n := len(a) &^ 3
 	b = b[:len(a)]
-	for i := 0; i < n; i += 4 {
-		s[0] += float64(a[i]) * float64(b[i])
-		s[1] += float64(a[i+1]) * float64(b[i+1])
-		s[2] += float64(a[i+2]) * float64(b[i+2])
-		s[3] += float64(a[i+3]) * float64(b[i+3])
+	if k.asm != nil && k.asm.dot != nil && len(a) > 0 {
+		return k.asm.dot(&a[0], &b[0], len(a))
 	}
-	for i := n; i < len(a); i++ {
-		s[i&3] += float64(a[i]) * float64(b[i])
+	var lanes [64]float32
+	for i, v := range a {
+		lanes[i%64] += float32(v * b[i])
 	}
-	return float32((s[0] + s[1]) + (s[2] + s[3]))
+	return foldLanes(&lanes)
+}
+
+// subScale computes (dst - (x*a + c)) * s.
+func (k *Kernels) subScale(dst, x []float32, a, c, s float32) {
+	dst = dst[:len(x)]
+	if k.asm != nil && k.asm.subScale != nil {
+		chunks(len(x), func(i, n int) { k.asm.subScale(&dst[i], &x[i], a, c, s, n) })
+		return
+	}
+	for i, v := range x {
+		dst[i] = (dst[i] - (float32(v*a) + c)) * s
+	}
 }
 
 // SoftmaxGrad computes y * (dy - sum of y*dy) for each row of cols values. dst may
@@ -70,9 +76,14 @@ func (k *Kernels) dot(a, b []float32) float32 {
 func (k *Kernels) SoftmaxGrad(dst, y, dy []float32, cols int) {
 	for ; cols > 0 && len(y) >= cols; dst, y, dy = dst[cols:], y[cols:], dy[cols:] {
 		dot := k.dot(y[:cols], dy[:cols])
-		for i, v := range y[:cols] {
-			dst[i] = v * (dy[i] - dot)
+		if &dst[0] != &dy[0] { // as when y is written over
+			for i, v := range y[:cols] {
+				dst[i] = v * (dy[i] - dot)
+			}
+			continue
 		}
+		k.subScale(dst[:cols], dy[:cols], 0, dot, 1)
+		k.Mul(dst[:cols], dst[:cols], y[:cols])
 	}
 }
 
@@ -96,27 +107,34 @@ func (k *Kernels) CrossEntropyGrad(dst, x []float32, label int, dy float32) {
 type Derivative uint8
 
 const (
-	DerivativeSiLU Derivative = iota
-	DerivativeGELU
-	DerivativeGELUErf
-	DerivativeReLU
-	DerivativeTanh
-	DerivativeSigmoid
-	DerivativeExp
+	SiLUDerivative Derivative = iota
+	GELUDerivative
+	GELUErfDerivative
+	ReLUDerivative
+	TanhDerivative
+	SigmoidDerivative
+	ExpDerivative
+
+	numDerivatives
 )
 
 // UnaryGrad computes dy * f'(x). dst may be x or dy; tmp has len(x) values.
 func (k *Kernels) UnaryGrad(f Derivative, dst, x, dy, tmp []float32) {
 	dst, dy, tmp = dst[:len(x)], dy[:len(x)], tmp[:len(x)]
+	if k.asm != nil && k.asm.derivative[f] != nil {
+		kernel := k.asm.derivative[f]
+		chunks(len(x), func(i, n int) { kernel(&dst[i], &x[i], &dy[i], n) })
+		return
+	}
 	switch f {
-	case DerivativeSiLU:
+	case SiLUDerivative:
 		// s (1 + x (1-s)) with s the sigmoid.
 		k.sigmoid(tmp, x)
 		for i, v := range x {
 			s := tmp[i]
 			dst[i] = dy[i] * (s * (1 + float32(v*(1-s))))
 		}
-	case DerivativeGELU:
+	case GELUDerivative:
 		// x s with s = sigmoid(2c (x + a x³)): s + x s (1-s) 2c (1 + 3a x²).
 		const c, a = 1.5957691216057308, 0.044715 // 2 sqrt(2/pi)
 		for i, v := range x {
@@ -128,12 +146,12 @@ func (k *Kernels) UnaryGrad(f Derivative, dst, x, dy, tmp []float32) {
 			d := float32(v*s) * (1 - s) * c * (1 + float32(3*a*v)*v)
 			dst[i] = dy[i] * (s + d)
 		}
-	case DerivativeGELUErf:
+	case GELUErfDerivative:
 		for i, v := range x {
 			u := float64(v)
 			dst[i] = dy[i] * float32(0.5*(1+math.Erf(u/math.Sqrt2))+u*math.Exp(-u*u/2)/math.Sqrt(2*math.Pi))
 		}
-	case DerivativeReLU:
+	case ReLUDerivative:
 		for i, v := range x {
 			if v > 0 {
 				dst[i] = dy[i]
@@ -141,14 +159,14 @@ func (k *Kernels) UnaryGrad(f Derivative, dst, x, dy, tmp []float32) {
 				dst[i] = 0
 			}
 		}
-	case DerivativeTanh:
+	case TanhDerivative:
 		k.SoftCapGrad(dst, x, dy, tmp, 1)
-	case DerivativeSigmoid:
+	case SigmoidDerivative:
 		k.sigmoid(tmp, x)
 		for i, s := range tmp {
 			dst[i] = dy[i] * (s * (1 - s))
 		}
-	case DerivativeExp:
+	case ExpDerivative:
 		k.Exp(tmp, x)
 		k.Mul(dst, tmp, dy)
 	}
@@ -202,17 +220,28 @@ func (k *Kernels) SumSquares(x []float32) float32 { return k.sumSquares(x, 0) }
 
 // AdamW are the numbers of a step, the same for all elements: see graph.AdamWAttr.
 type AdamW struct {
-	Beta1, Beta2, Eps float32
-	Scale             float32 // on the gradient
-	Keep              float32 // 1 - rate * decay
-	Rate              float32 // learning rate / (1-Beta1^t)
-	Bias2             float32 // 1 / (1-Beta2^t)
+	Scale        float32 // on the gradient
+	Beta1, Beta2 float32
+	Bias2        float32 // 1 / (1-Beta2^t)
+	Eps          float32
+	Keep         float32 // 1 - rate * decay
+	Rate         float32 // learning rate / (1-Beta1^t)
 }
 
-// Step updates p, m and v, and clears g.
-func (a *AdamW) Step(p, g, m, v []float32) {
+// AdamW updates p, m and v, and clears g.
+func (k *Kernels) AdamW(a *AdamW, p, g, m, v []float32) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
 	c1, c2 := 1-a.Beta1, 1-a.Beta2
+	if k.asm != nil && k.asm.adamW != nil {
+		var numbers [9][16]float32
+		for i, x := range [9]float32{a.Scale, a.Beta1, c1, a.Beta2, c2, a.Bias2, a.Eps, a.Keep, a.Rate} {
+			for j := range numbers[i] {
+				numbers[i][j] = x
+			}
+		}
+		chunks(len(p), func(i, n int) { k.asm.adamW(&p[i], &g[i], &m[i], &v[i], &numbers[0][0], n) })
+		return
+	}
 	for i, w := range p {
 		x := g[i] * a.Scale
 		mi := float32(a.Beta1*m[i]) + float32(c1*x)
