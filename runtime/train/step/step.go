@@ -229,14 +229,12 @@ func (t *Trainer) SetTaken(step int) { t.step = step }
 // Tensors names what lives from step to step, with sizes: parameters by their
 // weight's name, and their moments. Gradients are zero between steps.
 func (t *Trainer) Tensors() []graph.StateDecl {
-	var all []graph.StateDecl
-	for _, s := range grad.States(t.params) {
-		all = append(all, s)
-	}
-	kept := all[:0]
-	for i, s := range all {
-		if s.Name != t.params[i/4].Grad() {
-			kept = append(kept, s)
+	var kept []graph.StateDecl
+	for _, p := range t.params {
+		for _, s := range grad.States([]grad.Param{p}) {
+			if s.Name != p.Grad() {
+				kept = append(kept, s)
+			}
 		}
 	}
 	return kept
