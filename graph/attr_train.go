@@ -25,6 +25,14 @@ type NormGradAttr struct {
 	Centre bool // of layer_norm, which subtracts the mean; else of rms_norm
 }
 
+// LinearLossAttr belongs to linear_loss: cross_entropy(soft_cap(linear(x, w)),
+// labels) and, with the rows' losses counting dy, its gradients, without all logits
+// being there at once. A row of the result is the gradient of x, then the row's loss;
+// the gradient of w is added to the parameter, if there is one.
+type LinearLossAttr struct {
+	SoftCap float32 // 0 for none
+}
+
 // UnaryGradAttr belongs to unary_grad.
 type UnaryGradAttr struct {
 	Of  string  // the elementwise operation's name: silu, gelu, gelu_erf, relu, tanh, sigmoid, exp, soft_cap
@@ -68,6 +76,7 @@ type AdamWAttr struct {
 func (ParamAttr) attr()         {}
 func (SelfAttentionAttr) attr() {}
 func (NormGradAttr) attr()      {}
+func (LinearLossAttr) attr()    {}
 func (UnaryGradAttr) attr()     {}
 func (KeepAttr) attr()          {}
 func (PadAttr) attr()           {}

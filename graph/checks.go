@@ -76,6 +76,10 @@ func (n *Node) Writes() []string {
 		return []string{n.State()}
 	case OpAccumulate, OpAccumulateOuter, OpAccumulateRows:
 		return []string{n.In[0].State()}
+	case OpLinearLoss:
+		if len(n.In) == 5 {
+			return []string{n.In[4].State()}
+		}
 	case OpAdamW:
 		return []string{n.In[0].State(), n.In[1].State(), n.In[2].State(), n.In[3].State()}
 	}

@@ -153,6 +153,34 @@ func inferCrossEntropy(n *Node, g *Graph) (Type, error) {
 	return x, wantVector(n, 2, x.Shape[0])
 }
 
+func inferLinearLoss(n *Node, g *Graph) (Type, error) {
+	if err := arity(n, 4, 5); err != nil {
+		return Type{}, err
+	}
+	x, w := n.In[0].Type, n.In[1].Type
+	if err := wantF32(n, 0, 1); err != nil {
+		return Type{}, err
+	}
+	if len(x.Shape) != 2 || len(w.Shape) != 2 || !w.Shape[0].IsConst() || !w.Shape[1].IsConst() || x.Shape[1] != w.Shape[1] {
+		return Type{}, fmt.Errorf("x is %s and the weight %s: want [R D] and [V D]", x, w)
+	}
+	if labels := n.In[2].Type; !labels.Equal(I32(x.Shape[0])) {
+		return Type{}, fmt.Errorf("labels must be i32[%s], are %s", x.Shape[0], labels)
+	}
+	if err := wantVector(n, 3, x.Shape[0]); err != nil {
+		return Type{}, err
+	}
+	if len(n.In) == 5 {
+		if err := wantParam(n, 4, w); err != nil {
+			return Type{}, err
+		}
+	}
+	if a := n.Attr.(LinearLossAttr); a.SoftCap < 0 {
+		return Type{}, fmt.Errorf("soft cap %g must not be negative", a.SoftCap)
+	}
+	return F32(x.Shape[0], dtype.Const(w.Shape[1].N+1)), nil
+}
+
 func inferLinearT(n *Node, g *Graph) (Type, error) {
 	if err := arity(n, 2, 2); err != nil {
 		return Type{}, err

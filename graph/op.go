@@ -48,6 +48,7 @@ const (
 	OpSelfAttentionGrad // (q, k, v, dy [T H Dv]) -> [T H*Dk+G*Dk+G*Dv]: gradients of q, k and v side by side
 	OpCrossEntropy      // (x [R V], labels i32 [R]) -> [R]: log-sum-exp less the label's; 0 where the label is -1
 	OpCrossEntropyGrad  // (x [R V], labels i32 [R], dy [R]) -> [R V]
+	OpLinearLoss        // (x [R D], w [V D], labels i32 [R], dy [R], param [V D]?) -> [R D+1]: see LinearLossAttr
 	OpLinearT           // (x [X.. N], w [N K]) -> [X.. K]: x times w
 	OpOuter             // (a [X.. N], b [X.. K]) -> [N K]: a transposed times b, over all rows
 	OpNormGrad          // (x [X.. D], dy, w [D]?) -> [X.. D]: gradient of a norm's x
@@ -139,7 +140,7 @@ func (o Op) IsBinary() bool { return o >= OpAdd && o <= OpDiv }
 
 // WritesState reports whether o writes a state.
 func (o Op) WritesState() bool {
-	return o == OpCacheWrite || o == OpRopeCache || o == OpAdamW || o.Accumulates()
+	return o == OpCacheWrite || o == OpRopeCache || o == OpLinearLoss || o == OpAdamW || o.Accumulates()
 }
 
 // Accumulates reports whether o adds to the state of its first input. Several may
@@ -195,6 +196,7 @@ func init() {
 		OpSelfAttentionGrad: {name: "self_attention_grad", attr: SelfAttentionAttr{}, stage: Training, infer: inferSelfAttentionGrad},
 		OpCrossEntropy:      {name: "cross_entropy", stage: Training, infer: inferCrossEntropy},
 		OpCrossEntropyGrad:  {name: "cross_entropy_grad", stage: Training, infer: inferCrossEntropy},
+		OpLinearLoss:        {name: "linear_loss", stage: Training, attr: LinearLossAttr{}, infer: inferLinearLoss},
 		OpLinearT:           {name: "linear_t", stage: Training, infer: inferLinearT},
 		OpOuter:             {name: "outer", stage: Training, infer: inferOuter},
 		OpNormGrad:          {name: "norm_grad", attr: NormGradAttr{}, stage: Training, infer: inferNormGrad},

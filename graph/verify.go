@@ -60,12 +60,12 @@ func Verify(g *Graph) error {
 		}
 		for _, in := range n.In {
 			// A parameter is its state's memory: after a write there is no old value.
-			if w := writer[in.State()]; in.Op == OpParam && w != nil && !(n.Op.Accumulates() && w.Op.Accumulates()) {
+			if w := writer[in.State()]; in.Op == OpParam && w != nil && !(adds(n) && adds(w)) {
 				return fail(n, fmt.Errorf("reads %s after %s has written its state", in, w))
 			}
 		}
 		for _, s := range n.Writes() {
-			if w := writer[s]; w != nil && !(n.Op.Accumulates() && w.Op.Accumulates()) {
+			if w := writer[s]; w != nil && !(adds(n) && adds(w)) {
 				return fail(n, fmt.Errorf("state %q is already written by %s", s, w))
 			}
 			writer[s] = n
@@ -73,6 +73,9 @@ func Verify(g *Graph) error {
 	}
 	return verifyOutputs(g)
 }
+
+// adds reports whether what n does to states is adding to them.
+func adds(n *Node) bool { return n.Op.Accumulates() || n.Op == OpLinearLoss }
 
 // verifySize asks that the value can be laid out at the graph's limits: constant
 // dimensions are positive, rows are whole blocks, and the bytes fit an int.

@@ -85,6 +85,8 @@ func everything(t *testing.T) *graph.Graph {
 	acc2 := b.Add(graph.OpParam, graph.ParamAttr{State: "acc2", Shape: dtype.Shape{n(32), n(32)}})
 	b.Add(graph.OpAccumulateOuter, nil, acc2, e, e)
 	b.Add(graph.OpAccumulateRows, nil, acc2, e, labels)
+	dy := b.Input("dy", graph.F32(dimT))
+	e = b.Slice(b.Add(graph.OpLinearLoss, graph.LinearLossAttr{SoftCap: 3}, e, b.Reshape(b.Slice(b.Weight("f33", dtype.F32, 33, 32), 0, 0, 32), n(32), n(32)), labels, dy, acc2), 1, 0, 32)
 	e = b.Add(graph.OpPad, graph.PadAttr{Axis: 1, Start: 4, Size: 32}, b.Slice(e, 1, 0, 16))
 	e = b.Add(graph.OpScatterRows, graph.ReshapeAttr{Shape: dtype.Shape{dimT, n(32)}}, e, labels)
 	b.Add(graph.OpAdamW, graph.AdamWAttr{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, Clip: 1},
@@ -271,6 +273,8 @@ func TestVerifyOps(t *testing.T) {
 		{"fused residual", "fused_linear(%x, %q, %x) segments=1 residual=true : f32[T, 6]", "residual is"},
 		{"norm_add", "norm_add(%x, %v, %w) eps=1e-05 : f32[T, 4]", "x is f32[T, 4] but what is added"},
 		{"cross_entropy labels", "cross_entropy(%x, %v) : f32[T]", "labels must be i32[T]"},
+		{"linear_loss", "linear_loss(%x, %w, %i, %v) : f32[T, 5]", "want [R D] and [V D]"},
+		{"linear_loss labels", "linear_loss(%x, %q, %v, %v) : f32[T, 5]", "labels must be"},
 		{"linear_t", "linear_t(%x, %o) : f32[T, 4]", "is not the weight's N"},
 		{"outer", "outer(%x, %v) : f32[4, 4]", "transposed by"},
 		{"norm_grad", "norm_grad(%x, %v) eps=1e-05 : f32[T, 4]", "must have one shape"},

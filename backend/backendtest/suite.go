@@ -381,6 +381,8 @@ func indexKind(g *graph.Graph, in *graph.Node) (kind index, limit int) {
 				return indexPosition, 0
 			case n.Op == graph.OpCrossEntropy || n.Op == graph.OpCrossEntropyGrad:
 				return indexID, n.In[0].Type.Shape[1].N
+			case n.Op == graph.OpLinearLoss:
+				return indexID, n.In[1].Type.Shape[0].N
 			case n.Op == graph.OpScatterRows:
 				return indexID, n.Type.Shape[0].N
 			case n.Op == graph.OpAccumulateRows:

@@ -131,9 +131,20 @@ func transposedCases() []opCase {
 				return b.Add(graph.OpOuter, nil, x(b, "a", n), x(b, "b", k))
 			}))
 	}
+	for _, s := range [][2]int{{2, 3}, {77, 20}, {9000, 33}} { // of the last a chunk is fewer rows than there are
+		for _, limit := range []float32{0, 2} {
+			v, d := s[0], s[1]
+			c := one(graph.OpLinearLoss, fmt.Sprintf("%dx%d-%g", v, d, limit), []int{1, 130, 300}, func(b *graph.Builder) *graph.Node {
+				return b.Add(graph.OpLinearLoss, graph.LinearLossAttr{SoftCap: limit}, b.Input("x", graph.F32(T, C(d))),
+					b.Input("w", graph.F32(C(v), C(d))), b.Input("labels", graph.I32(T)), b.Input("dy", graph.F32(T)))
+			})
+			c.bound = 1e-9
+			all = append(all, c)
+		}
+	}
 	for _, typ := range []dtype.DType{dtype.F16, dtype.Q8_0, dtype.Q4_0, dtype.Q6_K} {
 		c := one(graph.OpLinearT, "frozen-"+typ.String(), []int{1, 17}, func(b *graph.Builder) *graph.Node {
-			return b.Add(graph.OpLinearT, nil, b.Input("x", graph.F32(T, C(21))), b.Weight("w", typ, 21, 256))
+			return b.Add(graph.OpLinearT, nil, b.Input("x", graph.F32(T, C(1050))), b.Weight("w", typ, 1050, 256))
 		})
 		c.bound = formatBound("")
 		all = append(all, c)
@@ -190,6 +201,8 @@ func updates(t testing.TB, clip float32) *graph.Graph {
 	b.Add(graph.OpAccumulateOuter, nil, outer, y, x)
 	b.Add(graph.OpAccumulateRows, nil, rows, x, ids)
 	b.Add(graph.OpAccumulate, nil, sum, b.Add(graph.OpSumTo, graph.KeepAttr{Keep: 1}, x))
+	table := param("table", 50, 70)
+	b.Output("loss", b.Add(graph.OpLinearLoss, graph.LinearLossAttr{}, x, b.Input("matrix", graph.F32(C(50), C(70))), b.Input("labels", graph.I32(T)), b.Input("dy", graph.F32(T)), table))
 	w, g, m, v := param("w", 130, 41), param("g", 130, 41), param("m", 130, 41), param("v", 130, 41)
 	norm := b.Add(graph.OpGlobalNorm, nil, g, w, b.Scale(w, 2))
 	b.Output("norm", norm)

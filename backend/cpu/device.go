@@ -172,7 +172,7 @@ func indexOperand(n *graph.Node) *graph.Node {
 	case graph.OpEmbed, graph.OpGatherRows, graph.OpRope, graph.OpRopeCache, graph.OpCrossEntropy, graph.OpCrossEntropyGrad,
 		graph.OpScatterRows, graph.OpDropout:
 		return n.In[1]
-	case graph.OpAccumulateRows:
+	case graph.OpAccumulateRows, graph.OpLinearLoss:
 		return n.In[2]
 	}
 	return nil

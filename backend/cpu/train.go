@@ -15,7 +15,9 @@ type trainNeeds struct {
 	gemm   bool
 	sums   int // values of partial sums over rows
 	norms  int // blocks of global norms
-	matrix int // elements of the largest frozen weight of linear_t
+	matrix int // elements of a frozen weight's rows, of linear_t
+	logits int // elements of a chunk of logits
+	capped int // elements of a row of them that is capped
 	store  int // bytes of a quantised row
 }
 
@@ -23,6 +25,7 @@ type trainNeeds struct {
 type trainLocal struct {
 	gemm   []float32
 	row    []float32 // a row or a chunk
+	capped []float32 // a row of logits
 	scores []float32 // of attention within the batch
 	store  []byte
 }
@@ -33,6 +36,7 @@ type trainShared struct {
 	sums   []float32
 	norms  []float64
 	matrix []float32
+	logits []float32 // a chunk
 }
 
 func (c *compiler) allocateTrain() {
@@ -44,11 +48,13 @@ func (c *compiler) allocateTrain() {
 	s.sums = make([]float32, n.sums)
 	s.norms = make([]float64, n.norms)
 	s.matrix = make([]float32, n.matrix)
+	s.logits = make([]float32, n.logits)
 	for _, l := range c.workers {
 		if n.gemm {
 			l.train.gemm = make([]float32, kernels.GemmPacked+kernels.GemmScratch)
 		}
 		l.train.row = make([]float32, max(c.maxRow, chunk))
+		l.train.capped = make([]float32, n.capped)
 		l.train.store = make([]byte, n.store)
 	}
 }
@@ -64,6 +70,8 @@ func (c *compiler) trainStep(n *graph.Node) (func(*pool.Worker), error) {
 		return c.crossEntropy(n)
 	case graph.OpCrossEntropyGrad:
 		return c.crossEntropyGrad(n)
+	case graph.OpLinearLoss:
+		return c.linearLoss(n)
 	case graph.OpLinearT, graph.OpOuter:
 		return c.gemm(n, n)
 	case graph.OpAccumulateOuter:
@@ -116,16 +124,15 @@ func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 			e.multiply(w, g)
 		}, nil
 	case graph.OpLinearT:
-		matrix := func(w *pool.Worker) []float32 { return e.value(n.In[1]) }
 		if n.In[1].Op == graph.OpWeight {
-			matrix = c.dequantised(n.In[1])
+			return c.frozen(n)
 		}
 		return func(w *pool.Worker) {
 			x, cols, rows := n.In[0], e.Cols(n), e.Cols(n.In[0])
 			e.multiply(w, &kernels.Gemm{
 				M: e.RowsOf(x), N: cols, K: rows,
 				A: kernels.Operand{F32: e.value(x), LD: rows},
-				B: kernels.Operand{F32: matrix(w), LD: cols},
+				B: kernels.Operand{F32: e.value(n.In[1]), LD: cols},
 				C: e.value(out), LDC: cols,
 			})
 		}, nil
@@ -173,16 +180,30 @@ const (
 	gemmYield = 768 // rows of a block that are computed between yields
 )
 
-// dequantised is a frozen weight as float32, made anew for each product.
-func (c *compiler) dequantised(n *graph.Node) func(w *pool.Worker) []float32 {
-	e, m := c.executable, c.weights.byName[n.Name].packed
-	c.train.matrix = max(c.train.matrix, m.Rows*m.Cols)
-	return func(w *pool.Worker) []float32 {
-		out := e.shared.train.matrix[:m.Rows*m.Cols]
-		eachRow(w, m.Rows, func(i int) { e.k.GatherRow(out[i*m.Cols:(i+1)*m.Cols], m, i) })
-		w.Barrier()
-		return out
-	}
+// frozenRows is how many rows of a frozen weight are dequantised at once: a multiple
+// of what products take, so that sums are the same chain.
+const frozenRows = 4 * kernels.GemmSteps
+
+// frozen is linear_t with a loaded weight, a few rows of which are there as float32 at
+// a time.
+func (c *compiler) frozen(n *graph.Node) (func(*pool.Worker), error) {
+	e, m := c.executable, c.weights.byName[n.In[1].Name].packed
+	c.train.matrix = max(c.train.matrix, min(frozenRows, m.Rows)*m.Cols)
+	return func(w *pool.Worker) {
+		x, part := e.value(n.In[0]), e.shared.train.matrix
+		for r := 0; r < m.Rows; r += frozenRows {
+			rows := min(frozenRows, m.Rows-r)
+			eachRow(w, rows, func(i int) { e.k.GatherRow(part[i*m.Cols:(i+1)*m.Cols], m, r+i) })
+			w.Barrier()
+			e.multiply(w, &kernels.Gemm{
+				M: e.RowsOf(n.In[0]), N: m.Cols, K: rows,
+				A: kernels.Operand{F32: x[min(r, len(x)):], LD: m.Rows},
+				B: kernels.Operand{F32: part, LD: m.Cols},
+				C: e.value(n), LDC: m.Cols, Add: r > 0,
+			})
+			w.Barrier()
+		}
+	}, nil
 }
 
 func (c *compiler) accumulate(n *graph.Node) (func(*pool.Worker), error) {

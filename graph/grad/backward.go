@@ -14,12 +14,14 @@ type differ struct {
 	replace  map[*graph.Node]graph.ParamAttr // weights that become parameters
 	leaf     func(n, part *graph.Node)       // told what a leaf's readers give to its gradient
 
-	moved    []*graph.Node    // by old ID: the new node
-	pending  [][]contribution // by old ID: what its readers gave so far
-	inner    []bool           // by old ID: of a layer, and read in that layer only
-	repeated []*graph.Node    // by old ID: the copy in the backward part
+	moved    []*graph.Node        // by old ID: the new node
+	pending  [][]contribution     // by old ID: what its readers gave so far
+	inner    []bool               // by old ID: of a layer, and read in that layer only
+	repeated []*graph.Node        // by old ID: the copy in the backward part
+	dead     map[*graph.Node]bool // new nodes that go unless something reads them
 
 	recompute bool
+	chunks    func(w *graph.Node) *graph.Node // the state of a weight's gradient, for chunked losses; nil for none
 	err       error
 }
 
@@ -43,6 +45,7 @@ func start(g *graph.Graph) (*differ, error) {
 		pending:  make([][]contribution, len(g.Nodes)),
 		inner:    make([]bool, len(g.Nodes)),
 		repeated: make([]*graph.Node, len(g.Nodes)),
+		dead:     map[*graph.Node]bool{},
 	}
 	for i, uses := range g.Uses() {
 		n := g.Nodes[i]
@@ -114,7 +117,32 @@ func (d *differ) finish() (*graph.Graph, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
+	d.sweep()
 	return d.out, graph.Verify(d.out)
+}
+
+// sweep drops forward nodes that a chunked loss took the place of. Inputs stay.
+func (d *differ) sweep() {
+	live := make([]bool, len(d.out.Nodes))
+	for _, o := range d.out.Outputs {
+		live[o.Node.ID] = true
+	}
+	for i := len(live) - 1; i >= 0; i-- {
+		n := d.out.Nodes[i]
+		if live[i] = live[i] || n.Op == graph.OpInput || n.Op.WritesState() || !d.dead[n]; live[i] {
+			for _, in := range n.In {
+				live[in.ID] = true
+			}
+		}
+	}
+	kept := d.out.Nodes[:0]
+	for i, n := range d.out.Nodes {
+		if live[i] {
+			n.ID = len(kept)
+			kept = append(kept, n)
+		}
+	}
+	d.out.Nodes = kept
 }
 
 // value is an old node's value for the backward part: the forward part's, or

@@ -66,6 +66,10 @@ type Options struct {
 	// of rotations.
 	Train func(name string) bool
 
+	// Chunks computes the loss of trained output matrices in chunks of rows, so
+	// that never all logits are there at once.
+	Chunks bool
+
 	// Recompute keeps of a layer only what other layers read, and repeats its
 	// forward operations before its backward ones.
 	Recompute bool
@@ -122,7 +126,16 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 	for n, a := range d.replace {
 		byNode[n] = Param{a.State, a.Shape}
 	}
-	d.leaf = func(n, part *graph.Node) { d.accumulate(n, byNode[n], sums, part) }
+	sum := func(n *graph.Node) *graph.Node {
+		if p, ok := byNode[n]; ok && sums[n] == nil {
+			sums[n] = d.add(n, graph.OpParam, graph.ParamAttr{State: p.Grad(), Shape: p.Shape})
+		}
+		return sums[n]
+	}
+	d.leaf = func(n, part *graph.Node) { d.accumulate(n, sum, part) }
+	if o.Chunks {
+		d.chunks = sum
+	}
 	d.forward()
 	if err := d.backward(o.Loss); err != nil {
 		return nil, nil, err
@@ -199,9 +212,9 @@ func varies(n *graph.Node, uses []*graph.Node) bool {
 	return false
 }
 
-// accumulate adds a part of a weight's gradient to its state. Products and
-// scattered rows are added without being values of their own.
-func (d *differ) accumulate(n *graph.Node, p Param, sums map[*graph.Node]*graph.Node, part *graph.Node) {
+// accumulate adds a part of a weight's gradient to its state, which sum gives.
+// Products and scattered rows are added without being values of their own.
+func (d *differ) accumulate(n *graph.Node, sum func(*graph.Node) *graph.Node, part *graph.Node) {
 	op, in := graph.OpAccumulate, []*graph.Node{part}
 	switch part.Op {
 	case graph.OpOuter:
@@ -213,8 +226,5 @@ func (d *differ) accumulate(n *graph.Node, p Param, sums map[*graph.Node]*graph.
 			op, in = graph.OpAccumulateRows, part.In
 		}
 	}
-	if sums[n] == nil {
-		sums[n] = d.add(n, graph.OpParam, graph.ParamAttr{State: p.Grad(), Shape: p.Shape})
-	}
-	d.add(n, op, nil, append([]*graph.Node{sums[n]}, in...)...)
+	d.add(n, op, nil, append([]*graph.Node{sum(n)}, in...)...)
 }

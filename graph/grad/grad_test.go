@@ -19,7 +19,7 @@ const separator = "----\n"
 // asked for:
 //
 //	// of y by w x              grad.Of
-//	// train [recompute] [w...] grad.Train, of all weights if none is named
+//	// train [recompute] [chunks] [w...] grad.Train, of all weights if none is named
 //	// update                   grad.Update with the parameters of grad.Train
 //
 // -update rewrites the second halves; read the difference before keeping it.
@@ -69,6 +69,9 @@ func differentiate(t *testing.T, g *graph.Graph, words []string) string {
 		words = words[1:]
 		if len(words) > 0 && words[0] == "recompute" {
 			o.Recompute, words = true, words[1:]
+		}
+		if len(words) > 0 && words[0] == "chunks" {
+			o.Chunks, words = true, words[1:]
 		}
 		if len(words) > 0 {
 			o.Train = func(name string) bool { return strings.Contains(" "+strings.Join(words, " ")+" ", " "+name+" ") }

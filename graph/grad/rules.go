@@ -222,6 +222,9 @@ func gatherRows(d *differ, n, gy *graph.Node) {
 }
 
 func crossEntropy(d *differ, n, gy *graph.Node) {
+	if d.chunked(n, gy) {
+		return
+	}
 	d.give(n, 0, func() *graph.Node {
 		return d.add(n, graph.OpCrossEntropyGrad, nil, d.value(n.In[0]), d.value(n.In[1]), gy)
 	})

@@ -27,6 +27,8 @@ func (r *Run) checkIndices() error {
 			what, limit, idx = "row", r.Dim(n.In[0].Type.Shape[0]), n.In[2]
 		case graph.OpCrossEntropy:
 			what, least, limit, idx = "label", -1, n.In[0].Type.Shape[1].N, n.In[1]
+		case graph.OpLinearLoss:
+			what, least, limit, idx = "label", -1, n.In[1].Type.Shape[0].N, n.In[2]
 		default:
 			continue
 		}

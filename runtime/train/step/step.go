@@ -94,7 +94,7 @@ func New(ctx context.Context, dev backend.Device, g *graph.Graph, open Open, o O
 			err = errors.Join(fmt.Errorf("train: %w", err), t.Close())
 		}
 	}()
-	run, params, err := grad.Train(g, grad.Options{Train: o.Train, Recompute: o.Recompute})
+	run, params, err := grad.Train(g, grad.Options{Train: o.Train, Recompute: o.Recompute, Chunks: true})
 	if err != nil {
 		return nil, err
 	}
