@@ -87,6 +87,17 @@ step "the C library: threads that open, generate, cancel and close, 8,000 times;
 LEDGE_TEST_FULL=1 go test -count=1 -v -timeout 60m -run 'Programs|Valgrind|StreamingCost|Arm64' ./cmd/libledge | grep -v '=== RUN'
 go test -run XXX -bench Streaming -benchtime 20x ./cmd/libledge
 
+step "packages: installed in fresh roots of Debian 11 and 12, arm64's under qemu; built again from nothing; kernels from their sources"
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap proot lintian >/dev/null
+fi
+build/package.sh
+build/package-test.sh --roots
+build/reproduce.sh --cold
+cmake -B out/package/kernels -G Ninja -DLEDGE_REBUILD_KERNELS=ON
+cmake --build out/package/kernels --target kernels
+git diff --exit-code --stat kernels && echo "the kernels that are committed are what their sources give"
+
 step "fuzzing, 20 s a target"
 build/fuzz.sh 20s
 

@@ -67,10 +67,22 @@ var rules = []rule{
 	{"runtime/kvcache/...", []string{"graph/...", "backend"}, []string{"backend/null", "backend/cpu"}},
 	{"runtime/sched/...", []string{"graph/...", "backend", "runtime/kvcache"}, []string{"backend/null", "backend/cpu"}},
 	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest", "backend/trust", "backend/packcache"}, belowEngine...), []string{"backend/..."}},
-	{"runtime/bench/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
+	{"runtime/bench/record", []string{"runtime/bench/stats"}, nil},
+	{"runtime/bench/stats", nil, nil},
+	{"runtime/bench/nearest", nil, nil},
+	{"runtime/bench/summary", []string{"runtime/bench/record", "runtime/bench/stats"}, nil},
+	{"runtime/bench/receipt", []string{"runtime/bench/record", "runtime/bench/stats", "github.com/gowebpki/jcs"}, nil},
+	{"runtime/bench/suite", []string{"runtime/bench/nearest", "runtime/bench/record", "go.yaml.in/yaml/v4"}, nil},
+	{"runtime/bench/table", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/suite", "runtime/bench/summary"}, nil},
+	{"runtime/bench/internal/sample", []string{"runtime/bench/record"}, nil},
+	{"runtime/bench/internal/browser", nil, nil},
+	{"runtime/bench/chart", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/summary", "gonum.org/v1/plot/..."}, []string{"runtime/bench/internal/sample"}},
+	{"runtime/bench/report", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/summary", "runtime/bench/chart"}, []string{"runtime/bench/internal/..."}},
+	{"runtime/bench/...", append([]string{"kernels/cpu", "backend/packcache", "runtime/eval", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	{"runtime/compress/...", upToEngine, []string{"backend/..."}},
+	{"runtime/home/...", nil, []string{"github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/fleet/...", []string{"."}, []string{"backend/..."}},
@@ -79,6 +91,7 @@ var rules = []rule{
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
+	{"build/release", []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/licensecheck", "github.com/google/uuid"}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},
 }
 
@@ -93,7 +106,8 @@ var never = []struct {
 	but  []string
 	why  string
 }{
-	{"cmd/...", nil, "nothing imports a command"},
+	{"cmd/internal/...", []string{"cmd/..."}, "what commands share is theirs"},
+	{"cmd/*", nil, "nothing imports a command"},
 	{"github.com/ebitengine/purego/...", []string{"backend/internal/dl"}, "backend/internal/dl is the only importer of purego"},
 	{"gorgonia.org/cu/...", []string{"backend/cuda/..."}, "backend/cuda is the only importer of cu"},
 	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "build/radv", "build/ptxas"}, "kernels belong to their backend"},
@@ -101,6 +115,7 @@ var never = []struct {
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
 	{"backend/internal/fakedriver", []string{}, "the fake driver is for tests"},
+	{"runtime/home/evalset", []string{"cmd/...", "build/..."}, "its sentences are for evaluation, never for training"},
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
 	{"runtime/engine/goldentest", []string{}, "goldentest is for tests"},
 }
@@ -314,6 +329,9 @@ func TestRules(t *testing.T) {
 		{"build/radv", "backend/vulkan", false, true},
 		{"build/ptxas", "kernels/cuda", false, true},
 		{"build/ptxas", "backend/cuda", false, false},
+		{"build/release", "github.com/google/licensecheck", false, true},
+		{"build/release", "cmd/internal/clidoc", false, false},
+		{"cmd/ledge", "cmd/internal/clidoc", false, true},
 		{"kernels/cuda", "kernels/shader", false, true},
 		{"kernels/cuda/gen", "graph/dtype", false, false},
 		{".", "runtime/engine", false, true},
@@ -322,6 +340,11 @@ func TestRules(t *testing.T) {
 		{"runtime/serve", "runtime/engine", false, false},
 		{"cmd/ledge", "backend/all", false, true},
 		{"runtime/engine", "cmd/ledge", false, false},
+		{"cmd/ledge", "cmd/internal/console", false, true},
+		{"runtime/bench", "cmd/internal/console", false, false},
+		{"runtime/bench", "runtime/eval", false, true},
+		{"runtime/bench/suite", "runtime/engine", false, false},
+		{"runtime/bench/record", "runtime/engine", false, false},
 		{"somewhere", "graph", false, false},
 	} {
 		full := func(p string) string {

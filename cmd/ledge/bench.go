@@ -105,7 +105,7 @@ func (a *app) bench(c *cli.Context) error {
 		}
 	}
 	if format == "json" {
-		return a.out.json(results, true)
+		return a.out.JSON(results, true)
 	}
 	if format == "table" {
 		a.benchEnergy(results)
@@ -115,7 +115,7 @@ func (a *app) bench(c *cli.Context) error {
 			fmt.Fprintf(a.out, "\n%s, each token on %s\n", r.Test(), r.Counters)
 		}
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // benchPlan reads what is to be measured.
@@ -167,7 +167,7 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 	}
 	defer func() { err = errors.Join(err, a.close(m)) }()
 	bar := a.newProgress()
-	defer bar.done()
+	defer bar.Done()
 	var ceiling bench.Ceiling
 	if c.Bool("ceiling") {
 		const size, passes = 256 << 20, 5
@@ -178,9 +178,9 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 	repeat, meter := c.Int("repetitions"), openMeter()
 	for _, t := range tests {
 		r, err := bench.RunMetered(c.Context, m, t, repeat, meter, func(done int) {
-			bar.show(t.String(), float64(done)/float64(repeat), fmt.Sprintf("%d of %d", done, repeat))
+			bar.Show(t.String(), float64(done)/float64(repeat), fmt.Sprintf("%d of %d", done, repeat))
 		})
-		bar.done()
+		bar.Done()
 		if err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (a *app) benchTable(first bool, r bench.Result) error {
 	fmt.Fprintf(a.out, "| %-30s | %10s | %10s | %-10s | %7d | %15s | %20s | %9s | %9s |\n", oneLine(r.Type), fmt.Sprintf("%.2f MiB", float64(r.Size)/(1<<20)),
 		bench.Millions(r.Params), r.Backends, r.Threads, r.Test(), fmt.Sprintf("%.2f ± %.2f", r.AvgTs, r.StddevTs),
 		figure(r.JoulesPerToken), figure(r.TokensPerJoule))
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // benchCSV writes a result without the samples.
@@ -239,7 +239,7 @@ func (a *app) benchCSV(first bool, r bench.Result) error {
 	if err = errors.Join(err, w.Error()); err != nil {
 		return err
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // columns gives the names and values of a JSON object's plain fields in order; null

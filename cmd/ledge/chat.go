@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
 )
@@ -113,7 +114,7 @@ func (v *conversation) loop(ctx context.Context, lines lineReader) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, errOutput):
+		case errors.Is(err, console.ErrOutput):
 			return err
 		}
 		v.report(err)
@@ -146,7 +147,7 @@ func (v *conversation) turn(ctx context.Context, text string, interactive bool) 
 	}
 	inner, end := ctx, func() {}
 	if interactive {
-		inner, end = v.a.intr.within(ctx)
+		inner, end = v.a.intr.Within(ctx)
 	}
 	answer, err := v.answer(inner, ids)
 	stopped := inner.Err() != nil && ctx.Err() == nil
@@ -179,7 +180,7 @@ func (v *conversation) answer(ctx context.Context, ids []int32) (string, error) 
 		}
 		text.WriteString(p.Text)
 		if p.Text != "" {
-			if failed = v.a.out.show(p.Text); failed != nil {
+			if failed = v.a.out.Show(p.Text); failed != nil {
 				break
 			}
 		}
@@ -187,7 +188,7 @@ func (v *conversation) answer(ctx context.Context, ids []int32) (string, error) 
 	v.answered = true
 	defer v.a.notes(v.m) // when the answer's line is over
 	// An empty answer is a line, too: a reader counts them.
-	if err := v.a.out.show(ending(text.String())); err != nil {
+	if err := v.a.out.Show(ending(text.String())); err != nil {
 		return "", err
 	}
 	if v.stats {

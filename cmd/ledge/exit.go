@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
-	"unicode"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // Exit codes.
@@ -17,8 +15,8 @@ const (
 	exitUsage       = 2
 	exitModel       = 3
 	exitDevice      = 4
-	exitInterrupted = 130 // 128 + SIGINT, as shells count
-	exitTerminated  = 143 // 128 + SIGTERM
+	exitInterrupted = console.ExitInterrupted
+	exitTerminated  = console.ExitTerminated
 )
 
 const exitCodesHelp = `EXIT CODES:
@@ -30,13 +28,6 @@ const exitCodesHelp = `EXIT CODES:
    130  interrupted (Ctrl-C); what was generated until then has been written
    143  terminated (SIGTERM)
 `
-
-// usageError is a command line that makes no sense.
-type usageError struct{ text string }
-
-func (e usageError) Error() string { return e.text }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
 // modelError is a model that was not found or could not be fetched.
 type modelError struct{ err error }
@@ -50,22 +41,18 @@ type deviceError struct{ err error }
 func (e deviceError) Error() string { return e.err.Error() }
 func (e deviceError) Unwrap() error { return e.err }
 
-// errSilent ends the program with code 1 after everything has been said.
-var errSilent = errors.New("failed")
-
 // exitCode maps the outcome of a command to the program's exit code.
 func exitCode(ctx context.Context, err error) int {
 	var usage usageError
 	var model modelError
 	var device deviceError
 	var memory *backend.ErrOutOfMemory
+	if code, ok := console.Interrupted(ctx, err); ok {
+		return code
+	}
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errTerminated), errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errTerminated):
-		return exitTerminated
-	case errors.Is(err, context.Canceled), errors.Is(err, errInterrupted):
-		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &model):
@@ -74,19 +61,4 @@ func exitCode(ctx context.Context, err error) int {
 		return exitDevice
 	}
 	return exitFailed
-}
-
-// oneLine makes a message fit for one line of a terminal: parts of a joined
-// error are divided by semicolons, control characters left out.
-func oneLine(s string) string {
-	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")
-	return strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return ' '
-		}
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, s)
 }

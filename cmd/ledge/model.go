@@ -145,10 +145,10 @@ func (a *app) locate(ctx context.Context, name string, offline bool) (string, er
 	}
 	bar := a.newProgress()
 	path, err = h.Pull(ctx, name, hub.Options{
-		Progress: func(p hub.Progress) { bar.show(p.File, p.Fraction(), p.String()) },
-		Log:      func(line string) { bar.log(line) },
+		Progress: func(p hub.Progress) { bar.Show(p.File, p.Fraction(), p.String()) },
+		Log:      func(line string) { bar.Log(line) },
 	})
-	bar.done()
+	bar.Done()
 	switch {
 	case err == nil:
 		return path, nil
@@ -240,14 +240,14 @@ func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine
 	start := time.Now()
 	a.noteDistrust(o.PackCache, o.Prover.Cache)
 	bar := a.newProgress()
-	bar.after(time.Second)
+	bar.After(time.Second)
 	o.Progress = func(done, total int64) {
 		if total > 0 {
-			bar.show("loading", float64(done)/float64(total), hub.FormatBytes(done)+" of "+hub.FormatBytes(total))
+			bar.Show("loading", float64(done)/float64(total), hub.FormatBytes(done)+" of "+hub.FormatBytes(total))
 		}
 	}
 	m, err := engine.OpenFile(ctx, f, o)
-	bar.done()
+	bar.Done()
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)

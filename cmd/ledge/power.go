@@ -81,7 +81,7 @@ func (a *app) power(c *cli.Context) error {
 
 func (a *app) printPower(r powerReport, asJSON, watch bool) error {
 	if asJSON {
-		return a.out.json(r, !watch)
+		return a.out.JSON(r, !watch)
 	}
 	if watch {
 		fmt.Fprintln(a.out, r.Time)
@@ -108,5 +108,5 @@ func (a *app) printPower(r powerReport, asJSON, watch bool) error {
 	if len(held) > 0 {
 		fmt.Fprintf(a.out, "%-8s           %s\n", "slowed", oneLine(strings.Join(held, ", ")))
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }

@@ -131,7 +131,7 @@ func (a *app) noteFallback(t *chat.Template) {
 func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32, set engine.Settings) error {
 	if err := m.CheckPrompt(ids); err != nil {
 		if errors.Is(err, engine.ErrEmptyPrompt) {
-			return usageError{err.Error()}
+			return usagef("%s", err)
 		}
 		return fmt.Errorf("%w; -c N sets it", err)
 	}
@@ -156,7 +156,7 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 		tokens = append(tokens, p.ID)
 		text.WriteString(p.Text)
 		if !asJSON && p.Text != "" {
-			if failed = a.out.show(p.Text); failed != nil {
+			if failed = a.out.Show(p.Text); failed != nil {
 				break
 			}
 		}
@@ -168,15 +168,15 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 	switch {
 	case failed != nil && ctx.Err() == nil:
 		if !asJSON {
-			_ = a.out.endLine() // the failure that came first counts
+			_ = a.out.EndLine() // the failure that came first counts
 		}
 		return failed
 	case asJSON:
-		if err := a.out.json(newRunResult(m, name, text.String(), tokens, u), false); err != nil {
+		if err := a.out.JSON(newRunResult(m, name, text.String(), tokens, u), false); err != nil {
 			return err
 		}
 	default:
-		if err := a.out.endLine(); err != nil {
+		if err := a.out.EndLine(); err != nil {
 			return err
 		}
 	}

@@ -90,7 +90,7 @@ func settings(c *cli.Context) (engine.Settings, error) {
 		return set, err
 	}
 	if err := p.Validate(); err != nil {
-		return set, usageError{err.Error()}
+		return set, usagef("%s", err)
 	}
 	set.Sampler = p
 	return set, nil

@@ -42,6 +42,9 @@ func modelOf(id C.uintptr_t) (*model, error) {
 	return v.(*model), nil
 }
 
+// release is the version that build/libledge.sh gives the library: that of the packages.
+var release string
+
 //export ledgego_version
 func ledgego_version(v *C.ledge_version, e *C.ledge_error) C.int {
 	return call(e, func() error {
@@ -62,6 +65,9 @@ func ledgego_version(v *C.ledge_version, e *C.ledge_error) C.int {
 					}
 				}
 			}
+		}
+		if release != "" {
+			version = release
 		}
 		put(v.version[:], version)
 		return nil

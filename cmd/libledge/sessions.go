@@ -142,6 +142,14 @@ func messagesOf(p unsafe.Pointer, length C.size_t) ([]ledge.Message, error) {
 	if err := json.Unmarshal(unsafe.Slice((*byte)(p), int(length)), &messages); err != nil {
 		return nil, argument("the messages are no JSON array of messages: %v", err)
 	}
+	if messages == nil {
+		return nil, argument("the messages are no JSON array of messages, but null")
+	}
+	for i, m := range messages {
+		if m.Role == "" {
+			return nil, argument("message %d has no role: user, assistant, system or tool", i)
+		}
+	}
 	return messages, nil
 }
 

@@ -275,6 +275,11 @@ func (m *Model) closeParts() error {
 // Candidates are the devices that were found and why each was taken or not.
 func (m *Model) Candidates() []backend.Candidate { return m.candidates }
 
+// Settle waits until the packed weights are kept for the next start, in as far as
+// they can be: whoever measures starts wants them to be second ones. Nothing may run
+// meanwhile.
+func (m *Model) Settle(ctx context.Context) error { return m.keeper.wait(ctx) }
+
 // Stats gives the state of the cache.
 func (m *Model) Stats() sched.Stats { return m.sched.Stats() }
 

@@ -259,7 +259,13 @@ static void generating(void) {
     CHECK(n == greedy.max_tokens);
     EXPECT(LEDGE_OK, ledge_chat_prompt(model, messages, LEDGE_TEXT, NULL, NULL, 0, &count, &error));
     CHECK(count > 0);
-    const char *wrong[] = {"", "{", "{}", "[1]", "[{\"role\":1}]", "nonsense", "[{\"content\":{}}]"};
+    const char *wrong[] = {"", "{", "{}", "[1]", "[{\"role\":1}]", "nonsense", "[{\"content\":{}}]", "null", "[null]", "[[]]",
+                           "[{\"content\":\"Hi!\"}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]"};
+    const char *right[] = {"[{\"role\":\"user\",\"content\":null}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi!\"}]}]",
+                           "[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":"
+                           "{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":\"2\"}]"};
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++)
+        EXPECT(LEDGE_OK, ledge_chat_prompt(model, right[i], LEDGE_TEXT, NULL, NULL, 0, &count, &error));
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         EXPECT(LEDGE_ERROR_ARGUMENT, ledge_chat(session, wrong[i], LEDGE_TEXT, &greedy, NULL, NULL, &error));
         EXPECT(LEDGE_ERROR_ARGUMENT, ledge_chat_prompt(model, wrong[i], LEDGE_TEXT, NULL, NULL, 0, &count, &error));
@@ -280,6 +286,7 @@ static void generating(void) {
     GENERATE_WITH(LEDGE_ERROR_FAILED, repeat_last_n, -2);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, max_tokens, -1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, flags, 1u << 31);
+    GENERATE_WITH(LEDGE_ERROR_ARGUMENT, reserved, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, stop_count, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, logit_bias_count, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, stop_count, (size_t)-1);
@@ -323,6 +330,7 @@ static void numbers(void) {
     EXPECT(LEDGE_ERROR_FAILED, ledge_embed_tokens(model, outside, 1, NULL, v, n, &n, &error));
     free(v);
     int rows = 0;
+    static float few[1 << 16];
     EXPECT(LEDGE_OK, ledge_logits(model, t, 3, NULL, floats, &rows, &error));
     CHECK(rows == 3);
     EXPECT(LEDGE_ERROR_CALLBACK, ledge_logits(model, t, 4, NULL, floats, &rows, &error));
@@ -334,6 +342,7 @@ static void numbers(void) {
     EXPECT(LEDGE_OK, ledge_canceller_new(&c, &error));
     EXPECT(LEDGE_OK, ledge_canceller_cancel(c, &error));
     EXPECT(LEDGE_ERROR_CANCELLED, ledge_logits(model, t, 3, c, floats, &rows, &error));
+    EXPECT(LEDGE_ERROR_CANCELLED, ledge_embed_tokens(model, t, 3, c, few, sizeof few / sizeof *few, &n, &error));
     EXPECT(LEDGE_OK, ledge_canceller_close(c, &error));
 }
 

@@ -1,0 +1,183 @@
+// Package receipt makes the result of a benchmark a signed document, finds what
+// was changed in one since, and compares one with what a second run gave.
+//
+// A receipt is one JSON object in its canonical form (RFC 8785) and a line feed.
+// Its member "signature" is Ed25519's (RFC 8032) over the canonical form of the
+// object without that member; the key that checks it is the member "key", and so
+// is signed, too. Both are in base64 (RFC 4648). That the file must be in the
+// canonical form leaves no byte in it that could be another.
+//
+// What a signature proves is that whoever has the key vouches for the figures and
+// that nobody changed them since. It does not prove that they were measured: that
+// is what replaying is for.
+package receipt
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowebpki/jcs"
+
+	"github.com/ledge-run/ledge/runtime/bench/record"
+)
+
+// Version is of the document's form.
+const Version = 1
+
+// MaxBytes is the size of the largest receipt that is read.
+const MaxBytes = 64 << 20
+
+// Receipt is a benchmark's result with all that is needed to judge it and to run
+// it again.
+type Receipt struct {
+	Version int             `json:"receipt"`
+	Time    time.Time       `json:"time"` // of its making, UTC
+	Maker   Maker           `json:"maker"`
+	Suite   string          `json:"suite,omitempty"` // the suite file's text
+	Records []record.Record `json:"records"`         // in the order in which they were measured
+
+	Key       string `json:"key"`       // the signer's public key
+	Signature string `json:"signature"` // over all the rest
+}
+
+// Maker is the program that wrote a receipt.
+type Maker struct {
+	Version string `json:"version"`      // of Ledge: a release, or the source's revision
+	Go      string `json:"go,omitempty"` // the compiler
+}
+
+// Sign makes a receipt of a result. It sets the receipt's version, key and
+// signature.
+func (r Receipt) Sign(key ed25519.PrivateKey) ([]byte, error) {
+	if len(r.Records) == 0 {
+		return nil, errors.New("receipt: there is no record to sign")
+	}
+	r.Version = Version
+	r.Key = base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
+	r.Signature = ""
+	body, err := members(r)
+	if err != nil {
+		return nil, err
+	}
+	delete(body, "signature")
+	text, err := canonical(body)
+	if err != nil {
+		return nil, err
+	}
+	r.Signature = base64.StdEncoding.EncodeToString(ed25519.Sign(key, text))
+	if text, err = canonical(r); err != nil {
+		return nil, err
+	}
+	return append(text, '\n'), nil
+}
+
+// Verify reads a receipt and checks that it is what its key signed. Whose key
+// that is, is for the caller to ask (Fingerprint). The error of a receipt that was
+// changed is a *ChangedError.
+func Verify(data []byte) (*Receipt, error) {
+	if len(data) > MaxBytes {
+		return nil, fmt.Errorf("receipt: it is larger than %d MiB", MaxBytes>>20)
+	}
+	text, err := jcs.Transform(data)
+	if err != nil {
+		return nil, fmt.Errorf("receipt: it is no JSON that can be signed: %w", err)
+	}
+	var body map[string]json.RawMessage
+	if err := json.Unmarshal(text, &body); err != nil {
+		return nil, fmt.Errorf("receipt: it is no JSON object: %w", err)
+	}
+	var head struct {
+		Version        json.Number `json:"receipt"`
+		Key, Signature string
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
+	}
+	switch head.Version.String() {
+	case fmt.Sprint(Version):
+	case "":
+		return nil, errors.New(`receipt: this is another kind of file: it has no member "receipt"`)
+	default:
+		return nil, fmt.Errorf("receipt: it is of version %.20s, this program reads version %d", head.Version, Version)
+	}
+	key, err := ParsePublic(head.Key)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := base64.StdEncoding.Strict().DecodeString(head.Signature)
+	if err != nil || len(signature) != ed25519.SignatureSize {
+		return nil, &ChangedError{"its signature is none"}
+	}
+	delete(body, "signature")
+	signed, err := canonical(body)
+	if err != nil {
+		return nil, err
+	}
+	if !ed25519.Verify(key, signed, signature) {
+		return nil, &ChangedError{"its contents are not those that its key signed"}
+	}
+	if at := difference(data, append(text, '\n')); at >= 0 {
+		return nil, &ChangedError{fmt.Sprintf("byte %d is not as it was written, though the contents are those that were signed: was it formatted anew?", at)}
+	}
+	r := new(Receipt)
+	d := json.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(r); err != nil {
+		return nil, fmt.Errorf("receipt: signed, but unlike any that this program writes: %w", err)
+	}
+	for i := range r.Records {
+		if v := r.Records[i].Version; v > record.Version {
+			return nil, fmt.Errorf("receipt: record %d is of version %d, this program reads up to version %d", i+1, v, record.Version)
+		}
+	}
+	return r, nil
+}
+
+// ChangedError reports a receipt that is not as it was signed.
+type ChangedError struct{ what string }
+
+func (e *ChangedError) Error() string { return "receipt: it was changed: " + e.what }
+
+// members is a value's JSON object.
+func members(v any) (map[string]json.RawMessage, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
+	}
+	return m, nil
+}
+
+// canonical is a value's JSON in the canonical form.
+func canonical(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
+	}
+	text, err := jcs.Transform(data)
+	if err != nil {
+		return nil, fmt.Errorf("receipt: %w", err)
+	}
+	return text, nil
+}
+
+// difference is where two texts first differ, -1 if they do not.
+func difference(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	if len(a) == len(b) {
+		return -1
+	}
+	return n
+}
