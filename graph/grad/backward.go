@@ -21,6 +21,7 @@ type differ struct {
 	dead     map[*graph.Node]bool // new nodes that go unless something reads them
 
 	recompute bool
+	evaluate  bool                            // leaves dropout out
 	chunks    func(w *graph.Node) *graph.Node // the state of a weight's gradient, for chunked losses; nil for none
 	err       error
 }
@@ -91,6 +92,10 @@ func (d *differ) forward() {
 		for i, in := range n.In {
 			m.In[i] = d.moved[in.ID]
 			d.need[n.ID] = d.need[n.ID] || d.need[in.ID]
+		}
+		if n.Op == graph.OpDropout && d.evaluate {
+			d.moved[n.ID] = m.In[0]
+			continue
 		}
 		d.moved[n.ID] = d.put(&m)
 	}

@@ -150,13 +150,14 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 	return out, params, err
 }
 
-// Forward is g with the weights that [Train] would train as parameters, and nothing
-// else changed: what evaluates a model in training, by the same State.
+// Forward is g with the weights that [Train] would train as parameters and without
+// dropout: what evaluates a model in training, by the same State.
 func Forward(g *graph.Graph, o Options) (*graph.Graph, error) {
 	d, _, err := parameters(g, o, false)
 	if err != nil {
 		return nil, err
 	}
+	d.evaluate = true
 	d.forward()
 	d.outputs()
 	return d.finish()

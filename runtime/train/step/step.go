@@ -179,8 +179,8 @@ func (t *Trainer) Step(ctx context.Context, parts ...Part) (Result, error) {
 	return r, nil
 }
 
-// Loss is the weighted mean of the labels' losses without training, and without
-// dropout if the graph has none.
+// Loss is the weighted mean of the labels' losses, without training and without
+// dropout.
 func (t *Trainer) Loss(ctx context.Context, parts ...Part) (float64, error) {
 	if t.forward == nil {
 		g, err := grad.Forward(t.built, grad.Options{Train: t.o.Train})

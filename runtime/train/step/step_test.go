@@ -193,6 +193,16 @@ func TestSameBits(t *testing.T) {
 	if memory[true] >= memory[false] {
 		t.Errorf("recomputing takes %d bytes, not recomputing %d", memory[true], memory[false])
 	}
+	plain := trainer(t, 1, graphOf(t, small, limits, 0), step.Random(1, 0.05, small.layers), step.Options{})
+	dropping := trainer(t, 1, graphOf(t, small, limits, 0.5), step.Random(1, 0.05, small.layers), step.Options{})
+	p := part(rand.New(rand.NewPCG(1, 1)), small.vocab, 20)
+	a, err := plain.Loss(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := dropping.Loss(t.Context(), p); err != nil || a != b {
+		t.Errorf("evaluation drops elements: loss %g, without %g (%v)", b, a, err)
+	}
 	other := trainer(t, 1, graphOf(t, small, limits, 0.1), step.Random(1, 0.05, small.layers), step.Options{Seed: 6})
 	if r := steps(t, other, 1, 3); r.Loss == loss {
 		t.Error("another seed drops the same elements")
