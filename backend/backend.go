@@ -105,6 +105,12 @@ type Device interface {
 	Close() error
 }
 
+// Threaded is implemented by devices that compute with threads of the processor.
+type Threaded interface {
+	// Threads is how many a run takes at most; see Args.Threads.
+	Threads() int
+}
+
 // LoadSpec says what to load. It and CompileSpec are structs so that what
 // later devices need (cache folders, keys, shared arenas) changes no interface.
 type LoadSpec struct {
@@ -262,6 +268,10 @@ type Args struct {
 	Seqs     int       // sequences in the batch
 	State    State
 	Outputs  []Output // one for each output, in the order of graph.Outputs
+
+	// Threads is the most that a Threaded device takes for the run, 0 for all it has.
+	// It changes no result.
+	Threads int
 }
 
 // Tensor is host memory; the field of the input's type is set.

@@ -48,7 +48,7 @@ deb() {
   put "usr/share/doc/$name" build/debian/copyright
   printf 'ledge (%s) unstable; urgency=medium\n\n  * Built from the source of that version: docs/packages.md.\n\n -- %s  %s\n' \
     "$version" "$maintainer" "$(date -R -d "@$SOURCE_DATE_EPOCH")" >"$doc/changelog"
-  find "$root/usr/share/man" -type f -exec gzip -9n {} + 2>/dev/null || true
+  if [ -d "$root/usr/share/man" ]; then find "$root/usr/share/man" -type f -exec gzip -9n {} +; fi
   gzip -9n "$doc/changelog"
   settle "$root"
   mkdir "$root/DEBIAN"
@@ -78,7 +78,7 @@ program() {
   put "usr/share/doc/$name" "$tree"/share/doc/ledge/{THIRD_PARTY_NOTICES,ledge.cdx.json}
   gzip -9n "$root/usr/share/doc/$name"/{THIRD_PARTY_NOTICES,ledge.cdx.json}
   mkdir -p "$root/usr/share/lintian/overrides"
-  sed "s|@NAME@|$name|" build/debian/program.lintian-overrides >"$root/usr/share/lintian/overrides/$name"
+  sed "s|@NAME@|$name|g" build/debian/program.lintian-overrides >"$root/usr/share/lintian/overrides/$name"
   deb "$name"
 }
 

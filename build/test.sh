@@ -67,6 +67,7 @@ step "build and vet: plain, static, other systems"
 go build ./...
 go vet ./...
 CGO_ENABLED=0 go vet -tags static ./...
+CGO_ENABLED=0 go test -tags static ./backend/nvml # says that it loads nothing
 for target in android/arm64 darwin/arm64 windows/amd64 linux/arm64 linux/riscv64; do
   echo "$target"
   GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build ./...
@@ -145,7 +146,7 @@ else
 fi
 
 step "race detector"
-go test -race -timeout 15m -short . ./runtime/sched ./runtime/kvcache ./runtime/engine ./runtime/hub ./backend/cpu/pool
+go test -race -timeout 15m -short . ./runtime/power/governor ./runtime/sched ./runtime/kvcache ./runtime/engine ./runtime/hub ./backend/cpu/pool
 
 step "fuzzing, briefly"
 build/fuzz.sh 4s

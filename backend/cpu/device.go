@@ -97,6 +97,9 @@ func (d *device) Target() pass.Target {
 
 func (d *device) Close() error { return nil }
 
+// Threads is how many a run takes.
+func (d *device) Threads() int { return d.threads }
+
 // supports accepts every operation there is today. What it asks for is where
 // operands come from: matrices, and what is prepared with them, are weights;
 // indices are inputs.

@@ -29,7 +29,12 @@ func (e *executable) Submit(ctx context.Context, a *backend.Args) (backend.Fence
 		r.Prepare(e.Ints(r.pos))
 	}
 	e.prepareAttention()
-	if err := e.pool.RunUpTo(ctx, e.threads, e.serial<<20|e.Size.T, e.work); err != nil {
+	threads, size := e.threads, e.serial<<20|e.Size.T
+	if a.Threads > 0 && a.Threads < threads {
+		threads = a.Threads
+		size |= threads << 52 // compared with runs of as many
+	}
+	if err := e.pool.RunUpTo(ctx, threads, size, e.work); err != nil {
 		return nil, err
 	}
 	if e.err != nil {

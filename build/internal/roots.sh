@@ -59,11 +59,11 @@ debian() {
   have debootstrap || return 1
   [ "$(id -u)" = 0 ] || { missing="not root"; return 1; }
   if [ "$arch" = "$own" ]; then
-    debootstrap --variant=minbase "$suite" "$root" http://deb.debian.org/debian >"$log" || { tail "$log" >&2; return 1; }
+    debootstrap --variant=minbase "$suite" "$root" >"$log" || { tail "$log" >&2; return 1; }
     return
   fi
   have proot "qemu-$(machine "$arch")-static" || return 1
-  debootstrap --arch="$arch" --foreign --variant=minbase "$suite" "$root" http://deb.debian.org/debian >"$log" || { tail "$log" >&2; return 1; }
+  debootstrap --arch="$arch" --foreign --variant=minbase "$suite" "$root" >"$log" || { tail "$log" >&2; return 1; }
   if [ -L "$root/proc" ]; then rm "$root/proc" && mkdir "$root/proc"; fi # to itself, where it is bound
   inside "$root" "$arch" /usr/bin/env DEBOOTSTRAP_DIR=/debootstrap /debootstrap/debootstrap --second-stage >>"$log" || { tail "$log" >&2; return 1; }
 }

@@ -74,17 +74,17 @@ func TestRun(t *testing.T) {
 	if _, e := bench(t, console.ExitFailed, "table", suite); !strings.Contains(e, "tiny.jsonl: no such file") {
 		t.Errorf("table before run: %q", e)
 	}
-	_, e := bench(t, exitLeft, "run", suite, "--read", "2", "--budget", "1ns")
+	_, e := bench(t, exitLeft, "run", suite, "--read", "2", "--passes", "1", "--budget", "1ns")
 	if !strings.Contains(e, "2 rounds are left") {
 		t.Errorf("run without time: %q", e)
 	}
 	// Somebody may disturb the rounds, which are then measured again.
-	_, e = bench(t, 0, "run", "--read", "2", suite, "--only", "^a/")
+	_, e = bench(t, 0, "run", "--read", "2", "--passes", "1", suite, "--only", "^a/")
 	if !strings.Contains(e, "a/m/t1/pp8+tg4 round 1: decode") {
 		t.Errorf("run: %q", e)
 	}
 	bench(t, 0, "table", suite, "--check", "--only", "^a/")
-	bench(t, 0, "run", suite, "-q", "--read", "2")
+	bench(t, 0, "run", suite, "-q", "--read", "2", "--passes", "1")
 	out, e := bench(t, exitBar, "table", suite, "--check")
 	if !strings.Contains(e, "1 of 2 figures miss their bar") || !strings.Contains(out, "≥ 1e+11") {
 		t.Errorf("check: %s%s", out, e)
@@ -141,7 +141,7 @@ func TestMistakes(t *testing.T) {
 		{1, "is there already", []string{"init", suite}},
 		{1, `no peer "y" to leave out`, []string{"run", suite, "--without", "y"}},
 		{1, "the program to measure: none", []string{"run", suite, "--ledge", "none"}},
-		{4, "x is left out", []string{"run", peer, "--read", "2"}},
+		{4, "x is left out", []string{"run", peer, "--read", "2", "--passes", "1"}},
 		{1, "is a command for ledge-bench", []string{worker.Name}},
 	} {
 		if c.args == nil {
@@ -158,7 +158,7 @@ func TestMistakes(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no program true")
 	}
-	if _, e := bench(t, exitEngine, "run", suite, "--read", "2", "--ledge", text); !strings.Contains(e, "is no program of Ledge that can measure") {
+	if _, e := bench(t, exitEngine, "run", suite, "--read", "2", "--passes", "1", "--ledge", text); !strings.Contains(e, "is no program of Ledge that can measure") {
 		t.Errorf("true measured: %s", e)
 	}
 }
@@ -203,8 +203,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	path := strings.TrimSuffix(suite, ".yaml") + ".jsonl"
 	// Kept weights are files, too: they must be there before.
-	bench(t, exitLeft, "run", suite, "--read", "2", "--budget", "1ns", "-q")
-	cmd := exec.Command(shell, "-c", `ulimit -f 256 && exec "$0" "$@"`, self, "run", suite, "--read", "2") // 256 KiB: less than is reserved for a second round
+	bench(t, exitLeft, "run", suite, "--read", "2", "--passes", "1", "--budget", "1ns", "-q")
+	cmd := exec.Command(shell, "-c", `ulimit -f 256 && exec "$0" "$@"`, self, "run", suite, "--read", "2", "--passes", "1") // 256 KiB: less than is reserved for a second round
 	cmd.Env = append(os.Environ(), "LEDGE_BENCH=1", "LEDGE_PACK_CACHE=off")
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "its 1 rounds are kept: free space and run the same command again") {
@@ -213,7 +213,7 @@ func TestFullDisk(t *testing.T) {
 	if all, err := journal.Read(path); err != nil || len(all) != 1 {
 		t.Fatalf("%d records, %v", len(all), err)
 	}
-	bench(t, 0, "run", suite, "--read", "2")
+	bench(t, 0, "run", suite, "--read", "2", "--passes", "1")
 	if all, err := journal.Read(path); err != nil || len(all) < 2 {
 		t.Errorf("%d records, %v", len(all), err)
 	}

@@ -94,6 +94,7 @@ func (a *app) runCommand() *cli.Command {
 		&cli.BoolFlag{Name: "retry", Usage: "measure rounds again in which an engine failed"},
 		&cli.StringFlag{Name: "ledge", Usage: "measure this `PROGRAM`, ledge or ledge-bench of the same version (default: ledge beside this program, or this one)"},
 		&cli.BoolFlag{Name: "no-energy", Usage: "do not measure energy"},
+		&cli.IntFlag{Name: "passes", Value: 5, Usage: "measure ceilings `N` times; their medians count"},
 		&cli.IntFlag{Name: "read", Value: 256, Usage: "measure how fast `MIB` of memory are read; several times the last cache"},
 		quietFlag(),
 	), Action: a.run}
@@ -116,7 +117,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range []string{"rounds", "read"} {
+	for _, n := range []string{"rounds", "read", "passes"} {
 		if c.IsSet(n) && (c.Int(n) < 1 || c.Int(n) > 1<<20) {
 			return console.Usagef("--%s %d: it must be 1 or more", n, c.Int(n))
 		}
@@ -146,7 +147,7 @@ func (a *app) run(c *cli.Context) error {
 	defer bar.Done()
 	out, err := runner.Run(c.Context, runner.Options{
 		Suite: s, Journal: j, Self: self, Only: only, Rounds: c.Int("rounds"), Slow: c.Bool("slow"), Without: c.StringSlice("without"), Retry: c.Bool("retry"),
-		Budget: c.Duration("budget"), Energy: !c.Bool("no-energy"), MiB: c.Int("read"),
+		Budget: c.Duration("budget"), Energy: !c.Bool("no-energy"), MiB: c.Int("read"), Passes: c.Int("passes"),
 		Resolve: func(name string) (string, error) { return hub.New(hub.Config{Getenv: a.getenv}).Resolve(name) },
 		Say:     func(l string) { bar.Log(l) },
 		Progress: func(p runner.Progress) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend/trust"
 	"github.com/ledge-run/ledge/cmd/internal/console"
+	"github.com/ledge-run/ledge/runtime/power/governor"
 )
 
 // app is one invocation of the program.
@@ -22,6 +23,9 @@ type app struct {
 	intr   *console.Interrupts
 	quiet  bool
 	trust  *trust.Prover // see prover
+
+	governor *governor.Governor // see limit; nil without limits
+	tell     func(note string)  // what it says
 }
 
 // run executes one command line (without the program's name) and returns the
@@ -49,7 +53,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
 		a.runCommand(), a.chatCommand(), a.pullCommand(), a.modelsCommand(), a.cacheCommand(), a.infoCommand(),
-		a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(), a.benchCommand(),
+		a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(), a.evalCommand(), a.benchCommand(),
+		a.dataCommand(), a.tokenizerCommand(),
 		a.devicesCommand(), a.powerCommand(), a.graphCommand(), a.versionCommand(), a.completionCommand(),
 		a.helpCommand(), a.probeCommand(), a.completeCommand(), console.TableCommand("ledge"), a.measureCommand(),
 	}

@@ -15,6 +15,7 @@ const (
 	exitUsage       = 2
 	exitModel       = 3
 	exitDevice      = 4
+	exitLimit       = 5
 	exitInterrupted = console.ExitInterrupted
 	exitTerminated  = console.ExitTerminated
 )
@@ -25,6 +26,8 @@ const exitCodesHelp = `EXIT CODES:
    2    wrong usage: an unknown command or flag, a value out of range, no prompt
    3    the model was not found or could not be fetched
    4    the device is not there, failed its self-test, broke or ran out of memory
+   5    a limit (--max-watts, --max-temp, --battery-floor) has no sensor on this machine, or
+        the battery is at its floor; what was generated until then has been written
    130  interrupted (Ctrl-C); what was generated until then has been written
    143  terminated (SIGTERM)
 `
@@ -41,12 +44,19 @@ type deviceError struct{ err error }
 func (e deviceError) Error() string { return e.err.Error() }
 func (e deviceError) Unwrap() error { return e.err }
 
+// limitError is a limit that cannot be watched, or is reached for good.
+type limitError struct{ err error }
+
+func (e limitError) Error() string { return e.err.Error() }
+func (e limitError) Unwrap() error { return e.err }
+
 // exitCode maps the outcome of a command to the program's exit code.
 func exitCode(ctx context.Context, err error) int {
 	var usage usageError
 	var model modelError
 	var device deviceError
 	var memory *backend.ErrOutOfMemory
+	var limit limitError
 	if code, ok := console.Interrupted(ctx, err); ok {
 		return code
 	}
@@ -57,6 +67,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &model):
 		return exitModel
+	case errors.As(err, &limit):
+		return exitLimit
 	case errors.As(err, &device), errors.As(err, &memory), errors.Is(err, backend.ErrDeviceLost), errors.Is(err, backend.ErrDevice):
 		return exitDevice
 	}

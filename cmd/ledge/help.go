@@ -45,6 +45,7 @@ EXAMPLES:
    ledge run "Why is the sky blue?"
    ledge chat -m qwen3:0.6b
    git diff | ledge run "Write a commit message for this change:"
+   ledge chat --max-temp 70 --battery-floor 20
 `
 
 func (a *app) helpCommand() *cli.Command {

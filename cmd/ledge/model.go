@@ -217,8 +217,10 @@ func (a *app) options(c *cli.Context) (engine.Options, error) {
 		return o, usagef("--share needs the cache of packed weights, which is off: leave --no-cache away, unset LEDGE_PACK_CACHE or name a folder there")
 	}
 	o.Prover = a.prover()
-	o.CacheType, err = cacheType(c)
-	return o, err
+	if o.CacheType, err = cacheType(c); err != nil {
+		return o, err
+	}
+	return o, a.limit(c, &o)
 }
 
 func cacheType(c *cli.Context) (dtype.DType, error) {
@@ -252,7 +254,7 @@ func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, a.blame(ctx, o, err)
+		return nil, a.blame(ctx, o, ofLimit(err))
 	}
 	m.LoadTime = time.Since(start)
 	if n := m.Device().Note; n != "" {
@@ -272,7 +274,11 @@ func (a *app) notes(m *engine.Model) {
 // close closes a model, having passed its last notes on.
 func (a *app) close(m *engine.Model) error {
 	a.notes(m)
-	return m.Close()
+	err := m.Close()
+	if a.governor != nil {
+		a.governor.Close()
+	}
+	return err
 }
 
 // blame finds out whether opening a model failed because of the device.

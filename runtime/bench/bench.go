@@ -114,6 +114,8 @@ type Result struct {
 
 	EnergyFigures
 
+	PausedNs int64 `json:"paused_ns,omitempty"` // of the samples, that limits of the machine held it up; llama-bench has none
+
 	ReadGBs float64 `json:"read_gbs,omitempty"` // what ReadCeiling measured beside the test, if asked; llama-bench has none
 }
 
@@ -155,6 +157,7 @@ func RunMetered(ctx context.Context, m *engine.Model, t Test, repeat int, meter 
 	}
 	r.Time = time.Now().UTC().Format(time.RFC3339)
 	var before backend.Counters
+	var paused time.Duration
 	var energy *power.Run
 	defer func() {
 		if energy != nil {
@@ -164,6 +167,7 @@ func RunMetered(ctx context.Context, m *engine.Model, t Test, repeat int, meter 
 	for i := -1; i < repeat; i++ {
 		if i == 0 {
 			before, _ = m.Counters()
+			paused = m.Paused()
 			energy = meter.Start()
 		}
 		warm := t
@@ -187,6 +191,7 @@ func RunMetered(ctx context.Context, m *engine.Model, t Test, repeat int, meter 
 		}
 	}
 	spent := energy.Stop()
+	r.PausedNs = (m.Paused() - paused).Nanoseconds()
 	if d := m.Device().Name; d != device {
 		return r, fmt.Errorf("bench: %s failed during %s, which %s then ran: there is no figure", device, t, d)
 	}

@@ -51,6 +51,10 @@ type Options struct {
 	PackCache *packcache.Cache // where packed weights are kept from start to start; nil for nowhere
 	Share     bool             // map packed weights from there, in common with other processes
 
+	// Pacer holds the model's work back; nil for none. A model has one of its own.
+	// With one, prompts are read in smaller chunks: see pacedBatch.
+	Pacer Pacer
+
 	// Progress is told how many of the weights' bytes are loaded.
 	Progress func(done, total int64)
 }
@@ -107,6 +111,8 @@ type Model struct {
 
 	defuseOnce sync.Once
 	defuser    *strings.Replacer
+
+	grammars grammars
 
 	closeOnce sync.Once
 	closeErr  error
@@ -193,6 +199,9 @@ func resolve(o Options, info model.Info) (Options, error) {
 	}
 	if o.Batch == 0 {
 		o.Batch = 512
+		if o.Pacer != nil {
+			o.Batch = pacedBatch
+		}
 	}
 	o.Sequences = max(o.Sequences, 1)
 	if o.Sequences > MaxStreams {

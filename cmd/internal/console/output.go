@@ -117,3 +117,6 @@ func (o *Output) Terminal() bool { return o.terminal }
 
 // Bytes is the same output for what is no text: bytes pass as they are, on a terminal, too.
 func (o *Output) Bytes() *Output { return &Output{w: o.w} }
+
+// MidLine reports whether text stands on the terminal's line.
+func (o *Output) MidLine() bool { return o.terminal && o.last != 0 && o.last != '\n' }

@@ -37,7 +37,8 @@ func untilFull(path string) int {
 	for range 100 {
 		if err := j.Reserve(); err != nil {
 			println(err.Error())
-			if j.Add(r) == nil && j.Add(r) == nil && j.Close() == nil { // there is less room than wanted, but some
+			first, second := j.Add(r), j.Add(r)
+			if first == nil && second == nil && j.Close() == nil { // there is less room than wanted, but some
 				return 1
 			}
 			return 2

@@ -75,7 +75,9 @@ type Quality struct {
 	SHA256    string `json:"sha256"`              // of its bytes
 	Context   int    `json:"context"`             // tokens of a chunk
 	Chunks    int    `json:"chunks"`              // 0: all
-	Reference string `json:"reference,omitempty"` // base name of a file of reference logits, for KL and top-1
+	Reference string `json:"reference,omitempty"` // base name of a file of reference logits, for KL and top-1,
+
+	ReferenceSHA256 string `json:"reference_sha256,omitempty"` // and of its bytes
 }
 
 // Model is the file that was measured.

@@ -90,7 +90,7 @@ type Figure struct {
 // Energy is what a source measured during the repetitions.
 type Energy struct {
 	Source string  `json:"source"` // VDD_IN, RAPL package-0
-	Covers string  `json:"covers"` // module, package, machine, part
+	Covers string  `json:"covers"` // module, package, machine, card, part
 	Method string  `json:"method"` // "counter", "sampled every 50 ms"
 	Joules float64 `json:"joules"`
 	Watts  float64 `json:"watts"`

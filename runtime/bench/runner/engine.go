@@ -133,7 +133,7 @@ func (l *ledge) measure(ctx context.Context, c *suite.Case, in input, r *record.
 	if err := l.pack(ctx, c, in); err != nil {
 		return err
 	}
-	j := worker.Job{Kind: worker.Speed, Model: in.model, Settings: c.Settings, Energy: in.energy, Text: c.Text, Chunks: c.Reference}
+	j := worker.Job{Kind: worker.Speed, Model: in.model, Settings: c.Settings, Energy: in.energy, Text: c.Text, Reference: c.Reference}
 	processes := 1
 	switch {
 	case c.Settings.Start != "":

@@ -128,7 +128,10 @@ func (r *run) hashText(c *suite.Case) error {
 	}
 	q := *c.Settings.Quality
 	var err error
-	if q.SHA256, err = r.hash.of(c.Text); err != nil {
+	if q.SHA256, err = r.hash.of(c.Text); err == nil && c.Reference != "" {
+		q.ReferenceSHA256, err = r.hash.of(c.Reference)
+	}
+	if err != nil {
 		return err
 	}
 	c.Settings.Quality = &q

@@ -22,6 +22,8 @@ import (
 	"github.com/ledge-run/ledge/runtime/bench/runner"
 	"github.com/ledge-run/ledge/runtime/bench/suite"
 	"github.com/ledge-run/ledge/runtime/bench/worker"
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/eval"
 )
 
 // TestMain plays the programs that are measured: a worker, llama-bench, and peers that
@@ -120,6 +122,31 @@ func (b *bench) model(file, golden string) {
 		b.t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(b.dir, file), data, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// reference writes what the model itself predicts of a text.
+func (b *bench) reference(file, text string) {
+	b.t.Helper()
+	m, err := engine.Open(context.Background(), filepath.Join(b.dir, "m.gguf"), engine.Options{Context: 32, Threads: 1})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer m.Close()
+	data, err := os.ReadFile(filepath.Join(b.dir, text))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	t, err := eval.NewText(m, string(data), 32, 3)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(b.dir, file))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := errors.Join(eval.SaveLogits(context.Background(), m, t, f, nil), f.Close()); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -293,6 +320,7 @@ func TestKinds(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(b.dir, "t.txt"), []byte(strings.Repeat("the other, thin inner ", 60)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	b.reference("t.kld", "t.txt")
 	out, records, err := b.measure(`
 models: m.gguf
 threads: 1
@@ -304,12 +332,13 @@ cases:
   - {name: together, prompt: 8, gen: 4, parallel: 2}
   - {name: start, start: the other, repeat: 2}
   - {name: quality, quality: {text: t.txt, context: 32, chunks: 2}}
+  - {name: apart, quality: {text: t.txt, reference: t.kld, context: 32}}
   - {name: busy, gen: 4, busy: 1, peers: [other, llama]}
   - {name: level, gen: 4, env: {LEDGE_CPU: generic}, peers: none}
   - {name: gone, models: none.gguf, gen: 4}
   - {name: broken, models: t.txt, gen: 4}
 `, nil)
-	if err != nil || len(records) != 5 {
+	if err != nil || len(records) != 6 {
 		t.Fatalf("%+v, %d records, %v", out, len(records), err)
 	}
 	if len(out.Failed) != 2 || !strings.Contains(out.Failed[0], "none is left out") || !strings.Contains(out.Failed[1], "t.txt is left out") {
@@ -334,13 +363,18 @@ cases:
 	has(1, record.Ledge, record.FirstToken, record.Wall, record.CPUTime)
 	has(1, "llama", record.Wall, record.CPUTime)
 	has(2, record.Ledge, record.Perplexity)
-	has(3, record.Ledge, record.Decode, record.Kept)
-	has(3, "llama", record.Decode)
-	has(4, record.Ledge, record.Decode)
+	has(3, record.Ledge, record.Perplexity, record.TopOne)
+	has(4, record.Ledge, record.Decode, record.Kept)
+	has(4, "llama", record.Decode)
+	has(5, record.Ledge, record.Decode)
+	// Against itself a model is nearly no distance away: the file has 16 bits of each figure.
+	if run := records[3].Runs[0]; run.Figures[record.KL].Samples[0] > 1e-4 || run.Figures[record.TopOne].Samples[0] < 0.99 {
+		t.Errorf("against itself: %+v", run.Figures)
+	}
 	if n := len(records[1].Runs[0].Figures[record.Wall].Samples); n != 2 {
 		t.Errorf("%d starts", n)
 	}
-	if l := records[4].Machine.Devices; len(l) == 0 || !strings.Contains(l[0].Numerics, ":generic:") {
+	if l := records[5].Machine.Devices; len(l) == 0 || !strings.Contains(l[0].Numerics, ":generic:") {
 		t.Errorf("forced to the generic level: %+v", l)
 	}
 	if q := records[2].Settings.Quality; q == nil || len(q.SHA256) != 64 || q.Text != "t.txt" {

@@ -236,17 +236,50 @@ func greedy(ctx context.Context, g *record.Greedy, m *engine.Model, r *Reply) er
 	return nil
 }
 
+// quality measures how well a text is predicted; with a file of another model's
+// predictions, in llama-perplexity's format, also how far apart the two are. The file
+// says which chunks it is of.
 func quality(ctx context.Context, j *Job, m *engine.Model, r *Reply) error {
 	text, err := os.ReadFile(j.Text)
 	if err != nil {
 		return err
 	}
 	q := j.Settings.Quality
-	p, err := eval.MeasurePerplexity(ctx, m, string(text), q.Context, q.Chunks, nil)
+	if j.Reference == "" {
+		p, err := eval.MeasurePerplexity(ctx, m, string(text), q.Context, q.Chunks, nil)
+		if err != nil {
+			return err
+		}
+		r.Figures[record.Perplexity] = record.NewFigure(record.Perplexity, p.PPL)
+		return nil
+	}
+	f, err := os.Open(j.Reference)
 	if err != nil {
 		return err
 	}
-	r.Figures[record.Perplexity] = record.NewFigure(record.Perplexity, p.PPL)
+	defer f.Close()
+	ref, err := eval.NewLogitsReader(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", j.Reference, err)
+	}
+	if ref.Size != q.Context {
+		return fmt.Errorf("%s: its chunks have %d tokens, the suite asks for %d: set context", j.Reference, ref.Size, q.Context)
+	}
+	chunks := ref.Chunks
+	if q.Chunks > 0 {
+		chunks = min(chunks, q.Chunks)
+	}
+	t, err := eval.NewText(m, string(text), q.Context, chunks)
+	if err != nil {
+		return err
+	}
+	d, err := eval.Compare(ctx, m, t, ref, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", j.Reference, err)
+	}
+	for name, v := range map[string]float64{record.Perplexity: d.Model.PPL, record.KL: d.KL, record.TopOne: d.SameTop} {
+		r.Figures[name] = record.NewFigure(name, v)
+	}
 	return nil
 }
 

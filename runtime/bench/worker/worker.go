@@ -39,16 +39,16 @@ const (
 
 // Job is a piece of work.
 type Job struct {
-	Version  int             `json:"version"`
-	Kind     Kind            `json:"kind"`
-	Started  time.Time       `json:"started"` // when the process was started
-	Model    string          `json:"model,omitempty"`
-	Settings record.Settings `json:"settings"`
-	Text     string          `json:"text,omitempty"`      // of Sizes: a prompt; of Quality: a file
-	Chunks   string          `json:"reference,omitempty"` // of Quality: a file of another model's logits
-	Energy   bool            `json:"energy,omitempty"`    // measure it
-	MiB      int             `json:"mib,omitempty"`       // of Ceilings: what is read,
-	Passes   int             `json:"passes,omitempty"`    // and how often
+	Version   int             `json:"version"`
+	Kind      Kind            `json:"kind"`
+	Started   time.Time       `json:"started"` // when the process was started
+	Model     string          `json:"model,omitempty"`
+	Settings  record.Settings `json:"settings"`
+	Text      string          `json:"text,omitempty"`      // of Sizes: a prompt; of Quality: a file
+	Reference string          `json:"reference,omitempty"` // of Quality: a file of another model's predictions
+	Energy    bool            `json:"energy,omitempty"`    // measure it
+	MiB       int             `json:"mib,omitempty"`       // of Ceilings: what is read,
+	Passes    int             `json:"passes,omitempty"`    // and how often
 }
 
 // Reply is what came out.
