@@ -235,6 +235,14 @@ type State interface {
 	Close() error
 }
 
+// Tensors is implemented by states of devices that can train: those that hold
+// declarations of kind graph.Tensor. Like State's methods these are not called
+// while a run uses the state.
+type Tensors interface {
+	ReadTensor(name string, dst []float32) error
+	WriteTensor(name string, src []float32) error
+}
+
 // Executable is a compiled graph. It is run by one goroutine at a time.
 type Executable interface {
 	// Submit starts a run. It does not allocate from token to token; buffers

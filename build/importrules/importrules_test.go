@@ -28,6 +28,7 @@ type rule struct {
 var rules = []rule{
 	{"graph/dtype", nil, nil},
 	{"graph", []string{"graph/dtype"}, []string{"graph/..."}},
+	{"graph/grad", []string{"graph/..."}, []string{"backend", "backend/selftest", "graph/graphtest"}},
 	{"graph/...", []string{"graph/..."}, nil},
 
 	{"kernels/shader", []string{"graph/dtype"}, []string{"kernels/ref"}},
