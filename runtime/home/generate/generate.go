@@ -73,6 +73,7 @@ type sentence struct {
 	spoke   bool       // the device has been said
 	said    string     // the words of {v}
 	plural  bool       // of the device's name
+	mixed   bool       // some words are of the other language
 	none    bool       // an inner sentence: what it means does not count
 	text    string
 	used    []string // templates, for the proof that the parts share none
@@ -92,7 +93,7 @@ func (g *Generator) try(lang string) (Example, error) {
 		}
 	}
 	s.wrap()
-	text := s.slips(tidy(s.text, lang))
+	text := s.slips(tidy(s.text, lang, s.mixed && s.chance(.5)))
 	if len([]rune(text)) > 120 {
 		return Example{}, errAgain
 	}
@@ -156,6 +157,7 @@ func (g *Generator) base(lang string, fits func(*section) bool) (*sentence, erro
 // inSection is a sentence of a section; errAgain if its parts do not go together.
 func (g *Generator) inSection(l *language, lang string, sec *section) (*sentence, error) {
 	s := &sentence{Generator: g, l: l, lang: lang, section: sec, device: sec.devices[g.rng.IntN(len(sec.devices))]}
+	s.mixed = g.chance(.05)
 	if sec.value != "" {
 		v, err := home.ParseValue(sec.value)
 		if err != nil {
@@ -227,7 +229,12 @@ func (s *sentence) expand(parts seq) (string, error) {
 
 // from draws from a list by name.
 func (s *sentence) from(name string) (string, error) {
-	x := s.l.lists[name]
+	l := s.l
+	if foreign := s.langs[map[string]string{"en": "zh", "zh": "en"}[s.lang]]; s.mixed && foreign != nil && s.chance(.6) &&
+		(strings.HasPrefix(name, "d.") || strings.HasPrefix(name, "r.") && name != "r.here" && name != "r.all" || strings.HasPrefix(name, "w.")) && name != "d." && foreign.lists[name] != nil {
+		l = foreign
+	}
+	x := l.lists[name]
 	if x == nil {
 		return "", fmt.Errorf("there is no list %s in %s", name, s.lang)
 	}
@@ -235,7 +242,11 @@ func (s *sentence) from(name string) (string, error) {
 	if x.split {
 		s.used = append(s.used, name+": "+t.text)
 	}
-	return s.expand(t.root)
+	text, err := s.expand(t.root)
+	if l != s.l && s.lang == "zh" { // an English word within Chinese
+		text = " " + strings.TrimPrefix(text, "~") + " "
+	}
+	return text, err
 }
 
 func (g *Generator) chance(p float64) bool { return g.rng.Float64() < p }
@@ -249,9 +260,8 @@ func hasHan(s string) bool {
 func isHan(r rune) bool { return r >= 0x3400 && r <= 0x9fff }
 
 func langOf(text string) string {
-	latin := strings.ContainsFunc(text, func(r rune) bool { return r|32 >= 'a' && r|32 <= 'z' })
 	switch {
-	case hasHan(text) && latin:
+	case hasHan(text) && strings.ContainsFunc(text, latin):
 		return "mixed"
 	case hasHan(text):
 		return "zh"
@@ -260,14 +270,15 @@ func langOf(text string) string {
 }
 
 // tidy joins what slots left apart: in Chinese without spaces between characters.
-func tidy(text, lang string) string {
+// A space between Chinese and a Latin word can stay.
+func tidy(text, lang string, apart bool) string {
 	text = strings.Join(strings.Fields(text), " ")
 	rs := []rune(text)
 	var b strings.Builder
 	for i, r := range rs {
 		if r == ' ' && i > 0 && i+1 < len(rs) {
 			next := rs[i+1]
-			if strings.ContainsRune(",.?!;:，。？！", next) || lang == "zh" && (wide(rs[i-1]) || wide(next)) {
+			if strings.ContainsRune(",.?!;:，。？！", next) || lang == "zh" && (wide(rs[i-1]) || wide(next)) && !(apart && latin(rs[i-1]) != latin(next)) {
 				continue
 			}
 		}
@@ -279,6 +290,8 @@ func tidy(text, lang string) string {
 	}
 	return strings.Trim(out, " ,，")
 }
+
+func latin(r rune) bool { return r|32 >= 'a' && r|32 <= 'z' }
 
 func wide(r rune) bool { return isHan(r) || r >= 0x3000 && r < 0x3040 || r >= 0xff00 }
 

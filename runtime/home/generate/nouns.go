@@ -66,6 +66,9 @@ func (s *sentence) roomWords(room string) (attribute, where, noun string, err er
 	forms := strings.Split(text, "/")
 	attribute = strings.TrimSpace(forms[0])
 	if s.lang == "zh" {
+		if attribute == "_" {
+			return "", "", "", errAgain
+		}
 		return attribute, attribute, attribute, nil
 	}
 	where, noun = "in the "+attribute, "the "+attribute
@@ -170,7 +173,7 @@ func (s *sentence) noun(slot string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, fixed, is := strings.Cut(text, " @")
+	text, fixed, is := strings.Cut(strings.TrimSpace(text), " @")
 	s.spoke = true
 	s.plural = strings.HasSuffix(text, "s") && !strings.HasSuffix(text, "ss")
 	if slot == "D" && !is {
