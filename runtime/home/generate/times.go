@@ -23,7 +23,7 @@ func (s *sentence) duration() (time.Duration, string) {
 	zh := "分钟"
 	switch p := s.rng.Float64(); {
 	case p < .65:
-		n = s.number(1, 60)
+		n = s.number(1, 59)
 	case p < .85:
 		n, unit, name, zh = s.number(1, 12), time.Hour, " hours", oneOf(s.Generator, "小时", "个小时", "个钟头")
 	default:
@@ -96,7 +96,7 @@ func (s *sentence) moment(low, high int) (h, m int) {
 		default:
 			m = s.rng.IntN(60)
 		}
-		if (h*12+m/5)%7 == 4 == (s.split == Test) {
+		if (h%12*12+m/5)%7 == 4 == (s.split == Test) { // 7 in the evening and 19:00 are one
 			return h, m
 		}
 	}

@@ -2,6 +2,8 @@ package generate
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ledge-run/ledge/runtime/home"
 )
@@ -174,7 +176,9 @@ func (s *sentence) slipsEn(text string) string {
 			return r
 		}, strings.ToLower(text))
 	}
-	text = strings.ToUpper(text[:1]) + text[1:]
+	if first, size := utf8.DecodeRuneInString(text); size > 0 {
+		text = string(unicode.ToUpper(first)) + text[size:]
+	}
 	for _, d := range []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "fahrenheit", "celsius"} {
 		text = strings.Replace(text, d, strings.ToUpper(d[:1])+d[1:], 1)
 	}
