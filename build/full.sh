@@ -87,6 +87,9 @@ step "the C library: threads that open, generate, cancel and close, 8,000 times;
 LEDGE_TEST_FULL=1 go test -count=1 -v -timeout 60m -run 'Programs|Valgrind|StreamingCost|Arm64' ./cmd/libledge | grep -v '=== RUN'
 go test -run XXX -bench Streaming -benchtime 20x ./cmd/libledge
 
+step "the default model's data: no sentence of 400,000 has two commands"
+LEDGE_TEST_FULL=1 go test -count=1 -timeout 20m -run OneSentence ./runtime/home/generate
+
 step "fuzzing, 20 s a target"
 build/fuzz.sh 20s
 
