@@ -18,6 +18,7 @@ import (
 //	turn on {d}                             a template: an imperative
 //	- {n} on                                one that is no clause of its own
 //	? is {d} on                             a whole sentence, which takes no "could you"
+//	! ? dinner is served                    one that is never held back for tests: an idiom
 //	:: d.light                              a list that {d.light} draws from
 //	lights *3                               three times as likely as the others
 //	:: topic split                          a list of which a part is for tests only
@@ -55,6 +56,7 @@ type template struct {
 	text   string
 	style  style
 	weight float64
+	known  bool // nothing else explains it: never for tests
 	test   bool // only the test data has it; else only the training data, or both where shared
 	root   seq
 }
@@ -193,6 +195,7 @@ func parseSection(head string) (*section, error) {
 
 func parseTemplate(line string) (template, error) {
 	t := template{style: imperative, weight: 1}
+	line, t.known = strings.CutPrefix(line, "! ")
 	if strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "? ") {
 		t.style, line = style(line[0]), strings.TrimSpace(line[2:])
 	}
@@ -308,9 +311,11 @@ func (x *list) hold() {
 	if len(x.entries) < 4 {
 		return
 	}
-	byHash := make([]int, len(x.entries))
-	for i := range byHash {
-		byHash[i] = i
+	var byHash []int
+	for i, t := range x.entries {
+		if !t.known {
+			byHash = append(byHash, i)
+		}
 	}
 	slices.SortFunc(byHash, func(a, b int) int {
 		p, q := hash(x.name, x.entries[a].text), hash(x.name, x.entries[b].text)
@@ -319,7 +324,7 @@ func (x *list) hold() {
 		}
 		return 1
 	})
-	for _, i := range byHash[:int(math.Ceil(float64(len(byHash))/held))] {
+	for _, i := range byHash[:min(len(byHash), int(math.Ceil(float64(len(x.entries))/held)))] {
 		x.entries[i].test = true
 	}
 }
