@@ -305,6 +305,10 @@ func (l *language) known(s seq) error {
 	return nil
 }
 
+// common is the weight from which a wording is one that everybody uses: what is
+// learnt should have it, so tests get the others first.
+const common = 4
+
 // hold sets an eighth aside, at least one of four or more, by the entries' own
 // words: another entry moves few of the others.
 func (x *list) hold() {
@@ -318,6 +322,12 @@ func (x *list) hold() {
 		}
 	}
 	slices.SortFunc(byHash, func(a, b int) int {
+		if p, q := x.entries[a].weight >= common, x.entries[b].weight >= common; p != q {
+			if q {
+				return -1
+			}
+			return 1
+		}
 		p, q := hash(x.name, x.entries[a].text), hash(x.name, x.entries[b].text)
 		if p < q {
 			return -1
