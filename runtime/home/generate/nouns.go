@@ -1,19 +1,12 @@
 package generate
 
-import (
-	"strings"
-)
+import "strings"
 
-// everywhere is how much likelier some rooms are said.
-var everywhere = func() []string {
-	var rooms []string
-	for _, r := range strings.Fields("living_room living_room living_room kitchen kitchen kitchen bedroom bedroom bedroom bathroom bathroom " +
-		"dining_room dining_room master_bedroom master_bedroom guest_room guest_room kids_room kids_room study study hallway hallway entrance stairs balcony balcony " +
-		"garage garage garden basement attic laundry upstairs downstairs outdoor") {
-		rooms = append(rooms, r)
-	}
-	return rooms
-}()
+// everywhere is all rooms, some of them several times: they are said more often.
+var everywhere = strings.Fields("living_room living_room living_room kitchen kitchen kitchen bedroom bedroom bedroom " +
+	"bathroom bathroom dining_room dining_room master_bedroom master_bedroom guest_room guest_room kids_room kids_room " +
+	"study study hallway hallway entrance stairs balcony balcony garage garage garden basement attic laundry " +
+	"upstairs downstairs outdoor")
 
 // seldom are devices of which a home has one, so that their room is hardly said.
 const seldom = " washer dryer dishwasher oven microwave rice_cooker coffee_maker kettle fridge robot_vacuum security water_heater volume music scene timer alarm power all "
