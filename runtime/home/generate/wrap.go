@@ -26,6 +26,9 @@ func (s *sentence) wrap() {
 	if s.style == whole && rest != in && !strings.HasSuffix(t.text, "}") {
 		return // what ends with its own mark takes nothing behind it
 	}
+	if (strings.HasPrefix(t.text, "请问") || strings.HasPrefix(t.text, "quick question")) && !s.asks() {
+		return // asks, where there is no question
+	}
 	s.used = append(s.used, name+": "+t.text)
 	inner := &sentence{Generator: s.Generator, l: s.l, lang: s.lang, section: s.section, none: true, device: s.device, rooms: s.rooms, roomed: true}
 	text, err := inner.expand(t.root)
