@@ -30,6 +30,9 @@ func TestCompletions(t *testing.T) {
 		cmd.Dir = t.TempDir()
 		cmd.Env = append(os.Environ(), "PATH="+builtPrograms(t)+":"+os.Getenv("PATH"), "HOME="+cmd.Dir, "TERM=dumb")
 		out, err := cmd.CombinedOutput()
+		if strings.Contains(string(out), "can't open pseudo terminal") {
+			t.Skip("the system has no terminals to give (devpts is not mounted)")
+		}
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", name, err, out)
 		}
@@ -75,7 +78,7 @@ func TestCompletions(t *testing.T) {
 				}
 				out := shell(t, "zsh", "-f", "-c", `
 					zmodload zsh/zpty
-					zpty shell zsh -f -i
+					zpty shell zsh -f -i || exit 1
 					zpty -w shell "PS1= RPS1=; stty -echo; `+load+`; print -r REA''DY"
 					zpty -r shell line '*READY*'
 					zpty -n -w shell "$2"$'\t'

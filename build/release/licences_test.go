@@ -133,17 +133,22 @@ func TestNotices(t *testing.T) {
 		if name == index {
 			continue
 		}
-		module, file := filepath.Split(name)
-		if module == "std/" {
-			module = "The Go runtime and standard library/"
-		}
 		if !bytes.Contains(text, bytes.Trim(data, "\n")) {
 			t.Errorf("%s is not in it", name)
 		}
 		heads := 0
-		for _, line := range strings.Split(string(text), "\n") {
-			if strings.HasPrefix(line, strings.TrimSuffix(module, "/")) && strings.HasSuffix(line, ": "+file) {
-				heads++
+		for i := range name {
+			if name[i] != '/' {
+				continue
+			}
+			module, file := name[:i], name[i+1:] // of which one pair is the module's
+			if module == "std" {
+				module = "The Go runtime and standard library"
+			}
+			for _, line := range strings.Split(string(text), "\n") {
+				if title, rest, ok := strings.Cut(line, ": "); ok && rest == file && (title == module || strings.HasPrefix(title, module+" ")) {
+					heads++
+				}
 			}
 		}
 		if heads != 1 {

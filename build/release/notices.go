@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -58,8 +59,16 @@ func (t *task) notices(args []string) error {
 			b.WriteString(strings.Trim(string(files[name]), "\n") + "\n")
 		}
 	}
+	words, err := os.ReadFile(filepath.Join(t.root, wordsLicence))
+	if err != nil {
+		return err
+	}
+	b.WriteString("\n" + rule + "Words of jieba's dictionary, by which Chinese text is divided (MIT)\n" + rule + "\n" + string(words))
 	return write(args[0], []byte(b.String()))
 }
+
+// wordsLicence is that of data which is embedded and belongs to no module.
+const wordsLicence = "runtime/train/data/segment/words.LICENSE"
 
 func (e entry) title() string {
 	if e.path == standard {

@@ -14,9 +14,9 @@ import (
 // folder is where what tests share is built.
 var folder string
 
-// built builds ledge there, once.
+// built builds the programs there, once.
 var built = sync.OnceValue(func() error {
-	cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(folder, "ledge"), "./cmd/ledge")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", folder+string(filepath.Separator), "./cmd/ledge", "./cmd/ledge-bench")
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	_, err := cmd.Output()
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// builtPrograms is a folder with ledge.
+// builtPrograms is a folder with both.
 func builtPrograms(t *testing.T) string {
 	t.Helper()
 	if err := built(); err != nil {

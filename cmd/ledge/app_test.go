@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // asProgram makes the test binary behave as the program itself, for tests that
@@ -137,7 +139,7 @@ func checkRefusal(t *testing.T, r result, code int, say string, args []string) {
 
 func TestHelp(t *testing.T) {
 	var names []string
-	a := &app{out: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
+	a := &app{out: console.NewOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
 	for _, c := range a.commands() {
 		if c.Name == "help" {
 			continue // its help is all help
@@ -164,7 +166,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 		for _, f := range a.commandOf(a.commands(), words).VisibleFlags() {
-			if !strings.Contains(first, "   "+flagLine(f)+"\n") && !slices.Contains(f.Names(), "help") {
+			if !strings.Contains(first, "   "+console.FlagLine(f)+"\n") && !slices.Contains(f.Names(), "help") {
 				t.Errorf("the help of %s does not tell of %s:\n%s", name, f.Names(), first)
 			}
 		}

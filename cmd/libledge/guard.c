@@ -129,6 +129,7 @@ const char *ledge_status_name(int status) {
     case LEDGE_ERROR_DEVICE: return "device";
     case LEDGE_ERROR_FORKED: return "forked";
     case LEDGE_ERROR_INTERNAL: return "internal";
+    case LEDGE_ERROR_LIMIT: return "limit";
     }
     return "unknown";
 }

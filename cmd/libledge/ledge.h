@@ -62,7 +62,7 @@ extern "C" {
 /* The version of this interface. It grows when something is added; a library works
  * with programs made for its own version or an older one. An interface that breaks
  * programs would be another library: libledge.so.2. */
-#define LEDGE_ABI_VERSION 1
+#define LEDGE_ABI_VERSION 2
 
 /* ------------------------------------------------------------------ results */
 
@@ -83,7 +83,8 @@ enum {
     LEDGE_ERROR_MEMORY = 13,      /* out of memory: need and have, in bytes, if they are known */
     LEDGE_ERROR_DEVICE = 14,      /* the device is not there, failed its self-test or broke */
     LEDGE_ERROR_FORKED = 15,      /* this process is a child made by fork */
-    LEDGE_ERROR_INTERNAL = 16     /* a fault in Ledge: please report it */
+    LEDGE_ERROR_INTERNAL = 16,    /* a fault in Ledge: please report it */
+    LEDGE_ERROR_LIMIT = 17        /* a limit of the machine has no sensor, or its battery is at its floor */
 };
 
 /* ledge_status_name names a result: "ok", "closed", ...; never NULL. Works after fork. */
@@ -160,6 +161,14 @@ typedef struct ledge_open_options {
     void *progress_user;
     ledge_canceller *canceller; /* ends the loading; may be NULL */
     /* Version 1 ends here. */
+
+    /* Limits of the machine: the model waits between tokens and takes fewer threads, so as
+     * to stay within them; what it generates is the same. 0: no limit. A limit without a
+     * sensor is LEDGE_ERROR_LIMIT; ledge_model_notes tells when work is held back. */
+    double max_watts;     /* mean power of the module, the processor's package or the card */
+    double max_celsius;   /* of the hottest sensor */
+    double battery_floor; /* percent: at it generations end with LEDGE_ERROR_LIMIT, unless a
+                             charger is connected; from 5 above it on they slow down */
 } ledge_open_options;
 
 /* The init functions fill in the defaults. size is sizeof(the structure). They work
@@ -344,7 +353,9 @@ typedef struct ledge_usage {
     double prompt_seconds;    /* reading what was not cached, to the first logits */
     double generate_seconds;  /* from the first token to the last */
     uint64_t seed;
-    char reason[16];          /* why it ended: stop, length, context, cancel, error; "" while it runs */
+    char reason[16];          /* why it ended: stop, length, context, limit, cancel, error; "" while it runs */
+    /* Version 1 ends here. */
+    double paused_seconds;    /* of both times, that limits of the machine held it up */
 } ledge_usage;
 
 /* ledge_session_usage gives the figures of the last generation, or the one in progress. */

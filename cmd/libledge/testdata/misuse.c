@@ -30,7 +30,7 @@ static void versions(void) {
     EXPECT(LEDGE_ERROR_SIZE, ledge_get_version(&v, &error));
     CHECK(ledge_get_version(&v, NULL) == LEDGE_ERROR_SIZE);
     for (int i = -1; i < 30; i++)
-        CHECK((strcmp(ledge_status_name(i), "unknown") != 0) == (i >= 0 && i <= LEDGE_ERROR_INTERNAL));
+        CHECK((strcmp(ledge_status_name(i), "unknown") != 0) == (i >= 0 && i <= LEDGE_ERROR_LIMIT));
 }
 
 // A caller of another version has larger or smaller structures.
@@ -102,6 +102,10 @@ static void opening(const char *path) {
     WITH(LEDGE_ERROR_FAILED, sequences, 17);
     WITH(LEDGE_ERROR_FAILED, batch, -5);
     WITH(LEDGE_ERROR_ARGUMENT, gpu_layers, -2);
+    WITH(LEDGE_ERROR_ARGUMENT, max_watts, -1);
+    WITH(LEDGE_ERROR_ARGUMENT, max_celsius, 0.0 / 0.0);
+    WITH(LEDGE_ERROR_FAILED, max_celsius, 5);
+    WITH(LEDGE_ERROR_FAILED, battery_floor, 100);
     WITH(LEDGE_ERROR_FAILED, cache_type, "f17");
     WITH(LEDGE_ERROR_ARGUMENT, flags, 128);
     WITH(LEDGE_ERROR_ARGUMENT, flags, LEDGE_SHARED_WEIGHTS);
