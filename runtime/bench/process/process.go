@@ -1,6 +1,6 @@
 // Package process runs the programs that a benchmark measures: each to its end or
-// its time limit, with what it took from the machine. A program that is ended takes
-// those with it that it started, as far as the system lets one find them.
+// its time limit, with what it took from the machine. A program that ends, or is
+// ended, takes those with it that it started, as far as the system lets one find them.
 package process
 
 import (
@@ -24,6 +24,10 @@ type Command struct {
 	Env     []string // added to this process's
 	Stdin   []byte
 	Timeout time.Duration // 0: none
+
+	// Heard is told of all that the program has written to its standard output, whenever
+	// that is more. nil: nobody wants to know.
+	Heard func(all []byte)
 }
 
 // Result is a program that has ended.
@@ -59,11 +63,12 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	if c.Stdin != nil {
 		cmd.Stdin = bytes.NewReader(c.Stdin)
 	}
-	out, complaints := &limitedBuffer{limit: MaxOutput}, &tailBuffer{}
+	out, complaints := &limitedBuffer{limit: MaxOutput, heard: c.Heard}, &tailBuffer{}
 	cmd.Stdout, cmd.Stderr = out, complaints
 	group(cmd)
 	start := time.Now()
 	err := cmd.Run()
+	endGroup(cmd) // a child that lives on would disturb what is measured next
 	r := Result{Stdout: out.data, Wall: time.Since(start)}
 	if s := cmd.ProcessState; s != nil {
 		r.CPU, r.Peak = s.UserTime()+s.SystemTime(), peakBytes(s)
@@ -109,6 +114,7 @@ type limitedBuffer struct {
 	data  []byte // no bytes.Buffer, whose ReadFrom knows no limit
 	limit int
 	over  bool
+	heard func([]byte)
 }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
@@ -117,6 +123,9 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 		return 0, io.ErrShortWrite
 	}
 	b.data = append(b.data, p...)
+	if b.heard != nil {
+		b.heard(b.data)
+	}
 	return len(p), nil
 }
 

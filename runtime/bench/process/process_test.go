@@ -36,6 +36,18 @@ func TestMain(m *testing.M) {
 		}
 	case "hang":
 		time.Sleep(time.Hour)
+	case "leave", "hold": // ends, and leaves a child, which may hold the output
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "PLAY=hang")
+		if os.Getenv("PLAY") == "hold" {
+			cmd.Stdout = os.Stdout
+		}
+		if err := cmd.Start(); err != nil {
+			os.Exit(2)
+		}
+		if err := os.WriteFile(os.Args[1], []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+			os.Exit(2)
+		}
 	case "child": // hangs, and so does its child, which holds the output
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "PLAY=hang")
@@ -60,8 +72,13 @@ func play(ctx context.Context, t *testing.T, what string, timeout time.Duration,
 }
 
 func TestRun(t *testing.T) {
-	r, err := play(context.Background(), t, "echo", 0, "out")
-	if err != nil || string(r.Stdout) != "out in" || r.Wall <= 0 {
+	heard := ""
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := process.Run(context.Background(), process.Command{Path: self, Args: []string{"out"}, Env: []string{"PLAY=echo"}, Stdin: []byte("in"), Heard: func(all []byte) { heard = string(all) }})
+	if err != nil || string(r.Stdout) != "out in" || heard != "out in" || r.Wall <= 0 {
 		t.Errorf("%q, %v", r.Stdout, err)
 	}
 	for _, c := range []struct {
@@ -97,6 +114,23 @@ func TestChildren(t *testing.T) {
 	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("it took %v", took)
 	}
+	gone(t, path)
+}
+
+// TestLeft: what a program leaves behind when it ends by itself ends, too.
+func TestLeft(t *testing.T) {
+	for what, say := range map[string]string{"leave": "", "hold": "holds its output"} {
+		path := filepath.Join(t.TempDir(), "pid")
+		if _, err := play(context.Background(), t, what, time.Minute, path); say == "" && err != nil || say != "" && (err == nil || !strings.Contains(err.Error(), say)) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		gone(t, path)
+	}
+}
+
+// gone waits until the process whose number a file has is no more.
+func gone(t *testing.T, path string) {
+	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Skipf("the child was not started in time: %v", err)

@@ -17,6 +17,14 @@ func group(cmd *exec.Cmd) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }
 
+// endGroup ends what a command that has ended left behind of its group. The group's
+// number is no other's as long as somebody is in it.
+func endGroup(cmd *exec.Cmd) {
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // mostly nobody is left
+	}
+}
+
 // peakBytes is the most memory that a process had resident. A process begins as a
 // copy of the one that starts it, which so should be small.
 func peakBytes(s *os.ProcessState) int64 {
