@@ -166,3 +166,22 @@ func many(run record.Run) []record.Run {
 	}
 	return more
 }
+
+// TestChosenDevice: where nobody asked for a device, the one that Ledge chose counts.
+func TestChosenDevice(t *testing.T) {
+	records := sample.Records()
+	for i := range records {
+		run, _ := records[i].Of(record.Ledge)
+		run.Devices = []record.Device{{Name: "vulkan0"}, {Name: "cpu"}}
+	}
+	if roofs := chart.Roofs(records); len(roofs) != 0 {
+		t.Errorf("the processor's ceilings are said to hold for vulkan0: %+v", roofs)
+	}
+	rows := summary.Rows(records)
+	if c, err := chart.Roofline(rows, []chart.Roof{{Threads: 1, ReadGBs: 10}}); err != nil || c != nil {
+		t.Errorf("vulkan0 is under the processor's roof (%v)", err)
+	}
+	if l := chart.Label(&rows[0]); !strings.Contains(l, ", vulkan0") {
+		t.Errorf("%q does not name the device", l)
+	}
+}

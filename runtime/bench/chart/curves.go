@@ -62,7 +62,7 @@ func Power(rows []summary.Row) (*Chart, error) {
 			continue
 		}
 		fixed := r
-		fixed.Settings.Threads, fixed.Settings.Device, fixed.Settings.Env = 0, "", nil
+		fixed.Settings.Threads, fixed.Settings.Device, fixed.Device, fixed.Settings.Env = 0, "", "", nil
 		for _, e := range r.Engines {
 			if w := watts[r.Case][e.Name]; known(w) && known(e.Value.Median) {
 				curves = add(curves, e.Name, Label(&fixed), plotter.XY{X: w, Y: lg(e.Value.Median)})

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -122,8 +123,8 @@ func label(r *summary.Row, test string) string {
 		s = r.Model.File
 	}
 	s += test
-	if r.Settings.Device != "" && r.Settings.Device != "cpu" {
-		s += ", " + r.Settings.Device
+	if device := cmp.Or(r.Settings.Device, r.Device); device != "" && device != "cpu" {
+		s += ", " + device
 	}
 	if r.Settings.Threads > 0 {
 		s += ", " + plural(r.Settings.Threads, "thread")

@@ -21,12 +21,13 @@ type Roof struct {
 	DotGOPS float64 `json:"dot_gops"` // 0: not measured
 }
 
-// Roofs are the medians of all ceilings that were measured.
+// Roofs are the medians of the ceilings that were measured, in the rounds that rows are
+// made of.
 func Roofs(records []record.Record) []Roof {
 	read, dots := map[int][]float64{}, map[int][]float64{}
 	var threads []int
-	for _, r := range records {
-		if r.Ceilings == nil || !known(r.Ceilings.ReadGBs) {
+	for _, r := range summary.Latest(records) {
+		if r.Ceilings == nil || !r.OnProcessor() || !known(r.Ceilings.ReadGBs) {
 			continue
 		}
 		n := r.Settings.Threads
@@ -62,7 +63,7 @@ func Roofline(rows []summary.Row, roofs []Roof) (*Chart, error) {
 	points := map[series]plotter.XYs{}
 	x0, x1, y0, y1 := math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)
 	for _, r := range rows {
-		if r.Figure != record.Decode && r.Figure != record.Prefill || r.Settings.Device != "" && r.Settings.Device != "cpu" {
+		if r.Figure != record.Decode && r.Figure != record.Prefill || !r.Processor {
 			continue
 		}
 		ops, bytes := summary.Operations(r.Model, r.Figure), summary.Bytes(r.Model, r.Settings, r.Figure)

@@ -123,7 +123,7 @@ func (w *Watch) End(c *record.Condition) {
 	const enough = 5
 	for name, mhz := range w.most {
 		if w.n >= enough {
-			c.Clocks[name] = max(c.Clocks[name], mhz)
+			set(&c.Clocks, name, max(c.Clocks[name], mhz)) // there may be none any more
 		}
 	}
 	if w.n < enough {

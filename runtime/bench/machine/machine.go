@@ -98,7 +98,7 @@ func kilobytes(s string) int64 {
 func (r *Reader) Machine() record.Machine {
 	info := r.keyed("proc/cpuinfo")
 	m := record.Machine{
-		OS: runtime.GOOS, Arch: runtime.GOARCH, Kernel: r.text("proc/sys/kernel/osrelease"), CPU: cmp.Or(info["model name"], "unknown processor"), Cores: runtime.NumCPU(),
+		OS: runtime.GOOS, Arch: runtime.GOARCH, Kernel: r.text("proc/sys/kernel/osrelease"), CPU: cmp.Or(info["model name"], record.UnknownCPU), Cores: runtime.NumCPU(),
 		Memory: kilobytes(r.keyed("proc/meminfo")["MemTotal"]), Board: r.text("sys/firmware/devicetree/base/model"), Virtual: r.virtual(info["flags"]),
 	}
 	if b, ok := r.board(); ok {

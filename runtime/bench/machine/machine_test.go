@@ -135,6 +135,9 @@ func TestWatch(t *testing.T) {
 	if mhz, ok := c.Clocks["cpu0"]; ok && mhz != 800 { // fewer looks on a very busy machine: none
 		t.Errorf("%v", c.Clocks)
 	}
+	lost := r.Watch()
+	time.Sleep(1500 * time.Millisecond)
+	lost.End(new(record.Condition)) // the clocks vanished meanwhile
 	bare := machine.At(fstest.MapFS{}).Watch()
 	bare.End(&c)
 	short := r.Watch()

@@ -27,6 +27,10 @@ type Record struct {
 	Model    Model    `json:"model"`
 	Machine  Machine  `json:"machine"`
 
+	// Env are the variables that all processes found and that change what engines do,
+	// LEDGE_CPU or OMP_NUM_THREADS; paths shortened, secrets hidden.
+	Env map[string]string `json:"env,omitempty"`
+
 	Before   Condition `json:"before"` // the machine's, at the round's beginning
 	After    Condition `json:"after"`  // and end
 	Ceilings *Ceilings `json:"ceilings,omitempty"`
@@ -60,7 +64,7 @@ type Settings struct {
 	Start    string            `json:"start,omitempty"`    // whole processes are measured, which answer this with one token
 	Quality  *Quality          `json:"quality,omitempty"`
 	Greedy   *Greedy           `json:"greedy,omitempty"`
-	Env      map[string]string `json:"env,omitempty"` // variables set for Ledge
+	Env      map[string]string `json:"env,omitempty"` // variables that the suite sets for Ledge
 }
 
 // Greedy is what Output is made of: the most likely tokens after a prompt.
@@ -99,7 +103,8 @@ type Model struct {
 	TrainedLength int64 `json:"trained_length,omitempty"` // positions that the model was trained for
 }
 
-// Machine is what does not change while a suite runs.
+// Machine is what does not change while a suite runs, and the devices that a round
+// ran on.
 type Machine struct {
 	OS      string   `json:"os"`   // "linux"
 	Arch    string   `json:"arch"` // "amd64"
@@ -111,13 +116,13 @@ type Machine struct {
 	Board   string   `json:"board,omitempty"`   // "NVIDIA Jetson Orin Nano ..."
 	Release string   `json:"release,omitempty"` // of the board's Linux
 	Mode    string   `json:"mode,omitempty"`    // power mode: "15W", "powersave"
-	Devices []Device `json:"devices,omitempty"` // that Ledge found
+	Devices []Device `json:"devices,omitempty"` // that Ledge computed on in this round, the first most
 	Sensors []string `json:"sensors,omitempty"` // of energy: "VDD_IN (module)"
 	Absent  []string `json:"absent,omitempty"`  // those that are not there, with the reason
 	Virtual string   `json:"virtual,omitempty"` // "kvm": figures of virtual machines are weaker
 }
 
-// Device is one that a program could compute on.
+// Device is one that a program computed on.
 type Device struct {
 	Name        string `json:"name"` // "cpu", "vulkan0"
 	Description string `json:"description,omitempty"`

@@ -12,7 +12,7 @@ type Run struct {
 	Energy  []Energy          `json:"energy,omitempty"`
 	Output  *Output           `json:"output,omitempty"`
 	Seconds float64           `json:"seconds"`           // all of it took, with loading and warming up
-	Devices []Device          `json:"devices,omitempty"` // that it computed on, where it says so
+	Devices []Device          `json:"devices,omitempty"` // that it computed on, where it says so: the first most
 	Notes   []string          `json:"notes,omitempty"`   // what it has to say of how it ran
 
 	// Failure is why there are no figures: the engine crashed, printed nonsense, ran
@@ -25,7 +25,11 @@ type Engine struct {
 	Name    string   `json:"name"`              // Ledge, or the peer's name in the suite
 	Version string   `json:"version,omitempty"` // as it says itself
 	SHA256  string   `json:"sha256,omitempty"`  // of the program
-	Args    []string `json:"args,omitempty"`    // the command, paths shortened to their last part
+	Args    []string `json:"args,omitempty"`    // the command, paths shortened to their last part and secrets hidden
+
+	// Config is a SHA-256 of what else decides on a peer's figures: how the suite asks for
+	// them, its variables, the files that its command names, and the libraries beside it.
+	Config string `json:"config,omitempty"`
 }
 
 // Names of figures. Throughputs count the tokens of all sequences.

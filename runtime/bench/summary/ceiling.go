@@ -39,10 +39,10 @@ func Operations(m record.Model, figure string) float64 {
 }
 
 // Share is the part of its ceiling that a throughput in a round reaches; NaN if
-// there is no ceiling to compare with. The ceilings are the processor's: of a
-// device with memory of its own there is none.
+// there is no ceiling to compare with. The ceilings are the processor's: where Ledge
+// computed on another device, asked to or not, there is none.
 func Share(r *record.Record, figure string, value float64) float64 {
-	if r.Ceilings == nil || !onProcessor(r.Settings.Device) {
+	if r.Ceilings == nil || elsewhere(r) {
 		return math.NaN()
 	}
 	switch figure {
@@ -57,5 +57,3 @@ func Share(r *record.Record, figure string, value float64) float64 {
 	}
 	return math.NaN()
 }
-
-func onProcessor(device string) bool { return device == "" || device == "cpu" }

@@ -4,6 +4,7 @@
 package summary
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -19,6 +20,10 @@ type Row struct {
 	Lower    bool            `json:"lower,omitempty"` // less is better
 	Model    record.Model    `json:"model"`
 	Settings record.Settings `json:"settings"`
+	Device   string          `json:"device,omitempty"` // that Ledge computed on most; "" if not known
+
+	// Processor: Ledge computed on the processor alone, as far as that is known.
+	Processor bool `json:"-"`
 
 	Engines []Engine `json:"engines"` // those that ran: Ledge first, then peers by name
 
@@ -53,14 +58,18 @@ func (r *Row) Of(name string) (Engine, bool) {
 
 // Rows are the rows of all cases in the order in which the cases first come up,
 // the figures of a case in the order of record's names and then by alphabet. Of
-// rounds with different programs of Ledge only those with the latest count.
+// rounds with different programs, models or machines only those that are like the
+// newest count.
 func Rows(records []record.Record) []Row {
 	var rows []Row
 	for _, name := range cases(records) {
 		all := latest(records, name)
 		use, left, disturbed := usable(all)
 		for _, figure := range figures(all) {
-			r := Row{Case: name, Figure: figure, Model: use[0].Model, Settings: use[0].Settings, Rounds: len(use), Left: left, Disturbed: disturbed}
+			r := Row{Case: name, Figure: figure, Model: use[0].Model, Settings: use[0].Settings, Device: use[0].Device(), Processor: !slices.ContainsFunc(use, elsewhere), Rounds: len(use), Left: left, Disturbed: disturbed}
+			for _, round := range use[1:] { // Ledge may have failed in the first
+				r.Device = cmp.Or(r.Device, round.Device())
+			}
 			for _, e := range engines(all) {
 				if row, ok := engine(use, e, figure, &r); ok {
 					r.Engines = append(r.Engines, row)
@@ -122,23 +131,50 @@ func cases(records []record.Record) []string {
 	return names
 }
 
-// latest are the rounds of a case with the program of Ledge that measured it
-// last. A round in which Ledge did not run counts with those around it.
+// latest are the rounds of a case that are like its newest one: of the same settings,
+// model, machine and program of Ledge. A round in which Ledge did not run counts with
+// those around it; one with another program of a peer, or with a peer that was asked in
+// another way, does not count.
 func latest(records []record.Record, name string) []*record.Record {
 	var all []*record.Record
-	program := ""
+	var newest *record.Record
 	for i := range records {
-		r := &records[i]
-		if r.Case != name {
-			continue
-		}
-		if run, ok := r.Of(record.Ledge); ok && run.Engine.SHA256 != program {
-			if program != "" {
-				all = nil
+		if r := &records[i]; r.Case == name {
+			all = append(all, r)
+			if newest == nil || !r.Time.Before(newest.Time) {
+				newest = r
 			}
-			program = run.Engine.SHA256
 		}
-		all = append(all, r)
+	}
+	all = slices.DeleteFunc(all, func(r *record.Record) bool { return !r.Alike(newest) })
+	engines := map[string]*record.Run{} // the newest of each
+	times := map[string]*record.Record{}
+	for _, r := range all {
+		for i := range r.Runs {
+			if last := times[r.Runs[i].Engine.Name]; last == nil || !r.Time.Before(last.Time) {
+				engines[r.Runs[i].Engine.Name], times[r.Runs[i].Engine.Name] = &r.Runs[i], r
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(r *record.Record) bool {
+		return slices.ContainsFunc(r.Runs, func(run record.Run) bool { return !run.Engine.Same(&engines[run.Engine.Name].Engine) })
+	})
+}
+
+// Latest are the rounds of all cases that are like the newest one of their case,
+// disturbed or not, in their order.
+func Latest(records []record.Record) []record.Record {
+	use := map[*record.Record]bool{}
+	for _, name := range cases(records) {
+		for _, r := range latest(records, name) {
+			use[r] = true
+		}
+	}
+	var all []record.Record
+	for i := range records {
+		if use[&records[i]] {
+			all = append(all, records[i])
+		}
 	}
 	return all
 }
@@ -214,9 +250,11 @@ func engines(all []*record.Record) []string {
 // known makes sure that a share can be told from none.
 func known(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) && v > 0 }
 
-// Rounds are the rounds of a case that count: those with Ledge's latest program,
-// without the disturbed ones if enough were not.
+// Rounds are the rounds of a case that count: those like the newest, without the
+// disturbed ones if enough were not.
 func Rounds(records []record.Record, name string) []*record.Record {
 	use, _, _ := usable(latest(records, name))
 	return use
 }
+
+func elsewhere(r *record.Record) bool { return !r.OnProcessor() }

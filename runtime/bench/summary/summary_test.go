@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledge-run/ledge/runtime/bench/record"
 	"github.com/ledge-run/ledge/runtime/bench/summary"
@@ -30,6 +31,13 @@ func round(name, program string, ours, theirs float64, disturbed ...string) reco
 	}
 	run(record.Engine{Name: "peer", Version: "b1"}, theirs)
 	run(record.Engine{Name: record.Ledge, SHA256: program}, ours)
+	return r
+}
+
+// changed is a round that is not like the others.
+func changed(change func(*record.Record)) record.Record {
+	r := round("a", "p", 5, 1)
+	change(&r)
 	return r
 }
 
@@ -71,6 +79,14 @@ func TestRows(t *testing.T) {
 		{"an older program", []record.Record{round("a", "old", 5, 1), round("b", "old", 5, 1), round("a", "new", 1, 1)},
 			"a decode rounds=1 left=0 []: ledge=1 share=1.00 peerb1=1 ratio=1(1-1) share=1.00\na odd rounds=1 left=0 []: ledge=1 peerb1=1 ratio=1(1-1)\n" +
 				"b decode rounds=1 left=0 []: ledge=5 share=5.00 peerb1=1 ratio=5(5-5) share=1.00\nb odd rounds=1 left=0 []: ledge=1 peerb1=1 ratio=1(1-1)\n"},
+		{"an older model, settings, machine and peer", []record.Record{
+			changed(func(r *record.Record) { r.Model.SHA256 = "old" }), changed(func(r *record.Record) { r.Settings.Repeat = 9 }),
+			changed(func(r *record.Record) { r.Machine.CPU = "other" }), changed(func(r *record.Record) { r.Runs[0].Engine.Config = "old" }),
+			changed(func(r *record.Record) { r.Runs[0].Engine.SHA256 = "old" }), changed(func(r *record.Record) { r.Env = map[string]string{"OMP_NUM_THREADS": "1"} }),
+			round("a", "p", 1, 1)},
+			"a decode rounds=1 left=0 []: ledge=1 share=1.00 peerb1=1 ratio=1(1-1) share=1.00\na odd rounds=1 left=0 []: ledge=1 peerb1=1 ratio=1(1-1)\n"},
+		{"the newest in the middle", []record.Record{round("a", "old", 5, 1), changed(func(r *record.Record) { r.Time = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }), round("a", "old", 7, 1)},
+			"a decode rounds=1 left=0 []: ledge=5 share=5.00 peerb1=1 ratio=5(5-5) share=1.00\na odd rounds=1 left=0 []: ledge=1 peerb1=1 ratio=1(1-1)\n"},
 		{"a peer that crashed once", []record.Record{round("a", "p", 1, 0), round("a", "p", 1, 2)},
 			"a decode rounds=2 left=0 []: ledge=1 share=1.00 peerb1=2 ratio=0.5(0.5-0.5) share=2.00 failed=[exit status 3]\na odd rounds=2 left=0 []: ledge=1 peerb1=1 ratio=1(1-1) failed=[exit status 3]\n"},
 		{"a peer that always crashed", []record.Record{round("a", "p", 1, 0)},
@@ -116,6 +132,9 @@ func TestShare(t *testing.T) {
 		{record.Prefill, func(*record.Record) {}, 0.02},
 		{record.Load, func(*record.Record) {}, math.NaN()},
 		{record.Decode, func(r *record.Record) { r.Settings.Device = "vulkan0" }, math.NaN()},
+		{record.Decode, func(r *record.Record) { // asked for nothing, and chosen
+			r.Runs = []record.Run{{Engine: record.Engine{Name: record.Ledge}, Devices: []record.Device{{Name: "vulkan0"}}}}
+		}, math.NaN()},
 		{record.Decode, func(r *record.Record) { r.Ceilings = nil }, math.NaN()},
 		{record.Decode, func(r *record.Record) { r.Ceilings = &record.Ceilings{} }, math.NaN()},
 		{record.Prefill, func(r *record.Record) { r.Model = record.Model{} }, math.NaN()},

@@ -10,15 +10,15 @@ import (
 	"github.com/ledge-run/ledge/runtime/bench/summary"
 )
 
-// newest is the program of Ledge that measured last.
-func newest(records []record.Record) string {
+// newest is the record that was measured last; nil of none.
+func newest(records []record.Record) *record.Record {
 	var last *record.Record
 	for i := range records {
 		if last == nil || records[i].Time.After(last.Time) {
 			last = &records[i]
 		}
 	}
-	return program(last).SHA256
+	return last
 }
 
 func program(r *record.Record) record.Engine {
@@ -34,8 +34,9 @@ func program(r *record.Record) record.Engine {
 
 // marks are the footnotes of a table.
 type marks struct {
-	newest string
-	notes  []string
+	newest  *record.Record // of all
+	program string         // of Ledge in it
+	notes   []string
 }
 
 var signs = []string{"*", "†", "‡", "§", "¶"}
@@ -51,12 +52,13 @@ func (m *marks) of(records []record.Record, r *summary.Row) string {
 			said = append(said, fmt.Sprintf("%s failed: %s.", e.Name, strings.TrimSuffix(f, ".")))
 		}
 	}
-	for i := len(records) - 1; i >= 0; i-- {
-		if records[i].Case == r.Case {
-			if p := program(&records[i]); p.SHA256 != m.newest {
-				said = append(said, fmt.Sprintf("Measured with another build of Ledge: %s.", name(p)))
-			}
-			break
+	if rounds := summary.Rounds(records, r.Case); len(rounds) > 0 {
+		last := rounds[len(rounds)-1]
+		if p := program(last); p.SHA256 != m.program {
+			said = append(said, fmt.Sprintf("Measured with another build of Ledge: %s.", name(p)))
+		}
+		if !last.Machine.Same(&m.newest.Machine) {
+			said = append(said, fmt.Sprintf("Measured on another machine: %s.", machine(&last.Machine)))
 		}
 	}
 	s := ""
@@ -102,10 +104,20 @@ func name(e record.Engine) string {
 	return "program " + e.SHA256[:min(len(e.SHA256), 12)]
 }
 
+// machine names one shortly.
+func machine(m *record.Machine) string {
+	s := fmt.Sprintf("%d cores of %s", m.Cores, m.CPU)
+	if m.Board != "" {
+		s += ", " + m.Board
+	}
+	return s
+}
+
 // commands are the peers' command lines in the rows' cases, each once, the number of
 // threads being T.
 func commands(records []record.Record, rows []summary.Row) []string {
 	var all []string
+	records = summary.Latest(records)
 	for i := range records {
 		if !slices.ContainsFunc(rows, func(r summary.Row) bool { return r.Case == records[i].Case }) {
 			continue
@@ -130,14 +142,12 @@ func commands(records []record.Record, rows []summary.Row) []string {
 
 // Intro says when, on what and with what all was measured.
 func Intro(records []record.Record) string {
-	var last *record.Record
+	records = summary.Latest(records)
+	last := newest(records)
 	versions := map[string][]string{}
 	rounds := map[string]int{}
 	for i := range records {
 		r := &records[i]
-		if last == nil || r.Time.After(last.Time) {
-			last = r
-		}
 		rounds[r.Case]++
 		for _, run := range r.Runs {
 			if v := run.Engine.Version; run.Engine.Name != record.Ledge && v != "" && !slices.Contains(versions[run.Engine.Name], v) {
@@ -190,8 +200,9 @@ func Intro(records []record.Record) string {
 func ceilings(records []record.Record) string {
 	read, dots := map[int][]float64{}, map[int][]float64{}
 	var threads []int
+	last := newest(records)
 	for _, r := range records {
-		if c := r.Ceilings; c != nil {
+		if c := r.Ceilings; c != nil && r.Machine.Same(&last.Machine) {
 			t := r.Settings.Threads
 			if !slices.Contains(threads, t) {
 				threads = append(threads, t)

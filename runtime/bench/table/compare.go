@@ -2,7 +2,9 @@ package table
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ledge-run/ledge/runtime/bench/record"
 	"github.com/ledge-run/ledge/runtime/bench/stats"
@@ -19,6 +21,7 @@ type Change struct {
 	Beside  stats.Estimate
 	Peer    string
 	Verdict Verdict
+	Why     string // what else than Ledge may have changed the figure: another machine, another model; "" for nothing known
 }
 
 // Verdict says which way a figure went.
@@ -41,7 +44,7 @@ func Compare(before, after []record.Record, figures []string, tolerance float64)
 		if i < 0 || !slices.Contains(figures, now.Figure) {
 			continue
 		}
-		c := Change{Case: now.Case, Figure: now.Figure, Verdict: Same}
+		c := Change{Case: now.Case, Figure: now.Figure, Verdict: Same, Why: unlike(summary.Rounds(before, now.Case), summary.Rounds(after, now.Case))}
 		a, b := values(after, now.Case, now.Figure, ""), values(before, now.Case, now.Figure, "")
 		if c.Ratio = stats.Ratio(a, b); c.Ratio.N == 0 {
 			continue
@@ -69,6 +72,33 @@ func Compare(before, after []record.Record, figures []string, tolerance float64)
 		all = append(all, c)
 	}
 	return all
+}
+
+// unlike says what besides Ledge is another one than before.
+func unlike(before, after []*record.Record) string {
+	if len(before) == 0 || len(after) == 0 {
+		return ""
+	}
+	old, now := before[len(before)-1], after[len(after)-1]
+	var all []string
+	if !old.Machine.Same(&now.Machine) {
+		a, b := machine(&old.Machine), machine(&now.Machine)
+		if a == b {
+			a, b = fmt.Sprintf("%s, %s, %.1f GB", a, old.Machine.Arch, float64(old.Machine.Memory)/1e9), fmt.Sprintf("%s, %s, %.1f GB", b, now.Machine.Arch, float64(now.Machine.Memory)/1e9)
+		}
+		all = append(all, fmt.Sprintf("the machine is another one (%s; before %s)", b, a))
+	}
+	if old.Model.SHA256 != now.Model.SHA256 {
+		all = append(all, fmt.Sprintf("the file of model %s is another one", now.Model.Name))
+	}
+	if a, b := old.Device(), now.Device(); a != b && a != "" && b != "" {
+		all = append(all, fmt.Sprintf("Ledge computed on %s, before on %s", b, a))
+	}
+	// Settings and variables of Ledge are part of the case; those around it are not.
+	if !maps.Equal(old.Env, now.Env) {
+		all = append(all, "the variables around the benchmark are others")
+	}
+	return strings.Join(all, "; ")
 }
 
 // values are a figure of Ledge in the rounds that count, or with a peer its ratio to it.
@@ -101,12 +131,17 @@ func values(records []record.Record, name, figure, peer string) []float64 {
 // Changes writes changes as a table's rows.
 func Changes(all []Change) Table {
 	t := Table{Title: "What changed", Head: []string{"case", "figure", "before", "after", "ratio", "beside a peer", ""}}
+	var notes []string
 	for _, c := range all {
 		beside := "-"
 		if c.Peer != "" {
 			beside = fmt.Sprintf("%s, %s", interval(c.Beside), c.Peer)
 		}
 		t.Rows = append(t.Rows, []string{c.Case, c.Figure, number(c.Before), number(c.After), interval(c.Ratio), beside, string(c.Verdict)})
+		if note := "Not Ledge alone: " + c.Why + "."; c.Why != "" && !slices.Contains(notes, note) {
+			notes = append(notes, note)
+		}
 	}
+	t.Note = strings.Join(notes, "\n  ")
 	return t
 }

@@ -4,6 +4,7 @@
 package table
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -136,7 +137,8 @@ func build(records []record.Record, rows []summary.Row, o Options, title, note s
 		}
 		bars = bars || barOf(o.Suite, &r) != suite.Bar{}
 		figures = figures || r.Figure != rows[0].Figure
-		devices, threads = devices || r.Settings.Device != "", threads || r.Settings.Threads > 0
+		devices = devices || r.Settings.Device != "" || r.Device != "" && r.Device != "cpu"
+		threads = threads || r.Settings.Threads > 0
 	}
 	t.Head = []string{"model", "test"}
 	add := func(yes bool, names ...string) {
@@ -154,6 +156,9 @@ func build(records []record.Record, rows []summary.Row, o Options, title, note s
 	add(shares, "of the ceiling")
 	add(bars, "bar", "met")
 	m := &marks{newest: newest(records)}
+	if m.newest != nil {
+		m.program = program(m.newest).SHA256
+	}
 	for _, r := range rows {
 		cells := []string{r.Model.Name + m.of(records, &r), test(r.Settings, r.Figure)}
 		cell := func(yes bool, s string) {
@@ -161,7 +166,7 @@ func build(records []record.Record, rows []summary.Row, o Options, title, note s
 				cells = append(cells, s)
 			}
 		}
-		cell(devices, r.Settings.Device)
+		cell(devices, cmp.Or(r.Settings.Device, r.Device))
 		cell(threads, number(float64(r.Settings.Threads)))
 		cell(figures, strings.ReplaceAll(r.Figure, "_", " "))
 		ours, _ := r.Of(record.Ledge)

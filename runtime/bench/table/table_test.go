@@ -190,3 +190,40 @@ func TestCompare(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// TestCompareUnlike: a change may be another machine's, or another file's.
+func TestCompareUnlike(t *testing.T) {
+	s := parse(t, "")
+	of := func(change func(*record.Record)) []record.Record {
+		return rounds(s, "speed/a/t1/pp512+tg64", 3, map[string][3]float64{record.Decode: {100, 0, 0}}, change)
+	}
+	for want, change := range map[string]func(*record.Record){
+		"": func(r *record.Record) { r.Machine.Kernel = "6.2" },
+		"the machine is another one (2 cores of Other; before 2 cores of Some CPU)":                        func(r *record.Record) { r.Machine.CPU = "Other" },
+		"the machine is another one (2 cores of Some CPU, , 8.0 GB; before 2 cores of Some CPU, , 0.0 GB)": func(r *record.Record) { r.Machine.Memory = 8e9 },
+		"the file of model a is another one":                                                               func(r *record.Record) { r.Model.SHA256 = "other" },
+		"the variables around the benchmark are others":                                                    func(r *record.Record) { r.Env = map[string]string{"OMP_NUM_THREADS": "1"} },
+	} {
+		all := table.Compare(of(nil), of(change), []string{record.Decode}, 0.02)
+		if len(all) != 1 || all[0].Why != want {
+			t.Errorf("%+v, want %q", all, want)
+		}
+		if text := table.Changes(all).Text(); want != "" && !strings.Contains(text, "Not Ledge alone: "+want+".") || want == "" && strings.Contains(text, "Not Ledge") {
+			t.Errorf("%s\nwant %q", text, want)
+		}
+	}
+}
+
+// TestDevice: a device that Ledge chose by itself is shown, and another machine is.
+func TestDevice(t *testing.T) {
+	s := parse(t, "")
+	all := append(rounds(s, "speed/a/t1/pp512+tg64", 1, map[string][3]float64{record.Decode: {100, 0, 0}}, func(r *record.Record) {
+		r.Runs[0].Devices, r.Machine.CPU = []record.Device{{Name: "vulkan0"}}, "Other"
+	}), rounds(s, "speed/a/t2/pp512+tg64", 2, map[string][3]float64{record.Decode: {100, 0, 0}}, nil)...)
+	got := table.Text(all, table.Of(all, table.Options{}))
+	for _, want := range []string{"device", "vulkan0", "Measured on another machine: 2 cores of Other.", "on 2 cores of Some CPU"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nlacks %q", got, want)
+		}
+	}
+}
