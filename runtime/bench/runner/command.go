@@ -28,8 +28,12 @@ func (m *command) identity(c *suite.Case) (record.Engine, error) {
 		return record.Engine{}, err
 	}
 	sum, err := m.hash.of(path)
+	if err != nil {
+		return record.Engine{}, err
+	}
+	how, err := config(m.peer, path, m.hash)
 	words := append([]string{path}, fill(m.peer.Command[1:], c, input{model: "MODEL"})...)
-	return record.Engine{Name: m.peer.Name, Version: m.peer.Version, SHA256: sum, Args: short(words)}, err
+	return record.Engine{Name: m.peer.Name, Version: m.peer.Version, SHA256: sum, Args: short(words), Config: how}, err
 }
 
 // fill puts a case's settings in place of {names}.

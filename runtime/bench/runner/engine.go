@@ -69,17 +69,6 @@ func processFigures(r *record.Run, all []process.Result) {
 	}
 }
 
-// short is a command line with paths shortened to their last part.
-func short(words []string) []string {
-	out := slices.Clone(words)
-	for i, w := range out {
-		if filepath.IsAbs(w) || i == 0 || strings.HasPrefix(w, "../") || strings.HasPrefix(w, "./") {
-			out[i] = filepath.Base(w)
-		}
-	}
-	return out
-}
-
 // merge adds the samples of a second process of the same kind.
 func merge(to *record.Run, figures map[string]record.Figure) {
 	for name, f := range figures {
@@ -93,6 +82,7 @@ func merge(to *record.Run, figures map[string]record.Figure) {
 type ledge struct {
 	name    string
 	program worker.Program
+	peer    *suite.Peer // nil: Ledge itself
 	hash    *hashes
 	packed  map[string]bool // what is known to be kept packed
 }
@@ -103,7 +93,11 @@ func (l *ledge) identity(*suite.Case) (record.Engine, error) {
 		return record.Engine{}, err
 	}
 	sum, err := l.hash.of(path)
-	return record.Engine{Name: l.name, SHA256: sum}, err
+	if err != nil || l.peer == nil {
+		return record.Engine{Name: l.name, SHA256: sum}, err
+	}
+	how, err := config(l.peer, path, l.hash)
+	return record.Engine{Name: l.name, SHA256: sum, Config: how}, err
 }
 
 // env are the variables of a case.

@@ -28,11 +28,15 @@ func (l *llama) identity(c *suite.Case) (record.Engine, error) {
 		return record.Engine{}, err
 	}
 	sum, err := l.hash.of(path)
+	if err != nil {
+		return record.Engine{}, err
+	}
+	how, err := config(l.peer, path, l.hash)
 	var args []string
 	for _, a := range llamaCommands(c, "MODEL", 1, l.peer.Args) {
 		args = append(append(args, strings.TrimSuffix(l.peer.Needs(c), ".exe")), a...)
 	}
-	return record.Engine{Name: l.peer.Name, Version: l.peer.Version, SHA256: sum, Args: short(args)}, err
+	return record.Engine{Name: l.peer.Name, Version: l.peer.Version, SHA256: sum, Args: short(args), Config: how}, err
 }
 
 // llamaCommands are the arguments of each process that a case needs.

@@ -33,7 +33,7 @@ func (r *run) prepare(ctx context.Context) error {
 		case suite.LlamaBench:
 			engines[p.Name] = &llama{p, r.hash}
 		case suite.OtherLedge:
-			engines[p.Name] = &ledge{p.Name, worker.Program{Path: p.Program, Env: p.Variables()}, r.hash, map[string]bool{}}
+			engines[p.Name] = &ledge{p.Name, worker.Program{Path: p.Program, Env: p.Variables()}, p, r.hash, map[string]bool{}}
 		default:
 			engines[p.Name] = &command{p, r.hash}
 		}
@@ -76,7 +76,7 @@ func (r *run) prepare(ctx context.Context) error {
 			continue
 		}
 		for _, rec := range r.Journal.Records {
-			if t.fits(&rec) && !(r.Retry && r.failures(&rec, false)) {
+			if r.fits(t, &rec) && !(r.Retry && r.failures(&rec, false)) {
 				t.have = append(t.have, rec)
 				r.failures(&rec, true)
 			}
@@ -139,15 +139,15 @@ func (r *run) hashText(c *suite.Case) error {
 }
 
 // fits reports whether a record is a round of the case as it would be measured now:
-// the same settings, model and programs. What else the suite's file says does not
-// matter, so that it can grow.
-func (t *todo) fits(rec *record.Record) bool {
-	if rec.Case != t.ID || rec.Model.SHA256 != t.model.sizes.SHA256 || !equal(rec.Settings, t.Settings) || len(rec.Runs) != len(t.ids) {
+// of the same settings, model, machine and programs, which are asked in the same way.
+// What else the suite's file says does not matter, so that it can grow.
+func (r *run) fits(t *todo, rec *record.Record) bool {
+	if now := r.blank(t); !rec.Alike(&now) || len(rec.Runs) != len(t.ids) {
 		return false
 	}
 	for _, id := range t.ids {
 		run, ok := rec.Of(id.Name)
-		if !ok || run.Engine.SHA256 != id.SHA256 || !equal(run.Engine.Args, id.Args) {
+		if !ok || !run.Engine.Same(&id) || !equal(run.Engine.Args, id.Args) {
 			return false
 		}
 	}

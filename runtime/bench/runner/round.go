@@ -64,12 +64,17 @@ func (r *run) expected(t *todo) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
+// blank is the case's next round before anything is measured.
+func (r *run) blank(t *todo) record.Record {
+	return record.Record{Version: record.Version, Suite: record.Suite{Name: r.Suite.Name, SHA256: r.Suite.SHA256}, Group: t.Group, Case: t.ID, Round: len(t.have) + 1,
+		Settings: t.Settings, Model: sized(t), Machine: r.base, Env: r.env}
+}
+
 // round measures a case once: the ceilings, the engines, the ceilings again. Who is
 // first changes from round to round.
 func (r *run) round(ctx context.Context, t *todo) (*record.Record, error) {
-	n := len(t.have)
-	rec := &record.Record{Version: record.Version, Suite: record.Suite{Name: r.Suite.Name, SHA256: r.Suite.SHA256}, Group: t.Group, Case: t.ID, Round: n + 1,
-		Settings: t.Settings, Model: sized(t), Machine: r.base}
+	rec := new(record.Record)
+	*rec = r.blank(t)
 	in := input{model: t.model.path, trained: t.model.sizes.TrainedLength, timeout: r.Suite.Timeout, energy: r.Energy}
 	if t.Settings.Start != "" {
 		reply, _, err := r.self.Ask(ctx, worker.Job{Kind: worker.Sizes, Model: in.model, Text: t.Settings.Start}, nil, in.timeout)
@@ -123,15 +128,18 @@ func (r *run) engines(ctx context.Context, t *todo, in input, rec *record.Record
 		if err != nil {
 			run.Figures, run.Energy, run.Output, run.Failure = nil, nil, nil, oneLine(err.Error())
 		}
+		r.scrub.run(&run)
 		run.Seconds = time.Since(began).Seconds()
 		if run.Engine.Name == record.Ledge {
 			rec.Machine.Devices = run.Devices
 		}
 		rec.Runs = append(rec.Runs, run)
 	}
-	second, err := r.ceilings(ctx, t)
-	if err != nil {
-		return err
+	second := worker.Reply{}
+	if rec.OnProcessor() { // else Ledge chose another device by itself
+		if second, err = r.ceilings(ctx, t); err != nil {
+			return err
+		}
 	}
 	if first.Ceilings != nil && second.Ceilings != nil {
 		rec.Ceilings = &record.Ceilings{ReadGBs: (first.Ceilings.ReadGBs + second.Ceilings.ReadGBs) / 2, DotGOPS: max(first.Ceilings.DotGOPS, second.Ceilings.DotGOPS)}
@@ -141,7 +149,7 @@ func (r *run) engines(ctx context.Context, t *todo, in input, rec *record.Record
 		if parts := strings.Split(d[0].Numerics, ":"); len(parts) == 3 && rec.Machine.Level == "" {
 			rec.Machine.Level = parts[1]
 		}
-		if rec.Machine.CPU == "unknown processor" && d[0].Name == "cpu" {
+		if rec.Machine.CPU == record.UnknownCPU && d[0].Name == "cpu" {
 			rec.Machine.CPU = d[0].Description
 		}
 	}
@@ -158,16 +166,8 @@ func (r *run) one(ctx context.Context, t *todo, e engine, in input, run *record.
 	if !ok {
 		return fmt.Errorf("there is no figure for %s", record.Decode)
 	}
-	spinning, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _, _ = r.self.Ask(spinning, worker.Job{Kind: worker.Spin, Settings: record.Settings{Busy: t.Settings.Busy}}, nil, in.timeout) // it is killed
-	}()
 	run.Figures = map[string]record.Figure{}
-	err := e.measure(ctx, t.Case, in, run)
-	stop()
-	<-ended
+	err := r.beside(ctx, t, in, func(ctx context.Context) error { return e.measure(ctx, t.Case, in, run) })
 	if err != nil {
 		return err
 	}
@@ -177,6 +177,42 @@ func (r *run) one(ctx context.Context, t *todo, e engine, in input, run *record.
 	}
 	run.Figures[record.Kept] = record.NewFigure(record.Kept, busy/free)
 	return nil
+}
+
+// beside measures while something else keeps processors busy, from before the
+// measurement begins until after it has ended; else the measurement is worth nothing.
+func (r *run) beside(ctx context.Context, t *todo, in input, measure func(context.Context) error) error {
+	longest := in.timeout
+	for i := range r.Suite.Peers {
+		longest = max(longest, r.Suite.Peers[i].Timeout)
+	}
+	measuring, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	spinning, stop := context.WithCancel(ctx)
+	ready, ended := make(chan struct{}), make(chan struct{})
+	var why error
+	go func() {
+		defer close(ended)
+		// A measurement has a few processes, each with its time limit.
+		err := r.self.Spin(spinning, t.Settings.Busy, 5*longest, func() { close(ready) })
+		if spinning.Err() == nil {
+			why = fmt.Errorf("what was to keep processors busy ended: %w", err)
+			cancel(why)
+		}
+	}()
+	defer func() { stop(); <-ended }()
+	select {
+	case <-ready:
+	case <-ended:
+		return cmp.Or(context.Cause(ctx), why)
+	}
+	err := measure(measuring)
+	select {
+	case <-ended: // before it was told to
+		return cmp.Or(context.Cause(ctx), why)
+	default:
+		return err
+	}
 }
 
 // order is in which n engines run: turned by one each round, so that each is first
@@ -193,7 +229,11 @@ func order(n, round int) []int {
 // afterwards; nothing where they say nothing about the case.
 func (r *run) ceilings(ctx context.Context, t *todo) (worker.Reply, error) {
 	set := t.Settings
-	if set.Start != "" || set.Quality != nil || set.Device != "" && set.Device != "cpu" {
+	elsewhere := set.Device != "" && set.Device != "cpu"
+	if n := len(t.have); n > 0 && !t.have[n-1].OnProcessor() {
+		elsewhere = true // Ledge chose another device by itself
+	}
+	if set.Start != "" || set.Quality != nil || elsewhere {
 		return worker.Reply{}, nil
 	}
 	r.tell(t, "ceilings")

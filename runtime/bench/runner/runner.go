@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"time"
@@ -64,8 +65,10 @@ type run struct {
 	Options
 	machine *machine.Reader
 	base    record.Machine
+	env     map[string]string
 	hash    *hashes
 	self    worker.Program
+	scrub   *scrubber
 	models  map[string]*model
 	cases   []*todo
 	began   time.Time
@@ -85,11 +88,11 @@ type todo struct {
 // what was measured until then is in the journal.
 func Run(ctx context.Context, o Options) (Outcome, error) {
 	o.MiB, o.Passes = cmp.Or(o.MiB, 256), cmp.Or(o.Passes, 5)
-	r := &run{Options: o, machine: o.Machine, hash: newHashes(), self: worker.Program{Path: o.Self}, models: map[string]*model{}, began: time.Now()}
+	r := &run{Options: o, machine: o.Machine, hash: newHashes(), self: worker.Program{Path: o.Self}, scrub: newScrubber(o.Suite), models: map[string]*model{}, began: time.Now()}
 	if r.machine == nil {
 		r.machine = machine.New()
 	}
-	r.base = r.machine.Machine()
+	r.base, r.env = r.machine.Machine(), around(os.Environ())
 	if err := r.prepare(ctx); err != nil {
 		return r.out, err
 	}

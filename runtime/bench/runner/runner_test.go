@@ -1,8 +1,10 @@
 package runner_test
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +33,12 @@ import (
 func TestMain(m *testing.M) {
 	switch play := os.Getenv("PLAY"); {
 	case len(os.Args) > 1 && os.Args[1] == worker.Name:
-		if err := worker.Serve(context.Background(), os.Stdin, os.Stdout, "test", nil); err != nil {
+		job, err := odd(os.Getenv("PLAY_WORKER"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(3)
+		}
+		if err := worker.Serve(context.Background(), job, os.Stdout, "test", nil); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -40,6 +47,40 @@ func TestMain(m *testing.M) {
 	default:
 		os.Exit(m.Run())
 	}
+}
+
+// odd plays a worker that is none of Ledge's, and gives the job to one that is.
+func odd(play string) (io.Reader, error) {
+	data, err := io.ReadAll(os.Stdin)
+	if err != nil || play == "" {
+		return bytes.NewReader(data), err
+	}
+	var j worker.Job
+	if err := json.Unmarshal(data, &j); err != nil {
+		return nil, err
+	}
+	spins := j.Kind == worker.Spin
+	switch {
+	case spins && play == "dies":
+		return nil, errors.New("no processor to spare")
+	case spins && play == "ends":
+		fmt.Println(`{"version": 1}`)
+		os.Exit(0)
+	case spins && play == "late":
+		time.Sleep(500 * time.Millisecond)
+		if err := os.WriteFile(os.Getenv("MARKER"), nil, 0o600); err != nil {
+			return nil, err
+		}
+		fmt.Println(`{"version": 1}`)
+		time.Sleep(time.Hour)
+	case play == "gpu" && j.Kind == worker.Speed:
+		fmt.Println(`{"version": 1, "figures": {"decode": {"unit": "tokens/s", "samples": [5]}}, "devices": [{"name": "vulkan0"}, {"name": "cpu"}]}`)
+		os.Exit(0)
+	case play == "gpu":
+		fmt.Println(`{"version": 1}`)
+		os.Exit(0)
+	}
+	return bytes.NewReader(data), nil
 }
 
 // peer plays one, and returns its exit code.
@@ -70,11 +111,30 @@ func peer(play string, args []string) int {
 		fmt.Println(`{"runs": [{"read": -3, "ms": 20}]}`)
 	case "lacking":
 		fmt.Println(`{"runs": [{"read": 3}]}`)
+	case "half": // half as fast the second time, for which somebody must spin
+		marker := os.Getenv("MARKER")
+		speed := 5
+		if _, err := os.Stat(marker + ".second"); err != nil {
+			speed = 10
+			if err := errors.Join(os.WriteFile(marker+".second", nil, 0o600), os.Remove(marker)); err != nil { // Ledge's spinner left it
+				return 2
+			}
+		} else if _, err := os.Stat(marker); err != nil {
+			return 4
+		}
+		fmt.Printf(`{"tps": %d}`, speed)
+	case "slow":
+		time.Sleep(time.Second)
+		fmt.Println(`{"tps": 10}`)
+	case "leaky":
+		fmt.Fprintln(os.Stderr, "cannot read "+args[1]+" with "+args[3])
+		return 3
 	case "once": // crashes the second time
-		if _, err := os.Stat(args[0]); err == nil {
+		marker := os.Getenv("MARKER")
+		if _, err := os.Stat(marker); err == nil {
 			return 1
 		}
-		if err := os.WriteFile(args[0], nil, 0o600); err != nil {
+		if err := os.WriteFile(marker, nil, 0o600); err != nil {
 			return 2
 		}
 		fmt.Println(`{"runs": [{"read": 3, "ms": 4}]}`)
@@ -283,6 +343,17 @@ func TestResume(t *testing.T) {
 	step("slow ones", one+"cases: [{name: z, gen: 2, slow: true}]", 0, 11, nil)
 	b.model("m.gguf", "qwen3")
 	step("another model", one, 2, 13, nil)
+	step("another machine", one, 2, 15, func(o *runner.Options) {
+		o.Machine = machine.At(fstest.MapFS{"proc/cpuinfo": {Data: []byte("model name : Other\n")}, "proc/meminfo": {Data: []byte("MemTotal: 1000 kB\n")}})
+	})
+	step("the first machine again", one, 0, 15, nil)
+	library := filepath.Join(b.dir, "libggml.so.1")
+	if err := os.WriteFile(library, []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	step("another library beside llama.cpp", one, 2, 17, nil)
+	t.Setenv("OMP_NUM_THREADS", "1")
+	step("another variable around", one, 2, 19, nil)
 	out, _, err := b.measure(one+"cases: [{name: w, gen: 5}]", func(o *runner.Options) { o.Budget = time.Nanosecond })
 	if err != nil || out.Left != 2 || out.Measured != 0 {
 		t.Errorf("without time: %+v, %v", out, err)
@@ -296,7 +367,7 @@ func TestResume(t *testing.T) {
 func TestRetry(t *testing.T) {
 	b := newBench(t)
 	marker := filepath.Join(b.dir, "marker")
-	text := "models: m.gguf\nthreads: 1\nprompt: 4\nrounds: 2\npeers:\n  once: {command: [SELF, '" + marker + "'], env: {PLAY: once}, figures: {prefill: runs.*.read}}\n"
+	text := "models: m.gguf\nthreads: 1\nprompt: 4\nrounds: 2\npeers:\n  once: {command: [SELF], env: {PLAY: once, MARKER: '" + marker + "'}, figures: {prefill: runs.*.read}}\n"
 	for i, c := range []struct {
 		retry                  bool
 		measured, all, failing int

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/ledge-run/ledge/runtime/bench/process"
@@ -35,7 +36,7 @@ const (
 	Speed    Kind = "speed"    // prompts and generation
 	Start    Kind = "start"    // the first token of a process
 	Quality  Kind = "quality"  // how well a text is predicted
-	Spin     Kind = "spin"     // keep processors busy
+	Spin     Kind = "spin"     // keep processors busy: a first reply says that they are
 )
 
 // Job is a piece of work.
@@ -50,6 +51,7 @@ type Job struct {
 	Energy    bool            `json:"energy,omitempty"`    // measure it
 	MiB       int             `json:"mib,omitempty"`       // of Ceilings: what is read,
 	Passes    int             `json:"passes,omitempty"`    // and how often
+	Limit     time.Duration   `json:"limit,omitempty"`     // of Spin: it ends after that, whatever happens
 }
 
 // Reply is what came out.
@@ -104,6 +106,37 @@ func (p Program) Ask(ctx context.Context, j Job, env []string, timeout time.Dura
 	return reply, r, nil
 }
 
+// Spin has a program keep processors busy until the context is cancelled, and calls
+// ready once they are. An error says why it ended.
+func (p Program) Spin(ctx context.Context, busy int, limit time.Duration, ready func()) error {
+	in, err := json.Marshal(Job{Version: version, Kind: Spin, Started: time.Now(), Settings: record.Settings{Busy: busy}, Limit: limit})
+	if err != nil {
+		return err
+	}
+	spins := false
+	heard := func(all []byte) {
+		var first Reply
+		line, _, whole := bytes.Cut(all, []byte("\n"))
+		if !spins && whole && json.Unmarshal(line, &first) == nil && first.Error == "" && first.Version == version {
+			spins = true
+			ready()
+		}
+	}
+	r, err := process.Run(ctx, process.Command{Path: p.Path, Args: []string{Name}, Env: p.Env, Stdin: in, Heard: heard})
+	var last Reply
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case json.Unmarshal([]byte(process.LastLine(r.Stdout)), &last) == nil && last.Error != "":
+		return errors.New(last.Error)
+	case err != nil:
+		return err
+	case !spins:
+		return fmt.Errorf("%s cannot keep processors busy: it answers %q", filepath.Base(p.Path), clip(process.LastLine(r.Stdout)))
+	}
+	return fmt.Errorf("%s ended by itself", filepath.Base(p.Path))
+}
+
 func clip(s string) string {
 	if len(s) > 80 {
 		return s[:80] + "…"
@@ -127,7 +160,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, program string, set
 	if j.Version != version {
 		err = fmt.Errorf("the job is of version %d, this program's is %d", j.Version, version)
 	} else {
-		err = do(ctx, &j, &reply, set)
+		err = do(ctx, &j, &reply, set, out)
 	}
 	if err != nil {
 		reply.Error = err.Error()
@@ -139,14 +172,14 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, program string, set
 }
 
 // do is the table of jobs.
-func do(ctx context.Context, j *Job, r *Reply, set func(*engine.Options)) error {
+func do(ctx context.Context, j *Job, r *Reply, set func(*engine.Options), out io.Writer) error {
 	switch j.Kind {
 	case Sizes:
 		return sizes(j, r)
 	case Ceilings:
 		return ceilings(ctx, j, r)
 	case Spin:
-		return spin(ctx, j.Settings.Busy)
+		return spin(ctx, j, func() error { return json.NewEncoder(out).Encode(Reply{Version: version}) })
 	case Pack, Speed, Start, Quality:
 		return measure(ctx, j, r, set)
 	}
