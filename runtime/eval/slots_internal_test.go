@@ -154,8 +154,8 @@ func TestNoInfinity(t *testing.T) {
 		next              int32
 		ok                bool
 	}{
-		{[]float32{0, 0, inf}, []float32{half, half, inf}, 0, true},   // neither thinks it possible
-		{[]float32{0, 0, inf}, []float32{half, half, inf}, 2, false},  // and it comes
+		{[]float32{0, 0, inf}, []float32{half, half, inf}, 0, true},    // neither thinks it possible
+		{[]float32{0, 0, inf}, []float32{half, half, inf}, 2, false},   // and it comes
 		{[]float32{0, inf, inf}, []float32{half, half, inf}, 0, false}, // the reference thinks it possible
 		{[]float32{0, 0, 0}, []float32{half, half, inf}, 2, false},
 	} {
