@@ -63,7 +63,13 @@ func (b Build) finish(ctx context.Context, w *work, files []source.File) error {
 	// What belongs together stays together: near duplicates, and documents of a group.
 	together := near.Clone()
 	groups := map[uint64]uint32{}
+	texts := map[[16]byte]uint32{} // of copies, if they are kept
 	for i, e := range entries {
+		if first, ok := texts[e.hash]; ok {
+			together.Join(first, uint32(i))
+		} else if !b.Settings.Exact {
+			texts[e.hash] = uint32(i)
+		}
 		if e.group == 0 {
 			continue
 		}
