@@ -2,23 +2,46 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/ledge-run/ledge/runtime/bench/journal"
 	"github.com/ledge-run/ledge/runtime/bench/receipt"
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/bench/suite"
 )
 
 const greedy = tiny + "depth: [0, 16]\ngreedy: {prompt: Hello, tokens: 6}\n"
+
+// home gives the test's user a folder of settings of their own, and says where the key
+// is in it.
+func home(t *testing.T) (key string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "AppData"} { // of each system
+		t.Setenv(name, dir)
+	}
+	t.Setenv("LEDGE_BENCH_KEY", "")
+	key, err := receipt.KeyPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
 
 // measured runs a suite of a tiny model and gives its receipt.
 func measured(t *testing.T) (suite, path string) {
 	t.Helper()
 	suite = folder(t, greedy)
-	t.Setenv("LEDGE_BENCH_KEY", filepath.Join(t.TempDir(), "key.pem"))
+	home(t)
 	bench(t, 0, "run", suite, "--read", "2", "-q")
 	path = filepath.Join(t.TempDir(), "r.json")
 	_, e := bench(t, 0, "receipt", suite, "-o", path)
@@ -38,8 +61,20 @@ func TestReceipt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, _ := os.ReadFile(suite); r.Suite != string(text) {
-		t.Errorf("the suite in the receipt is %q", r.Suite)
+	text, err := os.ReadFile(suite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := sha256.Sum256(text); r.Suite != "" || r.Records[0].Suite.SHA256 != hex.EncodeToString(sum[:]) {
+		t.Errorf("the receipt gives the suite %q away, or has not its hash: %q", r.Suite, r.Records[0].Suite.SHA256)
+	}
+	whole := filepath.Join(t.TempDir(), "whole.json")
+	bench(t, 0, "receipt", suite, "--with-suite", "-o", whole)
+	if r, err := openFile(whole); err != nil || r.Suite != string(text) {
+		t.Errorf("with the suite: %v, %q", err, r.Suite)
+	}
+	if _, e := bench(t, 2, "receipt", strings.TrimSuffix(suite, ".yaml")+".jsonl", "--with-suite"); !strings.Contains(e, "name the suite") {
+		t.Errorf("a journal with its suite: %q", e)
 	}
 	dir := filepath.Dir(suite)
 	if bytes.Contains(data, []byte(dir)) {
@@ -96,6 +131,245 @@ func TestReceipt(t *testing.T) {
 	bench(t, 2, "receipt")
 }
 
+// openFile reads a receipt; the one of an error is empty.
+func openFile(path string) (*receipt.Receipt, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return &receipt.Receipt{}, err
+	}
+	r, err := receipt.Verify(data)
+	if err != nil {
+		return &receipt.Receipt{}, err
+	}
+	return r, nil
+}
+
+// one is a record that can be signed.
+func one(change ...func(*record.Record)) record.Record {
+	r := record.Record{Version: record.Version, Case: "c", Settings: record.Settings{Prompt: 8, Gen: 4, Repeat: 1}, Model: record.Model{Name: "m", File: "m.gguf"},
+		Runs: []record.Run{{Engine: record.Engine{Name: record.Ledge}}}}
+	for _, f := range change {
+		f(&r)
+	}
+	return r
+}
+
+// forged signs records with a key of the test's user.
+func forged(t *testing.T, records ...record.Record) (path string) {
+	t.Helper()
+	file, err := receipt.KeyPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _, err := receipt.OpenKey(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := receipt.Receipt{Records: records}.Sign(key)
+	path = filepath.Join(t.TempDir(), "forged.json")
+	if err == nil {
+		err = os.WriteFile(path, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestReplayStranger: a receipt cannot have anything loaded or run, nor ask for more
+// than a suite could.
+func TestReplayStranger(t *testing.T) {
+	home(t)
+	dir := t.TempDir()
+	env := func(pairs ...string) func(*record.Record) {
+		return func(r *record.Record) {
+			r.Settings.Env = map[string]string{}
+			for _, p := range pairs {
+				name, value, _ := strings.Cut(p, "=")
+				r.Settings.Env[name] = value
+			}
+		}
+	}
+	settings := func(f func(*record.Settings)) func(*record.Record) { return func(r *record.Record) { f(&r.Settings) } }
+	for _, c := range []struct {
+		change func(*record.Record)
+		want   string
+	}{
+		{env("LD_PRELOAD=/tmp/x.so", "LEDGE_CPU=avx2"), `sets "LD_PRELOAD", which`},
+		{env("LEDGE_LIBNVML=x", "LEDGE_LIBCUDA=x", "LEDGE_PROBE=x"), `sets "LEDGE_LIBCUDA", "LEDGE_LIBNVML", "LEDGE_PROBE", which`},
+		{env("LEDGE_VULKAN_LIBRARY=x"), `"LEDGE_VULKAN_LIBRARY"`},
+		{env("LEDGE_OPENCL_LIBRARY=x"), `"LEDGE_OPENCL_LIBRARY"`},
+		{env("LEDGE_EGL_LIBRARY=x"), `"LEDGE_EGL_LIBRARY"`},
+		{env("LEDGE_VULKAN_VALIDATE=1"), `"LEDGE_VULKAN_VALIDATE"`},
+		{env("LEDGE_MODELS=/"), `"LEDGE_MODELS"`},
+		{env("LEDGE_GPU_TIMEOUT=1000h"), `"LEDGE_GPU_TIMEOUT"`},
+		{env("LEDGE_PACK_CACHE=/tmp/theirs"), `LEDGE_PACK_CACHE="/tmp/theirs"`},
+		{env("LEDGE_GPU_CACHE=theirs"), `LEDGE_GPU_CACHE="theirs"`},
+		{env("LEDGE_CPU=avx2\x1b[2J"), `LEDGE_CPU="avx2\x1b[2J"`},
+		{env("ledge_probe=x"), `"ledge_probe"`}, // Windows would take it
+		{env("PATH=/tmp"), `"PATH"`},
+		{env("GODEBUG=x"), `"GODEBUG"`},
+		{env("VK_ICD_FILENAMES=x"), `"VK_ICD_FILENAMES"`},
+		{env("A=1", "B=1", "C=1", "D=1", "E=1", "F=1", "G=1", "H=1", "I=1", "J=1", "K=1", "L=1"), `and 2 more`},
+		{settings(func(s *record.Settings) { s.Threads = -3 }), "threads is -3: it must be 0 to 1024"},
+		{settings(func(s *record.Settings) { s.Depth = 1e9 }), "depth is 1000000000"},
+		{settings(func(s *record.Settings) { s.Gen, s.Prompt = 0, 0 }), "nothing is measured: prompt and gen"},
+		// What is harmless goes on to the model, which is not there.
+		{env("LEDGE_CPU=generic", "LEDGE_FUSE=0", "LEDGE_GPU=-subgroup,+half", "LEDGE_CUDA_OVERLAP=0", "LEDGE_PACK_CACHE=off", "LEDGE_GPU_CACHE=0", "CUDA_VISIBLE_DEVICES=1,0"),
+			"has the SHA-256 of m.gguf"},
+	} {
+		_, e := bench(t, 1, "replay", "-q", "--in", dir, forged(t, one(c.change)))
+		if !strings.Contains(e, c.want) || strings.Count(e, "\n") != 1 || len(e) > 900 {
+			t.Errorf("%q, want %q", e, c.want)
+		}
+	}
+	// Any of the cases that are chosen, and no other.
+	bad := forged(t, one(), one(env("LD_PRELOAD=x"), func(r *record.Record) { r.Case = "d" }))
+	if _, e := bench(t, 1, "replay", "-q", "--in", dir, bad); !strings.Contains(e, "LD_PRELOAD") {
+		t.Errorf("the second case: %q", e)
+	}
+	if _, e := bench(t, 1, "replay", "-q", "--in", dir, "--only", "c", bad); !strings.Contains(e, "SHA-256 of m.gguf") {
+		t.Errorf("the first case alone: %q", e)
+	}
+	if _, e := bench(t, 1, "replay", forged(t, one(func(r *record.Record) { r.Runs[0].Engine.Name = "peer" }))); !strings.Contains(e, "no case that Ledge ran") {
+		t.Errorf("a peer's: %q", e)
+	}
+}
+
+// TestReplayReference: a file of the right name is not the one that was measured beside.
+func TestReplayReference(t *testing.T) {
+	home(t)
+	dir := t.TempDir()
+	sums := map[string]string{}
+	for _, name := range []string{"m.gguf", "t.txt", "r.kld"} {
+		sum := sha256.Sum256([]byte(name))
+		sums[name] = hex.EncodeToString(sum[:])
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := forged(t, one(func(r *record.Record) {
+		r.Model = record.Model{File: "m.gguf", SHA256: sums["m.gguf"], Bytes: 6}
+		r.Settings = record.Settings{Repeat: 1, Quality: &record.Quality{Text: "t.txt", SHA256: sums["t.txt"], Context: 512, Reference: "r.kld", ReferenceSHA256: sums["r.kld"]}}
+	}))
+	if err := os.WriteFile(filepath.Join(dir, "r.kld"), []byte("other"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, e := bench(t, 1, "replay", "-q", "--in", dir, path); !strings.Contains(e, "reference of c: no file in "+dir+" has the SHA-256 of r.kld") {
+		t.Errorf("another reference: %q", e)
+	}
+}
+
+// TestPresent: of a journal the present program's rounds of these cases count.
+func TestPresent(t *testing.T) {
+	by := func(sum string) func(*record.Record) { return func(r *record.Record) { r.Runs[0].Engine.SHA256 = sum } }
+	all := []record.Record{one(by("new")), one(by("old")), one(by("new"), func(r *record.Record) { r.Settings.Threads = 2 }),
+		one(by("new"), func(r *record.Record) { r.Case = "d" }), one(func(r *record.Record) { r.Runs[0].Engine.Name = "peer" })}
+	s := &suite.Suite{Cases: []suite.Case{{ID: "c", Settings: one().Settings}}}
+	if some := present(all, s, "new"); len(some) != 1 || some[0].Runs[0].Engine.SHA256 != "new" || some[0].Settings.Threads != 0 {
+		t.Errorf("%+v", some)
+	}
+}
+
+// TestReplayJournal: rounds in the named journal that another program measured are no
+// part of the comparison.
+func TestReplayJournal(t *testing.T) {
+	suite, path := measured(t)
+	r, err := openFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "old.jsonl")
+	j, err := journal.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rec := range r.Records {
+		run := &rec.Runs[0]
+		figures := map[string]record.Figure{}
+		for name := range run.Figures {
+			figures[name] = record.NewFigure(name, 1e15)
+		}
+		run.Figures, run.Engine.SHA256, run.Output, rec.Disturbed = figures, "another", nil, nil
+		if err := j.Add(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := replayed(t, []string{"replay", "--in", filepath.Dir(suite), "-r", "1", "-q", "--json", "--journal", file, path})
+	for name, f := range found {
+		if f.Now > 1e14 {
+			t.Errorf("%s: of the other program: %+v", name, f)
+		}
+		if strings.HasSuffix(name, " output") && f.Verdict != receipt.Same {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	if len(found) < 10 {
+		t.Errorf("%d findings", len(found))
+	}
+}
+
+// TestKeys: which key signs, and who says so.
+func TestKeys(t *testing.T) {
+	own := home(t)
+	none := filepath.Join(t.TempDir(), "key.pem")
+	for _, env := range []string{"", none} {
+		args := []string{"receipt", "--public", "--key", none}
+		if env != "" {
+			t.Setenv("LEDGE_BENCH_KEY", env)
+			args = args[:2]
+		}
+		if _, e := bench(t, 1, args...); !strings.Contains(e, none) || !strings.Contains(e, "openssl genpkey") {
+			t.Errorf("a key that is not there: %q", e)
+		}
+		if _, err := os.Stat(none); err == nil {
+			t.Fatal("it was made")
+		}
+	}
+	t.Setenv("LEDGE_BENCH_KEY", "")
+	public, e := bench(t, 0, "receipt", "--public")
+	if !strings.Contains(e, "a new key is in "+own) {
+		t.Errorf("a key is made without a word: %q", e)
+	}
+	if again, e := bench(t, 0, "receipt", "--public"); again != public || e != "" {
+		t.Errorf("the second time: %q, %q", again, e)
+	}
+	if again, e := bench(t, 0, "receipt", "--public", "--key", own); again != public || e != "" {
+		t.Errorf("named: %q, %q", again, e)
+	}
+
+	path := forged(t, one())
+	key, err := receipt.ParsePublic(strings.TrimSpace(public))
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "public.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bench(t, 0, "verify", "--by", file, path)
+	if _, e := bench(t, 2, "verify", "--by", own, path); !strings.Contains(e, "pubout") {
+		t.Errorf("by a private key: %q", e)
+	}
+
+	if runtime.GOOS == "windows" {
+		return
+	}
+	if err := os.Chmod(own, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, e := bench(t, 0, "receipt", "--public"); !strings.Contains(e, own+" is open to others") || strings.Count(e, "\n") != 1 {
+		t.Errorf("everybody's key: %q", e)
+	}
+}
+
 // TestReplay: the same model says the same; another text in the receipt is found out,
 // and so is a figure that cannot be.
 func TestReplay(t *testing.T) {
@@ -127,7 +401,11 @@ func TestReplay(t *testing.T) {
 	}
 	sign := func(r receipt.Receipt) {
 		t.Helper()
-		key, _, err := receipt.OpenKey(os.Getenv("LEDGE_BENCH_KEY"))
+		file, err := receipt.KeyPath()
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, _, err := receipt.OpenKey(file)
 		if err != nil {
 			t.Fatal(err)
 		}
