@@ -14,6 +14,7 @@ type Device struct {
 	Driver      string // "cpu", "vulkan", ...
 	Description string
 	Kind        string // "cpu", "gpu", "npu"
+	Discrete    bool   // a card with memory of its own, which the energy of the processor's package does not cover
 	MemoryTotal uint64 // bytes, 0 if unknown
 	MemoryFree  uint64 // bytes when the model was opened, 0 if unknown
 	Features    []string
@@ -33,7 +34,7 @@ type Candidate struct {
 
 func deviceOf(i backend.Info) Device {
 	return Device{
-		Name: i.Name, Driver: i.Backend, Description: i.Description, Kind: string(i.Kind),
+		Name: i.Name, Driver: i.Backend, Description: i.Description, Kind: string(i.Kind), Discrete: i.Discrete(),
 		MemoryTotal: i.Memory.Total, MemoryFree: i.Memory.Free,
 		Features: slices.Clone(i.Features), Numerics: i.Numerics.String(), Note: i.Note,
 		Varies: i.Varies, Quirks: slices.Clone(i.Quirks),

@@ -35,10 +35,13 @@ var (
 	// automatically does not give it: the processor goes on (see Model.Notes).
 	ErrDeviceLost = errors.New("ledge: device lost")
 
-	// ErrLimit reports a limit of WithLimits: the machine has no sensor for it, or its
-	// battery is at its floor. Then what was generated is there, and with a charger the
-	// session goes on.
+	// ErrLimit reports a limit of WithLimits: the machine has no sensor for it, or it is
+	// [ErrBattery].
 	ErrLimit = errors.New("ledge: a limit of the machine")
+
+	// ErrBattery reports that the battery is at its floor, and is an ErrLimit, too. What
+	// was generated is there, and with a charger the session goes on.
+	ErrBattery = fmt.Errorf("%w: the battery is at its floor", ErrLimit)
 )
 
 // ContextError reports a prompt that does not fit the context.
@@ -84,7 +87,9 @@ func wrap(err error) error {
 		return &ContextError{Tokens: long.Tokens, Limit: long.Limit, err: fmt.Errorf("ledge: %w", err)}
 	case errors.As(err, &full):
 		return &kindError{ErrCacheFull, err}
-	case errors.As(err, &sensor), errors.As(err, &floor):
+	case errors.As(err, &floor):
+		return &kindError{ErrBattery, err}
+	case errors.As(err, &sensor):
 		return &kindError{ErrLimit, err}
 	case errors.Is(err, sched.ErrClosed):
 		return &kindError{ErrClosed, err}

@@ -40,8 +40,8 @@
 //
 // Errors that a program may want to tell apart are [ErrClosed],
 // [ErrSessionClosed], [ErrBusy], [ErrEmptyPrompt], [ErrCacheFull],
-// [ErrDeviceLost], [ErrLimit], [*ContextError] and [*MemoryError]; use errors.Is and
-// errors.As. A cancelled context gives its own error.
+// [ErrDeviceLost], [ErrLimit], [ErrBattery], [*ContextError] and [*MemoryError]; use
+// errors.Is and errors.As. A cancelled context gives its own error.
 //
 // The processor is always there as a device. Programs that want the others
 // import github.com/ledge-run/ledge/backend/all for its side effects.

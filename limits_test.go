@@ -69,7 +69,7 @@ func TestLimits(t *testing.T) {
 func TestLimitErrors(t *testing.T) {
 	path := tinyModel()
 	machine(t, "orin-nano")
-	if m, err := ledge.Open(ctx, path, ledge.WithLimits(ledge.Limits{BatteryFloor: 20})); !errors.Is(err, ledge.ErrLimit) || !strings.Contains(err.Error(), "no battery") {
+	if m, err := ledge.Open(ctx, path, ledge.WithLimits(ledge.Limits{BatteryFloor: 20})); !errors.Is(err, ledge.ErrLimit) || errors.Is(err, ledge.ErrBattery) || !strings.Contains(err.Error(), "no battery") {
 		t.Error(m, err)
 	}
 	if m, err := ledge.Open(ctx, path, ledge.WithLimits(ledge.Limits{MaxCelsius: 5})); err == nil || errors.Is(err, ledge.ErrLimit) || !strings.Contains(err.Error(), "30 to 120") {
@@ -77,7 +77,7 @@ func TestLimitErrors(t *testing.T) {
 	}
 	files := machine(t, "phone")
 	files.Set("sys/class/power_supply/battery/capacity", "12")
-	if m, err := ledge.Open(ctx, path, ledge.WithLimits(ledge.Limits{BatteryFloor: 20})); !errors.Is(err, ledge.ErrLimit) || !strings.Contains(err.Error(), "the battery has 12 % left") {
+	if m, err := ledge.Open(ctx, path, ledge.WithLimits(ledge.Limits{BatteryFloor: 20})); !errors.Is(err, ledge.ErrLimit) || !errors.Is(err, ledge.ErrBattery) || !strings.Contains(err.Error(), "the battery has 12 % left") {
 		t.Error(m, err)
 	}
 }

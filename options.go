@@ -101,7 +101,7 @@ type Limits struct {
 	MaxCelsius float64 // of the hottest sensor
 
 	// BatteryFloor is a percentage. Near it the model slows down; at it generations end
-	// with [ErrLimit], unless a charger is connected.
+	// with [ErrBattery], unless a charger is connected.
 	BatteryFloor float64
 }
 

@@ -79,7 +79,7 @@ type Usage struct {
 // last element.
 //
 // Errors: [ErrEmptyPrompt], [*ContextError], [ErrCacheFull], [ErrBusy],
-// [ErrSessionClosed], [ErrClosed], [ErrDeviceLost], [ErrLimit], the context's own, and those
+// [ErrSessionClosed], [ErrClosed], [ErrDeviceLost], [ErrBattery], the context's own, and those
 // of settings that are out of range. After an error the session can be used
 // again: what had been run stays in its cache.
 func (s *Session) Generate(ctx context.Context, prompt string, opts ...GenerateOption) iter.Seq2[Token, error] {

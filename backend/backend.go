@@ -59,6 +59,10 @@ type Info struct {
 // computes on the processor is of [Kind] CPU, too, but no such device.
 func (i Info) Processor() bool { return i.Backend == string(CPU) }
 
+// Discrete tells whether the device computes outside the processor's package: a card
+// with memory of its own, which what measures the package does not cover.
+func (i Info) Discrete() bool { return i.Kind != CPU && !i.Memory.Unified }
+
 // Memory of a device in bytes; zero where unknown.
 type Memory struct {
 	Total   uint64 `json:"total"`

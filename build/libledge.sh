@@ -18,6 +18,10 @@ go build -buildmode=c-shared "${build[@]}" "$@" -o "$to/lib/libledge.so.1" \
 rm -f "$to/lib/libledge.so.h" "$to/lib/libledge.so.1.h" "$to/lib/libledge.so" "$to"/lib/libledge.h # what cgo writes is not the interface
 ln -s libledge.so.1 "$to/lib/libledge.so"
 install -m 644 cmd/libledge/ledge.h "$to/include/"
-install -m 644 cmd/libledge/package/*.cmake "$to/lib/cmake/ledge/"
-install -m 644 cmd/libledge/package/ledge.pc "$to/lib/pkgconfig/"
+abi=$(sed -n 's/^#define LEDGE_ABI_VERSION \([0-9][0-9]*\)$/\1/p' cmd/libledge/ledge.h)
+[ -n "$abi" ] || { echo "build/libledge.sh: cmd/libledge/ledge.h has no LEDGE_ABI_VERSION" >&2; exit 1; }
+# put FILE FOLDER: a file of the package, with the version of the interface.
+put() { sed "s/@LEDGE_ABI_VERSION@/$abi/" "$1" >"$2/$(basename "$1")" && chmod 644 "$2/$(basename "$1")"; }
+for file in cmd/libledge/package/*.cmake; do put "$file" "$to/lib/cmake/ledge"; done
+put cmd/libledge/package/ledge.pc "$to/lib/pkgconfig"
 env -u GOOS -u GOARCH -u CC CGO_ENABLED=0 go run ./build/needs "$to/lib/libledge.so.1" # nothing but the C library

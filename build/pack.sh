@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the packages of an installed tree (cmake --install, or what cpack has staged):
 #   build/pack.sh TREE ARCH FOLDER
-#     FOLDER/ledge_VERSION_ARCH.deb, and so ledge-bench, libledge1, libledge-dev
+#     FOLDER/ledge_VERSION_ARCH.deb, and so ledge-bench, libledge1, libledge-dev; VERSION as Debian writes it
 #     FOLDER/ledge-VERSION-linux-ARCH.tar.gz
 # The same tree of the same revision gives the same bytes, whoever makes them, wherever and whenever. Needed: dpkg-deb, GNU tar.
 set -euo pipefail
@@ -13,6 +13,7 @@ for tool in dpkg-deb tar gzip xz; do
   command -v $tool >/dev/null || { echo "build/pack.sh: $tool is needed" >&2; exit 1; }
 done
 version=$(build/version.sh)
+debian=$(build/version.sh debian)
 SOURCE_DATE_EPOCH=$(build/version.sh date)
 export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
 maintainer=${LEDGE_MAINTAINER:-Ledge <ledge-run@users.noreply.github.com>}
@@ -47,22 +48,22 @@ deb() {
   local name=$1 doc=$root/usr/share/doc/$1 size
   put "usr/share/doc/$name" build/debian/copyright
   printf 'ledge (%s) unstable; urgency=medium\n\n  * Built from the source of that version: docs/packages.md.\n\n -- %s  %s\n' \
-    "$version" "$maintainer" "$(date -R -d "@$SOURCE_DATE_EPOCH")" >"$doc/changelog"
+    "$debian" "$maintainer" "$(date -R -d "@$SOURCE_DATE_EPOCH")" >"$doc/changelog"
   if [ -d "$root/usr/share/man" ]; then find "$root/usr/share/man" -type f -exec gzip -9n {} +; fi
   gzip -9n "$doc/changelog"
   settle "$root"
   mkdir "$root/DEBIAN"
   (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
   size=$(cd "$root" && find usr -printf '%y %s\n' | awk '{k += $1 == "f" ? int(($2 + 1023) / 1024) : 1} END {print k}') # as Debian counts
-  sed -e "s|@VERSION@|$version|; s|@ARCH@|$arch|; s|@GLIBC@|$glibc|; s|@SIZE@|$size|; s|@MAINTAINER@|$maintainer|" \
+  sed -e "s|@VERSION@|$debian|; s|@ARCH@|$arch|; s|@GLIBC@|$glibc|; s|@SIZE@|$size|; s|@MAINTAINER@|$maintainer|" \
     "build/debian/$name.control" >"$root/DEBIAN/control"
   if [ "$name" = libledge1 ]; then
-    echo "libledge 1 libledge1 (>= $version)" >"$root/DEBIAN/shlibs"
+    echo "libledge 1 libledge1 (>= $debian)" >"$root/DEBIAN/shlibs"
     echo "activate-noawait ldconfig" >"$root/DEBIAN/triggers"
   fi
   settle "$root/DEBIAN"
   # One thread, for the way of cutting data for several is in the result.
-  DPKG_DEB_THREADS_MAX=1 dpkg-deb --root-owner-group -Zxz --build "$root" "$to/${name}_${version}_$arch.deb" >/dev/null
+  DPKG_DEB_THREADS_MAX=1 dpkg-deb --root-owner-group -Zxz --build "$root" "$to/${name}_${debian}_$arch.deb" >/dev/null
 }
 
 # program NAME PAGE...: the package of a program.

@@ -39,11 +39,14 @@ generate() {
   build/zig-cc.sh "$arch" -O1 -o "$root/generate" "$root/usr/share/doc/libledge-dev/examples/c/generate.c" $flags
 }
 
+# listed ENDING: the files of SHA256SUMS whose names end so; others may lie beside them.
+listed() { sed -n 's/^[0-9a-f]\{64\}  //p' "$packages/SHA256SUMS" | while read -r name; do case $name in *"$1") echo "$packages/$name" ;; esac; done; }
+
 text=
 (cd "$packages" && sha256sum -c --quiet SHA256SUMS)
 for arch in amd64 arm64; do
-  compgen -G "$packages/ledge_*_$arch.deb" >/dev/null || continue
-  debs=("$packages"/*_"$arch.deb")
+  [ -n "$(listed "_$arch.deb")" ] || continue
+  mapfile -t debs < <(listed "_$arch.deb")
   for root in $(if [ -n "$roots" ]; then echo bullseye bookworm; else echo unpacked; fi); do
     dir=$work/$root-$arch
     if [ "$root" = unpacked ]; then
@@ -76,7 +79,7 @@ for arch in amd64 arm64; do
 
   # The archive, from a folder of another name: what it has is what the packages have.
   mkdir "$work/moved" "$work/deb"
-  tar -xzf "$packages"/ledge-*-linux-"$arch".tar.gz -C "$work/moved" --strip-components 1
+  tar -xzf "$(listed "-linux-$arch.tar.gz")" -C "$work/moved" --strip-components 1
   for deb in "${debs[@]}"; do dpkg-deb -x "$deb" "$work/deb"; done
   for program in ledge ledge-bench; do cmp "$work/moved/bin/$program" "$work/deb/usr/bin/$program"; done
   cmp "$work/moved/lib/libledge.so.1" "$work"/deb/usr/lib/*/libledge.so.1
@@ -89,8 +92,9 @@ if [ "$model" != "$work/tiny.gguf" ]; then printf 'all wrote: %s%s\n' "$prompt" 
 if [ -z "$roots" ]; then
   exit
 elif command -v lintian >/dev/null; then
+  mapfile -t debs < <(listed .deb)
   # shellcheck disable=SC2046 # lintian warns of root
-  lintian $([ "$(id -u)" != 0 ] || echo --allow-root) --fail-on error,warning "$packages"/*.deb && echo "lintian: nothing"
+  lintian $([ "$(id -u)" != 0 ] || echo --allow-root) --fail-on error,warning "${debs[@]}" && echo "lintian: nothing"
 else
   echo "skipped: no lintian (Debian package lintian)"
 fi

@@ -11,11 +11,16 @@ if [ ${#archs[@]} = 0 ]; then archs=(amd64 arm64); fi
 if [ -z "${LEDGE_ZIG:-}" ]; then build/zig.sh; fi
 mkdir -p "$to"
 rm -f "$to"/{ledge,libledge}*.deb "$to"/ledge-*.tar.gz "$to/SHA256SUMS" # of an earlier version
+made=()
 for arch in "${archs[@]}"; do
+  rm -rf "out/package/$arch/packages" # of a build that was broken off
   cmake -B "out/package/$arch" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$PWD/build/cmake/linux-$arch.cmake" >/dev/null
   cmake --build "out/package/$arch"
   (cd "out/package/$arch" && cpack -B "$PWD/packages" >/dev/null) # which needs no other settings
-  mv "out/package/$arch/packages"/*.deb "out/package/$arch/packages"/*.tar.gz "$to/"
+  for file in "out/package/$arch/packages"/*.deb "out/package/$arch/packages"/*.tar.gz; do
+    mv "$file" "$to/"
+    made+=("$(basename "$file")")
+  done
   rm -rf "out/package/$arch/packages"
 done
-(cd "$to" && sha256sum -- *.deb *.tar.gz >SHA256SUMS && cat SHA256SUMS)
+(cd "$to" && sha256sum -- "${made[@]}" >SHA256SUMS && cat SHA256SUMS) # and nothing else that lies there

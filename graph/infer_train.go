@@ -354,6 +354,9 @@ func inferFakeQuant(n *Node, g *Graph) (Type, error) {
 	if err != nil {
 		return Type{}, err
 	}
+	if !d.Computable() {
+		return Type{}, fmt.Errorf("cannot round to %s: there is no code that computes with it", d)
+	}
 	if len(x.Shape) < 1 || !last(x.Shape).IsConst() || last(x.Shape).N%d.BlockLen() != 0 {
 		return Type{}, fmt.Errorf("rows of %s are no whole blocks of %s", x, d)
 	}

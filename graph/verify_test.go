@@ -289,6 +289,8 @@ func TestVerifyOps(t *testing.T) {
 		{"dropout", "dropout(%x, %i) rate=0.5 : f32[T, 4]", "key must be i32[2]"},
 		{"dropout rate", "dropout(%x, %i) rate=1 : f32[T, 4]", "rate 1"},
 		{"fake_quant", "fake_quant(%x) type=q8_0 : f32[T, 4]", "no whole blocks"},
+		{"fake_quant of integers", "fake_quant(%x) type=i32 : f32[T, 4]", "cannot round to i32"},
+		{"fake_quant without a codec", "fake_quant(%x) type=iq2_xxs : f32[T, 4]", "cannot round to iq2_xxs"},
 		{"self_attention", "self_attention(%x, %x, %x) scale=1 mask=causal : f32[T, 1, 4]", "want [T H Dk]"},
 		{"accumulate", "accumulate(%x, %x) : none", "must be a param"},
 		{"rope_cache state", "rope_cache(%x, %i) rope.mode=pairs rope.dims=2 rope.base=10000 state=kv heads=1 : f32[T, 1, 4]", "is not declared"},

@@ -110,6 +110,11 @@ func trainingCases() []opCase {
 			return b.Add(graph.OpFakeQuant, graph.QuantAttr{Type: typ.String()}, value(b, "x", 64))
 		}))
 	}
+	// Tables that are computed: rounded, as in training for a block format.
+	add(one(graph.OpEmbed, "of-a-value", fewRows, func(b *graph.Builder) *graph.Node {
+		table := b.Add(graph.OpFakeQuant, graph.QuantAttr{Type: dtype.Q8_0.String()}, b.Input("w", graph.F32(C(23), C(64))))
+		return b.Embed(table, b.Input("ids", graph.I32(T)))
+	}))
 	return append(append(all, transposedCases()...), selfAttentionCases()...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/ledge-run/ledge/backend"
@@ -41,7 +42,8 @@ type executable struct {
 	ctx     context.Context
 	work    func(*pool.Worker) // the function given to the pool, made once
 	stop    atomic.Int32       // number of the step after which a cancelled run ends
-	err     error
+	failing sync.Mutex
+	err     error // the first of any worker
 }
 
 var serials atomic.Int32

@@ -101,7 +101,7 @@ func (d *device) Close() error { return nil }
 func (d *device) Threads() int { return d.threads }
 
 // supports accepts every operation there is today. What it asks for is where
-// operands come from: matrices, and what is prepared with them, are weights;
+// operands come from: matrices of fused products, and what is prepared with them, are weights;
 // indices are inputs.
 func (d *device) supports(g *graph.Graph, n *graph.Node) error {
 	if !known(n.Op) {
@@ -119,9 +119,6 @@ func (d *device) supports(g *graph.Graph, n *graph.Node) error {
 		}
 	}
 	for _, w := range loadedOperands(n) {
-		if w.Op == graph.OpParam && n.Op == graph.OpEmbed {
-			continue
-		}
 		if w.Op != graph.OpWeight {
 			return fmt.Errorf("%s must be a weight", w)
 		}
@@ -150,8 +147,6 @@ func known(op graph.Op) bool {
 // loadedOperands are the operands that must be weights.
 func loadedOperands(n *graph.Node) []*graph.Node {
 	switch n.Op {
-	case graph.OpEmbed:
-		return n.In[:1]
 	case graph.OpFusedLinear:
 		p := n.FusedLinear()
 		all := append(append([]*graph.Node{}, p.Weights...), p.Biases...)

@@ -29,21 +29,22 @@ func eachChunk(w *pool.Worker, n int, do func(lo, hi int)) {
 }
 
 func (c *compiler) embed(n *graph.Node) (func(*pool.Worker), error) {
-	e, table, cols := c.executable, c.weights.byName[n.In[0].Name], n.Type.Shape[1].N
+	e, cols := c.executable, n.Type.Shape[1].N
 	if err := wantInts(n.In[1]); err != nil {
 		return nil, err
 	}
-	if n.In[0].Op == graph.OpParam {
+	if n.In[0].Op != graph.OpWeight { // a parameter, or computed from one
 		return func(w *pool.Worker) {
 			ids, table, out := e.Ints(n.In[1]), e.value(n.In[0]), e.value(n)
 			eachRow(w, len(ids), func(i int) { copy(out[i*cols:(i+1)*cols], table[int(ids[i])*cols:]) })
 		}, nil
 	}
+	table := c.weights.byName[n.In[0].Name]
 	return func(w *pool.Worker) {
 		ids, out := e.Ints(n.In[1]), e.value(n)
 		eachRow(w, len(ids), func(i int) {
-			if err := table.row(e.k, out[i*cols:(i+1)*cols], int(ids[i])); err != nil && w.ID == 0 {
-				e.err = err
+			if err := table.row(e.k, out[i*cols:(i+1)*cols], int(ids[i])); err != nil {
+				e.fail(err)
 			}
 		})
 	}, nil

@@ -50,9 +50,11 @@ func (e *executable) Submit(ctx context.Context, a *backend.Args) (backend.Fence
 func (e *executable) runSteps(w *pool.Worker) {
 	for i := range e.steps {
 		e.steps[i].run(w)
-		if w.ID == 0 && i%8 == 0 && e.ctx.Err() != nil && e.err == nil {
-			e.err = e.ctx.Err()
-			e.stop.Store(int32(i))
+		if w.ID == 0 && i%8 == 0 {
+			if err := e.ctx.Err(); err != nil {
+				e.fail(err)
+				e.stop.Store(int32(i))
+			}
 		}
 		w.Barrier()
 		if int(e.stop.Load()) <= i {
@@ -60,6 +62,15 @@ func (e *executable) runSteps(w *pool.Worker) {
 		}
 	}
 	e.readBack(w)
+}
+
+// fail notes an error of the run, of any worker; the first is kept.
+func (e *executable) fail(err error) {
+	e.failing.Lock()
+	defer e.failing.Unlock()
+	if e.err == nil {
+		e.err = err
+	}
 }
 
 // bind finds the run's sizes and checks every argument against the graph.

@@ -159,7 +159,7 @@ func (e *executable) multiply(w *pool.Worker, g *kernels.Gemm) {
 	if g.K == 0 || g.M < kernels.GemmRows*w.N {
 		// Too few rows to share, or no blocks at all.
 		lo, hi := pool.Split(g.N, kernels.GroupRows, w.ID, w.N)
-		e.k.Gemm(g, 0, g.M, lo, hi, l.gemm)
+		e.multiplyAlone(w, g, lo, hi, l.gemm)
 		return
 	}
 	lo, hi := pool.Split(g.M, gemmUnit, w.ID, w.N)
@@ -168,10 +168,33 @@ func (e *executable) multiply(w *pool.Worker, g *kernels.Gemm) {
 		s0, s1 := pool.Split(kernels.GemmSteps, 16, w.ID, w.N)
 		e.k.GemmPack(packed, g, i, s0, s1)
 		w.Barrier()
-		for m := lo; m < hi; m += gemmYield {
-			e.k.GemmBlock(g, packed, i, m, min(hi, m+gemmYield), l.gemm)
-			w.Yield()
-		}
+		e.block(w, g, packed, i, lo, hi, l.gemm)
+	}
+}
+
+// yielder is a worker, as far as the products of one alone know it.
+type yielder interface{ Yield() }
+
+// multiplyAlone computes columns [lo, hi) of a product as one worker's: its blocks,
+// packed to the worker's own scratch.
+func (e *executable) multiplyAlone(y yielder, g *kernels.Gemm, lo, hi int, scratch []float32) {
+	part := g.Columns(lo, hi)
+	if g.K == 0 || part.N <= 0 {
+		e.k.Gemm(g, 0, g.M, lo, hi, scratch)
+		return
+	}
+	packed, scratch := scratch[:kernels.GemmPacked], scratch[kernels.GemmPacked:]
+	for i := range kernels.GemmBlocks(part.N, part.K) {
+		e.k.GemmPack(packed, &part, i, 0, kernels.GemmSteps)
+		e.block(y, &part, packed, i, 0, part.M, scratch)
+	}
+}
+
+// block computes rows [lo, hi) of a block that is packed.
+func (e *executable) block(y yielder, g *kernels.Gemm, packed []float32, i, lo, hi int, scratch []float32) {
+	for m := lo; m < hi; m += gemmYield {
+		e.k.GemmBlock(g, packed, i, m, min(hi, m+gemmYield), scratch)
+		y.Yield()
 	}
 }
 
@@ -287,8 +310,8 @@ func (c *compiler) fakeQuant(n *graph.Node) (func(*pool.Worker), error) {
 			if err == nil {
 				err = dtype.Dequantize(t, row, data)
 			}
-			if err != nil && w.ID == 0 {
-				e.err = err
+			if err != nil {
+				e.fail(err)
 			}
 		})
 	}, nil

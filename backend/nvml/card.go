@@ -106,8 +106,16 @@ func (c *Card) MaxClock(d Domain) (uint64, error) {
 // Reasons say why clocks are not at their highest: nvmlClocksEventReasons.
 type Reasons uint64
 
-// reasons that slow work down, by bit. Left out are those of a GPU with nothing to do
-// (bit 0) and of clocks that somebody has set (bits 1 and 8).
+// Bits that name nothing that slows work down by itself: a GPU with nothing to do, and
+// clocks that somebody has set (those of applications, nvidia-smi -ac and -lgc; those of
+// the display). From unlikely on there is no reason, nor will there be soon.
+const (
+	idle     Reasons = 1 << 0
+	set      Reasons = 1<<1 | 1<<8
+	unlikely Reasons = 1 << 32
+)
+
+// reasons that slow work down, by bit.
 var reasons = []struct {
 	bit  Reasons
 	text string
@@ -116,16 +124,25 @@ var reasons = []struct {
 	{1 << 6, "heat (hardware)"}, {1 << 7, "the power supply's brake"},
 }
 
-// Set reports whether somebody has set the clocks.
-func (r Reasons) Set() bool { return r&(1<<1) != 0 }
+// Set reports whether somebody has set clocks, and the GPU's is at what was set.
+func (r Reasons) Set() bool { return r&set != 0 }
 
-// String lists what slows the card down, "" for nothing.
+// Idle reports whether clocks are low because there is nothing to do. What else would
+// hold them down is not known then.
+func (r Reasons) Idle() bool { return r&idle != 0 }
+
+// String lists what slows the card down, "" for nothing. Reasons that drivers have
+// learnt later are shown by their bits.
 func (r Reasons) String() string {
 	var all []string
 	for _, k := range reasons {
 		if r&k.bit != 0 {
 			all = append(all, k.text)
+			r &^= k.bit
 		}
+	}
+	if r &^= idle | set; r != 0 {
+		all = append(all, fmt.Sprintf("a reason that is not known here (%#x)", uint64(r)))
 	}
 	return strings.Join(all, ", ")
 }
@@ -135,8 +152,11 @@ func (c *Card) Reasons() (Reasons, error) {
 	v, err := c.l.read("nvmlDeviceGetCurrentClocksEventReasons", c.handle)
 	if err != nil {
 		if old, e := c.l.read("nvmlDeviceGetCurrentClocksThrottleReasons", c.handle); e == nil {
-			return Reasons(old), nil
+			v, err = old, nil
 		}
+	}
+	if err == nil && Reasons(v) >= unlikely {
+		return 0, fmt.Errorf("the driver gives the reasons %#x for its clocks, which is not to be believed", v)
 	}
 	return Reasons(v), err
 }
@@ -148,6 +168,7 @@ type Policy uintptr
 const (
 	ByPower Policy = 0
 	ByHeat  Policy = 1
+	ByGroup Policy = 2
 	ByBoard Policy = 3
 )
 
@@ -157,6 +178,8 @@ func (p Policy) String() string {
 		return "its power limit"
 	case ByHeat:
 		return "heat"
+	case ByGroup:
+		return "the other GPUs of its group"
 	case ByBoard:
 		return "the board's limit"
 	}

@@ -48,8 +48,11 @@ func TestCards(t *testing.T) {
 		}
 	}
 	r, err := cards[0].Reasons()
-	if err != nil || r.String() != "its power limit, heat (hardware)" || r.Set() || !Reasons(3).Set() {
+	if err != nil || r.String() != "its power limit, heat (hardware)" || r.Set() || !Reasons(3).Set() || !Reasons(1<<8).Set() || !r.Idle() || Reasons(2).Idle() {
 		t.Error(r, err)
+	}
+	if got := Reasons(0x1303).String(); got != "a reason that is not known here (0x1200)" {
+		t.Error(got)
 	}
 	if r, _ := cards[1].Reasons(); r.String() != "" { // it has nothing to do
 		t.Error(r)
@@ -69,7 +72,7 @@ func TestFaults(t *testing.T) {
 		"errors":        {[]string{"STATUS=999"}, nil},
 		"not supported": {[]string{"NO_POWER", "NO_ENERGY"}, map[string]string{"power": "nvmlDeviceGetPowerUsage: this driver does not have it", "energy": "this driver does not have it"}},
 		"garbage": {[]string{"GARBAGE"}, map[string]string{"power": "gives 4294967295 mW, which is not to be believed", "limit": "believed", "energy": "believed",
-			"temperature": "4294967295 °C", "clock": "4294967295 MHz", "memory": "MHz", "most": "MHz", "heat": "not to be believed", "cap": "not to be believed"}},
+			"temperature": "4294967295 °C", "clock": "4294967295 MHz", "memory": "MHz", "most": "MHz", "heat": "not to be believed", "cap": "not to be believed", "reasons": "the reasons 0xffffffffffffffff for its clocks, which is not"}},
 		"nothing written": {[]string{"SILENT"}, nil},
 	} {
 		l := open(t, c.faults...)

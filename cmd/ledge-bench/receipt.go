@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -20,32 +21,27 @@ import (
 func (a *app) receiptCommand() *cli.Command {
 	c := &cli.Command{Name: "receipt", Usage: "sign what was measured", Flags: append(suiteFlags(),
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE` (default: standard output)"},
+		&cli.BoolFlag{Name: "with-suite", Usage: "put the suite file's text into the receipt, with all paths, variables and comments in it"},
 		&cli.BoolFlag{Name: "public", Usage: "show the public key instead"},
-		&cli.StringFlag{Name: "key", EnvVars: []string{"LEDGE_BENCH_KEY"}, Usage: "a `FILE` with an Ed25519 key as OpenSSL makes it (default: your own, made when needed)"},
+		&cli.StringFlag{Name: "key", EnvVars: []string{"LEDGE_BENCH_KEY"}, Usage: "a `FILE` with an Ed25519 key, as openssl genpkey -algorithm ed25519 makes it (default: your own, made when needed)"},
 		quietFlag(),
 	), Action: a.receipt}
 	return console.Describe(c, "ledge-bench receipt [FLAGS] SUITE|JOURNAL", `
 A receipt is one JSON file with the machine, its clocks and temperatures, the programs,
 the models' hashes, the settings, every sample and the hash of every output, in the
-canonical form of RFC 8785 and signed with Ed25519. A key is made at the first time; it
-stays on this machine, readable by you alone. Give others its public half
-(ledge-bench receipt --public), so that they can tell your receipts.`,
+canonical form of RFC 8785 and signed with Ed25519. Of the suite's file it has the hash;
+--with-suite gives its text away, too. A key is made at the first time; it stays on this
+machine, readable by you alone. Give others its public half (ledge-bench receipt
+--public), so that they can tell your receipts.`,
 		`ledge-bench receipt board.yaml -o board.receipt.json`, `ledge-bench receipt --public`)
 }
 
 func (a *app) receipt(c *cli.Context) error {
-	path := c.String("key")
-	if path == "" {
-		var err error
-		if path, err = receipt.KeyPath(); err != nil {
-			return err
-		}
-	}
 	if c.Bool("public") {
 		if err := console.Only(c, 0, ""); err != nil {
 			return err
 		}
-		key, _, err := receipt.OpenKey(path)
+		key, err := a.key(c)
 		if err != nil {
 			return err
 		}
@@ -60,19 +56,19 @@ func (a *app) receipt(c *cli.Context) error {
 		return err
 	}
 	r := receipt.Receipt{Time: time.Now().UTC().Truncate(time.Second), Maker: receipt.Maker{Version: console.Revision(), Go: runtime.Version()}, Records: records}
-	if s != nil {
+	if c.Bool("with-suite") {
+		if s == nil {
+			return console.Usagef("--with-suite: %s is a journal, which has no suite's text; name the suite", c.Args().First())
+		}
 		text, err := os.ReadFile(c.Args().First())
 		if err != nil {
 			return err
 		}
 		r.Suite = string(text)
 	}
-	key, made, err := receipt.OpenKey(path)
+	key, err := a.key(c)
 	if err != nil {
 		return err
-	}
-	if made {
-		a.note("a new key is in %s", path)
 	}
 	data, err := r.Sign(key)
 	if err != nil {
@@ -83,6 +79,27 @@ func (a *app) receipt(c *cli.Context) error {
 	}
 	a.note("%d rounds, signed by %s", len(records), receipt.Fingerprint(receipt.Public(key)))
 	return nil
+}
+
+// key is the one to sign with. It is made at the default place alone: at another one
+// its absence is more likely a mistake, which would sign with a key nobody knows.
+func (a *app) key(c *cli.Context) (key ed25519.PrivateKey, err error) {
+	path := c.String("key")
+	if path != "" {
+		key, err = receipt.ReadKey(path)
+	} else {
+		if path, err = receipt.KeyPath(); err != nil {
+			return nil, err
+		}
+		var made bool
+		if key, made, err = receipt.OpenKey(path); made && err == nil {
+			a.note("a new key is in %s", path)
+		}
+	}
+	if err == nil && receipt.Exposed(path) {
+		a.note("the key %s is open to others than its owner, who could sign with it: chmod 600", path)
+	}
+	return key, err
 }
 
 // write writes a file, whole or not at all, or standard output.
@@ -111,7 +128,7 @@ fingerprint with one that you have from its maker.`,
 }
 
 func byFlag() cli.Flag {
-	return &cli.StringFlag{Name: "by", Usage: "the receipt must be signed by this `PUBLIC KEY`, in base64 or in a file"}
+	return &cli.StringFlag{Name: "by", Usage: "the receipt must be signed by this `PUBLIC KEY`: base64, or a file with it or with OpenSSL's PEM"}
 }
 
 func (a *app) verify(c *cli.Context) error {
@@ -166,11 +183,11 @@ func (a *app) openReceipt(c *cli.Context) (*receipt.Receipt, error) {
 func signedBy(path, by string, r *receipt.Receipt) error {
 	text, err := os.ReadFile(by)
 	if err == nil {
-		by = strings.TrimSpace(string(text))
+		by = string(text)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if _, err := receipt.ParsePublic(by); err != nil {
+	if by, err = receipt.ReadPublic(by); err != nil {
 		return console.Usagef("--by: it is neither a public key nor a file with one: %v", err)
 	}
 	if by != r.Key {

@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -14,11 +18,27 @@ import (
 
 const greedy = tiny + "depth: [0, 16]\ngreedy: {prompt: Hello, tokens: 6}\n"
 
+// home gives the test's user a folder of settings of their own, and says where the key
+// is in it.
+func home(t *testing.T) (key string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "AppData"} { // of each system
+		t.Setenv(name, dir)
+	}
+	t.Setenv("LEDGE_BENCH_KEY", "")
+	key, err := receipt.KeyPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // measured runs a suite of a tiny model and gives its receipt.
 func measured(t *testing.T) (suite, path string) {
 	t.Helper()
 	suite = folder(t, greedy)
-	t.Setenv("LEDGE_BENCH_KEY", filepath.Join(t.TempDir(), "key.pem"))
+	home(t)
 	bench(t, 0, "run", suite, "--read", "2", "-q")
 	path = filepath.Join(t.TempDir(), "r.json")
 	_, e := bench(t, 0, "receipt", suite, "-o", path)
@@ -38,8 +58,20 @@ func TestReceipt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, _ := os.ReadFile(suite); r.Suite != string(text) {
-		t.Errorf("the suite in the receipt is %q", r.Suite)
+	text, err := os.ReadFile(suite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := sha256.Sum256(text); r.Suite != "" || r.Records[0].Suite.SHA256 != hex.EncodeToString(sum[:]) {
+		t.Errorf("the receipt gives the suite %q away, or has not its hash: %q", r.Suite, r.Records[0].Suite.SHA256)
+	}
+	whole := filepath.Join(t.TempDir(), "whole.json")
+	bench(t, 0, "receipt", suite, "--with-suite", "-o", whole)
+	if r, err := openFile(whole); err != nil || r.Suite != string(text) {
+		t.Errorf("with the suite: %v, %q", err, r.Suite)
+	}
+	if _, e := bench(t, 2, "receipt", strings.TrimSuffix(suite, ".yaml")+".jsonl", "--with-suite"); !strings.Contains(e, "name the suite") {
+		t.Errorf("a journal with its suite: %q", e)
 	}
 	dir := filepath.Dir(suite)
 	if bytes.Contains(data, []byte(dir)) {
@@ -96,96 +128,107 @@ func TestReceipt(t *testing.T) {
 	bench(t, 2, "receipt")
 }
 
-// TestReplay: the same model says the same; another text in the receipt is found out,
-// and so is a figure that cannot be.
-func TestReplay(t *testing.T) {
-	suite, path := measured(t)
-	dir := filepath.Dir(suite)
-	// A tiny model's speed on a busy machine says nothing: only the output counts.
-	args := []string{"replay", "--in", dir, "-r", "1", "-q", "--json", "--tolerance", "0.999", path}
+// openFile reads a receipt; the one of an error is empty.
+func openFile(path string) (*receipt.Receipt, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		return &receipt.Receipt{}, err
 	}
 	r, err := receipt.Verify(data)
 	if err != nil {
-		t.Fatal(err)
+		return &receipt.Receipt{}, err
 	}
-	name := r.Records[0].Case
-	// Of times less is better, and ten times as long is beyond every tolerance below 1: they are left out here.
-	again := *r
-	again.Records = nil
-	for _, rec := range r.Records {
-		for i := range rec.Runs {
-			for f, v := range rec.Runs[i].Figures {
-				if v.Lower {
-					delete(rec.Runs[i].Figures, f)
-				}
-			}
-		}
-		again.Records = append(again.Records, rec)
-	}
-	sign := func(r receipt.Receipt) {
-		t.Helper()
-		key, _, err := receipt.OpenKey(os.Getenv("LEDGE_BENCH_KEY"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := r.Sign(key)
-		if err == nil {
-			err = os.WriteFile(path, data, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	sign(again)
-	if f, code := replayed(t, args); code != 0 || f[name+" output"].Verdict != receipt.Same || f[name+" decode"].Now <= 0 {
-		t.Errorf("the same model: %+v", f)
-	}
-	again.Records[0].Runs[0].Output.SHA256 = strings.Repeat("0", 64)
-	sign(again)
-	if f, code := replayed(t, args); code != exitDiffer || f[name+" output"].Verdict != receipt.Differs {
-		t.Errorf("another text: %+v", f)
-	}
-	again.Records[0].Runs[0].Output = nil
-	d := again.Records[0].Runs[0].Figures[record.Decode]
-	d.Samples = []float64{1e12}
-	again.Records[0].Runs[0].Figures[record.Decode] = d
-	sign(again)
-	// On a busy machine a disturbed round contradicts nothing.
-	if f, _ := replayed(t, args); f[name+" decode"].Verdict != receipt.Worse && f[name+" decode"].Verdict != receipt.Incomparable {
-		t.Errorf("a figure that cannot be: %+v", f)
-	}
-
-	if err := os.WriteFile(filepath.Join(dir, "m.gguf"), []byte("another"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, e := bench(t, 1, args...); !strings.Contains(e, "no file in "+dir+" has the SHA-256 of m.gguf") {
-		t.Errorf("without the model: %q", e)
-	}
-	if _, e := bench(t, 2, "replay", path, "--only", "none of them"); !strings.Contains(e, "no such case") {
-		t.Errorf("no case: %q", e)
-	}
-	bench(t, 2, "replay", path, "--tolerance", "2")
-	bench(t, 2, "replay", path, "--rounds", "0")
-	bench(t, 1, "replay", path, "--in", filepath.Join(dir, "none"))
+	return r, nil
 }
 
-// replayed is what a replay finds, by case and figure, and its exit code.
-func replayed(t *testing.T, args []string) (map[string]receipt.Finding, int) {
+// one is a record that can be signed.
+func one(change ...func(*record.Record)) record.Record {
+	r := record.Record{Version: record.Version, Case: "c", Settings: record.Settings{Prompt: 8, Gen: 4, Repeat: 1}, Model: record.Model{Name: "m", File: "m.gguf"},
+		Runs: []record.Run{{Engine: record.Engine{Name: record.Ledge}}}}
+	for _, f := range change {
+		f(&r)
+	}
+	return r
+}
+
+// forged signs records with a key of the test's user.
+func forged(t *testing.T, records ...record.Record) (path string) {
 	t.Helper()
-	var out, e bytes.Buffer
-	code := run(args, strings.NewReader(""), &out, &e)
-	var all []receipt.Finding
-	if err := json.Unmarshal(out.Bytes(), &all); err != nil {
-		t.Fatalf("exit code %d, %v: %q %s", code, err, &out, &e)
+	file, err := receipt.KeyPath()
+	if err != nil {
+		t.Fatal(err)
 	}
-	found := map[string]receipt.Finding{}
-	for _, f := range all {
-		found[f.Case+" "+f.What] = f
+	key, _, err := receipt.OpenKey(file)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return found, code
+	data, err := receipt.Receipt{Records: records}.Sign(key)
+	path = filepath.Join(t.TempDir(), "forged.json")
+	if err == nil {
+		err = os.WriteFile(path, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestKeys: which key signs, and who says so.
+func TestKeys(t *testing.T) {
+	own := home(t)
+	none := filepath.Join(t.TempDir(), "key.pem")
+	for _, env := range []string{"", none} {
+		args := []string{"receipt", "--public", "--key", none}
+		if env != "" {
+			t.Setenv("LEDGE_BENCH_KEY", env)
+			args = args[:2]
+		}
+		if _, e := bench(t, 1, args...); !strings.Contains(e, none) || !strings.Contains(e, "openssl genpkey") {
+			t.Errorf("a key that is not there: %q", e)
+		}
+		if _, err := os.Stat(none); err == nil {
+			t.Fatal("it was made")
+		}
+	}
+	t.Setenv("LEDGE_BENCH_KEY", "")
+	public, e := bench(t, 0, "receipt", "--public")
+	if !strings.Contains(e, "a new key is in "+own) {
+		t.Errorf("a key is made without a word: %q", e)
+	}
+	if again, e := bench(t, 0, "receipt", "--public"); again != public || e != "" {
+		t.Errorf("the second time: %q, %q", again, e)
+	}
+	if again, e := bench(t, 0, "receipt", "--public", "--key", own); again != public || e != "" {
+		t.Errorf("named: %q, %q", again, e)
+	}
+
+	path := forged(t, one())
+	key, err := receipt.ParsePublic(strings.TrimSpace(public))
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "public.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bench(t, 0, "verify", "--by", file, path)
+	if _, e := bench(t, 2, "verify", "--by", own, path); !strings.Contains(e, "pubout") {
+		t.Errorf("by a private key: %q", e)
+	}
+
+	if runtime.GOOS == "windows" {
+		return
+	}
+	if err := os.Chmod(own, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, e := bench(t, 0, "receipt", "--public"); !strings.Contains(e, own+" is open to others") || strings.Count(e, "\n") != 1 {
+		t.Errorf("everybody's key: %q", e)
+	}
 }
 
 func TestReport(t *testing.T) {

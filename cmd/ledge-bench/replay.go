@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,9 +36,12 @@ func (a *app) replayCommand() *cli.Command {
 	}, Action: a.replay}
 	return console.Describe(c, "ledge-bench replay [FLAGS] RECEIPT", `
 Ledge's part of every case is measured with the receipt's settings, on files with the receipt's
-SHA-256. Outputs must be equal where both machines are of one class of numerics; figures
-may be worse by the tolerance. Where one is not, or an output differs, the exit code is 7.
-Peers are not measured: their programs are not in a receipt.`,
+SHA-256. Outputs, perplexity, kl and top_one must be equal where both machines are of one
+class of numerics; other figures may be worse by the tolerance. Where one is, or an output
+differs, the exit code is 7. What another machine does slower, or has no sensor for, is
+"not to compare" and contradicts nothing. Peers are not measured: their programs are not in
+a receipt. Settings beyond a suite's bounds, and variables that do more than choose among
+what Ledge has, are refused: a receipt is a stranger's.`,
 		`ledge-bench replay --in models board.receipt.json`, `ledge-bench replay --only decode -r 1 board.receipt.json`)
 }
 
@@ -55,14 +61,16 @@ func (a *app) replay(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var was []record.Record
-	for _, rec := range r.Records {
-		if only.MatchString(rec.Case) {
-			was = append(was, rec)
-		}
-	}
-	if len(was) == 0 {
+	some := slices.DeleteFunc(r.Records, func(rec record.Record) bool { return !only.MatchString(rec.Case) })
+	if len(some) == 0 {
 		return console.Usagef("--only %s: the receipt has no such case", c.String("only"))
+	}
+	was := receipt.Newest(some)
+	if len(was) == 0 {
+		return errors.New("the receipt has no case that Ledge ran")
+	}
+	if err := trusted(was); err != nil {
+		return err
 	}
 	s, err := a.again(c, was)
 	if err != nil {
@@ -125,14 +133,12 @@ func (a *app) again(c *cli.Context, was []record.Record) (*suite.Suite, error) {
 	}
 	s := &suite.Suite{Name: "replay of " + was[0].Suite.Name, Timeout: suite.DefaultTimeout, Rounds: c.Int("rounds"), Journal: c.String("journal")}
 	seen := map[string]bool{}
-	for _, r := range was {
+	for i := range was {
+		r := &was[i]
 		if seen[r.Case] {
 			continue
 		}
 		seen[r.Case] = true
-		if _, ok := r.Of(record.Ledge); !ok {
-			continue
-		}
 		path, err := files.find(r.Model.File, r.Model.Bytes, r.Model.SHA256)
 		if err != nil {
 			return nil, fmt.Errorf("model of %s: %w", r.Case, err)
@@ -143,15 +149,12 @@ func (a *app) again(c *cli.Context, was []record.Record) (*suite.Suite, error) {
 				return nil, fmt.Errorf("text of %s: %w", r.Case, err)
 			}
 			if q.Reference != "" {
-				if cs.Reference, err = files.named(q.Reference); err != nil {
+				if cs.Reference, err = files.find(q.Reference, 0, q.ReferenceSHA256); err != nil {
 					return nil, fmt.Errorf("reference of %s: %w", r.Case, err)
 				}
 			}
 		}
 		s.Cases = append(s.Cases, cs)
-	}
-	if len(s.Cases) == 0 {
-		return nil, errors.New("the receipt has no case that Ledge ran")
 	}
 	return s, nil
 }
@@ -171,6 +174,7 @@ func (a *app) measureAgain(c *cli.Context, s *suite.Suite) ([]record.Record, err
 	if err != nil {
 		return nil, err
 	}
+	s.Ledge = a.beside(self) // as run does: the receipt's figures are most likely of it
 	j, err := journal.Open(s.Journal)
 	if err != nil {
 		return nil, err
@@ -181,7 +185,7 @@ func (a *app) measureAgain(c *cli.Context, s *suite.Suite) ([]record.Record, err
 	out, err := runner.Run(c.Context, runner.Options{Suite: s, Journal: j, Self: self, Slow: true, Energy: true, Say: func(l string) { bar.Log(l) },
 		Progress: func(p runner.Progress) {
 			part := p.Passed.Seconds() / max(p.Passed.Seconds()+p.Left.Seconds(), 1)
-			bar.Show(p.Case, part, fmt.Sprintf("%d of %d rounds, %v left", p.Done, p.Rounds, p.Left.Round(time.Second)))
+			bar.Show(console.OneLine(p.Case), part, fmt.Sprintf("%d of %d rounds, %v left", p.Done, p.Rounds, p.Left.Round(time.Second)))
 		}})
 	bar.Done()
 	if err != nil {
@@ -190,7 +194,30 @@ func (a *app) measureAgain(c *cli.Context, s *suite.Suite) ([]record.Record, err
 	for _, f := range out.Failed {
 		a.note("%s", f)
 	}
-	return j.Records, nil
+	program, err := runner.HashFile(s.Ledge)
+	if err != nil {
+		return nil, err
+	}
+	return present(j.Records, s, program), nil
+}
+
+// present are the records of a suite's cases as they stand, measured with the present
+// program: a journal that was named may have others, too.
+func present(all []record.Record, s *suite.Suite, program string) []record.Record {
+	var some []record.Record
+	for i := range all {
+		c, ok := s.Case(all[i].Case)
+		if !ok {
+			continue
+		}
+		run, ok := all[i].Of(record.Ledge)
+		was, err1 := json.Marshal(all[i].Settings)
+		now, err2 := json.Marshal(c.Settings)
+		if ok && run.Engine.SHA256 == program && err1 == nil && err2 == nil && bytes.Equal(was, now) {
+			some = append(some, all[i])
+		}
+	}
+	return some
 }
 
 // finder looks for files by what is in them.
@@ -254,14 +281,4 @@ func (f *finder) find(name string, size int64, sum string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("no file in %s has the SHA-256 of %s (%.12s…): fetch it and name its folder with --in", strings.Join(f.folders, ", "), name, sum)
-}
-
-// named gives a file by its name alone.
-func (f *finder) named(name string) (string, error) {
-	for _, path := range f.paths {
-		if filepath.Base(path) == name {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("no file in %s is called %s: name its folder with --in", strings.Join(f.folders, ", "), name)
 }

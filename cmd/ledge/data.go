@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,7 @@ func (a *app) dataBuildCommand() *cli.Command {
 	c.Flags = join([]cli.Flag{
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` to make", Category: catWrite},
 		&cli.BoolFlag{Name: "restart", Usage: "forget what an interrupted build has done (default: go on with it)", Category: catWrite},
-		&cli.StringFlag{Name: "shard-size", Value: "64MB", Usage: "begin another file after `SIZE`", Category: catWrite},
+		&cli.StringFlag{Name: "shard-size", Value: "64MB", Usage: "begin another file after `SIZE` (MB and GB are powers of 1000, MiB and GiB of 1024)", Category: catWrite},
 		&cli.BoolFlag{Name: "gzip", Usage: "compress the shards", Category: catWrite},
 		&cli.IntFlag{Name: "words", Usage: "put the `N` most frequent words into the report, without stop words", Category: catWrite},
 		&cli.StringFlag{Name: "group", Usage: "documents with the same value of field `NAME` stay in one split", Category: catSplit},
@@ -80,7 +81,7 @@ func (a *app) dataBuildCommand() *cli.Command {
 Reads text, Markdown, HTML, CSV, TSV and JSON lines (.gz too) in UTF-8, UTF-16 or GB18030 out of files and folders, and
 writes FOLDER/train-00000.jsonl and so on, manifest.json (settings, inputs, SHA-256 of the shards) and report.json; the
 report's table goes to standard output. Ctrl-C and even a crash lose some seconds: the same command goes on. Near duplicates
-and documents of a group never come to stand in two splits.`,
+that are found and documents of a group never come to stand in two splits.`,
 		`ledge data build -o corpus texts/ notes.jsonl page.html`,
 		`ledge data build -o corpus --unit line --shingle 3 --split train=0.9,test=0.1 commands.txt`,
 		`ledge data build -o corpus --field content --lang zh,en --rules gopher --mask all --words 50 --gzip web/`)
@@ -143,19 +144,25 @@ func list(s string) []string {
 	return all
 }
 
-// parseSize reads 64MB, 500k, 1.5G or a number of bytes; units are powers of 1024.
+// parseSize reads 64MB, 500k, 1.5GiB or a number of bytes: k, M, G and T, with or without B, are
+// powers of 1000, Ki, Mi, Gi and Ti of 1024.
 func parseSize(s string) (int64, error) {
-	s = strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(strings.TrimSpace(s)), "b"), "i")
+	s = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(s)), "b")
+	s, binary := strings.CutSuffix(s, "i")
 	unit := 1.0
 	if n := len(s) - 1; n > 0 {
 		if i := strings.IndexByte("kmgt", s[n]); i >= 0 {
-			unit = float64(int64(1) << (10 * (i + 1)))
+			base := 1000.0
+			if binary {
+				base, binary = 1024, false
+			}
+			unit = math.Pow(base, float64(i+1))
 			s = s[:n]
 		}
 	}
 	var v float64
-	if n, err := fmt.Sscanf(s+"\n", "%g\n", &v); err != nil || n != 1 || v*unit < 1 || v*unit > 1<<50 {
-		return 0, errors.New("it is no size: write a number with k, M or G, as in 64M")
+	if n, err := fmt.Sscanf(s+"\n", "%g\n", &v); binary || err != nil || n != 1 || v*unit < 1 || v*unit > 1<<50 {
+		return 0, errors.New("it is no size: write a number with k, M or G (powers of 1000) or Ki, Mi or Gi (of 1024), as in 64MB or 64MiB")
 	}
 	return int64(v * unit), nil
 }

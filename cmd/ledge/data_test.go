@@ -111,7 +111,7 @@ func TestTokenizerTrain(t *testing.T) {
 }
 
 func TestParseSize(t *testing.T) {
-	for text, want := range map[string]int64{"1": 1, "64MB": 64 << 20, "500k": 500 << 10, "1.5G": 3 << 29, "2GiB": 2 << 30, "0": 0, "": 0, "x": 0, "5X": 0, "-1M": 0, "1e99": 0} {
+	for text, want := range map[string]int64{"1": 1, "64MB": 64e6, "500k": 500e3, "1.5G": 15e8, "2GiB": 2 << 30, "1mib": 1 << 20, "3Ki": 3 << 10, "7b": 7, "5i": 0, "5ib": 0, "MB": 0, "0": 0, "": 0, "x": 0, "5X": 0, "-1M": 0, "1e99": 0} {
 		if got, err := parseSize(text); got != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}

@@ -72,7 +72,8 @@ Each line of DATA is a JSON object with "text" (or "prompt") and what is right:
   "command"               a JSON object, scored field by field
 Options and labels go by likelihood, the others by generation, unless --by says else.
 A text is scored as ledge perplexity does, in chunks of -c tokens.
-Definitions: docs/eval.md. Ctrl-C ends it; the result is of the items until then.`,
+Definitions: docs/eval.md. Ctrl-C ends it; the result is of the items until then, and so it is
+if something fails.`,
 		`ledge eval -m smollm2:135m -m qwen3:0.6b -f reviews.jsonl`,
 		`ledge eval -m model.gguf -f commands.jsonl --json-schema schema.json --system "Answer in JSON."`,
 		`ledge eval -m model.gguf -f quiz.jsonl --raw --template "Question: {text} Answer:" --shots shots.jsonl --n-shots 3 --seed 1`,
@@ -85,6 +86,7 @@ type evalReport struct {
 	Data    string       `json:"data,omitempty"`
 	Partial bool         `json:"partial"`
 	Models  []evalResult `json:"models"`
+	failed  bool         // Partial because something failed, not because it was interrupted
 }
 
 // evalResult is one model's; one of the three is there.
@@ -124,13 +126,15 @@ func (a *app) eval(c *cli.Context) error {
 	}
 	report, failed := run(names, o)
 	report.Data = file
-	report.Partial = failed != nil && c.Context.Err() != nil
-	if len(report.Models) > 0 && (failed == nil || report.Partial) {
-		if err := a.showEval(c, report); err != nil {
+	report.Partial = failed != nil
+	report.failed = report.Partial && c.Context.Err() == nil
+	// What was finished is shown whatever ended the rest: it may have taken hours.
+	if len(report.Models) > 0 {
+		if err := a.showEval(c, report); err != nil && failed == nil {
 			return err
 		}
 	}
-	if report.Partial {
+	if report.Partial && !report.failed {
 		return context.Cause(c.Context)
 	}
 	return failed

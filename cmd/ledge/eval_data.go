@@ -32,6 +32,9 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 			labels = append(labels, strings.TrimSpace(l))
 		}
 	}
+	if err := eval.CheckLabels(labels); err != nil {
+		return nil, usagef("--labels: %v", err)
+	}
 	data, err := a.readData(c, c.String("file"), labels)
 	if err != nil {
 		return nil, err
@@ -40,6 +43,9 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 		data.Sample(n, c.Uint64("seed"))
 	} else if n > 0 {
 		data.Items = data.Items[:min(n, len(data.Items))]
+	}
+	if c.String("confusion") != "" && data.Classes() == nil {
+		return nil, errors.New("--confusion: there is no confusion matrix without labels that all items have in common")
 	}
 	if shots := c.String("shots"); shots != "" {
 		examples, err := a.readData(c, shots, data.Options)
@@ -68,11 +74,8 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 				}
 				r, err := eval.Run(c.Context, m, data, p)
 				bar.Done()
-				if err != nil && !r.Partial {
-					return err
-				}
 				if r.Items == 0 {
-					return err // interrupted before the first
+					return err // nothing was run, or the first failed
 				}
 				report.Models = append(report.Models, evalResult{Model: name, Bytes: m.File.Size(), Device: m.Device().Name, Task: &r})
 				return errors.Join(err, a.evalFiles(c, &r, name, i, len(names)))
@@ -168,9 +171,6 @@ func (a *app) evalFiles(c *cli.Context, r *eval.Result, name string, i, of int) 
 	path := c.String("confusion")
 	if path == "" {
 		return nil
-	}
-	if r.Classes == nil {
-		return errors.New("--confusion: there is no confusion matrix without labels that all items have in common")
 	}
 	title := filepath.Base(name)
 	if r.Partial {

@@ -68,7 +68,11 @@ func (a *app) showEval(c *cli.Context, r evalReport) error {
 // showEvalTable writes a report as tables.
 func (a *app) showEvalTable(r evalReport) {
 	if r.Partial {
-		fmt.Fprintf(a.out, "PARTIAL: interrupted; the figures are of what was finished.\n\n")
+		why := "interrupted"
+		if r.failed {
+			why = "something failed"
+		}
+		fmt.Fprintf(a.out, "PARTIAL: %s; the figures are of what was finished.\n\n", why)
 	}
 	switch first := r.Models[0]; {
 	case first.Task != nil:

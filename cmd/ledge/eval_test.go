@@ -119,6 +119,7 @@ func TestEvalErrors(t *testing.T) {
 		{exitUsage, "no system message", []string{"-f", data, "--raw", "--system", "x"}},
 		{exitUsage, "--regex", []string{"-f", data, "--regex", "("}},
 		{exitUsage, "goes with a text", []string{"-f", data, "--chunks", "1"}},
+		{exitUsage, `--labels: the label "in" is given twice`, []string{"-f", data, "--labels", "in,rain, in"}},
 		{exitFailed, "line 1: the label", []string{"-f", data, "--labels", "a,b"}},
 		{exitFailed, "--confusion", []string{"-f", writeFile(t, "a.jsonl", `{"text":"the","answer":"x"}`), "--confusion", "x.svg"}},
 		{exitModel, "unknown model", []string{"-m", "nosuch:1b", "-f", data, "--offline"}},
@@ -133,6 +134,23 @@ func TestEvalErrors(t *testing.T) {
 	r := decode[evalReport](t, skipped.out)
 	if skipped.code != 0 || r.Models[0].Task.Skipped != 1 || r.Models[0].Task.Items != 6 || !strings.Contains(skipped.err, "1 bad lines are left out; the first: line 4") {
 		t.Errorf("%+v", skipped)
+	}
+}
+
+// TestEvalKeepsFinished: a model that cannot be measured does not take the others' results with it.
+func TestEvalKeepsFinished(t *testing.T) {
+	m, bad := golden(t, "llama-gqa"), writeFile(t, "bad.gguf", "no model")
+	text := writeFile(t, "t.txt", strings.Repeat("the other thin thing in the rain ", 30))
+	for _, args := range [][]string{{"-f", writeFile(t, "d.jsonl", evalData), "--raw"}, {"-f", text, "-c", "32", "--chunks", "1"}} {
+		args = append([]string{"eval", "-m", m, "-m", bad}, args...)
+		got := ledge(append(args, "--json")...)
+		r := decode[evalReport](t, got.out)
+		if got.code == 0 || !strings.Contains(got.err, "bad.gguf") || !r.Partial || len(r.Models) != 1 || r.Models[0].Task == nil && r.Models[0].Text == nil {
+			t.Errorf("%q: %+v", args, got)
+		}
+		if got = ledge(args...); !strings.Contains(got.out, "PARTIAL: something failed") || !strings.Contains(got.out, "llama-gqa.gguf") {
+			t.Errorf("%q: %+v", args, got)
+		}
 	}
 }
 

@@ -26,13 +26,17 @@ func ledgego_model_counters(id C.uintptr_t, out *C.ledge_counters, e *C.ledge_er
 			if watts, ok := supply(b); ok {
 				out.power_available, out.power_watts = 1, C.double(watts)
 				put(out.power_source[:], moduleRail)
+				put(out.power_covers[:], power.Module)
 			}
 		}
-		joules, note, ok := energyOf(m.energy.SoFar())
-		if ok {
-			out.energy_available, out.energy_joules = 1, C.double(joules)
+		e, err := m.spent()
+		if err != nil {
+			put(out.energy_note[:], "not available: "+err.Error())
+			return nil
 		}
-		put(out.energy_note[:], note)
+		out.energy_available, out.energy_joules = 1, C.double(e.Joules)
+		put(out.energy_note[:], e.String())
+		put(out.energy_covers[:], e.Covers)
 		return nil
 	})
 }
@@ -50,11 +54,8 @@ func supply(b power.Board) (watts float64, ok bool) {
 	return 0, false
 }
 
-// energyOf is the energy that was measured and where it comes from, or why none was.
-func energyOf(e power.Energy) (joules float64, note string, ok bool) {
-	m, err := e.Main(false)
-	if err != nil {
-		return 0, "not available: " + err.Error(), false
-	}
-	return m.Joules, m.String(), true
+// spent is the energy that was measured since the model was opened, of what computes it
+// now; the error says why there is none.
+func (m *model) spent() (power.Measured, error) {
+	return m.energy.SoFar().Main(m.m.Device().Discrete)
 }

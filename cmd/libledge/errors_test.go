@@ -56,6 +56,7 @@ func TestCodes(t *testing.T) {
 		{ledge.ErrDeviceLost, 14},
 		{&fault{"x", nil}, 16},
 		{ledge.ErrLimit, 17},
+		{ledge.ErrBattery, 18},
 	} {
 		for _, err := range []error{c.err, wrapped{c.err}, errors.Join(c.err)} {
 			if code, _, _, _ := codeOf(err); int(code) != c.code {
@@ -84,18 +85,5 @@ func TestSupply(t *testing.T) {
 		if w, ok := supply(b); w != 0 || ok {
 			t.Error(b, w)
 		}
-	}
-}
-
-// TestEnergy: what was measured, and where; or why nothing was.
-func TestEnergy(t *testing.T) {
-	e := power.Energy{Seconds: 2, Sources: []power.Measured{{Name: "VDD_SOC", Covers: power.Part, Joules: 9},
-		{Name: "VDD_IN", Covers: power.Module, Method: "sampled every 1 s", Joules: 12}}}
-	if j, note, ok := energyOf(e); j != 12 || note != "VDD_IN: the whole module, sampled every 1 s" || !ok {
-		t.Error(j, note, ok)
-	}
-	e = power.Energy{Seconds: 2, Sources: e.Sources[:1], Absent: []power.Absent{{Name: "RAPL", Reason: "no package domain"}}}
-	if j, note, ok := energyOf(e); j != 0 || note != "not available: RAPL: no package domain" || ok {
-		t.Error(j, note, ok)
 	}
 }

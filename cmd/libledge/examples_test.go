@@ -3,8 +3,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -44,16 +47,43 @@ func TestExampleCpp(t *testing.T) {
 	fails(t, "the call was cancelled", dir+"/chat", model, question, "0") // no time at all
 }
 
-func TestCMakeVersion(t *testing.T) {
-	lib, dir := library(t), t.TempDir()
-	need(t, "cmake")
-	text := "cmake_minimum_required(VERSION 3.16)\nproject(x NONE)\nfind_package(ledge 2 REQUIRED)\n"
-	if err := os.WriteFile(filepath.Join(dir, "CMakeLists.txt"), []byte(text), 0o600); err != nil {
+// TestPackageVersion: what builds programs with the library knows it by the version of
+// ledge.h, and takes it for every older one.
+func TestPackageVersion(t *testing.T) {
+	lib := library(t)
+	header, err := os.ReadFile("ledge.h")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if out, complaints, err := try("cmake", "-S", dir, "-B", dir+"/out", "-DCMAKE_PREFIX_PATH="+lib); err == nil {
-		t.Errorf("version 2 was found: %s%s", out, complaints)
+	found := regexp.MustCompile(`(?m)^#define LEDGE_ABI_VERSION (\d+)$`).FindSubmatch(header)
+	if found == nil {
+		t.Fatal("ledge.h has no LEDGE_ABI_VERSION")
 	}
+	abi, err := strconv.Atoi(string(found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("cmake", func(t *testing.T) {
+		need(t, "cmake")
+		for asked, want := range map[string]bool{
+			"": true, "1": true, fmt.Sprint(abi): true, fmt.Sprint(abi, " EXACT"): true, fmt.Sprint(abi + 1): false, fmt.Sprint(abi-1, " EXACT"): false,
+		} {
+			dir := t.TempDir()
+			text := fmt.Sprintf("cmake_minimum_required(VERSION 3.16)\nproject(x NONE)\nfind_package(ledge %s REQUIRED)\nmessage(\"it is ${ledge_VERSION}.\")\n", asked)
+			if err := os.WriteFile(filepath.Join(dir, "CMakeLists.txt"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, complaints, err := try("cmake", "-S", dir, "-B", dir+"/out", "-DCMAKE_PREFIX_PATH="+lib)
+			if (err == nil) != want || want && !strings.Contains(complaints, fmt.Sprintf("it is %d.\n", abi)) {
+				t.Errorf("find_package(ledge %s): %v\n%s%s", asked, err, out, complaints)
+			}
+		}
+	})
+	t.Run("pkg-config", func(t *testing.T) {
+		need(t, "pkg-config")
+		out, _ := run(t, "PKG_CONFIG_PATH="+lib+"/lib/pkgconfig", "pkg-config", "--modversion", "ledge")
+		equal(t, "pkg-config", out, fmt.Sprintln(abi))
+	})
 }
 
 func TestPkgConfig(t *testing.T) {

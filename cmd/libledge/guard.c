@@ -129,7 +129,8 @@ const char *ledge_status_name(int status) {
     case LEDGE_ERROR_DEVICE: return "device";
     case LEDGE_ERROR_FORKED: return "forked";
     case LEDGE_ERROR_INTERNAL: return "internal";
-    case LEDGE_ERROR_LIMIT: return "limit";
+    case LEDGE_ERROR_SENSOR: return "sensor";
+    case LEDGE_ERROR_BATTERY: return "battery";
     }
     return "unknown";
 }

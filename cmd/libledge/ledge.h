@@ -84,7 +84,10 @@ enum {
     LEDGE_ERROR_DEVICE = 14,      /* the device is not there, failed its self-test or broke */
     LEDGE_ERROR_FORKED = 15,      /* this process is a child made by fork */
     LEDGE_ERROR_INTERNAL = 16,    /* a fault in Ledge: please report it */
-    LEDGE_ERROR_LIMIT = 17        /* a limit of the machine has no sensor, or its battery is at its floor */
+    /* Version 1 ends here. */
+    LEDGE_ERROR_SENSOR = 17,      /* ledge_open: the machine has no sensor for a limit that was asked for */
+    LEDGE_ERROR_BATTERY = 18      /* the battery is at its floor: ledge_open loads nothing; what was generated is
+                                     there, and the session goes on when a charger is connected */
 };
 
 /* ledge_status_name names a result: "ok", "closed", ...; never NULL. Works after fork. */
@@ -164,10 +167,10 @@ typedef struct ledge_open_options {
 
     /* Limits of the machine: the model waits between tokens and takes fewer threads, so as
      * to stay within them; what it generates is the same. 0: no limit. A limit without a
-     * sensor is LEDGE_ERROR_LIMIT; ledge_model_notes tells when work is held back. */
+     * sensor is LEDGE_ERROR_SENSOR; ledge_model_notes tells when work is held back. */
     double max_watts;     /* mean power of the module, the processor's package or the card */
     double max_celsius;   /* of the hottest sensor */
-    double battery_floor; /* percent: at it generations end with LEDGE_ERROR_LIMIT, unless a
+    double battery_floor; /* percent: at it generations end with LEDGE_ERROR_BATTERY, unless a
                              charger is connected; from 5 above it on they slow down */
 } ledge_open_options;
 
@@ -385,6 +388,9 @@ int ledge_logits(ledge_model *model, const int32_t *tokens, size_t count, ledge_
 
 /* ------------------------------------------------------------------ counters */
 
+/* Power and energy may come from different sensors, and be of different things: divide
+ * one by the other only if power_covers and energy_covers are the same. Of a model on a
+ * card with memory of its own, energy is that of the card, never the processor's. */
 typedef struct ledge_counters {
     size_t size;
     uint64_t cache_pages;      /* pages of 64 tokens */
@@ -397,12 +403,16 @@ typedef struct ledge_counters {
     uint64_t read_back_bytes;
     uint64_t traffic_bytes;    /* moved by kernels from and to the device's memory */
     uint64_t streamed_bytes;   /* of those, what cannot be avoided */
-    double power_watts;        /* of the whole machine or module; 0 if not available */
-    double energy_joules;      /* of what energy_note names, since the model was opened; 0 if not available */
+    double power_watts;        /* of what power_source feeds: power_covers; 0 if not available */
+    double energy_joules;      /* of what energy_covers says, since the model was opened; 0 if not available */
     int32_t energy_available;  /* 1: energy_joules was measured */
     int32_t reserved;
     char power_source[64];     /* the sensor, "" if not available */
     char energy_note[256];     /* where energy comes from, or "not available: " and what is missing; never a guess */
+    /* Version 1 ends here. */
+    char power_covers[16];     /* what power_watts is the power of: "module"; "" if not available */
+    char energy_covers[16];    /* what energy_joules is the energy of: "module", "package" (of the processor), "card"
+                                  (all of them, where a card computed) or "machine"; "" if not available */
 } ledge_counters;
 
 int ledge_model_counters(ledge_model *model, ledge_counters *counters, ledge_error *error);

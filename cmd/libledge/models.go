@@ -24,6 +24,9 @@ import (
 // open are the things that C programs have names for.
 var open handles
 
+// openMeter finds what this machine measures; tests bring the sensors of others.
+var openMeter = power.Open
+
 // model is an open model and its sessions' names.
 type model struct {
 	m      *ledge.Model
@@ -32,6 +35,10 @@ type model struct {
 	mu       sync.Mutex
 	closed   bool
 	sessions map[uintptr]bool
+}
+
+func newModel(m *ledge.Model) *model {
+	return &model{m: m, energy: openMeter().StartSlow(), sessions: map[uintptr]bool{}}
 }
 
 // modelOf finds a model by its handle.
@@ -186,7 +193,7 @@ func ledgego_open(path *C.char, o *C.ledge_open_options, cancel C.uintptr_t, s *
 		if err != nil {
 			return err
 		}
-		*id = C.uintptr_t(open.add(modelKind, &model{m: m, energy: power.Open().StartSlow(), sessions: map[uintptr]bool{}}))
+		*id = C.uintptr_t(open.add(modelKind, newModel(m)))
 		return nil
 	})
 }

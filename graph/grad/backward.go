@@ -12,7 +12,7 @@ type differ struct {
 	old, out *graph.Graph
 	need     []bool                          // by old ID: has a gradient that is asked for
 	replace  map[*graph.Node]graph.ParamAttr // weights that become parameters
-	leaf     func(n, part *graph.Node)       // told what a leaf's readers give to its gradient
+	leaf     func(*graph.Node, contribution) // told what a leaf's readers give to its gradient, all of a shape
 
 	moved    []*graph.Node        // by old ID: the new node
 	pending  [][]contribution     // by old ID: what its readers gave so far
@@ -20,6 +20,7 @@ type differ struct {
 	repeated []*graph.Node        // by old ID: the copy in the backward part
 	dead     map[*graph.Node]bool // new nodes that go unless something reads them
 
+	own       bool // the gradient that a rule is given is that of its node alone
 	recompute bool
 	evaluate  bool                            // leaves dropout out
 	chunks    func(w *graph.Node) *graph.Node // the state of a weight's gradient, for chunked losses; nil for none
@@ -27,10 +28,11 @@ type differ struct {
 }
 
 // contribution is one reader's part of a value's gradient: of a range of one
-// dimension if part is set, else of all.
+// dimension if part is set, else of all. If own is set, nothing else has the node.
 type contribution struct {
 	gradient *graph.Node
 	part     *graph.SliceAttr
+	own      bool
 }
 
 func start(g *graph.Graph) (*differ, error) {
@@ -108,7 +110,8 @@ func (d *differ) outputs() {
 	}
 }
 
-// pop takes back the last node if it is n, which nothing reads yet.
+// pop takes back the last node if it is n, which nothing reads yet and nothing else
+// is going to.
 func (d *differ) pop(n *graph.Node) bool {
 	last := len(d.out.Nodes) - 1
 	if d.out.Nodes[last] != n {
@@ -189,7 +192,10 @@ func (d *differ) backward(output string) error {
 		if len(d.pending[i]) == 0 || n.Op.IsGiven() {
 			continue
 		}
-		gradient := d.sum(n, d.pending[i])
+		list := d.pending[i]
+		gradient := d.sum(n, list)
+		// Made by sum, or by the only reader for n.
+		d.own = gradient != list[0].gradient || list[0].own
 		rule := rules[n.Op]
 		if rule == nil {
 			return fmt.Errorf("grad: %s has no gradient%s", n, hint(n.Op))
@@ -209,17 +215,28 @@ func hint(op graph.Op) string {
 	return ""
 }
 
-// give adds to the gradient of an input of n; make is called if there is one.
+// give adds to the gradient of an input of n; make is called if there is one. What
+// it makes must be for this input alone; what was there before is taken to be others',
+// too.
 func (d *differ) give(n *graph.Node, input int, make func() *graph.Node) {
 	if len(n.In) > input && d.need[n.In[input].ID] {
-		d.contribute(n.In[input], contribution{gradient: make()})
+		before := len(d.out.Nodes)
+		gradient := make()
+		d.contribute(n.In[input], contribution{gradient: gradient, own: gradient.ID >= before})
+	}
+}
+
+// pass gives the gradient of n on, as it is, to n's only input that has one.
+func (d *differ) pass(n, gy *graph.Node) {
+	if d.need[n.In[0].ID] {
+		d.contribute(n.In[0], contribution{gradient: gy, own: d.own})
 	}
 }
 
 // contribute notes a part of in's gradient; a leaf's goes where it is wanted at once.
 func (d *differ) contribute(in *graph.Node, c contribution) {
 	if in.Op.IsGiven() {
-		d.leaf(in, d.whole(in, c))
+		d.leaf(in, contribution{gradient: d.whole(in, c), own: c.own})
 		return
 	}
 	d.pending[in.ID] = append(d.pending[in.ID], c)

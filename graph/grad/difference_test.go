@@ -62,7 +62,8 @@ func floats(rng *rand.Rand, n int) []float64 {
 }
 
 // checkGradients compares all gradients of g's output y by its weights with central
-// differences, computed in float64.
+// differences, computed in float64, and what training adds to the gradients' states
+// with them.
 func checkGradients(t *testing.T, g *graph.Graph) {
 	t.Helper()
 	var by []string
@@ -130,6 +131,39 @@ func checkGradients(t *testing.T, g *graph.Graph) {
 			t.Errorf("all gradients by %s are zero", name)
 		}
 	}
+	checkTrained(t, g, a, r.Weights, by, got)
+}
+
+// checkTrained compares the gradients that a step of training adds to its states with
+// those that are wanted of the same weights and inputs.
+func checkTrained(t *testing.T, g *graph.Graph, a *backend.Args, weights map[string][]float64, by []string, want [][]float64) {
+	t.Helper()
+	d, _, err := grad.Train(g, grad.Options{Loss: "y", Train: func(name string) bool { return !strings.HasPrefix(name, "const") }})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, g)
+	}
+	r, err := selftest.NewReferenceOf[float64](d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Weights = weights
+	for _, name := range by {
+		r.Tensors[name] = weights[name]
+	}
+	const runs = 2 // they add up
+	for range runs {
+		if _, err := r.Run(a); err != nil {
+			t.Fatalf("%v\n%s", err, d)
+		}
+	}
+	for i, name := range by {
+		for j, v := range r.Tensors[grad.Param{Name: name}.Grad()] {
+			if w := runs * want[i][j]; !(math.Abs(v-w) <= 1e-12*max(1, math.Abs(w))) {
+				t.Errorf("training adds %.17g to the gradient of %s[%d], want %.17g\n%s", v, name, j, w, d)
+				return
+			}
+		}
+	}
 }
 
 // graphOf makes a graph from lines in which nodes have names (@x) in place of
@@ -178,6 +212,29 @@ func TestDifferences(t *testing.T) {
 			@y = linear($0, @w) : f32[T, 5]`},
 		{"linear_t", []int{7}, `@w = weight "w" : f32[7, 5]
 			@y = linear_t($0, @w) : f32[T, 5]`},
+		{"merged", []int{7}, `@w = weight "w" : f32[5, 7]
+			@b = weight "b" : f32[5, 2]
+			@a = weight "a" : f32[2, 7]
+			@d = matmul(@b, @a) : f32[5, 7]
+			@m = add(@w, @d) : f32[5, 7]
+			@y = linear($0, @m) : f32[T, 5]`},
+		{"merged-other-order", []int{7}, `@w = weight "w" : f32[5, 7]
+			@u = weight "u" : f32[5, 7]
+			@d = silu(@u) : f32[5, 7]
+			@m = add(@d, @w) : f32[5, 7]
+			@y = linear($0, @m) : f32[T, 5]`},
+		{"difference-of-weights", []int{7}, `@w = weight "w" : f32[5, 7]
+			@u = weight "u" : f32[5, 7]
+			@m = sub(@w, @u) : f32[5, 7]
+			@y = linear($0, @m) : f32[T, 5]`},
+		{"weight-twice", []int{7}, `@w = weight "w" : f32[5, 7]
+			@m = add(@w, @w) : f32[5, 7]
+			@y = linear($0, @m) : f32[T, 5]`},
+		{"merged-table", []int{4}, `@u = weight "u" : f32[9, 4]
+			@d = tanh(@u) : f32[9, 4]
+			@m = add(@t0, @d) : f32[9, 4]
+			@x = embed(@m, @ids) : f32[T, 4]
+			@y = mul(@x, $0) : f32[T, 4]`},
 		{"tied", []int{7}, `@y = linear($0, @t0) : f32[T, 9]`},
 		{"matmul", []int{6, 8}, `@a = reshape($0) shape=[T,3,2] : f32[T, 3, 2]
 			@b = reshape($1) shape=[T,2,4] : f32[T, 2, 4]

@@ -42,7 +42,7 @@ func Of(g *graph.Graph, output string, by ...string) (*graph.Graph, error) {
 		d.need[leaves[i].ID] = true
 	}
 	found := map[*graph.Node][]contribution{}
-	d.leaf = func(n, part *graph.Node) { found[n] = append(found[n], contribution{gradient: part}) }
+	d.leaf = func(n *graph.Node, c contribution) { found[n] = append(found[n], c) }
 	d.forward()
 	if err := d.backward(output); err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 		}
 		return sums[n]
 	}
-	d.leaf = func(n, part *graph.Node) { d.accumulate(n, sum, part) }
+	d.leaf = func(n *graph.Node, c contribution) { d.accumulate(n, sum, c) }
 	if o.Chunks {
 		d.chunks = sum
 	}
@@ -214,18 +214,17 @@ func varies(n *graph.Node, uses []*graph.Node) bool {
 }
 
 // accumulate adds a part of a weight's gradient to its state, which sum gives.
-// Products and scattered rows are added without being values of their own.
-func (d *differ) accumulate(n *graph.Node, sum func(*graph.Node) *graph.Node, part *graph.Node) {
+// Products and scattered rows that nothing else has are added without being values
+// of their own.
+func (d *differ) accumulate(n *graph.Node, sum func(*graph.Node) *graph.Node, c contribution) {
+	part := c.gradient
 	op, in := graph.OpAccumulate, []*graph.Node{part}
-	switch part.Op {
-	case graph.OpOuter:
-		if d.pop(part) {
-			op, in = graph.OpAccumulateOuter, part.In
-		}
-	case graph.OpScatterRows:
-		if d.pop(part) {
-			op, in = graph.OpAccumulateRows, part.In
-		}
+	switch {
+	case !c.own:
+	case part.Op == graph.OpOuter && d.pop(part):
+		op, in = graph.OpAccumulateOuter, part.In
+	case part.Op == graph.OpScatterRows && d.pop(part):
+		op, in = graph.OpAccumulateRows, part.In
 	}
 	d.add(n, op, nil, append([]*graph.Node{sum(n)}, in...)...)
 }

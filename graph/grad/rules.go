@@ -165,7 +165,7 @@ func same(d *differ, n, gy *graph.Node) {
 }
 
 func through(d *differ, n, gy *graph.Node) {
-	d.give(n, 0, func() *graph.Node { return gy })
+	d.pass(n, gy)
 }
 
 func unary(d *differ, n, gy *graph.Node) {
@@ -190,7 +190,7 @@ func reshape(d *differ, n, gy *graph.Node) {
 func slice(d *differ, n, gy *graph.Node) {
 	in, a := n.In[0], n.Attr.(graph.SliceAttr)
 	if d.need[in.ID] {
-		d.contribute(in, contribution{gy, &a})
+		d.contribute(in, contribution{gradient: gy, part: &a})
 	}
 }
 

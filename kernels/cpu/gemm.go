@@ -68,9 +68,7 @@ func (g *Gemm) block(i int) gemmBlock {
 // of C is written. Ranges may be computed at the same time, each with its own
 // scratch of GemmPacked+GemmScratch values.
 func (k *Kernels) Gemm(g *Gemm, m0, m1, n0, n1 int, scratch []float32) {
-	part := *g
-	part.N = n1 - n0
-	part.B, part.C = g.B.from(n0), g.C[min(n0, len(g.C)):]
+	part := g.Columns(n0, n1)
 	if part.N <= 0 {
 		return
 	}
@@ -81,6 +79,15 @@ func (k *Kernels) Gemm(g *Gemm, m0, m1, n0, n1 int, scratch []float32) {
 		k.GemmPack(scratch[:GemmPacked], &part, i, 0, gemmK)
 		k.GemmBlock(&part, scratch[:GemmPacked], i, m0, m1, scratch[GemmPacked:])
 	}
+}
+
+// Columns is the product of columns [n0, n1) alone: the same elements of C by the
+// same chains.
+func (g *Gemm) Columns(n0, n1 int) Gemm {
+	part := *g
+	part.N = n1 - n0
+	part.B, part.C = g.B.from(n0), g.C[min(n0, len(g.C)):]
+	return part
 }
 
 // empty writes what a product of no summands is.

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/power"
 )
@@ -38,7 +37,4 @@ func figuresOf(m *engine.Model, e power.Energy, tokens int) EnergyFigures {
 
 // Beside reports whether a model computes outside the processor's package: on a
 // card with memory of its own.
-func Beside(m *engine.Model) bool {
-	d := m.Device()
-	return d.Kind != backend.CPU && !d.Memory.Unified
-}
+func Beside(m *engine.Model) bool { return m.Device().Discrete() }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/sched"
 )
 
@@ -44,7 +43,7 @@ func (m *Model) beginPace(r *rig) error {
 	if m.Options.Pacer == nil {
 		return nil
 	}
-	return m.Options.Pacer.Begin(r.info.Kind != backend.CPU && !r.info.Memory.Unified)
+	return m.Options.Pacer.Begin(r.info.Discrete())
 }
 
 // run executes a batch when its time has come; the scheduler calls it.

@@ -102,6 +102,12 @@ func compareRow(logits, reference []float32, next int32, floor float32) (p posit
 	p.same = top == s.top
 	p.nll, p.base = s.logSum-float64(logits[next]), -float64(reference[next])
 	p.change = math.Exp(-p.nll) - math.Exp(-p.base)
+	// A probability of nothing makes divergence and perplexity infinite.
+	for _, x := range []float64{p.kl, p.nll, p.base} {
+		if !(math.Abs(x) <= math.MaxFloat32) {
+			return position{err: fmt.Errorf("%w for a token that the text or the reference has: %s", errNoNumber, damaged)}
+		}
+	}
 	return p
 }
 
@@ -261,6 +267,8 @@ func SameTokenizer(a, b *tokenizer.Tokenizer) error {
 
 // Compare measures a model against a reference on a text. If ctx ends, the result
 // is of the chunks that were finished, marked as partial, with the context's error.
+// Quantiles, for which all is sorted, are in the result only, not in what progress is
+// told.
 func Compare(ctx context.Context, m *engine.Model, t Text, ref Reference, progress func(done, of int, so Divergence)) (Divergence, error) {
 	if other, ok := ref.(ModelReference); ok {
 		if err := SameTokenizer(m.Tokenizer, other.M.Tokenizer); err != nil {
@@ -273,21 +281,27 @@ func Compare(ctx context.Context, m *engine.Model, t Text, ref Reference, progre
 	if file, ok := ref.(*LogitsReader); ok && file.Vocab != m.Vocab() {
 		return Divergence{}, fmt.Errorf("the reference has %d log-probabilities for a position, the model %d logits: they must have the same tokenizer", file.Vocab, m.Vocab())
 	}
-	var all []position
-	var so Divergence
+	var all sums
 	for c := range t.Chunks() {
 		got, err := compareChunk(ctx, m, t, ref, c)
 		if err != nil {
+			so := all.result()
 			so.Partial = ctx.Err() != nil
 			return so, err
 		}
-		all = append(all, got...)
-		so = diverge(all, c+1)
+		for _, p := range got {
+			all.add(p)
+		}
+		all.chunks++
+		so := all.far()
+		if err := errors.Join(so.Model.check(), so.Reference.check()); err != nil {
+			return so, err
+		}
 		if progress != nil {
 			progress(c+1, t.Chunks(), so)
 		}
 	}
-	return so, nil
+	return all.result(), nil
 }
 
 // compareChunk compares rows on several processors: exponentials of a vocabulary
@@ -343,77 +357,4 @@ func compareChunk(ctx context.Context, m *engine.Model, t Text, ref Reference, c
 		}
 	}
 	return out, nil
-}
-
-// moments are the sums for a mean and its standard error.
-type moments struct{ sum, squares float64 }
-
-func (m *moments) add(x float64) { m.sum += x; m.squares += x * x }
-
-func (m *moments) mean(n int) (mean, stderr float64) {
-	if n == 0 {
-		return 0, 0
-	}
-	mean = m.sum / float64(n)
-	if v := m.squares/float64(n) - mean*mean; v > 0 && n > 10 {
-		stderr = math.Sqrt(v / float64(n-1))
-	}
-	return mean, stderr
-}
-
-// diverge sums up.
-func diverge(all []position, chunks int) Divergence {
-	n := len(all)
-	var nll, base, kl, change moments
-	product, same := 0.0, 0
-	kls := make([]float64, n)
-	for i, p := range all {
-		nll.add(p.nll)
-		base.add(p.base)
-		kl.add(p.kl)
-		change.add(p.change * p.change)
-		product += p.nll * p.base
-		if p.same {
-			same++
-		}
-		kls[i] = p.kl
-	}
-	slices.Sort(kls)
-	perplexity := func(m moments) (Perplexity, float64, float64) {
-		mean, err := m.mean(n)
-		return Perplexity{PPL: math.Exp(mean), Stderr: math.Exp(mean) * err, Tokens: n, Chunks: chunks}, mean, err
-	}
-	d := Divergence{Positions: n, Quantiles: map[string]float64{}}
-	var mean, meanBase, err, errBase float64
-	d.Model, mean, err = perplexity(nll)
-	d.Reference, meanBase, errBase = perplexity(base)
-	d.LogRatio = mean - meanBase
-	if n > 10 {
-		covariance := (product/float64(n) - mean*meanBase) / float64(n-1)
-		d.LogRatioErr = math.Sqrt(max(0, err*err+errBase*errBase-2*covariance))
-	}
-	d.KL, d.KLErr = kl.mean(n)
-	square, _ := change.mean(n)
-	d.ProbabilityRMS = math.Sqrt(square)
-	if n > 0 {
-		d.KLMax = kls[n-1]
-		d.SameTop = float64(same) / float64(n)
-		for name, q := range map[string]float64{"0.5": .5, "0.9": .9, "0.95": .95, "0.99": .99, "0.999": .999} {
-			d.Quantiles[name] = quantile(kls, q)
-		}
-	}
-	if n > 1 {
-		d.SameTopErr = math.Sqrt(d.SameTop * (1 - d.SameTop) / float64(n-1))
-	}
-	return d
-}
-
-// quantile interpolates between sorted values.
-func quantile(sorted []float64, q float64) float64 {
-	at := q * float64(len(sorted)-1)
-	i := int(at)
-	if i+1 >= len(sorted) {
-		return sorted[len(sorted)-1]
-	}
-	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
 }

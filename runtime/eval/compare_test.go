@@ -169,12 +169,15 @@ func TestCompareStops(t *testing.T) {
 	m := tiny(t, func([]byte) {})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	so, err := eval.Compare(ctx, m, newText(t, m), eval.ModelReference{M: m}, func(done, _ int, _ eval.Divergence) {
+	so, err := eval.Compare(ctx, m, newText(t, m), eval.ModelReference{M: m}, func(done, _ int, so eval.Divergence) {
+		if len(so.Quantiles) != 0 || so.Positions != 15*done {
+			t.Errorf("after %d chunks: %+v", done, so) // quantiles would sort everything after every chunk
+		}
 		if done == 2 {
 			cancel()
 		}
 	})
-	if !errors.Is(err, context.Canceled) || !so.Partial || so.Positions != 30 || so.Model.Chunks != 2 {
+	if !errors.Is(err, context.Canceled) || !so.Partial || len(so.Quantiles) != 5 || so.Positions != 30 || so.Model.Chunks != 2 {
 		t.Errorf("%+v, %v", so, err)
 	}
 	nan := tiny(t, fill(float32(math.NaN())))

@@ -66,6 +66,11 @@ func TestBadData(t *testing.T) {
 	if _, err := eval.ReadData(strings.NewReader(good), []string{"x", "z"}, false); err == nil || !strings.Contains(err.Error(), "line 2: the label") {
 		t.Error(err)
 	}
+	for say, labels := range map[string][]string{`"x" is given twice`: {"x", "y", "x"}, "is empty": {"x", ""}} {
+		if _, err := eval.ReadData(strings.NewReader(good), labels, true); err == nil || !strings.Contains(err.Error(), say) {
+			t.Errorf("%q: %v", labels, err)
+		}
+	}
 	if d, err := eval.ReadData(strings.NewReader(good), []string{"x", "z"}, true); err != nil || len(d.Items) != 1 || len(d.Skipped) != 1 {
 		t.Errorf("%+v, %v", d, err)
 	}

@@ -85,6 +85,40 @@ func TestBadLogits(t *testing.T) {
 	}
 }
 
+// TestImpossibleTokens: options of no probability, and divergences beyond all numbers,
+// are errors; what was finished before stays.
+func TestImpossibleTokens(t *testing.T) {
+	plain := tiny(t, func([]byte) {})
+	d := readData(t, `{"text":"the","label":0,"options":["in","then"]}`+"\n"+`{"text":"the","label":0,"options":["in","rain"]}`)
+	tokens := plain.Encode("the rain", true, false)
+	only := int(tokens[len(tokens)-2]) // "a", which the first item has not
+	kept := 0
+	for column := range 8 {
+		for _, sign := range []int{-1, 1} {
+			m := tiny(t, func(b []byte) {
+				row := len(b) / plain.Vocab()
+				binary.LittleEndian.PutUint32(b[only*row+4*column:], math.Float32bits(float32(math.Inf(sign))))
+			})
+			r, err := eval.Run(context.Background(), m, d, eval.Plan{Prompting: eval.Prompting{Raw: true}})
+			if err == nil || !strings.Contains(err.Error(), "no probability") || !r.Partial {
+				t.Errorf("%+v, %v", r, err)
+			}
+			if r.Items == 1 && r.Of == 2 && len(r.Outcomes) == 1 && r.Outcomes[0].Line == 1 {
+				kept++
+			}
+			toJSON(t, r)
+		}
+	}
+	if kept == 0 {
+		t.Error("the first item is lost with the second")
+	}
+	text := newText(t, plain)
+	so, err := eval.Compare(context.Background(), tiny(t, scale), text, eval.ModelReference{M: plain}, nil)
+	if err == nil || !strings.Contains(err.Error(), "no probability") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%+v, %v", so, err)
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	m := tiny(t, func([]byte) {})
 	long := strings.Repeat("the other ", 100)

@@ -71,6 +71,9 @@ type row struct {
 // are left out. A line that is not so is an error that names it, or, with
 // skipBad, is skipped. labels, if not nil, are the options of lines that have none.
 func ReadData(r io.Reader, labels []string, skipBad bool) (*Data, error) {
+	if err := CheckLabels(labels); err != nil {
+		return nil, err
+	}
 	d := &Data{Options: slices.Clone(labels)}
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 64<<10), maxLine)
@@ -108,6 +111,20 @@ func ReadData(r io.Reader, labels []string, skipBad bool) (*Data, error) {
 		return nil, fmt.Errorf("there is no item in it (%d lines, %d left out)", line, len(d.Skipped))
 	}
 	return d, d.label(labels, skipBad)
+}
+
+// CheckLabels refuses labels that are not told apart: an average over classes would
+// count one twice.
+func CheckLabels(labels []string) error {
+	for i, l := range labels {
+		if l == "" {
+			return errors.New("one of the labels is empty")
+		}
+		if slices.Contains(labels[:i], l) {
+			return fmt.Errorf("the label %.60q is given twice", l)
+		}
+	}
+	return nil
 }
 
 // label gives items without options those of all.

@@ -2,7 +2,9 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -36,17 +38,11 @@ type scorer struct {
 // options scores all options of an item.
 func (s *scorer) options(ctx context.Context, i *Item) ([]Score, error) {
 	var out []Score
+	pairs := pairs{m: s.m, p: s.p, item: i, task: s.task}
 	for _, o := range i.Options {
-		tokens, n, err := s.p.pair(s.m, i, s.task, o)
+		tokens, n, err := pairs.of(o)
 		if err != nil {
 			return nil, err
-		}
-		n = min(n, len(tokens)-1)
-		if n < 1 {
-			return nil, fmt.Errorf("line %d: there is no token before the option %.40q", i.Line, o)
-		}
-		if len(tokens) > s.m.Options.Context {
-			return nil, fmt.Errorf("line %d: the prompt and the option %.40q have %d tokens, more than the context of %d (-c N sets it)", i.Line, o, len(tokens), s.m.Options.Context)
 		}
 		logp, err := s.logp(ctx, tokens, n)
 		if err != nil {
@@ -69,7 +65,7 @@ func (s *scorer) logp(ctx context.Context, tokens []int32, n int) (float64, erro
 		}
 		s.context, s.row = slices.Clone(tokens[:n]), slices.Clone(s.stream.Logits[:s.m.Vocab()])
 	}
-	lp, err := sampler.Logprob(s.row, tokens[n])
+	lp, err := logprob(s.row, tokens[n])
 	sum := float64(lp)
 	if err != nil || n+1 == len(tokens) {
 		return sum, err
@@ -78,7 +74,7 @@ func (s *scorer) logp(ctx context.Context, tokens []int32, n int) (float64, erro
 	v := s.m.Vocab()
 	err = s.stream.RunAll(ctx, tokens[n:len(tokens)-1], func(first int, logits []float32) error {
 		for k := range len(logits) / v {
-			lp, err := sampler.Logprob(logits[k*v:(k+1)*v], tokens[first+k+1])
+			lp, err := logprob(logits[k*v:(k+1)*v], tokens[first+k+1])
 			if err != nil {
 				return err
 			}
@@ -88,6 +84,16 @@ func (s *scorer) logp(ctx context.Context, tokens []int32, n int) (float64, erro
 	})
 	s.read += len(tokens) - 1 - n
 	return sum, err
+}
+
+// logprob is a token's log-probability; one that is no number or infinite is an error,
+// not a figure.
+func logprob(logits []float32, id int32) (float32, error) {
+	lp, err := sampler.Logprob(logits, id)
+	if errors.Is(err, sampler.ErrBadLogits) || err == nil && !(lp >= -math.MaxFloat32) {
+		return 0, fmt.Errorf("%w for token %d: %s", errNoNumber, id, damaged)
+	}
+	return lp, err
 }
 
 func (s *scorer) run(ctx context.Context, tokens []int32, want sched.Want) error {

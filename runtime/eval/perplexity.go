@@ -21,6 +21,8 @@ type Perplexity struct {
 
 var errNoNumber = errors.New("the model computed no probability")
 
+const damaged = "the file is damaged, or its metadata does not fit its weights"
+
 // MeasurePerplexity follows llama.cpp's protocol, so that figures compare: the
 // text's tokens are cut into chunks of size; each begins with the BOS token in
 // place of its first if the model wants one, and its second half is scored.
@@ -37,7 +39,7 @@ func MeasurePerplexity(ctx context.Context, m *engine.Model, text string, size, 
 	score := func(logits []float32, token int32) error {
 		lp, err := sampler.Logprob(logits, token)
 		if errors.Is(err, sampler.ErrBadLogits) || err == nil && !(lp >= -math.MaxFloat32) {
-			return fmt.Errorf("%w for token %d of the text: the file is damaged, or its metadata does not fit its weights", errNoNumber, count+1)
+			return fmt.Errorf("%w for token %d of the text: %s", errNoNumber, count+1, damaged)
 		}
 		if err != nil {
 			return err
@@ -65,14 +67,22 @@ func MeasurePerplexity(ctx context.Context, m *engine.Model, text string, size, 
 			return so, err
 		}
 		so = summary(sum, squares, count, c+1)
-		if math.IsInf(so.PPL, 0) {
-			return so, fmt.Errorf("%w: the perplexity is beyond 1e308: the file is damaged, or its metadata does not fit its weights", errNoNumber)
+		if err := so.check(); err != nil {
+			return so, err
 		}
 		if progress != nil {
 			progress(c+1, chunks, so)
 		}
 	}
 	return so, nil
+}
+
+// check refuses a perplexity that is beyond all numbers: JSON has no infinity.
+func (p Perplexity) check() error {
+	if !(p.PPL <= math.MaxFloat64 && p.Stderr <= math.MaxFloat64) {
+		return fmt.Errorf("%w: the perplexity is beyond 1e308: %s", errNoNumber, damaged)
+	}
+	return nil
 }
 
 func summary(sum, squares float64, count, chunks int) Perplexity {

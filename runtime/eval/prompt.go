@@ -109,13 +109,10 @@ func (p *Prompting) tokens(m *engine.Model, i *Item, t Task) ([]int32, error) {
 }
 
 // pair is a context with one of its continuations: the tokens of both, and how many
-// are the context's.
-func (p *Prompting) pair(m *engine.Model, i *Item, t Task, option string) (tokens []int32, context int, err error) {
+// are the context's. prompt is that of tokens, with a chat template.
+func (p *Prompting) pair(m *engine.Model, i *Item, t Task, prompt []int32, option string) (tokens []int32, context int) {
 	if !p.Raw {
-		if tokens, err = p.tokens(m, i, t); err != nil {
-			return nil, 0, err
-		}
-		return append(slices.Clone(tokens), m.Encode(option, false, false)...), len(tokens), nil
+		return append(slices.Clone(prompt), m.Encode(option, false, false)...), len(prompt)
 	}
 	// As lm-evaluation-harness has it: spaces at the context's end belong to the
 	// continuation, and the tokens are those of the whole text, since they may cross
@@ -123,5 +120,5 @@ func (p *Prompting) pair(m *engine.Model, i *Item, t Task, option string) (token
 	text := p.text(i, t)
 	end := strings.TrimRightFunc(text, unicode.IsSpace)
 	tokens = m.Encode(text+joint(text)+option, true, false)
-	return tokens, len(m.Encode(end, true, false)), nil
+	return tokens, len(m.Encode(end, true, false))
 }

@@ -64,7 +64,7 @@ type Result struct {
 	Items   int    `json:"items"`             // that were run
 	Of      int    `json:"of"`                // that were to be
 	Skipped int    `json:"skipped_lines"`     // of the data set, which were bad
-	Partial bool   `json:"partial,omitempty"` // it was interrupted
+	Partial bool   `json:"partial,omitempty"` // it was interrupted, or an item failed
 
 	// Score is the share that is right, with its standard error: accuracy, or exact
 	// match.
@@ -88,8 +88,9 @@ type Result struct {
 	Outcomes []Outcome `json:"-"`
 }
 
-// Run asks a model for all items of a data set. If ctx ends, the result is of the
-// items that were finished, marked as partial, and the error is the context's.
+// Run asks a model for all items of a data set. What is too long for the model is
+// refused before any is run. If ctx ends or an item fails, the result is of the items
+// that were finished, marked as partial, with the error.
 func Run(ctx context.Context, m *engine.Model, d *Data, p Plan) (Result, error) {
 	if p.By == "" {
 		if p.By = Generation; d.Task == Choice || d.Task == Label {
@@ -103,6 +104,9 @@ func Run(ctx context.Context, m *engine.Model, d *Data, p Plan) (Result, error) 
 		return Result{}, errors.New("a JSON schema goes with generation only")
 	}
 	if err := p.Prompting.Check(); err != nil {
+		return Result{}, err
+	}
+	if err := p.fits(ctx, m, d); err != nil {
 		return Result{}, err
 	}
 	var run *power.Run
@@ -124,7 +128,7 @@ func Run(ctx context.Context, m *engine.Model, d *Data, p Plan) (Result, error) 
 			r.EnergyNote = why.Error()
 		}
 	}
-	r.Partial = err != nil && ctx.Err() != nil
+	r.Partial = err != nil
 	return r, err
 }
 
@@ -323,16 +327,16 @@ func (p *Plan) sum(d *Data, out []Outcome) Result {
 	} else if d.Task == Choice || d.Task == Label {
 		r.Unanswered = &unanswered
 	}
-	if options := sameOptions(d); options != nil && r.Items > 0 {
+	if options := d.Classes(); options != nil && r.Items > 0 {
 		c, _ := Classify(is, predicted, options) // the lists are equally long
 		r.Classes = &c
 	}
 	return r
 }
 
-// sameOptions are the options that all items have in common, so that they can be
+// Classes are the options that all items have in common, so that they can be
 // classes; nil if they differ.
-func sameOptions(d *Data) []string {
+func (d *Data) Classes() []string {
 	if d.Task == Label {
 		return d.Options
 	}

@@ -194,6 +194,14 @@ func TestBadPlans(t *testing.T) {
 			t.Errorf("%v; want it to say %q", err, c.say)
 		}
 	}
+	// Nothing is run if the last item is too long.
+	for _, by := range []eval.Method{eval.Likelihood, eval.Generation} {
+		mixed := readData(t, choices+"\n"+strings.Repeat(`{"text":"`+strings.Repeat("the other ", 2000)+`","label":0,"options":["a","b"]}`+"\n", 2))
+		r, err := eval.Run(context.Background(), m, mixed, eval.Plan{By: by, Prompting: eval.Prompting{Raw: true}, Progress: func(int, int) { t.Error("an item is run") }})
+		if err == nil || !strings.HasPrefix(err.Error(), "line 4: ") || !strings.HasSuffix(err.Error(), "with 1 more") || r.Items != 0 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
 	p := eval.Prompting{Examples: answer.Items}
 	if err := p.Draw(2, 1); err == nil {
 		t.Error("two of one example are drawn")

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,7 +17,8 @@ import (
 // not right as missed. Precision is found/(found+wrong), recall found/(found+missed),
 // F1 2 found/(2 found+wrong+missed): a wrong value is both wrong and missed.
 // Scored are the fields that occur in any of the right objects; what a prediction
-// has besides is not looked at. Fields of objects within objects are "outer.inner".
+// has besides is not looked at. Fields of objects within objects are "outer.inner"; a
+// dot or backslash that a name has itself is written with a backslash before it.
 type Slots struct {
 	Items  int     `json:"items"`
 	Valid  float64 `json:"json_valid"` // share of outputs that are one JSON object and nothing else
@@ -78,53 +79,98 @@ func FindObject(text string) (object map[string]any, whole bool) {
 	return nil, false
 }
 
-// flatten lists an object's fields that are not empty, as texts that are equal where
-// the values are.
-func flatten(v map[string]any, prefix string, out map[string]string) {
+// An object whose name as a field is longer than this is one field, with all that is
+// in it: otherwise names would take memory with the square of a hostile text's length.
+const maxFieldName = 512
+
+// escape makes a key a part of a field's name that has no dots of its own.
+var escape = strings.NewReplacer(`\`, `\\`, `.`, `\.`)
+
+// fields calls f with all fields of an object, by their names.
+func fields(v map[string]any, prefix string, f func(name string, value any)) {
 	for k, x := range v {
-		switch x := x.(type) {
-		case nil:
-		case map[string]any:
-			flatten(x, prefix+k+".", out)
-		case string:
-			if x != "" {
-				out[prefix+k] = "s" + x
-			}
-		default:
-			out[prefix+k] = canonical(x)
+		name := prefix + escape.Replace(k)
+		if inner, ok := x.(map[string]any); ok && len(name) < maxFieldName {
+			fields(inner, name+".", f)
+		} else {
+			f(name, x)
 		}
 	}
 }
 
-// canonical spells a value so that equal ones are spelled alike: numbers by their
-// value, objects with their keys in order.
-func canonical(x any) string {
+// flatten lists an object's fields that are not empty, as texts that are equal where
+// the values are.
+func flatten(v map[string]any) map[string]string {
+	out := map[string]string{}
+	fields(v, "", func(name string, value any) {
+		if value != nil && value != "" {
+			out[name] = string(canonical(nil, value))
+		}
+	})
+	return out
+}
+
+// canonical appends a value so that equal ones are spelled alike and others are not:
+// numbers by their value, objects with their keys in order. What has parts has their
+// number before them, and a text its length, so that nothing needs quoting.
+func canonical(b []byte, x any) []byte {
+	text := func(s string) { b = append(append(strconv.AppendInt(b, int64(len(s)), 10), ':'), s...) }
 	switch x := x.(type) {
+	case nil:
+		return append(b, 'z')
+	case bool:
+		return strconv.AppendBool(b, x)
+	case string:
+		b = append(b, 's')
+		text(x)
 	case json.Number:
-		f, err := x.Float64()
-		if err != nil {
-			return "n" + x.String()
-		}
-		return fmt.Sprintf("n%g", f+0) // -0 is 0
+		b = append(b, 'n')
+		text(decimal(x.String()))
 	case []any:
-		parts := make([]string, len(x))
-		for i, v := range x {
-			parts[i] = canonical(v)
+		b = append(strconv.AppendInt(append(b, 'l'), int64(len(x)), 10), ':')
+		for _, v := range x {
+			b = canonical(b, v)
 		}
-		return fmt.Sprintf("l%q", parts)
 	case map[string]any:
-		parts := []string{}
+		b = append(strconv.AppendInt(append(b, 'o'), int64(len(x)), 10), ':')
 		for _, k := range slices.Sorted(maps.Keys(x)) {
-			parts = append(parts, k, canonical(x[k]))
+			text(k)
+			b = canonical(b, x[k])
 		}
-		return fmt.Sprintf("o%q", parts)
 	}
-	return fmt.Sprintf("%T %v", x, x)
+	return b
+}
+
+// decimal spells a JSON number exactly and in one way: digits without zeros at either
+// end, then the power of ten they are multiplied with. An exponent beyond 64 bits stays
+// as it is.
+func decimal(number string) string {
+	digits, sign := strings.CutPrefix(number, "-")
+	digits, exponent, _ := strings.Cut(strings.ToLower(digits), "e")
+	whole, fraction, _ := strings.Cut(digits, ".")
+	digits = strings.TrimLeft(whole+fraction, "0")
+	short := strings.TrimRight(digits, "0")
+	if short == "" {
+		return "0"
+	}
+	power := int64(0)
+	if exponent != "" {
+		var err error
+		if power, err = strconv.ParseInt(exponent, 10, 64); err != nil || power > 1<<62 || power < -1<<62 {
+			return number
+		}
+	}
+	power += int64(len(digits)-len(short)) - int64(len(fraction))
+	if sign {
+		short = "-" + short
+	}
+	return short + "e" + strconv.FormatInt(power, 10)
 }
 
 // slotCounter adds items up.
 type slotCounter struct {
 	fields  []string
+	known   map[string]bool // of fields
 	right   []map[string]string
 	got     []map[string]string
 	object  []bool
@@ -133,15 +179,16 @@ type slotCounter struct {
 }
 
 func (c *slotCounter) add(right, got map[string]any, whole bool) {
-	r, g := map[string]string{}, map[string]string{}
-	flatten(right, "", r)
-	flatten(got, "", g)
-	c.right, c.got = append(c.right, r), append(c.got, g)
-	for k := range names(right, "") {
-		if !slices.Contains(c.fields, k) {
-			c.fields = append(c.fields, k)
-		}
+	c.right, c.got = append(c.right, flatten(right)), append(c.got, flatten(got))
+	if c.known == nil {
+		c.known = map[string]bool{}
 	}
+	fields(right, "", func(name string, _ any) {
+		if !c.known[name] {
+			c.known[name] = true
+			c.fields = append(c.fields, name)
+		}
+	})
 	if whole {
 		c.valid++
 	}
@@ -149,19 +196,6 @@ func (c *slotCounter) add(right, got map[string]any, whole bool) {
 	if got != nil {
 		c.objects++
 	}
-}
-
-// names gives the names of an object's fields, empty ones too.
-func names(v map[string]any, prefix string) map[string]bool {
-	out := map[string]bool{}
-	for k, x := range v {
-		if inner, ok := x.(map[string]any); ok {
-			maps.Copy(out, names(inner, prefix+k+"."))
-		} else {
-			out[prefix+k] = true
-		}
-	}
-	return out
 }
 
 // slots sums up; exact tells of each item whether all of it is right.

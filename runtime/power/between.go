@@ -12,6 +12,10 @@ type Verdict struct {
 	// Slowed says by what, in words, a reason each; none: nothing is known of.
 	Slowed []string `json:"slowed,omitempty"`
 
+	// Set names the clocks that somebody has set to less than the hardware can: the
+	// machine is slower for it all the time, and was not slowed down in between.
+	Set []string `json:"set,omitempty"`
+
 	// Unseen says what may have happened without being seen; "" where the machine
 	// counts what slows it down.
 	Unseen string `json:"unseen,omitempty"`
@@ -21,13 +25,17 @@ type Verdict struct {
 func (v Verdict) Throttled() bool { return len(v.Slowed) > 0 }
 
 func (v Verdict) String() string {
+	s := "not slowed down"
 	switch {
 	case v.Throttled():
-		return "slowed down: " + strings.Join(v.Slowed, "; ")
+		s = "slowed down: " + strings.Join(v.Slowed, "; ")
 	case v.Unseen != "":
-		return "not known to be slowed down: " + v.Unseen
+		s = "not known to be slowed down: " + v.Unseen
 	}
-	return "not slowed down"
+	if len(v.Set) > 0 {
+		s += "; set by somebody: " + strings.Join(v.Set, "; ")
+	}
+	return s
 }
 
 // Between says whether a machine was slowed down between two of its states, and why.
@@ -66,8 +74,12 @@ func Between(before, after State) (v Verdict) {
 	}
 	for _, a := range after.Clocks {
 		b, ok := find(before.Clocks, func(c NamedClock) bool { return c.Name == a.Name })
-		if ok && a.Max > 0 && b.Max > 0 && a.Max != b.Max {
+		switch {
+		case !ok:
+		case a.Max > 0 && b.Max > 0 && a.Max != b.Max && !(a.Set && b.Set && sameClock(a.Max, b.Max)):
 			say("%s might have %s before, %s after", a.Name, hertz(b.Max), hertz(a.Max))
+		case a.Set || b.Set: // of a part with nothing to do it is not known
+			v.addSet(b, a)
 		}
 	}
 	for _, a := range after.Limits {
@@ -88,6 +100,22 @@ func Between(before, after State) (v Verdict) {
 	}
 	return v
 }
+
+// addSet names a clock that somebody has set, unless it is the highest there is.
+func (v *Verdict) addSet(before, after NamedClock) {
+	most := max(before.Max, after.Max)
+	switch {
+	case most == 0:
+		v.Set = append(v.Set, after.Name)
+	case after.Top == 0:
+		v.Set = append(v.Set, fmt.Sprintf("%s may have %s", after.Name, hertz(most)))
+	case most < after.Top:
+		v.Set = append(v.Set, fmt.Sprintf("%s may have %s of %s", after.Name, hertz(most), hertz(after.Top)))
+	}
+}
+
+// sameClock reports whether two clocks are one that was read twice: within 5 %.
+func sameClock(a, b uint64) bool { return max(a, b)-min(a, b) <= max(a, b)/20 }
 
 // other reports whether a has something that b has not.
 func other(a, b []string) bool {

@@ -29,11 +29,26 @@ type State struct {
 }
 
 // NamedClock is the clock of a part. Max is the most it may have now; Top what the
-// hardware can, 0 if unknown.
+// hardware can; each 0 if unknown. Set says that somebody has set Max, where the part
+// tells.
 type NamedClock struct {
 	Name string `json:"name"` // cpu0, cpu4 (of a group that begins there), gpu, memory, ...
 	Clock
 	Top uint64 `json:"top,omitempty"`
+	Set bool   `json:"set,omitempty"`
+}
+
+func (c NamedClock) String() string {
+	switch s := c.Clock.String(); {
+	case c.Set && c.Top > 0:
+		return fmt.Sprintf("%s (set by somebody, %d at most)", s, c.Top/1e6)
+	case c.Set:
+		return s + " (set by somebody)"
+	case c.Max == 0 && c.Top > 0:
+		return fmt.Sprintf("%s (%d at most)", s, c.Top/1e6)
+	default:
+		return s
+	}
 }
 
 // Count says how often, or how long, something was slowed down since the machine's

@@ -26,11 +26,11 @@ static uint32_t draw(uint32_t *seed, uint32_t n) { // xorshift
     return *seed % n;
 }
 
-static atomic_int results[LEDGE_ERROR_LIMIT + 1];
+static atomic_int results[LEDGE_ERROR_BATTERY + 1];
 
 // Every result but those of a wrong program: what others closed is closed.
 static void allowed(int status, int line) {
-    int known = status >= 0 && status <= LEDGE_ERROR_LIMIT;
+    int known = status >= 0 && status <= LEDGE_ERROR_BATTERY;
     if (known)
         atomic_fetch_add(&results[status], 1);
     switch (status) {
@@ -209,13 +209,14 @@ int main(int argc, char **argv) {
     ledge_counters k = {.size = sizeof k};
     EXPECT(LEDGE_OK, ledge_model_counters(common, &k, &error));
     CHECK(k.free_pages == k.cache_pages); // no session holds any
+    CHECK(k.energy_available == (k.energy_covers[0] != 0) && k.power_available == (k.power_covers[0] != 0));
     EXPECT(LEDGE_OK, ledge_model_close(common, &error));
     int left = count_entries("fd");
     for (int i = 0; i < 100 && left > files; i++, usleep(20000)) // Go's runtime looks at files now and then
         left = count_entries("fd");
     CHECK(files > 0 && left <= files);
     CHECK(results[LEDGE_ERROR_INTERNAL] == 0);
-    for (int i = 0; i <= LEDGE_ERROR_LIMIT; i++)
+    for (int i = 0; i <= LEDGE_ERROR_BATTERY; i++)
         if (results[i] > 0)
             printf("%s %d\n", ledge_status_name(i), results[i]);
     return done();

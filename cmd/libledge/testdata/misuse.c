@@ -30,7 +30,7 @@ static void versions(void) {
     EXPECT(LEDGE_ERROR_SIZE, ledge_get_version(&v, &error));
     CHECK(ledge_get_version(&v, NULL) == LEDGE_ERROR_SIZE);
     for (int i = -1; i < 30; i++)
-        CHECK((strcmp(ledge_status_name(i), "unknown") != 0) == (i >= 0 && i <= LEDGE_ERROR_LIMIT));
+        CHECK((strcmp(ledge_status_name(i), "unknown") != 0) == (i >= 0 && i <= LEDGE_ERROR_BATTERY));
 }
 
 // A caller of another version has larger or smaller structures.

@@ -97,6 +97,78 @@ func TestBadKeys(t *testing.T) {
 	}
 }
 
+// TestReadKey: a key that is named must be there, and be its owner's alone.
+func TestReadKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if _, err := receipt.ReadKey(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "openssl genpkey") {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Fatal("reading made a key")
+	}
+	made, _, err := receipt.OpenKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err := receipt.ReadKey(path); err != nil || !k.Equal(made) {
+		t.Errorf("read back %v, %v", k.Equal(made), err)
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true, 0o620: true} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := receipt.Exposed(path); got != want {
+			t.Errorf("mode %o: exposed is %v", mode, got)
+		}
+	}
+	if receipt.Exposed(filepath.Join(path, "none")) {
+		t.Error("no file is exposed")
+	}
+}
+
+// publicPEM is what openssl pkey -pubout writes of the key of RFC 8032, 7.1, test 1.
+const publicPEM = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n"
+
+func TestReadPublic(t *testing.T) {
+	want := receipt.Public(key(t))
+	for _, text := range []string{want, want + "\n", " " + want + "\r\n", publicPEM, "comment\n" + publicPEM} {
+		if got, err := receipt.ReadPublic(text); err != nil || got != want {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	for text, why := range map[string]string{
+		"":                           "no public key",
+		want[:20] + "\n" + want[20:]: "no public key",
+		strings.ReplaceAll(publicPEM, "PUBLIC", "PRIVATE"):                      "openssl pkey -pubout",
+		strings.Replace(publicPEM, "MCow", "MCoX", 1):                           "public key",
+		strings.Replace(publicPEM, "MCowBQYDK2VwAyEA", "MCowBQYDK2VuAyEA", 1):   "wanted is one of Ed25519", // X25519
+		"-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n":          "public key",
+		"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n":                "public key",
+		"-----BEGIN CERTIFICATE-----\nMCow\n-----END CERTIFICATE-----\n" + want: "CERTIFICATE",
+	} {
+		if got, err := receipt.ReadPublic(text); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
+
+func FuzzReadPublic(f *testing.F) {
+	f.Add(publicPEM)
+	f.Add("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n")
+	f.Fuzz(func(t *testing.T, data string) {
+		text, err := receipt.ReadPublic(data)
+		if err != nil {
+			return
+		}
+		if again, err := receipt.ReadPublic(text); err != nil || again != text || receipt.Fingerprint(text) == "" {
+			t.Fatalf("%q is read as %q, and that as %q, %v", data, text, again, err)
+		}
+	})
+}
+
 func TestFingerprint(t *testing.T) {
 	fp := receipt.Fingerprint(receipt.Public(key(t)))
 	if !regexp.MustCompile(`^([0-9a-f]{4}:){7}[0-9a-f]{4}$`).MatchString(fp) {

@@ -13,7 +13,6 @@
 package receipt
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
@@ -38,7 +37,7 @@ type Receipt struct {
 	Version int             `json:"receipt"`
 	Time    time.Time       `json:"time"` // of its making, UTC
 	Maker   Maker           `json:"maker"`
-	Suite   string          `json:"suite,omitempty"` // the suite file's text
+	Suite   string          `json:"suite,omitempty"` // the suite file's text, if its maker gives it away; the records have its hash
 	Records []record.Record `json:"records"`         // in the order in which they were measured
 
 	Key       string `json:"key"`       // the signer's public key
@@ -54,8 +53,8 @@ type Maker struct {
 // Sign makes a receipt of a result. It sets the receipt's version, key and
 // signature.
 func (r Receipt) Sign(key ed25519.PrivateKey) ([]byte, error) {
-	if len(r.Records) == 0 {
-		return nil, errors.New("receipt: there is no record to sign")
+	if err := whole(r.Records); err != nil {
+		return nil, err
 	}
 	r.Version = Version
 	r.Key = base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
@@ -69,11 +68,35 @@ func (r Receipt) Sign(key ed25519.PrivateKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	const rest = len(`"signature":"",` + "\n") + (ed25519.SignatureSize+2)/3*4
+	if len(text) > MaxBytes-rest {
+		return nil, fmt.Errorf("receipt: it would have %d MiB, and nobody reads more than %d: leave cases out", len(text)>>20, MaxBytes>>20)
+	}
 	r.Signature = base64.StdEncoding.EncodeToString(ed25519.Sign(key, text))
 	if text, err = canonical(r); err != nil {
 		return nil, err
 	}
 	return append(text, '\n'), nil
+}
+
+// whole sees to it that there is something in the records to judge.
+func whole(records []record.Record) error {
+	if len(records) == 0 {
+		return errors.New("receipt: there is no record in it")
+	}
+	for i := range records {
+		switch r := &records[i]; {
+		case r.Version > record.Version:
+			return fmt.Errorf("receipt: record %d is of version %d, this program reads up to version %d", i+1, r.Version, record.Version)
+		case r.Version < 1:
+			return fmt.Errorf("receipt: record %d is of version %d: there is none", i+1, r.Version)
+		case r.Case == "":
+			return fmt.Errorf("receipt: record %d is of no case", i+1)
+		case len(r.Runs) == 0:
+			return fmt.Errorf("receipt: nothing ran in record %d (%.80s)", i+1, r.Case)
+		}
+	}
+	return nil
 }
 
 // Verify reads a receipt and checks that it is what its key signed. Whose key
@@ -91,26 +114,21 @@ func Verify(data []byte) (*Receipt, error) {
 	if err := json.Unmarshal(text, &body); err != nil {
 		return nil, fmt.Errorf("receipt: it is no JSON object: %w", err)
 	}
-	var head struct {
-		Version        json.Number `json:"receipt"`
-		Key, Signature string
-	}
-	if err := json.Unmarshal(text, &head); err != nil {
-		return nil, fmt.Errorf("receipt: %w", err)
-	}
-	switch head.Version.String() {
+	// By their exact names: encoding/json takes "KEY" for the field Key, too, and what
+	// one reader takes for the key must be that for all.
+	switch version := string(body["receipt"]); version {
 	case fmt.Sprint(Version):
 	case "":
 		return nil, errors.New(`receipt: this is another kind of file: it has no member "receipt"`)
 	default:
-		return nil, fmt.Errorf("receipt: it is of version %.20s, this program reads version %d", head.Version, Version)
+		return nil, fmt.Errorf("receipt: it is of version %.20s, this program reads version %d", version, Version)
 	}
-	key, err := ParsePublic(head.Key)
+	key, err := ParsePublic(textOf(body["key"]))
 	if err != nil {
 		return nil, err
 	}
-	signature, err := base64.StdEncoding.Strict().DecodeString(head.Signature)
-	if err != nil || len(signature) != ed25519.SignatureSize {
+	signature, ok := decode(textOf(body["signature"]), ed25519.SignatureSize)
+	if !ok {
 		return nil, &ChangedError{"its signature is none"}
 	}
 	delete(body, "signature")
@@ -125,16 +143,25 @@ func Verify(data []byte) (*Receipt, error) {
 		return nil, &ChangedError{fmt.Sprintf("byte %d is not as it was written, though the contents are those that were signed: was it formatted anew?", at)}
 	}
 	r := new(Receipt)
-	d := json.NewDecoder(bytes.NewReader(text))
-	if err := d.Decode(r); err != nil {
+	if err := exact(text, r); err != nil {
+		return nil, fmt.Errorf("receipt: signed, but %w", err)
+	}
+	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("receipt: signed, but unlike any that this program writes: %w", err)
 	}
-	for i := range r.Records {
-		if v := r.Records[i].Version; v > record.Version {
-			return nil, fmt.Errorf("receipt: record %d is of version %d, this program reads up to version %d", i+1, v, record.Version)
-		}
+	if err := whole(r.Records); err != nil {
+		return nil, err
 	}
 	return r, nil
+}
+
+// textOf is a JSON string's value; "" of what is none.
+func textOf(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
 }
 
 // ChangedError reports a receipt that is not as it was signed.

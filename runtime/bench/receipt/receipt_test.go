@@ -144,6 +144,118 @@ func TestForged(t *testing.T) {
 	}
 }
 
+// signed signs any object, as another program might.
+func signed(t *testing.T, text string) []byte {
+	t.Helper()
+	body, err := jcs.Transform([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := base64.StdEncoding.EncodeToString(ed25519.Sign(key(t), body))
+	all, err := jcs.Transform([]byte(strings.TrimSuffix(text, "}") + `,"signature":"` + signature + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(all, '\n')
+}
+
+// TestHollow: a right signature under nothing.
+func TestHollow(t *testing.T) {
+	const good = `{"version":1,"case":"c","runs":[{"engine":{"name":"ledge"}}]}`
+	for records, want := range map[string]string{
+		"[" + good + "]": "",
+		`[]`:             "no record",
+		`null`:           "no record",
+		`[null]`:         "record 1 is of version 0",
+		`[{}]`:           "record 1 is of version 0",
+		`[` + good + `,{"version":0,"case":"c","runs":[{}]}]`: "record 2 is of version 0",
+		`[{"version":-1,"case":"c","runs":[{}]}]`:             "record 1 is of version -1",
+		`[{"version":2,"case":"c","runs":[{}]}]`:              "record 1 is of version 2",
+		`[{"version":1,"case":"","runs":[{}]}]`:               "record 1 is of no case",
+		`[{"version":1,"case":"c","runs":[]}]`:                "nothing ran in record 1",
+		`[{"version":1,"case":"c","runs":null}]`:              "nothing ran in record 1",
+		`{"version":1}`:                                       "unlike any",
+		`[[]]`:                                                "unlike any",
+	} {
+		r, err := receipt.Verify(signed(t, fmt.Sprintf(`{"receipt":1,"key":%q,"records":%s}`, receipt.Public(key(t)), records)))
+		if want == "" && err == nil && r != nil {
+			continue
+		}
+		if want == "" || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", records, err, want)
+		}
+	}
+	for name, change := range map[string]func(*receipt.Receipt){
+		"no records":    func(r *receipt.Receipt) { r.Records = nil },
+		"no version":    func(r *receipt.Receipt) { r.Records[0].Version = 0 },
+		"later version": func(r *receipt.Receipt) { r.Records[0].Version = record.Version + 1 },
+		"no case":       func(r *receipt.Receipt) { r.Records[0].Case = "" },
+		"no runs":       func(r *receipt.Receipt) { r.Records[0].Runs = nil },
+		"too large":     func(r *receipt.Receipt) { r.Suite = strings.Repeat("a", receipt.MaxBytes) },
+	} {
+		r := sample()
+		change(&r)
+		if _, err := r.Sign(key(t)); err == nil {
+			t.Errorf("%s: it is signed", name)
+		}
+	}
+}
+
+// TestNames: what this program takes for a member is what every other one does.
+func TestNames(t *testing.T) {
+	mine := receipt.Public(key(t))
+	theirs := receipt.Public(ed25519.NewKeyFromSeed(make([]byte, 32)))
+	const records = `"records":[{"version":1,"case":"c","runs":[{"engine":{"name":"ledge"}}]}]`
+	for _, name := range []string{"Key", "KEY", "\u212aey"} {
+		// The victim's key under the right name, the forger's under one that encoding/json
+		// takes for it, in either order of the canonical form.
+		_, err := receipt.Verify(signed(t, fmt.Sprintf(`{"receipt":1,"key":%q,%q:%q,%s}`, theirs, name, mine, records)))
+		if err == nil || !strings.Contains(err.Error(), "not those that its key signed") {
+			t.Errorf("%s: checked with another key than the member key: %v", name, err)
+		}
+		r, err := receipt.Verify(signed(t, fmt.Sprintf(`{"receipt":1,"key":%q,%q:%q,%s}`, mine, name, theirs, records)))
+		if err == nil || !strings.Contains(err.Error(), `is not "key"`) {
+			t.Errorf("%s: %v; the key is said to be %+v", name, err, r)
+		}
+		if _, err = receipt.Verify(signed(t, fmt.Sprintf(`{"receipt":1,%q:%q,%s}`, name, mine, records))); err == nil || !strings.Contains(err.Error(), "no public key") {
+			t.Errorf("%s alone: %v", name, err)
+		}
+	}
+	if _, err := receipt.Verify(signed(t, fmt.Sprintf(`{"Receipt":1,"key":%q,%s}`, mine, records))); err == nil || !strings.Contains(err.Error(), "another kind") {
+		t.Errorf("Receipt: %v", err)
+	}
+	with := func(old, new string) error {
+		text := fmt.Sprintf(`{"receipt":1,"key":%q,%s}`, mine, records)
+		if !strings.Contains(text, old) {
+			t.Fatalf("no %q in %s", old, text)
+		}
+		_, err := receipt.Verify(signed(t, strings.Replace(text, old, new, 1)))
+		return err
+	}
+	for _, c := range [][3]string{
+		{`"receipt":1`, `"receipt":1,"Records":[]`, `"Records" in the receipt itself is not "records"`},
+		{`"case":"c"`, `"case":"c","CASE":"d"`, `"CASE" in "records[0]" is not "case"`},
+		{`"name":"ledge"`, `"name":"ledge","Name":"x"`, `"Name" in "records[0].runs[0].engine" is not "name"`},
+		{`"case":"c"`, `"case":"c","\u017fuite":{}`, `is not "suite"`},
+		{`"case":"c"`, `"case":"c","settings":{"quality":{"Text":"x"}}`, `"Text" in "records[0].settings.quality" is not "text"`},
+		{`"engine"`, `"figures":{"decode":{"unit":"","samples":[1],"Samples":[2]}},"engine"`, `"Samples" in "records[0].runs[0].figures.decode" is not "samples"`},
+		{`"case":"c"`, `"case":"c","weather":1`, `this version of the program does not know the member "weather" in "records[0]"`},
+		{`"receipt":1`, `"receipt":1,"weather":1`, `does not know the member "weather" in the receipt itself`},
+		{`"case":"c"`, `"case":"c","settings":{"env":{"a":"1","A":"2"}},"time":"2026-01-02T03:04:05Z"`, ""}, // two variables
+		{`"receipt":1`, `"receipt":"1"`, `version`},
+		{`"receipt":1`, `"receipt":[1]`, `version`},
+		{`"key":"`, `"key":"\n`, `no public key`},
+	} {
+		if err := with(c[0], c[1]); (err == nil) != (c[2] == "") || err != nil && !strings.Contains(err.Error(), c[2]) {
+			t.Errorf("%s: %v, want %q", c[1], err, c[2])
+		}
+	}
+	good := string(sign(t, sample()))
+	if _, err := receipt.Verify([]byte(strings.Replace(good, `"signature":"`, `"signature":"\n`, 1))); err == nil {
+		t.Error("a line break in the signature is another receipt with the same one")
+	}
+}
+
 // TestOpenSSL: another program finds the signature right, with nothing but the
 // description at the head of this package.
 func TestOpenSSL(t *testing.T) {
@@ -159,6 +271,13 @@ func TestOpenSSL(t *testing.T) {
 	k, made, err := receipt.OpenKey(path)
 	if err != nil || made {
 		t.Fatalf("OpenSSL's key: made %v, %v", made, err)
+	}
+	public, err := exec.Command(openssl, "pkey", "-in", path, "-pubout").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := receipt.ReadPublic(string(public)); err != nil || got != receipt.Public(k) {
+		t.Errorf("OpenSSL's public key is read as %q, %v", got, err)
 	}
 	data, err := sample().Sign(k)
 	if err != nil {

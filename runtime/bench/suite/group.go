@@ -35,16 +35,6 @@ type quality struct {
 	context, chunks int
 }
 
-// Most of each number. They bound what a mistyped digit can cost.
-const (
-	maxThreads  = 1024
-	maxTokens   = 1 << 20
-	maxParallel = 16 // engine.MaxStreams
-)
-
-// cacheTypes are those of keys and values.
-var cacheTypes = []string{"f16", "f32", "q8_0"}
-
 // keys are the handlers of what both the top and the entries of cases may say.
 func (g *group) keys(r *reader) handlers {
 	g.at = map[string]*yaml.Node{}
@@ -57,8 +47,8 @@ func (g *group) keys(r *reader) handlers {
 		"depth":    r.numbersTo(&g.depths, 0, maxTokens),
 		"parallel": r.numbersTo(&g.streams, 1, maxParallel),
 		"context":  r.numberTo(&g.context, 1, maxTokens),
-		"repeat":   r.numberTo(&g.repeat, 1, 1000),
-		"batch":    r.numberTo(&g.batch, 1, 1<<16),
+		"repeat":   r.numberTo(&g.repeat, 1, maxRepeat),
+		"batch":    r.numberTo(&g.batch, 1, maxBatch),
 		"busy":     r.numberTo(&g.busy, 1, maxThreads),
 		"rounds":   r.numberTo(&g.rounds, 1, 10000),
 		"slow":     r.boolTo(&g.slow),
@@ -182,7 +172,7 @@ func (r *reader) readStart(n *yaml.Node) (string, error) {
 func (r *reader) readQuality(n *yaml.Node) (*quality, error) {
 	q := &quality{context: 512}
 	err := r.fields(n, "quality", handlers{
-		"text": r.textTo(&q.text), "reference": r.textTo(&q.reference), "context": r.numberTo(&q.context, 8, maxTokens), "chunks": r.numberTo(&q.chunks, 1, maxTokens),
+		"text": r.textTo(&q.text), "reference": r.textTo(&q.reference), "context": r.numberTo(&q.context, minChunk, maxTokens), "chunks": r.numberTo(&q.chunks, 1, maxTokens),
 	})
 	if err == nil && q.text == "" {
 		return nil, r.errorf(n, "quality needs a text: the file that is read")
@@ -192,7 +182,7 @@ func (r *reader) readQuality(n *yaml.Node) (*quality, error) {
 
 func (r *reader) readGreedy(n *yaml.Node) (*record.Greedy, error) {
 	g := &record.Greedy{Prompt: DefaultStart, Tokens: 32}
-	return g, r.fields(n, "greedy", handlers{"prompt": r.textTo(&g.Prompt), "tokens": r.numberTo(&g.Tokens, 1, 4096)})
+	return g, r.fields(n, "greedy", handlers{"prompt": r.textTo(&g.Prompt), "tokens": r.numberTo(&g.Tokens, 1, maxGreedy)})
 }
 
 // readAgainst reads the names of peers in an entry of cases; "none" is none.

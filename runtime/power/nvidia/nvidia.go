@@ -64,24 +64,28 @@ func (k card) State() (s power.CardState) {
 	celsius, err := k.c.Temperature()
 	absent("temperature", err)
 	s.Celsius = float64(celsius)
+	r, err := k.c.Reasons()
+	absent("reasons of its clocks", err)
 	for _, d := range []struct {
 		name   string
 		domain nvml.Domain
 	}{{"gpu", nvml.Graphics}, {"memory", nvml.Memory}} {
-		now, err := k.c.Clock(d.domain)
-		absent(d.name+" clock", err)
-		top, err := k.c.MaxClock(d.domain)
-		absent("highest "+d.name+" clock", err)
+		now, e := k.c.Clock(d.domain)
+		absent(d.name+" clock", e)
+		top, e := k.c.MaxClock(d.domain)
+		absent("highest "+d.name+" clock", e)
 		if now > 0 || top > 0 {
-			s.Clocks = append(s.Clocks, power.NamedClock{Name: name + " " + d.name, Clock: power.Clock{Now: now * 1e6, Max: top * 1e6}, Top: top * 1e6})
+			c := power.NamedClock{Name: name + " " + d.name, Clock: power.Clock{Now: now * 1e6}, Top: top * 1e6}
+			if err == nil && d.domain == nvml.Graphics {
+				c.Max, c.Set = most(r, c.Now, c.Top)
+			}
+			s.Clocks = append(s.Clocks, c)
 		}
 	}
-	r, err := k.c.Reasons()
-	absent("reasons of its clocks", err)
 	if text := r.String(); text != "" && err == nil {
 		s.Held = append(s.Held, "held down by "+text)
 	}
-	for _, p := range []nvml.Policy{nvml.ByPower, nvml.ByHeat, nvml.ByBoard} {
+	for _, p := range []nvml.Policy{nvml.ByPower, nvml.ByHeat, nvml.ByGroup, nvml.ByBoard} {
 		if ns, err := k.c.Held(p); err == nil {
 			s.Counts = append(s.Counts, power.Count{Name: name + ", held down by " + p.String(), N: ns / 1e6, Unit: power.Milliseconds})
 		} else {
@@ -94,4 +98,21 @@ func (k card) State() (s power.CardState) {
 		absent("power limit", err)
 	}
 	return s
+}
+
+// most is the highest clock that the GPU may have now, in Hz, 0 if unknown, and whether
+// somebody has set it. NVML does not tell which clocks nvidia-smi -lgc has set, and those
+// of -ac hold only at times; but it gives them as the reason while a clock is at what was
+// set. Of a GPU with nothing to do it gives no other reason than that. Memory is set
+// by other commands and has no reasons.
+func most(r nvml.Reasons, now, top uint64) (hertz uint64, set bool) {
+	switch {
+	case r.Set() && r.String() != "": // it may be below what was set
+		return 0, true
+	case r.Set():
+		return now, true
+	case r.Idle():
+		return 0, false
+	}
+	return top, false
 }

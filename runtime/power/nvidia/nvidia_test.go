@@ -87,14 +87,72 @@ func TestState(t *testing.T) {
 	if want := []string{"nvidia0 NVIDIA Fake 100: held down by its power limit, heat (hardware)"}; !slices.Equal(s.Held, want) {
 		t.Errorf("%q", s.Held)
 	}
-	if len(s.Clocks) != 4 || s.Clocks[2].String() != "1501 of 2101 MHz" || len(s.Counts) != 6 || s.Counts[4] != (power.Count{Name: "nvidia1, held down by heat", N: 7, Unit: "ms"}) || len(s.Limits) != 2 {
+	if len(s.Clocks) != 4 || s.Clocks[2].String() != "1501 MHz (2101 at most)" || len(s.Counts) != 8 || s.Counts[5] != (power.Count{Name: "nvidia1, held down by heat", N: 7, Unit: "ms"}) || len(s.Limits) != 2 {
 		t.Errorf("%+v", s)
 	}
 	after := s
 	after.Counts = slices.Clone(s.Counts)
-	after.Counts[4].N += 1500
+	after.Counts[5].N += 1500
 	v := power.Between(s, after)
 	if !slices.Contains(v.Slowed, "nvidia1, held down by heat: 1.50 s") || v.Unseen != "" {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestSetClock: a clock that somebody has set (nvidia-smi -lgc) is no slowdown, but seen;
+// one that was set or freed in between is.
+func TestSetClock(t *testing.T) {
+	state := func(reasons string) power.State {
+		t.Helper()
+		meter, _ := measure(t, nil, "GPUS=1", "REASONS="+reasons)
+		s := meter.State()
+		if len(s.Clocks) != 2 {
+			t.Fatalf("%s: %+v", reasons, s)
+		}
+		return s
+	}
+	free, idle, locked, display, capped, new := state("0"), state("1"), state("2"), state("0x100"), state("6"), state("0x200")
+	for _, c := range []struct {
+		s    power.State
+		max  uint64
+		set  bool
+		text string
+	}{
+		{free, 2100e6, false, "1500 of 2100 MHz"},
+		{idle, 0, false, "1500 MHz (2100 at most)"},
+		{locked, 1500e6, true, "1500 of 1500 MHz (set by somebody, 2100 at most)"},
+		{display, 1500e6, true, "1500 of 1500 MHz (set by somebody, 2100 at most)"},
+		{capped, 0, true, "1500 MHz (set by somebody, 2100 at most)"},
+	} {
+		if k := c.s.Clocks[0]; k.Max != c.max || k.Set != c.set || k.Top != 2100e6 || k.String() != c.text {
+			t.Errorf("%+v, %s; want %s", k, k, c.text)
+		}
+	}
+	if want := "nvidia0 NVIDIA Fake 100: held down by a reason that is not known here (0x200)"; !slices.Equal(new.Held, []string{want}) {
+		t.Errorf("%q", new.Held)
+	}
+	const freed = "nvidia0 gpu might have 1.50 GHz before, 2.10 GHz after"
+	const low = "nvidia0 gpu may have 1.50 GHz of 2.10 GHz"
+	for _, c := range []struct {
+		before, after power.State
+		slowed, set   string
+	}{
+		{free, free, "", ""}, {free, idle, "", ""}, {idle, free, "", ""}, {idle, idle, "", ""},
+		{locked, locked, "", low}, {locked, display, "", low}, {idle, locked, "", low}, {locked, idle, "", low},
+		{locked, free, freed, ""}, {free, locked, "nvidia0 gpu might have 2.10 GHz before, 1.50 GHz after", ""},
+		{capped, capped, "nvidia0 NVIDIA Fake 100: held down by its power limit, before and after", "nvidia0 gpu"},
+		{capped, locked, "nvidia0 NVIDIA Fake 100: held down by its power limit, before", low},
+	} {
+		v := power.Between(c.before, c.after)
+		if strings.Join(v.Slowed, "; ") != c.slowed || strings.Join(v.Set, "; ") != c.set || v.Throttled() != (c.slowed != "") ||
+			strings.Contains(v.String(), "; set by somebody: "+c.set) != (c.set != "") {
+			t.Errorf("%s, then %s: %+v; want %q, %q", c.before.Clocks[0], c.after.Clocks[0], v, c.slowed, c.set)
+		}
+	}
+	near := locked
+	near.Clocks = slices.Clone(locked.Clocks)
+	near.Clocks[0].Max -= 15e6 // a step of the clock
+	if v := power.Between(locked, near); v.Throttled() || !slices.Equal(v.Set, []string{low}) {
 		t.Errorf("%+v", v)
 	}
 }

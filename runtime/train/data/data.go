@@ -1,14 +1,15 @@
 // Package data makes training data out of files: it reads, normalises, filters, masks,
-// removes duplicates, divides into splits that share nothing, and writes shards with a
-// manifest and a report.
+// removes duplicates, divides into splits that share no text, no group and no near
+// duplicates that were found, and writes shards with a manifest and a report.
 //
 // A build has two phases. The first reads the inputs in order, cleans each document and
-// appends it to a work folder beside the output; memory holds some documents at a time and
-// about 60 bytes for each that was kept. Every few seconds it notes how far it is, and a
+// appends it to a work folder beside the output; memory holds some documents at a time and the
+// hashes of those that were kept. Every few seconds it notes how far it is, and a
 // build that is interrupted, killed or out of disk space goes on from there. The second
-// phase finds near duplicates (by what the first has left on disk, about 40 bytes a document
-// in memory), assigns splits and writes the shards; it is repeated as a whole if interrupted. The
-// output folder gets its name when it is complete.
+// phase finds near duplicates (by what the first has left on disk, with an index of the
+// documents in memory), assigns splits and writes the shards; it is repeated as a whole if
+// interrupted. The output folder gets its name when it is complete. docs/data.md has how
+// much memory that takes for each document.
 //
 // The result depends on the inputs and settings only: not on threads, interruptions or the order in which
 // the system lists files.
@@ -58,7 +59,7 @@ type Split struct {
 func Defaults() Settings {
 	return Settings{
 		Rules: clean.Rules{MinUnits: 1}, Exact: true, Near: true, Threshold: 0.8, Shingle: 5,
-		Splits: []Split{{"train", 0.98}, {"valid", 0.02}}, ShardBytes: 64 << 20,
+		Splits: []Split{{"train", 0.98}, {"valid", 0.02}}, ShardBytes: 64e6,
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/train/data/clean"
 	"github.com/ledge-run/ledge/runtime/train/data/neardup"
-	"github.com/ledge-run/ledge/runtime/train/data/segment"
 	"github.com/ledge-run/ledge/runtime/train/data/source"
 )
 
@@ -52,6 +51,7 @@ type Shard struct {
 
 // finish is the second phase.
 func (b Build) finish(ctx context.Context, w *work, files []source.File) error {
+	w.seen = nil // it was for the first phase
 	entries, err := w.readIndex()
 	if err != nil {
 		return err
@@ -63,7 +63,13 @@ func (b Build) finish(ctx context.Context, w *work, files []source.File) error {
 	// What belongs together stays together: near duplicates, and documents of a group.
 	together := near.Clone()
 	groups := map[uint64]uint32{}
+	texts := map[[16]byte]uint32{} // of copies, if they are kept
 	for i, e := range entries {
+		if first, ok := texts[e.hash]; ok {
+			together.Join(first, uint32(i))
+		} else if !b.Settings.Exact {
+			texts[e.hash] = uint32(i)
+		}
 		if e.group == 0 {
 			continue
 		}
@@ -166,8 +172,9 @@ func (b Build) write(ctx context.Context, w *work, out string, entries []indexEn
 	for i, s := range b.Settings.Splits {
 		splits[i] = &shardWriter{dir: out, split: s.Name, max: b.Settings.ShardBytes, gzip: b.Settings.Gzip}
 	}
+	kept := keptLikes{b: b, w: w, entries: entries, of: map[uint32][]uint32{}}
 	counted := map[uint32]bool{}
-	words := map[string]int64{}
+	words := newWordCounts(maxWords)
 	for i, e := range entries {
 		if i%256 == 0 {
 			if err := context.Cause(ctx); err != nil {
@@ -186,10 +193,14 @@ func (b Build) write(ctx context.Context, w *work, out string, entries []indexEn
 				r.Clusters++
 			}
 			if b.Settings.Near {
-				if err := b.dropped(w, r, entries[first], rec); err != nil {
+				like, err := kept.like(first, uint32(i), rec)
+				if err != nil {
 					return nil, err
 				}
-				continue
+				if like != nil {
+					b.dropped(r, rec, *like)
+					continue
+				}
 			}
 		}
 		r.Written.add(rec.Text)
@@ -197,7 +208,7 @@ func (b Build) write(ctx context.Context, w *work, out string, entries []indexEn
 			return nil, firstError(err)
 		}
 		if b.Settings.TopWords > 0 {
-			if err := countWords(words, rec.Text); err != nil {
+			if err := words.add(rec.Text); err != nil {
 				return nil, err
 			}
 		}
@@ -210,46 +221,20 @@ func (b Build) write(ctx context.Context, w *work, out string, entries []indexEn
 		r.Splits = append(r.Splits, SplitCount{s.split, s.count, len(s.shards)})
 		shards = append(shards, s.shards...)
 	}
-	r.Words = topWords(words, b.Settings.TopWords)
+	r.Words = topWords(words.counts, b.Settings.TopWords)
 	return shards, nil
 }
 
 // dropped notes a near duplicate that is left out.
-func (b Build) dropped(w *work, r *Report, kept indexEntry, rec Record) error {
+func (b Build) dropped(r *Report, rec Record, like likeness) {
 	units := clean.Measure(rec.Text, false)
 	r.Units -= int64(units.Units)
 	r.Han -= int64(units.Han)
 	e := Example{File: rec.File, Line: rec.Line}
 	if len(r.Near.Examples) < maxExamples {
-		_, other, err := w.record(kept)
-		if err != nil {
-			return err
-		}
-		e.Like, e.Where = beginningOf(other.Text), fmt.Sprintf("%s:%d", other.File, other.Line)
-		e.Score = neardup.Jaccard(neardup.Shingles(rec.Text, b.Settings.Shingle), neardup.Shingles(other.Text, b.Settings.Shingle))
+		e.Like, e.Where, e.Score = beginningOf(like.Text), fmt.Sprintf("%s:%d", like.File, like.Line), like.score
 	}
 	r.Near.add(rec.Text, e)
-	return nil
-}
-
-// maxWords bounds the words that are counted at a time: when there are more, those seen once are
-// forgotten.
-const maxWords = 1 << 20
-
-func countWords(counts map[string]int64, text string) error {
-	err := segment.Words(text, func(w string) {
-		if !segment.IsStop(w) {
-			counts[w]++
-		}
-	})
-	if len(counts) > maxWords {
-		for w, n := range counts {
-			if n == 1 {
-				delete(counts, w)
-			}
-		}
-	}
-	return err
 }
 
 func writeJSON(path string, v any) error {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -250,16 +251,16 @@ type indexEntry struct {
 }
 
 func (w *work) readIndex() ([]indexEntry, error) {
-	b := make([]byte, w.state.Docs*indexSize)
-	if _, err := w.index.f.ReadAt(b, 0); err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", w.path(indexName), err)
-	}
+	in := bufio.NewReaderSize(io.NewSectionReader(w.index.f, 0, w.state.Docs*indexSize), 1<<16)
 	le := binary.LittleEndian
 	entries := make([]indexEntry, w.state.Docs)
+	var p [indexSize]byte
 	for i := range entries {
-		p := b[i*indexSize:]
+		if _, err := io.ReadFull(in, p[:]); err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", w.path(indexName), err)
+		}
 		e := &entries[i]
-		e.offset, e.length, e.group = int64(le.Uint64(p)), int64(le.Uint64(p[8:])), le.Uint64(p[32:])
+		e.offset, e.length, e.group = int64(le.Uint64(p[:])), int64(le.Uint64(p[8:])), le.Uint64(p[32:])
 		copy(e.hash[:], p[16:])
 	}
 	return entries, nil
@@ -267,13 +268,14 @@ func (w *work) readIndex() ([]indexEntry, error) {
 
 // keys are those of a band, by document.
 func (w *work) keys(band int) ([]uint64, error) {
-	b := make([]byte, w.state.Docs*8)
-	if _, err := w.bands[band].f.ReadAt(b, 0); err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", w.path(bandName(band)), err)
-	}
+	in := bufio.NewReaderSize(io.NewSectionReader(w.bands[band].f, 0, w.state.Docs*8), 1<<16)
 	keys := make([]uint64, w.state.Docs)
+	var p [8]byte
 	for i := range keys {
-		keys[i] = binary.LittleEndian.Uint64(b[i*8:])
+		if _, err := io.ReadFull(in, p[:]); err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", w.path(bandName(band)), err)
+		}
+		keys[i] = binary.LittleEndian.Uint64(p[:])
 	}
 	return keys, nil
 }

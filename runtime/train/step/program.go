@@ -19,16 +19,17 @@ type program struct {
 	arena   int
 }
 
-// compile brings a graph onto the device as it is: nothing is fused.
-func compile(ctx context.Context, dev backend.Device, g *graph.Graph, open Open) (_ *program, err error) {
+// compile brings a graph onto the device as it is: nothing is fused. With an error
+// there is no program, and nothing of it is left.
+func compile(ctx context.Context, dev backend.Device, g *graph.Graph, open Open) (p *program, err error) {
 	parts, err := pass.Compile(g, []pass.Target{dev.Target()}, pass.Options{NoFuse: true, Layers: -1})
 	if err != nil {
 		return nil, err
 	}
-	p := &program{graph: parts[0].Graph}
+	p = &program{graph: parts[0].Graph}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.close())
+			p, err = nil, errors.Join(err, p.close())
 		}
 	}()
 	layout, err := plan.New(p.graph, dev.Target().Align)

@@ -143,10 +143,14 @@ func (t *Trainer) initialise(g *graph.Graph) error {
 }
 
 // Step runs all parts, adds up their gradients and updates the parameters. On an
-// error nothing of the step is left but in an [ErrNotFinite]'s case that it was
-// taken in vain; the next may follow.
+// error, ctx's end included, nothing of the step is left; the next may follow. When
+// ctx ends during the update, the step is taken.
 func (t *Trainer) Step(ctx context.Context, parts ...Part) (Result, error) {
 	r := Result{Step: t.step + 1}
+	rate := float32(t.o.Rate(r.Step))
+	if !finite(float64(rate)) {
+		return r, fmt.Errorf("train: step %d: Options.Rate gives a learning rate of %g, want a finite number", r.Step, rate)
+	}
 	batches, total, err := t.prepare(t.run, r.Step, parts)
 	if err != nil {
 		return r, err
@@ -161,15 +165,19 @@ func (t *Trainer) Step(ctx context.Context, parts ...Part) (Result, error) {
 		r.Labels += len(b.rows)
 	}
 	norm := []float32{0}
-	rate := t.o.Rate(r.Step)
 	bias := func(beta float32) float32 { return float32(1 - math.Pow(float64(beta), float64(r.Step))) }
 	a := &backend.Args{State: t.state, Outputs: []backend.Output{{F32: norm}}}
-	a.Inputs = []backend.Tensor{{F32: []float32{float32(rate), bias(t.o.AdamW.Beta1), bias(t.o.AdamW.Beta2)}}}
+	a.Inputs = []backend.Tensor{{F32: []float32{rate, bias(t.o.AdamW.Beta1), bias(t.o.AdamW.Beta2)}}}
 	if !finite(r.Loss) {
 		// The norm need not tell: a loss of infinity may have a gradient.
 		return r, errors.Join(&ErrNotFinite{r}, t.clearGradients())
 	}
-	if err := t.update.start(ctx, a); err != nil {
+	if err := ctx.Err(); err != nil {
+		return r, errors.Join(fmt.Errorf("train: step %d: %w", r.Step, err), t.clearGradients())
+	}
+	// An update that stops halfway leaves some parameters of this step and some of
+	// the one before: once begun it is brought to its end.
+	if err := t.update.start(context.WithoutCancel(ctx), a); err != nil {
 		return r, errors.Join(fmt.Errorf("train: step %d, update: %w", r.Step, err), t.clearGradients())
 	}
 	if r.Norm = float64(norm[0]); !finite(r.Norm) {
@@ -187,9 +195,11 @@ func (t *Trainer) Loss(ctx context.Context, parts ...Part) (float64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("train: %w", err)
 		}
-		if t.forward, err = compile(ctx, t.dev, g, t.open); err != nil {
-			return 0, fmt.Errorf("train: %w", err)
+		p, err := compile(ctx, t.dev, g, t.open)
+		if err != nil {
+			return 0, fmt.Errorf("train: %w", err) // the next Loss tries again
 		}
+		t.forward = p
 	}
 	batches, total, err := t.prepare(t.forward, 0, parts)
 	if err != nil {

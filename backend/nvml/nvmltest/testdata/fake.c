@@ -85,8 +85,11 @@ int nvmlDeviceGetTemperature(device *d, unsigned sensor, unsigned *t) { PUT(t, (
 int nvmlDeviceGetClockInfo(device *d, unsigned which, unsigned *mhz) { PUT(mhz, (unsigned)VALUE(which ? 7000 : 1500 + d->index)); return STATUS; }
 int nvmlDeviceGetMaxClockInfo(device *d, unsigned which, unsigned *mhz) { PUT(mhz, (unsigned)VALUE(which ? 7001 : 2100 + d->index)); return STATUS; }
 
-/* Its name before driver 535; bit 0: nothing to do. */
-int nvmlDeviceGetCurrentClocksThrottleReasons(device *d, unsigned long long *mask) { PUT(mask, VALUE(d->index ? 1ull : 0x45ull)); return STATUS; }
+/* Its name before driver 535; bit 0: nothing to do. REASONS are the first GPU's. */
+#ifndef REASONS
+#define REASONS 0x45ull
+#endif
+int nvmlDeviceGetCurrentClocksThrottleReasons(device *d, unsigned long long *mask) { PUT(mask, VALUE(d->index ? 1ull : REASONS)); return STATUS; }
 
 int nvmlDeviceGetViolationStatus(device *d, unsigned policy, unsigned long long *time) {
     PUT(&time[0], VALUE(1000000ull));

@@ -133,3 +133,11 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
+
+// TestHash: what a rule removes must not depend on the process. The value is worked out from the
+// definitions of FNV-1a and SplitMix64.
+func TestHash(t *testing.T) {
+	if got := Hash("the"); got != 0x901962260b6a34d5 {
+		t.Errorf("%#x", got)
+	}
+}

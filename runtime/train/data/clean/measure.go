@@ -1,7 +1,6 @@
 package clean
 
 import (
-	"hash/maphash"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -29,8 +28,6 @@ type Measures struct {
 	Top           [5]float64  // 2 to 4: share of characters in the most frequent run of as many units
 	Dup           [11]float64 // 5 to 10: share of characters in runs of as many units that occurred before
 }
-
-var seed = maphash.MakeSeed()
 
 // gopherStop are the stop words of Gopher's rule: a text must have two of them.
 var gopherStop = []string{"the", "be", "to", "of", "and", "that", "have", "with"}
@@ -81,7 +78,7 @@ func Measure(text string, repetition bool) Measures {
 			}
 		}
 		if repetition {
-			units = append(units, unit{maphash.String(seed, u), n})
+			units = append(units, unit{Hash(u), n})
 		}
 	})
 	for _, s := range stop {
@@ -127,7 +124,7 @@ func (m *Measures) lines(text string, repetition bool) {
 		if repetition {
 			n := utf8.RuneCountInString(line)
 			chars += n
-			h := maphash.String(seed, line)
+			h := Hash(line)
 			if seen[h] {
 				dup++
 				dupChars += n
@@ -148,7 +145,7 @@ func (m *Measures) lines(text string, repetition bool) {
 			continue
 		}
 		paragraphs++
-		h := maphash.String(seed, p)
+		h := Hash(p)
 		if seen[h] {
 			dup++
 			dupChars += utf8.RuneCountInString(p)

@@ -6,7 +6,10 @@
 // A text is its set of shingles: runs of n units (words, or single CJK characters), in
 // lower case. Two texts with similarity s share at least one of b bands of r rows with
 // probability 1-(1-s^r)^b. With 20 bands of 6 rows that is 0.998 at 0.8, 0.92 at 0.7 and
-// 0.27 at 0.5; and since candidates are compared exactly, there are no false ones.
+// 0.27 at 0.5. Candidates are compared exactly, so none is joined with a text that it is
+// not like; but sets are transitive: where a is like b and b like c, all three are
+// together, however little a and c have in common. Whoever removes texts compares with
+// those that stay.
 package neardup
 
 import (
@@ -23,22 +26,10 @@ const (
 	Rows  = 6
 )
 
-// mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014): a permutation of 64-bit words
-// after which every bit depends on every bit.
-func mix(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
-	x = (x ^ x>>27) * 0x94D049BB133111EB
-	return x ^ x>>31
-}
+// Hash is of a string, the same on every machine.
+func Hash(s string) uint64 { return clean.Hash(s) }
 
-// Hash is of a string, the same on every machine: FNV-1a, mixed.
-func Hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return mix(h)
-}
+func mix(x uint64) uint64 { return clean.Mix(x) }
 
 // Shingles returns the hashes of a text's shingles of n units, sorted, each once. A text of fewer units
 // is one shingle, and one without any is its characters.

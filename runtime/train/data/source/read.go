@@ -239,7 +239,7 @@ func (r *reader) record(line []byte) (d Document, problem string) {
 		return d, fmt.Sprintf("the field %q is not a string", r.o.field())
 	}
 	if r.o.Group != "" {
-		d.Group = string(fields[r.o.Group])
+		d.Group = groupOf(fields[r.o.Group])
 	}
 	for _, k := range r.o.Keep {
 		if v, ok := fields[k]; ok {
@@ -250,6 +250,21 @@ func (r *reader) record(line []byte) (d Document, problem string) {
 		}
 	}
 	return d, ""
+}
+
+// groupOf is a group by its JSON value, as CSV would have it: a string without its quotes, a
+// number by its digits. Null and "" are no group. Other values are their text, without
+// white space.
+func groupOf(value json.RawMessage) string {
+	var text string
+	if len(value) == 0 || json.Unmarshal(value, &text) == nil { // null leaves it empty
+		return text
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, value) != nil {
+		return ""
+	}
+	return b.String()
 }
 
 // names lists a few of the fields.

@@ -48,7 +48,7 @@ const (
 type Options struct {
 	Unit     Unit     // of text and Markdown; "" is WholeFile
 	Field    string   // of JSON lines, or the column of CSV, that has the text; "" is "text"
-	Group    string   // a field whose equal values belong together; "" is none
+	Group    string   // a field whose equal values belong together; "" is none, and so are values of null and ""
 	Keep     []string // further fields to keep
 	Encoding string   // of all files; "" finds out for each
 	Max      int      // bytes in a document; 0 is DefaultMax

@@ -108,7 +108,10 @@ func TestRead(t *testing.T) {
 		{"a page", "a.html", "<html><head><title>T &amp; U</title><script>var x = '<p>no</p>';</script><style>p{}</style></head><body><p>One  <b>two</b>\n three</p>" +
 			"<ul><li>a<li>b</ul><pre>x\n  y</pre><noscript>no</noscript></body></html>", Options{}, []string{"1:T & U\n\nOne two three\n\na\nb\n\nx\n  y"}, nil},
 		{"a page in GBK", "a.htm", "<meta charset=gbk><p>" + encoded(t, simplifiedchinese.GBK, "中文网页"), Options{}, []string{"1:中文网页"}, nil},
-		{"kept", "a.jsonl", `{"text":"x","id": 7 ,"l":{"a": "b"},"g":"q"}`, Options{Keep: []string{"l", "id", "none"}, Group: "g"}, []string{`1:x g="q" l={"a":"b"} id=7`}, nil},
+		{"kept", "a.jsonl", `{"text":"x","id": 7 ,"l":{"a": "b"},"g":"q"}`, Options{Keep: []string{"l", "id", "none"}, Group: "g"}, []string{`1:x g=q l={"a":"b"} id=7`}, nil},
+		{"groups", "a.jsonl", `{"text":"a","g":"q\u00e9"}` + "\n" + `{"text":"b","g":null}` + "\n" + `{"text":"c","g":""}` + "\n" + `{"text":"d"}` + "\n" + `{"text":"e","g":12}` + "\n" + `{"text":"f","g":"12"}` + "\n" + `{"text":"g","g":[1, "x"]}`,
+			Options{Group: "g"}, []string{"1:a g=qé", "2:b", "3:c", "4:d", "5:e g=12", "6:f g=12", `7:g g=[1,"x"]`}, nil},
+		{"groups of a table", "a.csv", "text,g\na,qé\nb,\nc,12\n", Options{Group: "g"}, []string{"2:a g=qé", "3:b", "4:c g=12"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			docs, problems := all(c.file, c.content, c.o)
