@@ -1,0 +1,115 @@
+package gguf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// Save writes the file to path, which gets its name only when it is whole and on
+// disk: it is written beside its place and renamed, so that a crash, a full disk
+// or the end of ctx leaves what was at path as it was. A file that is there
+// already is replaced if replace is set; else it is an error that wraps
+// fs.ErrExist, found before any tensor is written.
+//
+// Replacing the file that the tensors are read from is safe on Unix: a mapping
+// keeps the old one.
+func (w *Writer) Save(ctx context.Context, path string, replace bool) error {
+	fail := func(err error) error {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // the temporary file's name says nothing to the user
+		}
+		return fmt.Errorf("gguf: write %s: %w", path, err)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return fail(err)
+	}
+	switch st, err := os.Lstat(path); {
+	case err == nil && st.IsDir():
+		return fail(errors.New("it is a folder: name a file"))
+	case err == nil && !replace:
+		return fail(fmt.Errorf("%w: name another file, or remove it first", fs.ErrExist))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fail(err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.part")
+	if err != nil {
+		return fail(err)
+	}
+	discard := func(err error) error {
+		_ = f.Close()           // again, perhaps
+		_ = os.Remove(f.Name()) // nothing better to do on failure
+		return fail(err)
+	}
+	if _, err := w.WriteTo(&until{ctx, f}); err != nil {
+		return discard(err)
+	}
+	// CreateTemp's files are for their owner alone; a model is as readable as other files.
+	if err := errors.Join(f.Chmod(newFileMode(path)), f.Sync(), f.Close()); err != nil {
+		return discard(err)
+	}
+	if err := name(f.Name(), path, replace); err != nil {
+		return discard(err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// until fails when its context has ended.
+type until struct {
+	ctx context.Context
+	out io.Writer
+}
+
+func (u *until) Write(b []byte) (int, error) {
+	if err := context.Cause(u.ctx); err != nil {
+		return 0, err
+	}
+	return u.out.Write(b)
+}
+
+// newFileMode is the mode of the file that is replaced, or what new files get
+// under the most common umask.
+func newFileMode(path string) os.FileMode {
+	if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() {
+		return st.Mode().Perm()
+	}
+	return 0o644
+}
+
+// name gives a whole file its name. Without replace a link does it, since a
+// rename would silently replace a file that has come meanwhile; file systems
+// without links (FAT) get the rename.
+func name(temp, path string, replace bool) error {
+	if !replace {
+		err := os.Link(temp, path)
+		if err == nil {
+			return os.Remove(temp)
+		}
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%w: name another file, or remove it first", fs.ErrExist)
+		}
+	}
+	return os.Rename(temp, path)
+}
+
+// syncDir makes a rename durable. Windows has no way to and needs none.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("gguf: %w", err)
+	}
+	err = d.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) {
+		err = nil // some network file systems
+	}
+	return errors.Join(err, d.Close())
+}
