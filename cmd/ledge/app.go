@@ -49,6 +49,7 @@ func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
 		a.runCommand(), a.chatCommand(), a.pullCommand(), a.modelsCommand(), a.cacheCommand(), a.infoCommand(),
 		a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(), a.benchCommand(),
+		a.quantizeCommand(), a.imatrixCommand(),
 		a.devicesCommand(), a.powerCommand(), a.graphCommand(), a.versionCommand(), a.completionCommand(),
 		a.helpCommand(), a.probeCommand(), a.completeCommand(),
 	}

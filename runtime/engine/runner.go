@@ -81,6 +81,9 @@ func (r *runner) run(ctx context.Context, b *sched.Batch) error {
 		if err != nil {
 			return err
 		}
+		if r.m.Options.Tap != nil {
+			r.m.showTap(s, r.values)
+		}
 	}
 	if !rig.info.Processor() && !r.numbers(b) {
 		return rig.blame(0, errNoNumber)

@@ -15,6 +15,7 @@ type scheme struct {
 	index  [256]byte // code of a curve's value + 128
 	grid   [lanes]float32
 	step   float32 // how much the scales of a finer search differ, relatively
+	even   bool    // the codes are the same on both sides of zero: scales are positive
 }
 
 // uniform has codes from -n to n-1. The scales that are tried put the value of the
@@ -36,7 +37,7 @@ var (
 	bits3, bits4, bits5, bits6 = uniform(4), uniform(8), uniform(16), uniform(32)
 
 	bits8 = func() *scheme {
-		s := &scheme{lo: -127, hi: 127}
+		s := &scheme{lo: -127, hi: 127, even: true}
 		for i := range s.grid {
 			s.grid[i] = 127.25 - 0.125*float32(i)
 		}
@@ -90,6 +91,9 @@ func (s *scheme) search(e *Encoder, x, w []float32, total float32, finer bool) s
 	big := extreme(x)
 	if big < tiny && big > -tiny {
 		return scale{}
+	}
+	if s.even && big < 0 {
+		big = -big
 	}
 	for i, g := range s.grid {
 		e.f.ID[i] = g / big

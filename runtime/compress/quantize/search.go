@@ -1,0 +1,306 @@
+package quantize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/kernels/cpu"
+	"github.com/ledge-run/ledge/runtime/compress/encode"
+	"github.com/ledge-run/ledge/runtime/compress/imatrix"
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+// SearchOptions say what a search measures with.
+type SearchOptions struct {
+	Text     string
+	Threads  int
+	Progress func(what string, done, of int)
+}
+
+// What a search measures. Chunks are spread over the text.
+const (
+	searchChunk  = 256       // tokens
+	searchFrom   = 32        // positions before are not compared: they know too little
+	searchMost   = 8         // chunks
+	searchMemory = 512 << 20 // of logits that are kept
+	sampleRows   = 96        // of a tensor, for its error
+	spans        = 6         // parts of the model's depth that are measured apart
+)
+
+// Search finds the types that lose least within a budget.
+//
+// What a tensor's type costs is taken as its share in the divergence of the model's
+// predictions, which for small errors is a quadratic form in them: the error of the
+// product with the calibration text's inputs (the weighted error of the encoding)
+// times a factor that says how much such errors matter at this place. The errors are
+// computed on a sample of rows of every tensor, for every type; the factors measured,
+// by running the text with nothing but the tensors of one kind in one part of the
+// model's depth quantised to about four bits. Then the budget is spent where a byte
+// takes away most of the cost.
+func Search(ctx context.Context, f *gguf.File, b Budget, o PlanOptions, s SearchOptions) (*Plan, error) {
+	if s.Threads <= 0 {
+		s.Threads = runtime.GOMAXPROCS(0)
+	}
+	if s.Progress == nil {
+		s.Progress = func(string, int, int) {}
+	}
+	matrix := o.Matrix
+	if matrix == nil {
+		// Without inputs the errors of different tensors cannot be compared.
+		var err error
+		if matrix, err = collect(ctx, f, s); err != nil {
+			return nil, err
+		}
+		o.Matrix, o.Source = matrix, "measured"
+	}
+	base, err := NewPlan(f, Recipe{Name: b.String(), Type: dtype.Q8_0, FileType: 7}, o)
+	if err != nil {
+		return nil, err
+	}
+	q := &search{file: f, plan: base, options: s}
+	if q.kernels, err = cpu.Select(""); err != nil {
+		return nil, err
+	}
+	room, err := q.room(b)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.sample(ctx); err != nil {
+		return nil, err
+	}
+	if err := q.fits(b, room); err != nil {
+		return nil, err // before the long part
+	}
+	if err := q.probe(ctx); err != nil {
+		return nil, err
+	}
+	return q.finish(b, room)
+}
+
+func collect(ctx context.Context, f *gguf.File, s SearchOptions) (*imatrix.Matrix, error) {
+	paths := f.Paths()
+	if len(paths) == 0 {
+		return nil, errors.New("quantize: the model is not in a file: give an importance matrix")
+	}
+	return imatrix.Collect(ctx, paths[0], s.Text, engine.Options{Threads: s.Threads}, imatrix.Options{
+		Chunks: 64, ChunkSize: searchChunk,
+		Progress: func(done, of int) { s.Progress("importance", done, of) },
+	})
+}
+
+// search is one search.
+type search struct {
+	file    *gguf.File
+	plan    *Plan
+	options SearchOptions
+	kernels *cpu.Kernels
+	free    []*candidate
+}
+
+// candidate is a tensor whose type is to be found.
+type candidate struct {
+	choice  *Choice
+	options []option // cost is the weighted error until probe has turned it into divergence
+	probe   int      // index of the option that is probed
+}
+
+// offered are the types that a search chooses from.
+var offered = []dtype.DType{dtype.Q2_K, dtype.Q3_K, dtype.IQ4_XS, dtype.MXFP4, dtype.IQ4_NL, dtype.Q4_K, dtype.Q4_0, dtype.Q4_1,
+	dtype.Q5_K, dtype.Q5_0, dtype.Q5_1, dtype.Q6_K, dtype.Q8_0}
+
+// room is how many bytes the tensors that are free to choose for may take.
+func (q *search) room(b Budget) (int64, error) {
+	w, err := q.plan.Writer(context.Background(), WriteOptions{})
+	if err != nil {
+		return 0, err
+	}
+	head, _, _, err := w.Layout()
+	if err != nil {
+		return 0, err
+	}
+	_, _, values := q.plan.Sizes()
+	room := b.Bytes - int64(len(head)) - 32*int64(len(q.plan.Choices)) // padding between tensors, at most
+	if b.Bytes == 0 {
+		room = int64(b.BitsPerWeight * float64(values) / 8)
+	}
+	for i := range q.plan.Choices {
+		c := &q.plan.Choices[i]
+		if c.Fixed {
+			room -= c.After
+			continue
+		}
+		t := &candidate{choice: c}
+		if !c.From.Quantized() || !c.From.Computable() {
+			c.Note = ""
+		}
+		for _, d := range offered {
+			if c.Shape[len(c.Shape)-1]%d.BlockLen() != 0 || c.From.Quantized() && bits(d) >= bits(c.From) {
+				continue
+			}
+			n, err := dtype.ByteSize(d, c.Shape)
+			if err != nil {
+				return 0, err
+			}
+			t.options = append(t.options, option{dtype: d, bytes: int64(n)})
+		}
+		if c.From.Quantized() || len(t.options) == 0 {
+			t.options = append(t.options, option{dtype: c.From, bytes: c.Before})
+		}
+		q.free = append(q.free, t)
+	}
+	return room, nil
+}
+
+// fits refuses a budget that the smallest types exceed.
+func (q *search) fits(b Budget, room int64) error {
+	least := int64(0)
+	for _, t := range q.free {
+		n := t.options[0].bytes
+		for _, o := range t.options {
+			n = min(n, o.bytes)
+		}
+		least += n
+	}
+	if least <= room {
+		return nil
+	}
+	_, _, values := q.plan.Sizes()
+	if b.Bytes > 0 {
+		return fmt.Errorf("%v cannot be reached: this model takes at least %.1f MB, with every tensor in its smallest type", b, float64(b.Bytes-room+least)/1e6)
+	}
+	fixed := int64(b.BitsPerWeight*float64(values)/8) - room
+	return fmt.Errorf("%v cannot be reached: this model takes at least %.3f, with every tensor in its smallest type", b, 8*float64(least+fixed)/float64(values))
+}
+
+// sample computes the weighted error of every option on some rows.
+func (q *search) sample(ctx context.Context) error {
+	var next, done atomic.Int64
+	errs := make([]error, q.options.Threads)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for id := range errs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for errs[id] == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(q.free) {
+					return
+				}
+				if errs[id] = context.Cause(ctx); errs[id] == nil {
+					errs[id] = q.sampleTensor(q.free[i])
+				}
+				mu.Lock()
+				q.options.Progress("errors", int(done.Add(1)), len(q.free))
+				mu.Unlock()
+			}
+		}()
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (q *search) sampleTensor(t *candidate) error {
+	tensor, _ := q.file.Tensor(t.choice.Name)
+	rows, columns := tensor.NumRows(), tensor.RowLen()
+	n := min(rows, sampleRows)
+	w := t.choice.weights(q.plan)
+	x, y := make([]float32, columns), make([]float32, columns)
+	for i := range t.options {
+		o := &t.options[i]
+		if o.dtype == t.choice.From {
+			continue
+		}
+		e, err := encode.With(q.kernels, o.dtype)
+		if err != nil {
+			return err
+		}
+		size, err := o.dtype.RowBytes(columns)
+		if err != nil {
+			return err
+		}
+		buf, sum := make([]byte, size), 0.0
+		for r := range n {
+			row := r * rows / n
+			if err := tensor.DequantizeRows(x, row, 1); err != nil {
+				return err
+			}
+			wr := w.row(row)
+			if err := e.Row(buf, x, wr); err != nil {
+				return fmt.Errorf("tensor %s, row %d: %w", t.choice.Name, row, err)
+			}
+			if err := dtype.Dequantize(o.dtype, y, buf); err != nil {
+				return err
+			}
+			sum += weighted(x, y, wr)
+		}
+		o.cost = sum * float64(rows) / float64(n)
+	}
+	return nil
+}
+
+func weighted(x, y, w []float32) (sum float64) {
+	for i := range x {
+		d := float64(x[i] - y[i])
+		if w != nil {
+			sum += float64(w[i]) * d * d
+		} else {
+			sum += d * d
+		}
+	}
+	return sum
+}
+
+// rowWeights are a tensor's weights by row.
+type rowWeights struct {
+	all     []float32
+	columns int
+	rows    int // of a matrix
+}
+
+func (c *Choice) weights(p *Plan) rowWeights {
+	w := rowWeights{columns: c.Shape[len(c.Shape)-1], rows: c.Shape[len(c.Shape)-2]}
+	other := *c
+	other.To = dtype.Q8_0 // any that is quantised
+	w.all, _, _ = p.weights(&other)
+	return w
+}
+
+func (w rowWeights) row(r int) []float32 {
+	if w.all == nil {
+		return nil
+	}
+	m := r / w.rows
+	return w.all[m*w.columns : (m+1)*w.columns]
+}
+
+// finish allots the budget.
+func (q *search) finish(b Budget, room int64) (*Plan, error) {
+	hulls := make([][]option, len(q.free))
+	for i, t := range q.free {
+		hulls[i] = hull(t.options)
+	}
+	picks, err := allot(hulls, room)
+	if err != nil {
+		return nil, fmt.Errorf("%v cannot be reached: %w", b, err)
+	}
+	for i, t := range q.free {
+		t.choice.To = hulls[i][picks[i]].dtype
+		t.choice.Note = ""
+		if err := t.choice.measure(); err != nil {
+			return nil, err
+		}
+	}
+	q.plan.Recipe.FileType = fileType(q.plan.Choices)
+	if i := slices.IndexFunc(Recipes, func(r Recipe) bool { return r.FileType == q.plan.Recipe.FileType }); i >= 0 {
+		q.plan.Recipe.Name = b.String()
+	}
+	return q.plan, q.plan.check()
+}
