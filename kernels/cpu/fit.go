@@ -17,7 +17,7 @@ const FitLanes = 16
 // least squares.
 type Fit struct {
 	ID, Off      [FitLanes]float32 // candidates
-	Err          [FitLanes]float32 // sum of w (difference)^2, in units of 1/ID^2
+	Err          [FitLanes]float32 // sum of w (difference)^2
 	Scale, Shift [FitLanes]float32 // see above
 	L, LL        [FitLanes]float32 // sums of w v and of w v^2
 }
@@ -35,12 +35,13 @@ const (
 // value is Low below Thresh and High from there on.
 type Curve struct {
 	Thresh, Low, High [32]float32
+	LowCode, HighCode [32]uint32 // of Low and High
 	Mul, Add          float32
 }
 
-// NewCurve makes the table of values in rising order. Cells of the given width
-// begin at from.
-func NewCurve(values []float32, from, width float32) *Curve {
+// NewCurve makes the table of values in rising order and of the codes that stand
+// for them. Cells of the given width begin at from.
+func NewCurve(values []float32, codes []byte, from, width float32) *Curve {
 	c := &Curve{Mul: 1 / width, Add: -from / width}
 	for i := range c.Thresh {
 		lo, hi := from+float32(i)*width, from+float32(i+1)*width
@@ -49,31 +50,34 @@ func NewCurve(values []float32, from, width float32) *Curve {
 			j++
 		}
 		c.Low[i], c.High[i], c.Thresh[i] = values[j], values[j], hi
+		c.LowCode[i], c.HighCode[i] = uint32(codes[j]), uint32(codes[j])
 		if j+1 < len(values) && (values[j]+values[j+1])/2 < hi {
 			c.High[i], c.Thresh[i] = values[j+1], (values[j]+values[j+1])/2
+			c.HighCode[i] = uint32(codes[j+1])
 		}
 	}
 	return c
 }
 
-// Nearest gives the value of the curve nearest to u.
-func (c *Curve) Nearest(u float32) float32 {
+// Nearest gives the value of the curve nearest to u, and its code.
+func (c *Curve) Nearest(u float32) (value float32, code byte) {
 	f := u*c.Mul + c.Add
 	i := 0
 	if f > 0 {
 		i = int(min(f, 31))
 	}
 	if u < c.Thresh[i] {
-		return c.Low[i]
+		return c.Low[i], byte(c.LowCode[i])
 	}
-	return c.High[i]
+	return c.High[i], byte(c.HighCode[i])
 }
 
 // fits are a level's kernels for Fit; those that are nil are done in Go.
 type fits struct {
-	uniform func(f *Fit, x, w *float32, n, mode int, lo, hi, total float32)
-	curve   func(f *Fit, x, w *float32, n, mode int, c *Curve, total float32)
-	codes   func(dst *byte, x *float32, sixteens int, id, off, lo, hi float32)
+	uniform    func(f *Fit, x, w *float32, n, mode int, lo, hi, total float32)
+	curve      func(f *Fit, x, w *float32, n, mode int, c *Curve, total float32)
+	codes      func(dst *byte, x *float32, sixteens int, id, off, lo, hi float32)
+	curveCodes func(dst *byte, x *float32, sixteens int, c *Curve, id float32)
 }
 
 // FitUniform tries codes that are the whole numbers from lo to hi. total is the
@@ -113,7 +117,8 @@ func (k *Kernels) FitCurve(f *Fit, lanes int, x, w []float32, mode int, c *Curve
 		var s fitSums
 		for i, x := range x {
 			u := x * id
-			s.add(u, c.Nearest(u), w[i])
+			v, _ := c.Nearest(u)
+			s.add(u, v, w[i])
 		}
 		s.solve(f, lane, mode, total)
 	}
@@ -132,6 +137,22 @@ func (k *Kernels) Codes(dst []byte, x []float32, id, off, lo, hi float32) {
 	}
 	for i, x := range x {
 		dst[i] = byte(int8(roundEven(min(max(float32(x*id)+off, lo), hi))))
+	}
+}
+
+// CurveCodes writes the codes of the values of a curve that are nearest to x id.
+// len(x) is a multiple of 16.
+func (k *Kernels) CurveCodes(dst []byte, x []float32, c *Curve, id float32) {
+	if len(x) == 0 {
+		return
+	}
+	dst = dst[:len(x)]
+	if t := levelFits(k.level); t != nil && t.curveCodes != nil {
+		t.curveCodes(&dst[0], &x[0], len(x)/16, c, id)
+		return
+	}
+	for i, x := range x {
+		_, dst[i] = c.Nearest(x * id)
 	}
 }
 
@@ -158,6 +179,7 @@ func (s *fitSums) add(u, v, w float32) {
 }
 
 func (s *fitSums) solve(f *Fit, lane, mode int, total float32) {
+	defer func() { f.Err[lane] /= f.ID[lane] * f.ID[lane] }()
 	f.L[lane], f.LL[lane] = s.l, s.ll
 	switch mode {
 	case FitAsIs:
@@ -178,7 +200,7 @@ func (s *fitSums) solve(f *Fit, lane, mode int, total float32) {
 func (f *Fit) Best(lanes int) int {
 	best, least := -1, float32(math.Inf(1))
 	for k := range lanes {
-		if e := f.Err[k] / (f.ID[k] * f.ID[k]); e < least {
+		if e := f.Err[k]; e < least {
 			best, least = k, e
 		}
 	}

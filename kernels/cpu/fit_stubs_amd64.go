@@ -22,5 +22,10 @@ func avx512FitCurve(f *Fit, x, w *float32, n int, mode int, c *Curve, total floa
 //go:noescape
 func avx512Codes(dst *byte, x *float32, sixteens int, id, off, lo, hi float32)
 
+// avx512CurveCodes writes the codes of the values of a curve nearest to x id, 16 at a time.
+//
+//go:noescape
+func avx512CurveCodes(dst *byte, x *float32, sixteens int, c *Curve, id float32)
+
 var avx2Fits = fits{uniform: avx2FitUniform}
-var avx512Fits = fits{uniform: avx512FitUniform, curve: avx512FitCurve, codes: avx512Codes}
+var avx512Fits = fits{uniform: avx512FitUniform, curve: avx512FitCurve, codes: avx512Codes, curveCodes: avx512CurveCodes}

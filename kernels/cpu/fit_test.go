@@ -10,6 +10,7 @@ import (
 var (
 	mxfp4Values = []float32{-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12}
 	iq4Values   = []float32{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	sixteen     = []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 )
 
 func fitBlock(r *rand.Rand, n int) (x, w []float32, total float32) {
@@ -23,7 +24,7 @@ func fitBlock(r *rand.Rand, n int) (x, w []float32, total float32) {
 
 // Every level finds the same errors and the same best scales as plain float64.
 func TestFit(t *testing.T) {
-	iq4, mxfp4 := NewCurve(iq4Values, -128, 8), NewCurve(mxfp4Values, -16, 1)
+	iq4, mxfp4 := NewCurve(iq4Values, sixteen, -128, 8), NewCurve(mxfp4Values, sixteen, -16, 1)
 	for _, l := range Levels() {
 		k := kernelsOf(l)
 		r := rand.New(rand.NewPCG(1, 2))
@@ -92,7 +93,7 @@ func checkLane(t *testing.T, l Level, f *Fit, lane, mode int, x, w []float32, co
 	if mode == FitScaleAndShift {
 		shift = float64(f.Shift[lane])
 	}
-	got, want := float64(f.Err[lane]), loss(scale, shift)
+	got, want := float64(f.Err[lane])*id*id, loss(scale, shift)
 	// A value half-way between two codes may go to either.
 	if math.Abs(got-want) > 2e-3*(want+0.1) {
 		t.Errorf("%v mode %d lane %d: error %g, want %g", l, mode, lane, got, want)
@@ -125,6 +126,26 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+func TestCurveCodes(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	x, _, _ := fitBlock(r, 256)
+	x[0], x[1] = 1e9, -1e9
+	c := NewCurve(iq4Values, sixteen, -128, 8)
+	for _, l := range Levels() {
+		got := make([]byte, len(x))
+		kernelsOf(l).CurveCodes(got, x, c, 50)
+		for i, v := range x {
+			best := float32(math.Inf(1))
+			for _, v2 := range iq4Values {
+				best = min(best, max(v*50-v2, v2-v*50))
+			}
+			if d := v*50 - iq4Values[got[i]]; max(d, -d) > best+1e-3 {
+				t.Errorf("%v: the code of %g is %d, off by %g, not %g", l, v*50, got[i], d, best)
+			}
+		}
+	}
+}
+
 func BenchmarkFit(b *testing.B) {
 	for _, l := range Levels() {
 		k := kernelsOf(l)
@@ -134,7 +155,7 @@ func BenchmarkFit(b *testing.B) {
 		for i := range f.ID {
 			f.ID[i] = 3 + float32(i)/8
 		}
-		curve := NewCurve(iq4Values, -128, 8)
+		curve := NewCurve(iq4Values, sixteen, -128, 8)
 		b.Run(l.String()+"/uniform", func(b *testing.B) {
 			for b.Loop() {
 				k.FitUniform(&f, FitLanes, x, w, FitScaleAndShift, 0, 15, total)

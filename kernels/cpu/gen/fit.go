@@ -23,7 +23,8 @@ func generateFits(files map[string][]byte) error {
 		if e.z {
 			e.fitCurve()
 			e.codes()
-			fmt.Fprintf(&tables, "var %[1]sFits = fits{uniform: %[1]sFitUniform, curve: %[1]sFitCurve, codes: %[1]sCodes}\n", e.prefix)
+			e.curveCodes()
+			fmt.Fprintf(&tables, "var %[1]sFits = fits{uniform: %[1]sFitUniform, curve: %[1]sFitCurve, codes: %[1]sCodes, curveCodes: %[1]sCurveCodes}\n", e.prefix)
 		} else {
 			fmt.Fprintf(&tables, "var %[1]sFits = fits{uniform: %[1]sFitUniform}\n", e.prefix)
 		}
@@ -43,7 +44,8 @@ const (
 	fitErr, fitScale, fitShift         = 128, 192, 256
 	fitL, fitLL                        = 320, 384
 	curveThresh, curveLow, curveHigh   = 0, 128, 256
-	curveMul, curveAdd                 = 384, 388
+	curveLowCode, curveHighCode        = 384, 512
+	curveMul, curveAdd                 = 640, 644
 	fitModeScale, fitModeScaleAndShift = 1, 2
 )
 
@@ -93,12 +95,18 @@ func (s fitRegs) solve(e *emitter, total string) {
 	shift, scale, done := e.newLabel("shift"), e.newLabel("scale"), e.newLabel("done")
 	t, u, v, w := s.t, s.u, s.v, s.w
 	store := func(h int, from any, at int) { e.half(h, "VMOVUPS", from, mem{base: "DI", off: at}) }
+	loss := func(h int) { // in units of x
+		e.half(h, "VMOVUPS", mem{base: "DI", off: fitID}, t)
+		e.half(h, "VMULPS", t, t, t)
+		e.half(h, "VDIVPS", t, s.rr, s.rr)
+		store(h, s.rr, fitErr)
+	}
 	e.line("CMPQ R8, $%d", fitModeScale)
 	e.line("JEQ %s", scale)
 	e.line("CMPQ R8, $%d", fitModeScaleAndShift)
 	e.line("JEQ %s", shift)
 	for h := range e.halves() {
-		store(h, s.rr, fitErr)
+		loss(h)
 	}
 	e.line("JMP %s", done)
 
@@ -108,7 +116,7 @@ func (s fitRegs) solve(e *emitter, total string) {
 		e.half(h, "VDIVPS", t, s.rl, t)
 		e.half(h, "VFNMADD231PS", t, s.rl, s.rr)
 		store(h, t, fitScale)
-		store(h, s.rr, fitErr)
+		loss(h)
 	}
 	e.line("JMP %s", done)
 
@@ -131,7 +139,7 @@ func (s fitRegs) solve(e *emitter, total string) {
 		e.half(h, "VFNMADD231PS", w, s.r, s.rr)
 		store(h, u, fitScale)
 		store(h, w, fitShift)
-		store(h, s.rr, fitErr)
+		loss(h)
 	}
 	e.at(done)
 	for h := range e.halves() {
@@ -235,6 +243,45 @@ func (e *emitter) codes() {
 		e.op("VMINPS", hi, v, v)
 		e.op("VCVTPS2DQ", v, v)
 		e.op("VPMOVDB", v, mem{base: "DI"})
+		e.line("ADDQ $64, SI")
+		e.line("ADDQ $16, DI")
+	})
+	e.ret()
+}
+
+func (e *emitter) curveCodes() {
+	e.begin("CurveCodes", "dst *byte, x *float32, sixteens int, c *Curve, id float32", "", 0,
+		"FN writes the codes of the values of a curve nearest to x id, 16 at a time.")
+	id := e.argSplat("id")
+	e.pointers("dst", "DI", "x", "SI", "sixteens", "CX", "c", "R9")
+	mul, add, zero, top := e.splat(), e.splat(), e.splat(), e.splat()
+	e.line("VBROADCASTSS %d(R9), %s", curveMul, e.operand(mul, 0))
+	e.line("VBROADCASTSS %d(R9), %s", curveAdd, e.operand(add, 0))
+	e.zero(zero)
+	e.op("VMOVUPS", e.float(31), top)
+	var tables [3][2]vec
+	for i, at := range []int{curveThresh, curveLowCode, curveHighCode} {
+		for j := range 2 {
+			tables[i][j] = e.vec()
+			e.op("VMOVUPS", mem{base: "R9", off: at + 64*j}, tables[i][j])
+		}
+	}
+	u, t, low, high := e.vec(), e.vec(), e.vec(), e.vec()
+	e.times(func() {
+		e.op("VMULPS", at("SI", 0), id, u)
+		e.op("VMOVAPS", u, t)
+		e.op("VFMADD213PS", add, mul, t)
+		e.op("VMAXPS", zero, t, t)
+		e.op("VMINPS", top, t, t)
+		e.op("VCVTTPS2DQ", t, t)
+		e.op("VMOVDQA", t, low)
+		e.op("VMOVDQA", t, high)
+		e.op("VPERMI2PS", tables[0][1], tables[0][0], t)
+		e.op("VPERMI2D", tables[1][1], tables[1][0], low)
+		e.op("VPERMI2D", tables[2][1], tables[2][0], high)
+		e.op("VCMPPS", 1, t, u, "K1")
+		e.op("VPBLENDMD", low, high, "K1", t)
+		e.op("VPMOVDB", t, mem{base: "DI"})
 		e.line("ADDQ $64, SI")
 		e.line("ADDQ $16, DI")
 	})

@@ -81,7 +81,7 @@ func (a *affine) fit(e *Encoder, x, w []float32, total float32) line {
 		return line{total: total, err: float32(math.Inf(1))}
 	}
 	id := e.f.ID[k]
-	l := line{(1 + e.f.Scale[k]) / id, (e.f.Off[k] - e.f.Shift[k]) / id, e.f.Err[k] / (id * id), total, e.f.L[k], e.f.LL[k]}
+	l := line{(1 + e.f.Scale[k]) / id, (e.f.Off[k] - e.f.Shift[k]) / id, e.f.Err[k], total, e.f.L[k], e.f.LL[k]}
 	if a.signed || l.min >= 0 {
 		return l
 	}
@@ -94,7 +94,7 @@ func (a *affine) fit(e *Encoder, x, w []float32, total float32) line {
 		return line{total: total, err: float32(math.Inf(1))}
 	}
 	id = e.f.ID[k]
-	return line{(1 + e.f.Scale[k]) / id, 0, e.f.Err[k] / (id * id), total, e.f.L[k], e.f.LL[k]}
+	return line{(1 + e.f.Scale[k]) / id, 0, e.f.Err[k], total, e.f.L[k], e.f.LL[k]}
 }
 
 // single encodes a block that has its scale and minimum to itself.
@@ -237,7 +237,7 @@ func (a *affine) refit(e *Encoder, x, w []float32, size int, own []line, unit, u
 			e.f.ID[i], e.f.Off[i] = id, off
 		}
 		e.k.FitUniform(&e.f, lanes, x[g*size:(g+1)*size], wg, cpu.FitScaleAndShift, 0, a.levels, total)
-		own[g] = line{(1 + e.f.Scale[0]) / id, (off - e.f.Shift[0]) / id, e.f.Err[0] / (id * id), total, e.f.L[0], e.f.LL[0]}
+		own[g] = line{(1 + e.f.Scale[0]) / id, (off - e.f.Shift[0]) / id, e.f.Err[0], total, e.f.L[0], e.f.LL[0]}
 	}
 }
 

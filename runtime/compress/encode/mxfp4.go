@@ -13,15 +13,11 @@ var mx = func() *scheme {
 	values := dtype.MXFP4Curve()
 	s := &scheme{}
 	var rising []float32
-	for i := 15; i > 8; i-- {
-		rising = append(rising, float32(values[i]))
-		s.index[int(values[i])+128] = byte(i)
+	codes := []byte{15, 14, 13, 12, 11, 10, 9, 0, 1, 2, 3, 4, 5, 6, 7}
+	for _, c := range codes {
+		rising = append(rising, float32(values[c]))
 	}
-	for i := range 8 {
-		rising = append(rising, float32(values[i]))
-		s.index[int(values[i])+128] = byte(i)
-	}
-	s.curve = cpu.NewCurve(rising, -16, 1)
+	s.curve = cpu.NewCurve(rising, codes, -16, 1)
 	return s
 }()
 

@@ -12,7 +12,6 @@ import (
 type scheme struct {
 	lo, hi float32
 	curve  *cpu.Curve
-	index  [256]byte // code of a curve's value + 128
 	grid   [lanes]float32
 	step   float32 // how much the scales of a finer search differ, relatively
 	even   bool    // the codes are the same on both sides of zero: scales are positive
@@ -47,12 +46,11 @@ var (
 	iq4 = func() *scheme {
 		values := dtype.IQ4Curve()
 		s := &scheme{step: 0.005}
-		rising := make([]float32, len(values))
+		rising, codes := make([]float32, len(values)), make([]byte, len(values))
 		for i, v := range values {
-			rising[i] = float32(v)
-			s.index[int(v)+128] = byte(i)
+			rising[i], codes[i] = float32(v), byte(i)
 		}
-		s.curve = cpu.NewCurve(rising, -128, 8)
+		s.curve = cpu.NewCurve(rising, codes, -128, 8)
 		for i := range 8 {
 			s.grid[i] = -127 * (1.1 - 0.04*float32(i))
 			s.grid[8+i] = 113 * (1.14 - 0.045*float32(i))
@@ -73,9 +71,7 @@ func (s *scheme) fit(e *Encoder, x, w []float32, mode int, total float32) {
 // codes writes the codes as a file has them, not negative, for the scale 1/id.
 func (s *scheme) codes(e *Encoder, q []byte, x []float32, id float32) {
 	if s.curve != nil {
-		for i, v := range x {
-			q[i] = s.index[int(s.curve.Nearest(v*id))+128]
-		}
+		e.k.CurveCodes(q, x, s.curve, id)
 		return
 	}
 	e.k.Codes(q, x, id, -s.lo, 0, s.hi-s.lo)
@@ -123,7 +119,7 @@ func (e *Encoder) best() (scale, bool) {
 		return scale{}, false
 	}
 	id, a := e.f.ID[k], e.f.Scale[k]
-	return scale{(1 + a) / id, e.f.Err[k] / (id * id), e.f.LL[k]}, true
+	return scale{(1 + a) / id, e.f.Err[k], e.f.LL[k]}, true
 }
 
 // single encodes a block that has its scale to itself.
