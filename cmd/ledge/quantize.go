@@ -354,7 +354,11 @@ func (a *app) compare(c *cli.Context, before, after, text string) (quantize.Loss
 	}
 	bar, start := a.newProgress(), time.Now()
 	defer bar.done()
-	return quantize.Compare(c.Context, before, after, text, eo, func(done, of int) {
+	l, err := quantize.Compare(c.Context, before, []string{after}, text, eo, func(done, of int) {
 		bar.show("measuring", float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left(start, int64(done), int64(of))))
 	})
+	if err != nil {
+		return quantize.Loss{}, err
+	}
+	return l[0], nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"time"
 
@@ -29,64 +30,76 @@ type Reading struct {
 }
 
 const (
-	compareChunk = 512 // tokens, of which the second half is compared, as by llama-perplexity
-	compareMost  = 160 // chunks: forty thousand positions
+	compareChunk = 512 // tokens
+	compareFrom  = 32  // positions before are not compared: they know too little
+	compareMost  = 84  // chunks: forty thousand positions
 )
 
-// Compare reads a text with two models of the same vocabulary, chunk by chunk: each
-// chunk of 512 tokens begins anew, and positions of its second half are compared.
-func Compare(ctx context.Context, before, after, text string, eo engine.Options, progress func(done, of int)) (l Loss, err error) {
+// Compare reads a text with a model and others of the same vocabulary, and tells how
+// far each of these has moved from the first. The text is cut into chunks of 512
+// tokens, each of which begins anew; positions from 32 on are compared.
+func Compare(ctx context.Context, before string, after []string, text string, eo engine.Options, progress func(done, of int)) (l []Loss, err error) {
 	eo.Context, eo.Sequences, eo.PackCache, eo.Share = compareChunk, 1, nil, false
-	a, err := engine.Open(ctx, before, eo)
-	if err != nil {
-		return l, err
+	var models []*engine.Model
+	defer func() {
+		for _, m := range models {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	for _, path := range append([]string{before}, after...) {
+		m, err := engine.Open(ctx, path, eo)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		models = append(models, m)
+		if m.Vocab() != models[0].Vocab() {
+			return nil, fmt.Errorf("%s has %d tokens, %s %d: they cannot be compared", path, m.Vocab(), before, models[0].Vocab())
+		}
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
-	b, err := engine.Open(ctx, after, eo)
+	chunks, err := cut(models[0], text, compareChunk, compareMost, false)
 	if err != nil {
-		return l, err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-	chunks, err := cut(a, text, compareChunk, compareMost, false)
-	if err != nil {
-		return l, err
+		return nil, err
 	}
 	k, err := cpu.Select("")
 	if err != nil {
-		return l, err
+		return nil, err
 	}
-	m := &meter{kernels: k, vocab: a.Vocab(), from: compareChunk / 2, threads: max(1, eo.Threads)}
-	var nll [2]float64
-	var spent [2]time.Duration
-	var rows [2][]float32
+	m := &meter{kernels: k, vocab: models[0].Vocab(), from: compareFrom, threads: max(1, runtime.GOMAXPROCS(0))}
+	total, spent := make([]sums, len(models)), make([]time.Duration, len(models))
+	var reference, rows []float32
 	for i, chunk := range chunks {
-		for j, model := range []*engine.Model{a, b} {
+		for j, model := range models {
 			start := time.Now()
-			if rows[j], err = m.logits(ctx, model, chunk, rows[j][:0]); err != nil {
-				return l, err
+			if rows, err = m.logits(ctx, model, chunk, rows[:0]); err != nil {
+				return nil, err
 			}
 			spent[j] += time.Since(start)
+			if j == 0 {
+				reference = append(reference[:0], rows...)
+				continue
+			}
+			s, err := m.compare(reference, rows, chunk)
+			if err != nil {
+				return nil, err
+			}
+			total[j].add(s)
 		}
-		sums, err := m.compare(rows[0], rows[1], chunk)
-		if err != nil {
-			return l, err
-		}
-		m.total.add(sums)
-		nll[0] += sums.nllA
-		nll[1] += sums.nllB
 		if progress != nil {
 			progress(i+1, len(chunks))
 		}
 	}
-	t := m.total
-	n := float64(t.n)
-	l.Tokens, l.KL, l.SameTop = t.n, t.kl/n, float64(t.same)/n
-	if t.n > 1 {
-		l.KLError = math.Sqrt(max(0, t.squares/n-l.KL*l.KL) / (n - 1))
-	}
 	read := float64(len(chunks) * compareChunk)
-	l.Before = Reading{math.Exp(nll[0] / n), read / spent[0].Seconds()}
-	l.After = Reading{math.Exp(nll[1] / n), read / spent[1].Seconds()}
+	for j := 1; j < len(models); j++ {
+		t := total[j]
+		n := float64(t.n)
+		one := Loss{Tokens: t.n, KL: t.kl / n, SameTop: float64(t.same) / n}
+		if t.n > 1 {
+			one.KLError = math.Sqrt(max(0, t.squares/n-one.KL*one.KL) / (n - 1))
+		}
+		one.Before = Reading{math.Exp(t.nllA / n), read / spent[0].Seconds()}
+		one.After = Reading{math.Exp(t.nllB / n), read / spent[j].Seconds()}
+		l = append(l, one)
+	}
 	return l, nil
 }
 
@@ -119,7 +132,6 @@ type meter struct {
 	vocab   int
 	from    int // first position of a chunk that counts
 	threads int
-	total   sums
 }
 
 type sums struct {

@@ -20,7 +20,7 @@ type group struct {
 
 // probe measures what the errors of each group do to the model's predictions, and
 // turns the errors of its tensors into costs.
-func (q *search) probe(ctx context.Context) error {
+func (q *Measured) probe(ctx context.Context) error {
 	groups := q.groups()
 	reference, chunks, m, err := q.reference(ctx)
 	if err != nil {
@@ -63,7 +63,7 @@ func (q *search) probe(ctx context.Context) error {
 }
 
 // groups sorts the tensors by kind and depth.
-func (q *search) groups() []*group {
+func (q *Measured) groups() []*group {
 	layers := max(1, factsOf(q.file).layers)
 	var groups []*group
 	for _, t := range q.free {
@@ -91,12 +91,12 @@ func (q *search) groups() []*group {
 	return groups
 }
 
-func (q *search) engineOptions() engine.Options {
+func (q *Measured) engineOptions() engine.Options {
 	return engine.Options{Device: "cpu", Threads: q.options.Threads, Context: searchChunk, Batch: searchChunk}
 }
 
 // reference reads the text with the model as it is.
-func (q *search) reference(ctx context.Context) (rows [][]float32, chunks [][]int32, m *meter, err error) {
+func (q *Measured) reference(ctx context.Context) (rows [][]float32, chunks [][]int32, m *meter, err error) {
 	same, err := q.file.With()
 	if err != nil {
 		return nil, nil, nil, err
@@ -123,7 +123,7 @@ func (q *search) reference(ctx context.Context) (rows [][]float32, chunks [][]in
 }
 
 // divergence is the mean divergence from the reference with a group quantised.
-func (q *search) divergence(ctx context.Context, g *group, reference [][]float32, chunks [][]int32, m *meter) (kl float64, err error) {
+func (q *Measured) divergence(ctx context.Context, g *group, reference [][]float32, chunks [][]int32, m *meter) (kl float64, err error) {
 	var replaced []gguf.Tensor
 	for _, t := range g.tensors {
 		d := t.options[t.probe].dtype

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -45,43 +46,69 @@ const (
 // model's depth quantised to about four bits. Then the budget is spent where a byte
 // takes away most of the cost.
 func Search(ctx context.Context, f *gguf.File, b Budget, o PlanOptions, s SearchOptions) (*Plan, error) {
+	m, err := newMeasured(ctx, f, o, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.fits(b); err != nil {
+		return nil, err // before the long part
+	}
+	if err := m.measure(ctx); err != nil {
+		return nil, err
+	}
+	return m.Plan(b)
+}
+
+// Measured knows what each type would cost each tensor, and makes plans for any
+// budget.
+type Measured struct {
+	file    *gguf.File
+	plan    *Plan
+	options SearchOptions
+	kernels *cpu.Kernels
+	free    []*candidate
+}
+
+// Measure does what Search does, for plans of several budgets.
+func Measure(ctx context.Context, f *gguf.File, o PlanOptions, s SearchOptions) (*Measured, error) {
+	m, err := newMeasured(ctx, f, o, s)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.measure(ctx)
+}
+
+func newMeasured(ctx context.Context, f *gguf.File, o PlanOptions, s SearchOptions) (*Measured, error) {
 	if s.Threads <= 0 {
 		s.Threads = runtime.GOMAXPROCS(0)
 	}
 	if s.Progress == nil {
 		s.Progress = func(string, int, int) {}
 	}
-	matrix := o.Matrix
-	if matrix == nil {
+	if o.Matrix == nil {
 		// Without inputs the errors of different tensors cannot be compared.
 		var err error
-		if matrix, err = collect(ctx, f, s); err != nil {
+		if o.Matrix, err = collect(ctx, f, s); err != nil {
 			return nil, err
 		}
-		o.Matrix, o.Source = matrix, "measured"
+		o.Source = "measured"
 	}
-	base, err := NewPlan(f, Recipe{Name: b.String(), Type: dtype.Q8_0, FileType: 7}, o)
+	base, err := NewPlan(f, Recipe{Name: "target", Type: dtype.Q8_0, FileType: 7}, o)
 	if err != nil {
 		return nil, err
 	}
-	q := &search{file: f, plan: base, options: s}
+	q := &Measured{file: f, plan: base, options: s}
 	if q.kernels, err = cpu.Select(""); err != nil {
 		return nil, err
 	}
-	room, err := q.room(b)
-	if err != nil {
-		return nil, err
-	}
+	return q, q.candidates()
+}
+
+func (q *Measured) measure(ctx context.Context) error {
 	if err := q.sample(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := q.fits(b, room); err != nil {
-		return nil, err // before the long part
-	}
-	if err := q.probe(ctx); err != nil {
-		return nil, err
-	}
-	return q.finish(b, room)
+	return q.probe(ctx)
 }
 
 func collect(ctx context.Context, f *gguf.File, s SearchOptions) (*imatrix.Matrix, error) {
@@ -95,17 +122,9 @@ func collect(ctx context.Context, f *gguf.File, s SearchOptions) (*imatrix.Matri
 	})
 }
 
-// search is one search.
-type search struct {
-	file    *gguf.File
-	plan    *Plan
-	options SearchOptions
-	kernels *cpu.Kernels
-	free    []*candidate
-}
-
 // candidate is a tensor whose type is to be found.
 type candidate struct {
+	index   int // in the plan's choices
 	choice  *Choice
 	options []option // cost is the weighted error until probe has turned it into divergence
 	probe   int      // index of the option that is probed
@@ -115,38 +134,21 @@ type candidate struct {
 var offered = []dtype.DType{dtype.Q2_K, dtype.Q3_K, dtype.IQ4_XS, dtype.MXFP4, dtype.IQ4_NL, dtype.Q4_K, dtype.Q4_0, dtype.Q4_1,
 	dtype.Q5_K, dtype.Q5_0, dtype.Q5_1, dtype.Q6_K, dtype.Q8_0}
 
-// room is how many bytes the tensors that are free to choose for may take.
-func (q *search) room(b Budget) (int64, error) {
-	w, err := q.plan.Writer(context.Background(), WriteOptions{})
-	if err != nil {
-		return 0, err
-	}
-	head, _, _, err := w.Layout()
-	if err != nil {
-		return 0, err
-	}
-	_, _, values := q.plan.Sizes()
-	room := b.Bytes - int64(len(head)) - 32*int64(len(q.plan.Choices)) // padding between tensors, at most
-	if b.Bytes == 0 {
-		room = int64(b.BitsPerWeight * float64(values) / 8)
-	}
+// candidates lists the tensors that are free to choose for, with their options.
+func (q *Measured) candidates() error {
 	for i := range q.plan.Choices {
 		c := &q.plan.Choices[i]
 		if c.Fixed {
-			room -= c.After
 			continue
 		}
-		t := &candidate{choice: c}
-		if !c.From.Quantized() || !c.From.Computable() {
-			c.Note = ""
-		}
+		t := &candidate{index: i, choice: c}
 		for _, d := range offered {
-			if c.Shape[len(c.Shape)-1]%d.BlockLen() != 0 || c.From.Quantized() && bits(d) >= bits(c.From) {
+			if c.Shape[len(c.Shape)-1]%d.BlockLen() != 0 || c.From.Quantized() && bits(d) >= bits(c.From) || !c.From.Computable() {
 				continue
 			}
 			n, err := dtype.ByteSize(d, c.Shape)
 			if err != nil {
-				return 0, err
+				return fmt.Errorf("%s: %w", c.Name, err)
 			}
 			t.options = append(t.options, option{dtype: d, bytes: int64(n)})
 		}
@@ -155,11 +157,39 @@ func (q *search) room(b Budget) (int64, error) {
 		}
 		q.free = append(q.free, t)
 	}
-	return room, nil
+	return nil
 }
 
-// fits refuses a budget that the smallest types exceed.
-func (q *search) fits(b Budget, room int64) error {
+// room is how many bytes the tensors that are free to choose for may take.
+func (q *Measured) room(b Budget) (int64, error) {
+	fixed := int64(0)
+	for i := range q.plan.Choices {
+		if c := &q.plan.Choices[i]; c.Fixed {
+			fixed += c.After
+		}
+	}
+	if b.Bytes == 0 {
+		_, _, values := q.plan.Sizes()
+		return int64(b.BitsPerWeight*float64(values)/8) - fixed, nil
+	}
+	w, err := q.plan.Writer(context.Background(), WriteOptions{})
+	if err != nil {
+		return 0, err
+	}
+	head, _, _, err := w.Layout()
+	if err != nil {
+		return 0, err
+	}
+	padding := 32 * int64(len(q.plan.Choices)) // at most
+	return b.Bytes - fixed - int64(len(head)) - padding, nil
+}
+
+// fits refuses a budget that the smallest types exceed, and tells what is reached.
+func (q *Measured) fits(b Budget) error {
+	room, err := q.room(b)
+	if err != nil {
+		return err
+	}
 	least := int64(0)
 	for _, t := range q.free {
 		n := t.options[0].bytes
@@ -171,16 +201,16 @@ func (q *search) fits(b Budget, room int64) error {
 	if least <= room {
 		return nil
 	}
-	_, _, values := q.plan.Sizes()
 	if b.Bytes > 0 {
-		return fmt.Errorf("%v cannot be reached: this model takes at least %.1f MB, with every tensor in its smallest type", b, float64(b.Bytes-room+least)/1e6)
+		return fmt.Errorf("%v cannot be reached: this model takes at least %.2f MB, with every tensor in its smallest type", b, float64(b.Bytes-room+least)/1e6)
 	}
-	fixed := int64(b.BitsPerWeight*float64(values)/8) - room
-	return fmt.Errorf("%v cannot be reached: this model takes at least %.3f, with every tensor in its smallest type", b, 8*float64(least+fixed)/float64(values))
+	_, _, values := q.plan.Sizes()
+	over := 8 * float64(least-room) / float64(values)
+	return fmt.Errorf("%v cannot be reached: this model takes at least %.3f, with every tensor in its smallest type", b, math.Ceil(1000*(b.BitsPerWeight+over))/1000)
 }
 
 // sample computes the weighted error of every option on some rows.
-func (q *search) sample(ctx context.Context) error {
+func (q *Measured) sample(ctx context.Context) error {
 	var next, done atomic.Int64
 	errs := make([]error, q.options.Threads)
 	var wg sync.WaitGroup
@@ -207,7 +237,7 @@ func (q *search) sample(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (q *search) sampleTensor(t *candidate) error {
+func (q *Measured) sampleTensor(t *candidate) error {
 	tensor, _ := q.file.Tensor(t.choice.Name)
 	rows, columns := tensor.NumRows(), tensor.RowLen()
 	n := min(rows, sampleRows)
@@ -281,26 +311,32 @@ func (w rowWeights) row(r int) []float32 {
 	return w.all[m*w.columns : (m+1)*w.columns]
 }
 
-// finish allots the budget.
-func (q *search) finish(b Budget, room int64) (*Plan, error) {
+// Plan allots a budget.
+func (q *Measured) Plan(b Budget) (*Plan, error) {
+	if err := q.fits(b); err != nil {
+		return nil, err
+	}
+	room, err := q.room(b)
+	if err != nil {
+		return nil, err
+	}
 	hulls := make([][]option, len(q.free))
 	for i, t := range q.free {
-		hulls[i] = hull(t.options)
+		hulls[i] = hull(slices.Clone(t.options))
 	}
 	picks, err := allot(hulls, room)
 	if err != nil {
 		return nil, fmt.Errorf("%v cannot be reached: %w", b, err)
 	}
+	p := *q.plan
+	p.Choices = slices.Clone(p.Choices)
 	for i, t := range q.free {
-		t.choice.To = hulls[i][picks[i]].dtype
-		t.choice.Note = ""
-		if err := t.choice.measure(); err != nil {
+		c := &p.Choices[t.index]
+		c.To, c.Note = hulls[i][picks[i]].dtype, ""
+		if err := c.measure(); err != nil {
 			return nil, err
 		}
 	}
-	q.plan.Recipe.FileType = fileType(q.plan.Choices)
-	if i := slices.IndexFunc(Recipes, func(r Recipe) bool { return r.FileType == q.plan.Recipe.FileType }); i >= 0 {
-		q.plan.Recipe.Name = b.String()
-	}
-	return q.plan, q.plan.check()
+	p.Recipe = Recipe{Name: "at most " + b.String(), FileType: fileType(p.Choices)}
+	return &p, p.check()
 }
