@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledge-run/ledge/kernels/cpu"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // Loss is how far a model has moved from its source on a text.
@@ -39,7 +40,15 @@ const (
 // far each of these has moved from the first. The text is cut into chunks of 512
 // tokens, each of which begins anew; positions from 32 on are compared.
 func Compare(ctx context.Context, before string, after []string, text string, eo engine.Options, progress func(done, of int)) (l []Loss, err error) {
-	eo.Context, eo.Sequences, eo.PackCache, eo.Share = compareChunk, 1, nil, false
+	f, err := gguf.Open(before)
+	if err != nil {
+		return nil, err
+	}
+	size, err := chunkSize(f, compareChunk)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	eo.Context, eo.Sequences, eo.PackCache, eo.Share = size, 1, nil, false
 	var models []*engine.Model
 	defer func() {
 		for _, m := range models {
@@ -56,7 +65,7 @@ func Compare(ctx context.Context, before string, after []string, text string, eo
 			return nil, fmt.Errorf("%s has %d tokens, %s %d: they cannot be compared", path, m.Vocab(), before, models[0].Vocab())
 		}
 	}
-	chunks, err := cut(models[0], text, compareChunk, compareMost, false)
+	chunks, err := cut(models[0], text, size, compareMost, false)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +97,7 @@ func Compare(ctx context.Context, before string, after []string, text string, eo
 			progress(i+1, len(chunks))
 		}
 	}
-	read := float64(len(chunks) * compareChunk)
+	read := float64(len(chunks) * size)
 	for j := 1; j < len(models); j++ {
 		t := total[j]
 		n := float64(t.n)

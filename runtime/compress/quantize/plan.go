@@ -161,7 +161,7 @@ func (p *Plan) check() error {
 		if !c.From.Computable() {
 			return fmt.Errorf("%s is of type %v, which Ledge cannot read: start from a file in F16, BF16 or another type of this list: %s", c.Name, c.From, strings.Join(typeNames(), " "))
 		}
-		if p.matrix == nil || !strings.HasPrefix(c.Name, "blk.") {
+		if p.matrix == nil || !c.To.Quantized() || !strings.HasPrefix(c.Name, "blk.") {
 			continue
 		}
 		asked++

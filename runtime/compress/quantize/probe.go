@@ -92,7 +92,7 @@ func (q *Measured) groups() []*group {
 }
 
 func (q *Measured) engineOptions() engine.Options {
-	return engine.Options{Device: "cpu", Threads: q.options.Threads, Context: searchChunk, Batch: searchChunk}
+	return engine.Options{Device: "cpu", Threads: q.options.Threads, Context: q.chunk, Batch: q.chunk}
 }
 
 // reference reads the text with the model as it is.
@@ -107,8 +107,8 @@ func (q *Measured) reference(ctx context.Context) (rows [][]float32, chunks [][]
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	m = &meter{kernels: q.kernels, vocab: model.Vocab(), from: searchFrom, threads: q.options.Threads}
-	most := min(searchMost, max(1, searchMemory/(4*m.vocab*(searchChunk-searchFrom))))
-	if chunks, err = cut(model, q.options.Text, searchChunk, most, true); err != nil {
+	most := min(searchMost, max(1, searchMemory/(4*m.vocab*(q.chunk-searchFrom))))
+	if chunks, err = cut(model, q.options.Text, q.chunk, most, true); err != nil {
 		return nil, nil, nil, err
 	}
 	for i, chunk := range chunks {

@@ -59,6 +59,15 @@ func Search(ctx context.Context, f *gguf.File, b Budget, o PlanOptions, s Search
 	return m.Plan(b)
 }
 
+// chunkSize is a number of tokens, or what the model was trained for if that is less.
+func chunkSize(f *gguf.File, size int) (int, error) {
+	net, err := engine.Network(f)
+	if err != nil {
+		return 0, err
+	}
+	return min(size, net.Info().Context), nil
+}
+
 // Measured knows what each type would cost each tensor, and makes plans for any
 // budget.
 type Measured struct {
@@ -66,6 +75,7 @@ type Measured struct {
 	plan    *Plan
 	options SearchOptions
 	kernels *cpu.Kernels
+	chunk   int // tokens
 	free    []*candidate
 }
 
@@ -101,6 +111,9 @@ func newMeasured(ctx context.Context, f *gguf.File, o PlanOptions, s SearchOptio
 	if q.kernels, err = cpu.Select(""); err != nil {
 		return nil, err
 	}
+	if q.chunk, err = chunkSize(f, searchChunk); err != nil {
+		return nil, err
+	}
 	return q, q.candidates()
 }
 
@@ -116,8 +129,12 @@ func collect(ctx context.Context, f *gguf.File, s SearchOptions) (*imatrix.Matri
 	if len(paths) == 0 {
 		return nil, errors.New("quantize: the model is not in a file: give an importance matrix")
 	}
+	size, err := chunkSize(f, searchChunk)
+	if err != nil {
+		return nil, err
+	}
 	return imatrix.Collect(ctx, paths[0], s.Text, engine.Options{Threads: s.Threads}, imatrix.Options{
-		Chunks: 64, ChunkSize: searchChunk,
+		Chunks: 64, ChunkSize: size,
 		Progress: func(done, of int) { s.Progress("importance", done, of) },
 	})
 }
