@@ -40,7 +40,7 @@ func Collect(ctx context.Context, path, text string, eo engine.Options, o Option
 		c.m.Datasets = []string{filepath.Base(o.Dataset)}
 	}
 	eo.Device, eo.Context, eo.Batch, eo.Sequences, eo.PackCache, eo.Share = "cpu", o.ChunkSize, min(batch, o.ChunkSize), 1, nil, false
-	eo.Tap = c.see
+	eo.Tap, eo.GPULayers = c.see, nil
 	model, err := engine.Open(ctx, path, eo)
 	if err != nil {
 		return nil, err
