@@ -7,6 +7,7 @@ import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/kvcache"
+	"github.com/ledge-run/ledge/runtime/power/governor"
 	"github.com/ledge-run/ledge/runtime/sched"
 )
 
@@ -33,6 +34,11 @@ var (
 	// done with the model any more but to close it. A device that was picked
 	// automatically does not give it: the processor goes on (see Model.Notes).
 	ErrDeviceLost = errors.New("ledge: device lost")
+
+	// ErrLimit reports a limit of WithLimits: the machine has no sensor for it, or its
+	// battery is at its floor. Then what was generated is there, and with a charger the
+	// session goes on.
+	ErrLimit = errors.New("ledge: a limit of the machine")
 )
 
 // ContextError reports a prompt that does not fit the context.
@@ -67,6 +73,8 @@ func wrap(err error) error {
 	var memory *backend.ErrOutOfMemory
 	var long *sched.ErrTooLong
 	var full *kvcache.ErrFull
+	var sensor *governor.SensorError
+	var floor *governor.FloorError
 	switch {
 	case err == ErrClosed || err == ErrSessionClosed:
 		return err
@@ -76,6 +84,8 @@ func wrap(err error) error {
 		return &ContextError{Tokens: long.Tokens, Limit: long.Limit, err: fmt.Errorf("ledge: %w", err)}
 	case errors.As(err, &full):
 		return &kindError{ErrCacheFull, err}
+	case errors.As(err, &sensor), errors.As(err, &floor):
+		return &kindError{ErrLimit, err}
 	case errors.Is(err, sched.ErrClosed):
 		return &kindError{ErrClosed, err}
 	case errors.Is(err, engine.ErrEmptyPrompt):

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/grammar/jsonschema"
 	"github.com/ledge-run/ledge/runtime/sampler"
 )
 
@@ -140,6 +141,21 @@ func Constrain(c Constraint) GenerateOption {
 	return set(func(g *generation) {
 		if c != nil {
 			g.set.Constraint = constraint{c}
+		}
+	})
+}
+
+// JSONSchema has the model write JSON that satisfies a schema, and nothing else.
+// The text is whole when Usage.Reason is [ReasonStop]: MaxTokens or the context
+// may end it early. Of JSON Schema a part is supported, which docs/json-schema.md
+// describes; a schema that asks for more gives an error that names the keyword,
+// with the generation. An option that is used again compiles nothing anew.
+func JSONSchema(schema []byte) GenerateOption {
+	g, err := jsonschema.Compile(schema, jsonschema.Options{})
+	return set(func(s *generation) {
+		s.set.Grammar = g
+		if err != nil {
+			s.err = err
 		}
 	})
 }

@@ -40,7 +40,7 @@
 //
 // Errors that a program may want to tell apart are [ErrClosed],
 // [ErrSessionClosed], [ErrBusy], [ErrEmptyPrompt], [ErrCacheFull],
-// [ErrDeviceLost], [*ContextError] and [*MemoryError]; use errors.Is and
+// [ErrDeviceLost], [ErrLimit], [*ContextError] and [*MemoryError]; use errors.Is and
 // errors.As. A cancelled context gives its own error.
 //
 // The processor is always there as a device. Programs that want the others
@@ -62,6 +62,7 @@ import (
 // Model is an open model. It is safe for concurrent use.
 type Model struct {
 	m      *engine.Model
+	limits *limiter // nil without limits
 	info   Info
 	closed atomic.Bool
 }
@@ -73,25 +74,27 @@ type Model struct {
 // The file must stay as it is while the model is open: replace a model by
 // renaming another file over it.
 //
-// Errors: [*MemoryError] if weights or cache do not fit; others say what is
+// Errors: [*MemoryError] if weights or cache do not fit, [ErrLimit]; others say what is
 // wrong with the file or the options.
 func Open(ctx context.Context, path string, opts ...Option) (*Model, error) {
 	c := configOf(opts)
 	if c.err != nil {
 		return nil, wrap(c.err)
 	}
-	m, err := engine.Open(ctx, path, c.o)
+	m, limits, err := openLimited(ctx, path, c)
 	if err != nil {
 		return nil, wrap(err)
 	}
-	return &Model{m: m, info: infoOf(m)}, nil
+	return &Model{m: m, limits: limits, info: infoOf(m)}, nil
 }
 
 // Close frees the model. Sessions that are generating get [ErrClosed], as does
 // everything that is asked of the model later. Closing it again does nothing.
 func (m *Model) Close() error {
 	m.closed.Store(true)
-	return wrap(m.m.Close())
+	err := m.m.Close()
+	m.limits.close()
+	return wrap(err)
 }
 
 // check gives ErrClosed for a closed model.
@@ -111,8 +114,9 @@ func (m *Model) Device() Device { return deviceOf(m.m.Device()) }
 
 // Notes tells, once, what the user should know of how the model runs: that it runs
 // on the processor because its device failed, that fewer layers fit a device than
-// was thought. Sessions lose nothing by it: they go on where they were.
-func (m *Model) Notes() []string { return m.m.Notes() }
+// was thought, that it is held back by [WithLimits]. Sessions lose nothing by it: they
+// go on where they were.
+func (m *Model) Notes() []string { return append(m.m.Notes(), m.limits.told()...) }
 
 // Candidates lists the devices that were found when the model was opened, and
 // why each was picked or not.

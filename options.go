@@ -7,6 +7,7 @@ import (
 	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/power/governor"
 )
 
 // Option changes how a model is opened. Options do not change once made and may
@@ -14,8 +15,9 @@ import (
 type Option struct{ apply func(*config) }
 
 type config struct {
-	o   engine.Options
-	err error
+	o      engine.Options
+	limits governor.Limits
+	err    error
 }
 
 func configOf(opts []Option) config {
@@ -91,6 +93,27 @@ func WithPackCache(dir string) Option {
 // It is a little slower. The folder's files must not be cut off while they are in
 // use: that would be a memory fault.
 func WithSharedWeights() Option { return Option{func(c *config) { c.o.Share = true }} }
+
+// Limits are what the machine is to stay within while a model works; 0 is no limit. The
+// model waits between tokens and takes fewer threads; what it generates stays the same.
+type Limits struct {
+	MaxWatts   float64 // mean power of what the machine measures: the module, the processor's package, a card
+	MaxCelsius float64 // of the hottest sensor
+
+	// BatteryFloor is a percentage. Near it the model slows down; at it generations end
+	// with [ErrLimit], unless a charger is connected.
+	BatteryFloor float64
+}
+
+// WithLimits has the model held back so that the machine stays within limits. Open fails
+// with [ErrLimit] if it has no sensor for one of them. What is held back is told by
+// Model.Notes, and how long by Usage.Paused. NVIDIA's cards are measured in programs that
+// import github.com/ledge-run/ledge/runtime/power/nvidia for its side effects.
+func WithLimits(l Limits) Option {
+	return Option{func(c *config) {
+		c.limits = governor.Limits{Watts: l.MaxWatts, Celsius: l.MaxCelsius, BatteryFloor: l.BatteryFloor}
+	}}
+}
 
 // WithProbe names the program ledge, which then tries the drivers of GPUs in a
 // process of its own before one of them is loaded into this one: a driver that

@@ -57,6 +57,7 @@ const (
 	ReasonLength  Reason = "length"  // MaxTokens
 	ReasonContext Reason = "context" // the context is full
 	ReasonCancel  Reason = "cancel"  // the caller ended it
+	ReasonLimit   Reason = "limit"   // the battery is at its floor: see WithLimits
 	ReasonError   Reason = "error"
 )
 
@@ -67,6 +68,7 @@ type Usage struct {
 	GeneratedTokens int
 	PromptTime      time.Duration // reading what was not cached, to the first logits
 	GenerateTime    time.Duration // from the first token to the last
+	Paused          time.Duration // of both, that WithLimits held the model up
 	Seed            uint64        // in use: gives the same tokens again
 	Reason          Reason        // "" while it is running
 }
@@ -77,7 +79,7 @@ type Usage struct {
 // last element.
 //
 // Errors: [ErrEmptyPrompt], [*ContextError], [ErrCacheFull], [ErrBusy],
-// [ErrSessionClosed], [ErrClosed], [ErrDeviceLost], the context's own, and those
+// [ErrSessionClosed], [ErrClosed], [ErrDeviceLost], [ErrLimit], the context's own, and those
 // of settings that are out of range. After an error the session can be used
 // again: what had been run stays in its cache.
 func (s *Session) Generate(ctx context.Context, prompt string, opts ...GenerateOption) iter.Seq2[Token, error] {
@@ -171,7 +173,7 @@ func (s *Session) setUsage(u engine.Usage) {
 	defer s.mu.Unlock()
 	s.usage = Usage{
 		PromptTokens: u.PromptTokens, CachedTokens: u.CachedTokens, GeneratedTokens: u.GeneratedTokens,
-		PromptTime: u.PromptTime, GenerateTime: u.GenerateTime, Seed: u.Seed, Reason: Reason(u.Reason),
+		PromptTime: u.PromptTime, GenerateTime: u.GenerateTime, Paused: u.Paused, Seed: u.Seed, Reason: Reason(u.Reason),
 	}
 }
 

@@ -105,6 +105,12 @@ type Device interface {
 	Close() error
 }
 
+// Threaded is implemented by devices that compute with threads of the processor.
+type Threaded interface {
+	// Threads is how many a run takes at most; see Args.Threads.
+	Threads() int
+}
+
 // LoadSpec says what to load. It and CompileSpec are structs so that what
 // later devices need (cache folders, keys, shared arenas) changes no interface.
 type LoadSpec struct {
@@ -229,6 +235,14 @@ type State interface {
 	Close() error
 }
 
+// Tensors is implemented by states of devices that can train: those that hold
+// declarations of kind graph.Tensor. Like State's methods these are not called
+// while a run uses the state.
+type Tensors interface {
+	ReadTensor(name string, dst []float32) error
+	WriteTensor(name string, src []float32) error
+}
+
 // Executable is a compiled graph. It is run by one goroutine at a time.
 type Executable interface {
 	// Submit starts a run. It does not allocate from token to token; buffers
@@ -254,6 +268,10 @@ type Args struct {
 	Seqs     int       // sequences in the batch
 	State    State
 	Outputs  []Output // one for each output, in the order of graph.Outputs
+
+	// Threads is the most that a Threaded device takes for the run, 0 for all it has.
+	// It changes no result.
+	Threads int
 }
 
 // Tensor is host memory; the field of the input's type is set.

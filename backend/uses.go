@@ -16,7 +16,7 @@ func WeightUses(g *graph.Graph) map[string]Uses {
 		case graph.OpEmbed:
 			mark(in[0], UseGather)
 			in = in[1:]
-		case graph.OpLinear:
+		case graph.OpLinear, graph.OpLinearT:
 			mark(in[1], UseProduct)
 			in = in[:1]
 		case graph.OpFusedLinear:

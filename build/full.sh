@@ -37,9 +37,14 @@ go test -count=1 ./runtime/weights/gguf ./graph/dtype
 step "perplexity and text of the real models"
 go test -count=1 -v -timeout 30m ./runtime/eval ./runtime/engine -run 'Perplexity|GreedyText' | grep -v '=== RUN'
 
+step "divergence beside llama.cpp, metrics beside scikit-learn"
+[ -x out/sklearn/bin/python ] || python3 -m venv out/sklearn
+out/sklearn/bin/python -m pip install -q --disable-pip-version-check scikit-learn==1.9.1
+LEDGE_TEST_PYTHON_SKLEARN=$PWD/out/sklearn/bin/python go test -count=1 -v ./runtime/eval -run 'LlamaDivergence|MetricsLive' | grep -v '=== RUN'
+
 step "perplexity side by side"
 go build -o out/ledge ./cmd/ledge
-go build -o out/compare-program ./build/compare
+go build -o out/ledge-bench ./cmd/ledge-bench
 for model in "$LEDGE_TEST_MODELS"/{smollm2-135m-instruct-q4_1,gemma-3-270m-q4_k_m}.gguf; do
   for text in GPL-3 GPL-2; do
     file=/usr/share/common-licenses/$text
@@ -51,9 +56,12 @@ for model in "$LEDGE_TEST_MODELS"/{smollm2-135m-instruct-q4_1,gemma-3-270m-q4_k_
 done
 
 step "speed side by side, shortly (docs/performance.md has the whole comparison)"
-out/compare-program models -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAMA"
-out/compare-program run -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAMA" -out out/compare-short -ledge out/ledge -rounds 3 \
-  -only '^(speed|start|loaded|together8)/(smollm2-q4_0|smollm2-135m|gemma)'
+go run ./build/benchmodels -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAMA"
+status=0 # 4: a peer failed, and the others were measured
+out/ledge-bench run docs/performance.yaml --journal out/performance-short.jsonl --set models="$LEDGE_TEST_MODELS" --set llama="$LEDGE_TEST_LLAMA/bin" \
+  --only '^(speed|start|together)/(SmolLM2-135M-Q4_[01]|Gemma)' || status=$?
+[ "$status" = 0 ] || [ "$status" = 4 ] || exit "$status"
+out/ledge-bench table docs/performance.yaml --journal out/performance-short.jsonl
 
 step "our declarations of CUDA's driver API against NVIDIA's: the oldest and a late CUDA 12"
 for version in 12.0.146 12.6.77; do # the headers are the same for every architecture
@@ -86,6 +94,17 @@ step "faults: every call of a generation fails in every way; with the race detec
 step "the C library: threads that open, generate, cancel and close, 8,000 times; memory as valgrind sees it; what C costs"
 LEDGE_TEST_FULL=1 go test -count=1 -v -timeout 60m -run 'Programs|Valgrind|StreamingCost|Arm64' ./cmd/libledge | grep -v '=== RUN'
 go test -run XXX -bench Streaming -benchtime 20x ./cmd/libledge
+
+step "packages: installed in fresh roots of Debian 11 and 12, arm64's under qemu; built again from nothing; kernels from their sources"
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap proot lintian >/dev/null
+fi
+build/package.sh
+build/package-test.sh --roots
+build/reproduce.sh --cold
+cmake -B out/package/kernels -G Ninja -DLEDGE_REBUILD_KERNELS=ON
+cmake --build out/package/kernels --target kernels
+git diff --exit-code --stat kernels && echo "the kernels that are committed are what their sources give"
 
 step "fuzzing, 20 s a target"
 build/fuzz.sh 20s

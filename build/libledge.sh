@@ -9,10 +9,12 @@ shift
 cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=local CGO_ENABLED=1 GOFLAGS="${GOFLAGS:--mod=readonly}"
 
+source build/flags.sh
+
 mkdir -p "$to/include" "$to/lib/cmake/ledge" "$to/lib/pkgconfig"
 # Only ledge_* is seen from outside; the name has the version of the interface.
-go build -buildmode=c-shared -trimpath "$@" -o "$to/lib/libledge.so.1" \
-  -ldflags "-s -w '-extldflags=-Wl,--version-script=$PWD/cmd/libledge/ledge.map -Wl,-soname,libledge.so.1'" ./cmd/libledge
+go build -buildmode=c-shared "${build[@]}" "$@" -o "$to/lib/libledge.so.1" \
+  -ldflags "$link '-extldflags=$extlink -Wl,--version-script=$PWD/cmd/libledge/ledge.map -Wl,-soname,libledge.so.1'" ./cmd/libledge
 rm -f "$to/lib/libledge.so.h" "$to/lib/libledge.so.1.h" "$to/lib/libledge.so" "$to"/lib/libledge.h # what cgo writes is not the interface
 ln -s libledge.so.1 "$to/lib/libledge.so"
 install -m 644 cmd/libledge/ledge.h "$to/include/"

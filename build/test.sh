@@ -36,10 +36,13 @@ command -v clang-19 >/dev/null || need+=(clang-19)     # the CUDA kernels
 command -v g++ >/dev/null || need+=(g++)               # ... and the GPU that is emulated with them
 # What uses the C library, and looks at how it uses memory.
 command -v cmake >/dev/null || need+=(cmake make)
+command -v ninja >/dev/null || need+=(ninja-build)
 command -v javac >/dev/null || need+=(openjdk-17-jdk-headless)
 command -v valgrind >/dev/null || need+=(valgrind)
 command -v chromium >/dev/null || need+=(chromium fonts-noto-cjk) # reads reports
 command -v aarch64-linux-gnu-gcc >/dev/null || need+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+# What reads manual pages and completes command lines.
+for tool in groff mandoc zsh fish; do command -v $tool >/dev/null || need+=($tool); done
 if [ ${#need[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -z "$offline" ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
@@ -49,7 +52,7 @@ fi
 if [ -z "$offline" ]; then
   if build/models.sh out/models; then export LEDGE_TEST_MODELS=$PWD/out/models; fi
   if build/ptxas.sh out/ptxas; then export LEDGE_TEST_PTXAS=$PWD/out/ptxas; fi # NVIDIA's assemblers
-  # References in Python: jinja2 for chat templates, gguf for files.
+  # References in Python: jinja2 for chat templates, gguf for files, the schema of bills of materials.
   if [ ! -x out/venv/bin/python ]; then python3 -m venv out/venv; fi
   if out/venv/bin/python -m pip install -q --disable-pip-version-check -r build/requirements.txt; then
     export LEDGE_TEST_PYTHON=$PWD/out/venv/bin/python
@@ -64,6 +67,7 @@ step "build and vet: plain, static, other systems"
 go build ./...
 go vet ./...
 CGO_ENABLED=0 go vet -tags static ./...
+CGO_ENABLED=0 go test -tags static ./backend/nvml # says that it loads nothing
 for target in android/arm64 darwin/arm64 windows/amd64 linux/arm64 linux/riscv64; do
   echo "$target"
   GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build ./...
@@ -104,7 +108,7 @@ else
   echo "skipped: no qemu-aarch64-static (Debian package qemu-user-static)"
 fi
 
-step "OpenGL ES and CUDA, and the build that has them: vet, tests on Mesa's llvmpipe, build/build.sh"
+step "OpenGL ES and CUDA, and the build that has them: vet, tests on Mesa's llvmpipe, CMake"
 if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
   ( # what cgo needs is for this stage alone
     source build/cgo.sh
@@ -116,7 +120,9 @@ if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
     go test -asan -timeout 10m -tags "$tags" -run '^(TestConformance|TestAgainstReference)$' -skip '^TestConformance$/^capability=72|^TestAgainstReference$/^capability=75|^TestConformance$/./^suite$/^misuse$/^allocations$' ./backend/cuda
     go test -short -timeout 10m -tags "$tags" ./backend/gles ./backend/all # shorter: llvmpipe compiles each variant anew
     go test -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^(gles|cuda)$' ./backend/internal/faulttest
-    build/build.sh
+    cmake -B out -G Ninja
+    cmake --build out
+    ctest --test-dir out --output-on-failure
     LEDGE_TEST_LIBRARY=$PWD/out go test -run 'Exports|Programs|Defaults|ExampleC$' ./cmd/libledge
     out/bin/ledge devices
     for libcuda in /none/libcuda.so.1 "$PWD/build/test.sh"; do # none, and one that is none
@@ -128,8 +134,19 @@ else
   echo "skipped: gcc and pkg-config are needed"
 fi
 
+step "packages: built with zig for glibc 2.31, unpacked and run, arm64's under qemu; amd64's built again elsewhere"
+if [ -n "$offline" ] && [ ! -x out/zig/ziglang/zig ]; then
+  echo "skipped: no zig (build/zig.sh fetches it)"
+elif command -v dpkg-deb >/dev/null && command -v ninja >/dev/null && command -v pkg-config >/dev/null; then
+  build/package.sh
+  build/package-test.sh
+  build/reproduce.sh out/packages amd64
+else
+  echo "skipped: dpkg-deb, ninja and pkg-config are needed"
+fi
+
 step "race detector"
-go test -race -timeout 15m -short . ./runtime/sched ./runtime/kvcache ./runtime/engine ./runtime/hub ./backend/cpu/pool
+go test -race -timeout 15m -short . ./runtime/power/governor ./runtime/sched ./runtime/kvcache ./runtime/engine ./runtime/hub ./backend/cpu/pool
 
 step "fuzzing, briefly"
 build/fuzz.sh 4s

@@ -68,6 +68,7 @@ type RopeAttr struct {
 	BetaSlow float32 // yarn
 	Ext      float32 // yarn's mix of extrapolation, normally 1
 	Mag      float32 // factor on cos and sin; 0 means 1
+	Inverse  bool    // turn backwards: what the gradient of a rotation does
 }
 
 // MaskKind says which positions a row may see.

@@ -48,7 +48,7 @@ func kvState(g *Graph, name string) (StateDecl, error) {
 	if !ok {
 		return s, fmt.Errorf("state %q is not declared", name)
 	}
-	if s.Kind == Fixed {
+	if s.Kind == Fixed || s.Kind == Tensor {
 		return s, fmt.Errorf("state %q is %s, keys and values need %s or %s", name, s.Kind, Paged, Ring)
 	}
 	return s, nil
@@ -63,8 +63,27 @@ func (n *Node) State() string {
 		return a.State
 	case RopeCacheAttr:
 		return a.State
+	case ParamAttr:
+		return a.State
 	}
 	return ""
+}
+
+// Writes are the names of the states that n writes.
+func (n *Node) Writes() []string {
+	switch n.Op {
+	case OpCacheWrite, OpRopeCache:
+		return []string{n.State()}
+	case OpAccumulate, OpAccumulateOuter, OpAccumulateRows:
+		return []string{n.In[0].State()}
+	case OpLinearLoss:
+		if len(n.In) == 5 {
+			return []string{n.In[4].State()}
+		}
+	case OpAdamW:
+		return []string{n.In[0].State(), n.In[1].State(), n.In[2].State(), n.In[3].State()}
+	}
+	return nil
 }
 
 func positive(what string, v float32) error {

@@ -101,6 +101,9 @@ const (
 	Ring StateKind = "ring"
 	// Fixed state holds Bytes for a sequence, whatever its length.
 	Fixed StateKind = "fixed"
+	// Tensor state holds Elems elements of DType, whatever the sequences: a
+	// weight in training, its gradient, an optimizer's moment.
+	Tensor StateKind = "tensor"
 )
 
 // StateDecl declares one state of the model, normally one for each layer: the
@@ -114,12 +117,13 @@ type StateDecl struct {
 	ValueDim int         // elements of one head's value
 	Window   int         // tokens kept (ring); 0 elsewhere
 	Bytes    int         // size for each sequence (fixed); 0 elsewhere
+	Elems    int         // elements in all (tensor); 0 elsewhere
 	DType    dtype.DType // stored element type
 }
 
 // TokenBytes is the number of bytes one token takes in the state.
 func (s StateDecl) TokenBytes() int {
-	if s.Kind == Fixed {
+	if s.Kind == Fixed || s.Kind == Tensor {
 		return 0
 	}
 	return s.KVHeads * (storedBytes(s.DType, s.KeyDim) + storedBytes(s.DType, s.ValueDim))

@@ -41,6 +41,31 @@ const (
 	OpGatherRows // (x [X D], rows i32 [R]) -> [R D]
 	OpReadout    // (x [R V]) -> [R V]: what a run reads back: logits, the best few, or arg-max
 
+	// Operations of training: see docs/training.md. Those that update states
+	// give no value.
+	OpParam             // () -> the value of a tensor state
+	OpSelfAttention     // (q [T H Dk], k [T G Dk], v [T G Dv]) -> [T H Dv]: within each segment, without a state
+	OpSelfAttentionGrad // (q, k, v, dy [T H Dv]) -> [T H*Dk+G*Dk+G*Dv]: gradients of q, k and v side by side
+	OpCrossEntropy      // (x [R V], labels i32 [R]) -> [R]: log-sum-exp less the label's; 0 where the label is -1
+	OpCrossEntropyGrad  // (x [R V], labels i32 [R], dy [R]) -> [R V]
+	OpLinearLoss        // (x [R D], w [V D], labels i32 [R], dy [R], param [V D]?) -> [R D+1]: see LinearLossAttr
+	OpLinearT           // (x [X.. N], w [N K]) -> [X.. K]: x times w
+	OpOuter             // (a [X.. N], b [X.. K]) -> [N K]: a transposed times b, over all rows
+	OpNormGrad          // (x [X.. D], dy, w [D]?) -> [X.. D]: gradient of a norm's x
+	OpNormGradW         // (x [X.. D], dy) -> [D]: gradient of a norm's w
+	OpUnaryGrad         // (x, dy) -> dy * f'(x)
+	OpSoftmaxGrad       // (y [X.. D], dy) -> [X.. D]: gradient of softmax's x, from its result
+	OpSumTo             // (x [X.. S..]) -> [S..]: sums over leading dimensions
+	OpPad               // (x) -> x as a range of a dimension that is zero elsewhere
+	OpScatterRows       // (x [X D], rows i32 [X]) -> [Y D]: rows added up where they belong, zero elsewhere
+	OpDropout           // (x, key i32 [2]) -> elements zeroed at random, the rest scaled up
+	OpFakeQuant         // (x [X.. D]) -> x rounded to a block format and back
+	OpGlobalNorm        // (x...) -> [1]: square root of the sum of all squares
+	OpAccumulate        // (param, x) -> none: adds x to the parameter's state
+	OpAccumulateOuter   // (param [N K], a [X.. N], b [X.. K]) -> none: adds outer(a, b)
+	OpAccumulateRows    // (param [V D], x [X D], rows i32 [X]) -> none: adds rows where they belong
+	OpAdamW             // (param, grad, m, v: params; norm [1]?, rates [3]) -> none: see AdamWAttr
+
 	// Operations that only passes make.
 	OpFusedLinear // norm, products that share an input, bias, activation, gate, residual in one
 	OpRopeCache   // QK-norm, RoPE and cache write on the product of q, k and v
@@ -53,8 +78,9 @@ const (
 type Stage uint8
 
 const (
-	Built Stage = iota // emitted by models
-	Fused              // made by the fuse passes
+	Built    Stage = iota // emitted by models
+	Fused                 // made by the fuse passes
+	Training              // emitted by models in training or made by package grad
 )
 
 type opInfo struct {
@@ -113,7 +139,19 @@ func (o Op) IsUnary() bool {
 func (o Op) IsBinary() bool { return o >= OpAdd && o <= OpDiv }
 
 // WritesState reports whether o writes a state.
-func (o Op) WritesState() bool { return o == OpCacheWrite || o == OpRopeCache }
+func (o Op) WritesState() bool {
+	return o == OpCacheWrite || o == OpRopeCache || o == OpLinearLoss || o == OpAdamW || o.Accumulates()
+}
+
+// Accumulates reports whether o adds to the state of its first input. Several may
+// add to one, in the order of their nodes.
+func (o Op) Accumulates() bool {
+	return o == OpAccumulate || o == OpAccumulateOuter || o == OpAccumulateRows
+}
+
+// IsGiven reports whether o's value is there before a run: an argument, a
+// weight or a parameter.
+func (o Op) IsGiven() bool { return o == OpInput || o == OpWeight || o == OpParam }
 
 // ops is filled in by init, since the inference functions refer to it.
 var ops [opCount]opInfo
@@ -152,6 +190,29 @@ func init() {
 		OpTranspose:  {name: "transpose", attr: PermAttr{}, infer: inferTranspose},
 		OpGatherRows: {name: "gather_rows", infer: inferGatherRows},
 		OpReadout:    {name: "readout", infer: inferReadout},
+
+		OpParam:             {name: "param", attr: ParamAttr{}, stage: Training, infer: inferParam},
+		OpSelfAttention:     {name: "self_attention", attr: SelfAttentionAttr{}, stage: Training, infer: inferSelfAttention},
+		OpSelfAttentionGrad: {name: "self_attention_grad", attr: SelfAttentionAttr{}, stage: Training, infer: inferSelfAttentionGrad},
+		OpCrossEntropy:      {name: "cross_entropy", stage: Training, infer: inferCrossEntropy},
+		OpCrossEntropyGrad:  {name: "cross_entropy_grad", stage: Training, infer: inferCrossEntropy},
+		OpLinearLoss:        {name: "linear_loss", stage: Training, attr: LinearLossAttr{}, infer: inferLinearLoss},
+		OpLinearT:           {name: "linear_t", stage: Training, infer: inferLinearT},
+		OpOuter:             {name: "outer", stage: Training, infer: inferOuter},
+		OpNormGrad:          {name: "norm_grad", attr: NormGradAttr{}, stage: Training, infer: inferNormGrad},
+		OpNormGradW:         {name: "norm_grad_w", attr: NormGradAttr{}, stage: Training, infer: inferNormGradW},
+		OpUnaryGrad:         {name: "unary_grad", attr: UnaryGradAttr{}, stage: Training, infer: inferUnaryGrad},
+		OpSoftmaxGrad:       {name: "softmax_grad", stage: Training, infer: inferSame},
+		OpSumTo:             {name: "sum_to", attr: KeepAttr{}, stage: Training, infer: inferSumTo},
+		OpPad:               {name: "pad", attr: PadAttr{}, stage: Training, infer: inferPad},
+		OpScatterRows:       {name: "scatter_rows", attr: ReshapeAttr{}, stage: Training, infer: inferScatterRows},
+		OpDropout:           {name: "dropout", attr: DropoutAttr{}, stage: Training, infer: inferDropout},
+		OpFakeQuant:         {name: "fake_quant", attr: QuantAttr{}, stage: Training, infer: inferFakeQuant},
+		OpGlobalNorm:        {name: "global_norm", stage: Training, infer: inferGlobalNorm},
+		OpAccumulate:        {name: "accumulate", stage: Training, infer: inferAccumulate},
+		OpAccumulateOuter:   {name: "accumulate_outer", stage: Training, infer: inferAccumulateOuter},
+		OpAccumulateRows:    {name: "accumulate_rows", stage: Training, infer: inferAccumulateRows},
+		OpAdamW:             {name: "adamw", attr: AdamWAttr{}, stage: Training, infer: inferAdamW},
 
 		OpFusedLinear: {name: "fused_linear", attr: FusedLinearAttr{}, stage: Fused, infer: inferFusedLinear},
 		OpRopeCache:   {name: "rope_cache", attr: RopeCacheAttr{}, stage: Fused, infer: inferRopeCache},

@@ -149,7 +149,7 @@ func (p *lineParser) state(g *Graph) (err error) {
 		return err
 	}
 	s.Kind = StateKind(p.until(" "))
-	fields := map[string]*int{"heads": &s.KVHeads, "key": &s.KeyDim, "value": &s.ValueDim, "window": &s.Window, "bytes": &s.Bytes}
+	fields := map[string]*int{"heads": &s.KVHeads, "key": &s.KeyDim, "value": &s.ValueDim, "window": &s.Window, "bytes": &s.Bytes, "elems": &s.Elems}
 	err = p.pairs(func(name, value string) (err error) {
 		if name == "type" {
 			s.DType, err = dtype.Parse(value)

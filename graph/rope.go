@@ -43,6 +43,9 @@ func (a RopeAttr) RopeTable(cos, sin []float32, pos int, factors []float32) {
 			theta = theta/factor*(1-mix) + theta*mix
 		}
 		s, c := math.Sincos(theta)
+		if a.Inverse {
+			s = -s
+		}
 		cos[i], sin[i] = float32(c*mag), float32(s*mag)
 	}
 }

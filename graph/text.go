@@ -53,7 +53,7 @@ func (s StateDecl) text() string {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"heads", s.KVHeads}, {"key", s.KeyDim}, {"value", s.ValueDim}, {"window", s.Window}, {"bytes", s.Bytes}} {
+	}{{"heads", s.KVHeads}, {"key", s.KeyDim}, {"value", s.ValueDim}, {"window", s.Window}, {"bytes", s.Bytes}, {"elems", s.Elems}} {
 		if f.n != 0 {
 			fmt.Fprintf(&b, " %s=%d", f.name, f.n)
 		}

@@ -14,14 +14,15 @@ const maxLayer = 1 << 16
 // Verify checks that g is well formed: IDs and topological order, every node's
 // type against its inputs and attributes, sizes that can be laid out in memory,
 // unique names of inputs, weights, outputs and states, each state written at
-// most once and read only after its write, outputs that are computed. Models and passes call it, and so does a backend in its tests; the
-// error names the node.
+// most once (or added to), caches read only after their write and parameters only before,
+// outputs that are computed. Models and passes call it, and so does a backend in
+// its tests; the error names the node.
 func Verify(g *Graph) error {
 	fail := func(n *Node, err error) error { return fmt.Errorf("graph %s: %s: %w", g.Name, n, err) }
 	if err := verifyStates(g); err != nil {
 		return err
 	}
-	names, writer := map[string]*Node{}, map[string]*Node{}
+	names, writer, reader := map[string]*Node{}, map[string]*Node{}, map[string]*Node{}
 	for i, n := range g.Nodes {
 		if n.ID != i {
 			return fail(n, fmt.Errorf("stands at position %d", i))
@@ -51,9 +52,20 @@ func Verify(g *Graph) error {
 			}
 			names[key] = n
 		}
-		if n.Op.WritesState() {
-			s := n.State()
-			if w := writer[s]; w != nil {
+		if n.Op == OpParam {
+			if r := reader[n.State()]; r != nil {
+				return fail(n, fmt.Errorf("state %q is already read by %s", n.State(), r))
+			}
+			reader[n.State()] = n
+		}
+		for _, in := range n.In {
+			// A parameter is its state's memory: after a write there is no old value.
+			if w := writer[in.State()]; in.Op == OpParam && w != nil && !(adds(n) && adds(w)) {
+				return fail(n, fmt.Errorf("reads %s after %s has written its state", in, w))
+			}
+		}
+		for _, s := range n.Writes() {
+			if w := writer[s]; w != nil && !(adds(n) && adds(w)) {
 				return fail(n, fmt.Errorf("state %q is already written by %s", s, w))
 			}
 			writer[s] = n
@@ -61,6 +73,9 @@ func Verify(g *Graph) error {
 	}
 	return verifyOutputs(g)
 }
+
+// adds reports whether what n does to states is adding to them.
+func adds(n *Node) bool { return n.Op.Accumulates() || n.Op == OpLinearLoss }
 
 // verifySize asks that the value can be laid out at the graph's limits: constant
 // dimensions are positive, rows are whole blocks, and the bytes fit an int.
@@ -102,6 +117,10 @@ func verifyStates(g *Graph) error {
 			if s.Bytes <= 0 {
 				return fail("fixed state of %d bytes", s.Bytes)
 			}
+		case Tensor:
+			if s.Elems <= 0 || s.DType != dtype.F32 {
+				return fail("a tensor of %d elements of %s: want at least one of f32", s.Elems, s.DType)
+			}
 		default:
 			return fail("unknown kind %q", s.Kind)
 		}
@@ -119,7 +138,7 @@ func verifyOutputs(g *Graph) error {
 		if o.Node == nil || o.Node.ID < 0 || o.Node.ID >= len(g.Nodes) || g.Nodes[o.Node.ID] != o.Node {
 			return fmt.Errorf("graph %s: output %q is not a node of this graph", g.Name, o.Name)
 		}
-		if o.Node.Op == OpInput || o.Node.Op == OpWeight {
+		if o.Node.Op.IsGiven() {
 			return fmt.Errorf("graph %s: output %q: %s is given, not computed", g.Name, o.Name, o.Node)
 		}
 		if o.Node.Type.DType != dtype.F32 {

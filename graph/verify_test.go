@@ -56,6 +56,41 @@ func everything(t *testing.T) *graph.Graph {
 	d := b.Attention(c, c, graph.AttentionAttr{State: "kv.1", Scale: 1, Mask: graph.Bidirectional})
 	e := b.Linear(b.Reshape(d, dimT, n(12)), b.Weight("o", dtype.BF16, 32, 12))
 	e = b.Add(graph.OpNormAdd, graph.NormAttr{Eps: 1e-5}, e, vec("pn", 32), f)
+	b.SetLayer(2)
+	for _, name := range []string{"p", "g", "m", "v", "acc"} {
+		b.State(graph.StateDecl{Name: name, Kind: graph.Tensor, DType: dtype.F32, Elems: 32})
+	}
+	param := func(name string) *graph.Node {
+		return b.Label("%s", name).Add(graph.OpParam, graph.ParamAttr{State: name, Shape: dtype.Shape{n(32)}})
+	}
+	key, labels := b.Input("key", graph.I32(n(2))), b.Input("labels", graph.I32(dimT))
+	weight := param("p")
+	e = b.Add(graph.OpMul, nil, e, weight)
+	e = b.Add(graph.OpFakeQuant, graph.QuantAttr{Type: "q8_0"}, b.Add(graph.OpDropout, graph.DropoutAttr{Rate: 0.25, Site: 3}, e, key))
+	sa := graph.SelfAttentionAttr{Scale: 0.5, SoftCap: 30, Window: 3, Mask: graph.Causal}
+	hq, hk := b.Reshape(e, dimT, n(4), n(8)), b.Reshape(b.Slice(e, 1, 0, 16), dimT, n(2), n(8))
+	h := b.Add(graph.OpSelfAttention, sa, hq, hk, hk)
+	hg := b.Add(graph.OpSelfAttentionGrad, sa, hq, hk, hk, h)
+	e = b.Slice(hg, 1, 32, 32)
+	loss := b.Add(graph.OpCrossEntropy, nil, e, labels)
+	e = b.Add(graph.OpCrossEntropyGrad, nil, e, labels, loss)
+	e = b.Add(graph.OpLinearT, nil, e, b.Weight("embd", dtype.Q8_0, 32, 32))
+	ng := graph.NormGradAttr{Eps: 1e-5, Centre: true}
+	e = b.Add(graph.OpNormGrad, ng, e, e, vec("fn", 32))
+	e = b.Add(graph.OpUnaryGrad, graph.UnaryGradAttr{Of: "soft_cap", Cap: 3}, e, e)
+	e = b.Add(graph.OpSoftmaxGrad, nil, e, e)
+	e = b.Add(graph.OpAdd, nil, e, b.Add(graph.OpSumTo, graph.KeepAttr{Keep: 1}, b.Add(graph.OpOuter, nil, e, e)))
+	b.Add(graph.OpAccumulate, nil, param("acc"), b.Add(graph.OpNormGradW, ng, e, e))
+	b.State(graph.StateDecl{Name: "acc2", Kind: graph.Tensor, DType: dtype.F32, Elems: 1024})
+	acc2 := b.Add(graph.OpParam, graph.ParamAttr{State: "acc2", Shape: dtype.Shape{n(32), n(32)}})
+	b.Add(graph.OpAccumulateOuter, nil, acc2, e, e)
+	b.Add(graph.OpAccumulateRows, nil, acc2, e, labels)
+	dy := b.Input("dy", graph.F32(dimT))
+	e = b.Slice(b.Add(graph.OpLinearLoss, graph.LinearLossAttr{SoftCap: 3}, e, b.Reshape(b.Slice(b.Weight("f33", dtype.F32, 33, 32), 0, 0, 32), n(32), n(32)), labels, dy, acc2), 1, 0, 32)
+	e = b.Add(graph.OpPad, graph.PadAttr{Axis: 1, Start: 4, Size: 32}, b.Slice(e, 1, 0, 16))
+	e = b.Add(graph.OpScatterRows, graph.ReshapeAttr{Shape: dtype.Shape{dimT, n(32)}}, e, labels)
+	b.Add(graph.OpAdamW, graph.AdamWAttr{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, Clip: 1},
+		weight, param("g"), param("m"), param("v"), b.Add(graph.OpGlobalNorm, nil, e), b.Input("rates", graph.F32(n(3))))
 	b.SetLayer(-1)
 	b.Output("logits", b.Add(graph.OpReadout, nil, b.Add(graph.OpGatherRows, nil, e, rows)))
 	g, err := b.Graph()
@@ -166,6 +201,32 @@ func TestVerifyGraph(t *testing.T) {
 		{"slice outside", func(g *graph.Graph) { find(g, graph.OpSlice).Attr = graph.SliceAttr{Axis: 1, Start: 30, Len: 8} }, "lie outside dimension"},
 		{"slice of a symbol", func(g *graph.Graph) { find(g, graph.OpSlice).Attr = graph.SliceAttr{Axis: 0, Len: 1} }, "must exist and be constant"},
 		{"no permutation", func(g *graph.Graph) { find(g, graph.OpTranspose).Attr = graph.PermAttr{Perm: []int{0, 1, 1}} }, "is no permutation"},
+		{"tensor of nothing", func(g *graph.Graph) { g.States[3].Elems = 0 }, "a tensor of 0 elements"},
+		{"tensor of another size", func(g *graph.Graph) { g.States[3].Elems = 33 }, "does not fit the 33 elements"},
+		{"param of a cache", func(g *graph.Graph) {
+			find(g, graph.OpParam).Attr = graph.ParamAttr{State: "kv.0", Shape: dtype.Shape{n(32)}}
+		}, "want tensor"},
+		{"state read by two", func(g *graph.Graph) {
+			find(g, graph.OpParam).Attr = graph.ParamAttr{State: "m", Shape: dtype.Shape{n(32)}}
+		}, "already read"},
+		{"param read after its write", func(g *graph.Graph) {
+			a := find(g, graph.OpAccumulate)
+			late := &graph.Node{ID: len(g.Nodes), Op: graph.OpSilu, In: a.In[:1], Type: a.In[0].Type, Layer: -1}
+			g.Nodes = append(g.Nodes, late)
+		}, "has written its state"},
+		{"output of a param", func(g *graph.Graph) { g.Outputs[0].Node = find(g, graph.OpParam) }, "is given, not computed"},
+		{"moments written after gradients were added to them", func(g *graph.Graph) {
+			a, w := find(g, graph.OpAccumulate), find(g, graph.OpAdamW)
+			w.In[2] = a.In[0]
+		}, "has written its state"},
+		{"updates what is no param", func(g *graph.Graph) {
+			a := find(g, graph.OpAccumulate)
+			a.In = []*graph.Node{a.In[1], a.In[1]}
+		}, "must be a param"},
+		{"one state for both moments", func(g *graph.Graph) {
+			a := find(g, graph.OpAdamW)
+			a.In[3] = a.In[2]
+		}, "must be different states"},
 		{"reshape of other size", func(g *graph.Graph) {
 			find(g, graph.OpReshape).Attr = graph.ReshapeAttr{Shape: dtype.Shape{dimT, n(5)}}
 		}, "cannot reshape"},
@@ -211,6 +272,25 @@ func TestVerifyOps(t *testing.T) {
 		{"fused bias", "fused_linear(%x, %q, %v) segments=1 bias=true : f32[T, 6]", "bias 0 is"},
 		{"fused residual", "fused_linear(%x, %q, %x) segments=1 residual=true : f32[T, 6]", "residual is"},
 		{"norm_add", "norm_add(%x, %v, %w) eps=1e-05 : f32[T, 4]", "x is f32[T, 4] but what is added"},
+		{"cross_entropy labels", "cross_entropy(%x, %v) : f32[T]", "labels must be i32[T]"},
+		{"linear_loss", "linear_loss(%x, %w, %i, %v) : f32[T, 5]", "want [R D] and [V D]"},
+		{"linear_loss labels", "linear_loss(%x, %q, %v, %v) : f32[T, 5]", "labels must be"},
+		{"linear_t", "linear_t(%x, %o) : f32[T, 4]", "is not the weight's N"},
+		{"outer", "outer(%x, %v) : f32[4, 4]", "transposed by"},
+		{"norm_grad", "norm_grad(%x, %v) eps=1e-05 : f32[T, 4]", "must have one shape"},
+		{"norm_grad_w", "norm_grad_w(%x, %x) : f32[4]", "eps must be positive"},
+		{"unary_grad", "unary_grad(%x, %x) of=add : f32[T, 4]", "no elementwise function"},
+		{"unary_grad cap", "unary_grad(%x, %x) of=silu cap=2 : f32[T, 4]", "has no cap"},
+		{"softmax_grad", "softmax_grad(%x, %u) : f32[T, 4]", "must have one shape"},
+		{"sum_to", "sum_to(%x) keep=3 : f32[T, 4]", "cannot keep 3"},
+		{"pad", "pad(%x) axis=1 start=1 size=4 : f32[T, 4]", "does not fit a dimension of 4"},
+		{"pad of a symbol", "pad(%x) axis=0 size=9 : f32[9, 4]", "must exist and be constant"},
+		{"scatter_rows", "scatter_rows(%x, %i) shape=[9,5] : f32[9, 5]", "cannot scatter"},
+		{"dropout", "dropout(%x, %i) rate=0.5 : f32[T, 4]", "key must be i32[2]"},
+		{"dropout rate", "dropout(%x, %i) rate=1 : f32[T, 4]", "rate 1"},
+		{"fake_quant", "fake_quant(%x) type=q8_0 : f32[T, 4]", "no whole blocks"},
+		{"self_attention", "self_attention(%x, %x, %x) scale=1 mask=causal : f32[T, 1, 4]", "want [T H Dk]"},
+		{"accumulate", "accumulate(%x, %x) : none", "must be a param"},
 		{"rope_cache state", "rope_cache(%x, %i) rope.mode=pairs rope.dims=2 rope.base=10000 state=kv heads=1 : f32[T, 1, 4]", "is not declared"},
 	} {
 		names := map[string]string{"%x": "%0", "%i": "%1", "%v": "%2", "%u": "%3", "%w": "%4", "%q": "%5", "%o": "%6"}

@@ -90,6 +90,10 @@ func RunShare(t *testing.T, open func() (backend.Device, error), share Share, on
 		{"ops", func(t *testing.T) { testCases(t, dev, opCases(), share) }},
 		{"products", func(t *testing.T) { testCases(t, dev, productCases(), share) }},
 		{"attention", func(t *testing.T) { testCases(t, dev, attentionCases(), share) }},
+		{"training", func(t *testing.T) {
+			testCases(t, dev, trainingCases(), share)
+			testUpdates(t, dev)
+		}},
 		{"graphs", func(t *testing.T) { testGraphs(t, dev, share) }},
 		{"readout", func(t *testing.T) { testReadout(t, dev) }},
 		{"determinism", func(t *testing.T) { testDeterminism(t, dev, share) }},
@@ -375,6 +379,16 @@ func indexKind(g *graph.Graph, in *graph.Node) (kind index, limit int) {
 				return indexID, n.In[0].Type.Shape[0].N
 			case n.Op == graph.OpRope || n.Op == graph.OpRopeCache:
 				return indexPosition, 0
+			case n.Op == graph.OpCrossEntropy || n.Op == graph.OpCrossEntropyGrad:
+				return indexID, n.In[0].Type.Shape[1].N
+			case n.Op == graph.OpLinearLoss:
+				return indexID, n.In[1].Type.Shape[0].N
+			case n.Op == graph.OpScatterRows:
+				return indexID, n.Type.Shape[0].N
+			case n.Op == graph.OpAccumulateRows:
+				return indexID, n.In[0].Type.Shape[0].N
+			case n.Op == graph.OpDropout:
+				return indexID, 1 << 30
 			}
 		}
 	}

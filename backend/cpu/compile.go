@@ -30,14 +30,18 @@ type executable struct {
 	steps   []step
 	attends []*attention
 	ropes   []*ropeTable
+	params  []*graph.Node // nodes whose values are tensors of the state
+	cached  bool          // there are states with pages
+	buffers int           // of scores, if there is attention within the batch
 	workers []*local
 	shared  shared
 
 	// of the current run
-	ctx  context.Context
-	work func(*pool.Worker) // the function given to the pool, made once
-	stop atomic.Int32       // number of the step after which a cancelled run ends
-	err  error
+	tensors [][]float32 // by node ID
+	ctx     context.Context
+	work    func(*pool.Worker) // the function given to the pool, made once
+	stop    atomic.Int32       // number of the step after which a cancelled run ends
+	err     error
 }
 
 var serials atomic.Int32
@@ -60,6 +64,7 @@ type local struct {
 	top    []kernels.Candidate
 	spare  []kernels.Candidate
 	sums   []float32
+	train  trainLocal
 	_      [64]byte
 }
 
@@ -70,6 +75,7 @@ type shared struct {
 	top   [][]kernels.Candidate
 	sums  []kernels.ExpSum
 	task  []attendTask
+	train trainShared
 }
 
 // Compile makes the steps and allocates everything a run needs.
@@ -93,6 +99,10 @@ func (d *device) Compile(ctx context.Context, spec backend.CompileSpec) (_ backe
 		return nil, fmt.Errorf("cpu: %w", err)
 	}
 	e.Run = bind.New(g)
+	e.tensors = make([][]float32, len(g.Nodes))
+	for _, s := range g.States {
+		e.cached = e.cached || s.Kind != graph.Tensor
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -141,6 +151,7 @@ type compiler struct {
 	store    int // bytes that storing a row in the cache needs
 	hasTop   bool
 	maxVocab int
+	train    trainNeeds
 }
 
 // step makes the function that computes n, or nil where there is nothing to do.
@@ -149,8 +160,13 @@ func (c *compiler) step(n *graph.Node) (func(*pool.Worker), error) {
 		c.maxRow = max(c.maxRow, c.maxElems(s[len(s)-1:]))
 	}
 	switch {
+	case n.Op == graph.OpParam:
+		c.params = append(c.params, n)
+		return nil, nil
 	case n.Op == graph.OpInput || n.Op == graph.OpWeight:
 		return nil, nil
+	case n.Op.Stage() == graph.Training:
+		return c.trainStep(n)
 	case n.Op.IsUnary():
 		return c.unary(n)
 	case n.Op.IsBinary():
@@ -160,6 +176,9 @@ func (c *compiler) step(n *graph.Node) (func(*pool.Worker), error) {
 	case graph.OpEmbed:
 		return c.embed(n)
 	case graph.OpLinear:
+		if n.In[1].Op != graph.OpWeight {
+			return c.gemm(n, n)
+		}
 		return c.linear(n, graph.FusedLinearAttr{Segments: 1}, graph.FusedLinearParts{X: n.In[0], Weights: n.In[1:2]})
 	case graph.OpFusedLinear:
 		return c.linear(n, n.Attr.(graph.FusedLinearAttr), n.FusedLinear())
@@ -217,6 +236,7 @@ func (c *compiler) allocate() error {
 		}
 		l.store = make([]byte, c.store)
 	}
+	c.allocateTrain()
 	if c.hasTop {
 		c.shared.top = make([][]kernels.Candidate, c.threads)
 		for i, l := range c.workers {
@@ -244,6 +264,8 @@ func (e *executable) value(n *graph.Node) []float32 {
 		return e.weights.byName[n.Name].vector
 	case graph.OpInput:
 		return e.Floats(n)
+	case graph.OpParam:
+		return e.tensors[n.ID]
 	}
 	s := e.plan.Slots[n.ID]
 	return floatsOf(e.arena.bytes[s.Off : s.Off+s.Size])[:e.Elems(n.Type.Shape)]

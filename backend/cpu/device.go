@@ -97,6 +97,9 @@ func (d *device) Target() pass.Target {
 
 func (d *device) Close() error { return nil }
 
+// Threads is how many a run takes.
+func (d *device) Threads() int { return d.threads }
+
 // supports accepts every operation there is today. What it asks for is where
 // operands come from: matrices, and what is prepared with them, are weights;
 // indices are inputs.
@@ -109,13 +112,16 @@ func (d *device) supports(g *graph.Graph, n *graph.Node) error {
 			return fmt.Errorf("weight %q has type %s", in.Name, in.Type.DType)
 		}
 	}
-	if n.Op.WritesState() {
-		s, _ := g.State(n.State())
+	for _, name := range n.Writes() {
+		s, _ := g.State(name)
 		if err := supportsState(s); err != nil {
 			return err
 		}
 	}
 	for _, w := range loadedOperands(n) {
+		if w.Op == graph.OpParam && n.Op == graph.OpEmbed {
+			continue
+		}
 		if w.Op != graph.OpWeight {
 			return fmt.Errorf("%s must be a weight", w)
 		}
@@ -138,7 +144,7 @@ func known(op graph.Op) bool {
 		graph.OpGatherRows, graph.OpReadout:
 		return true
 	}
-	return false
+	return op.Stage() == graph.Training
 }
 
 // loadedOperands are the operands that must be weights.
@@ -146,8 +152,6 @@ func loadedOperands(n *graph.Node) []*graph.Node {
 	switch n.Op {
 	case graph.OpEmbed:
 		return n.In[:1]
-	case graph.OpLinear:
-		return n.In[1:2]
 	case graph.OpFusedLinear:
 		p := n.FusedLinear()
 		all := append(append([]*graph.Node{}, p.Weights...), p.Biases...)
@@ -168,16 +172,22 @@ func loadedOperands(n *graph.Node) []*graph.Node {
 // indexOperand is the operand of integers, or nil.
 func indexOperand(n *graph.Node) *graph.Node {
 	switch n.Op {
-	case graph.OpEmbed, graph.OpGatherRows, graph.OpRope, graph.OpRopeCache:
+	case graph.OpEmbed, graph.OpGatherRows, graph.OpRope, graph.OpRopeCache, graph.OpCrossEntropy, graph.OpCrossEntropyGrad,
+		graph.OpScatterRows, graph.OpDropout:
 		return n.In[1]
+	case graph.OpAccumulateRows, graph.OpLinearLoss:
+		return n.In[2]
 	}
 	return nil
 }
 
 // supportsState says which caches the device keeps.
 func supportsState(s graph.StateDecl) error {
+	if s.Kind == graph.Tensor && s.DType == dtype.F32 {
+		return nil
+	}
 	if s.Kind != graph.Paged {
-		return fmt.Errorf("state %q is %s; this device keeps paged states only", s.Name, s.Kind)
+		return fmt.Errorf("state %q is %s; this device keeps paged states and tensors", s.Name, s.Kind)
 	}
 	if s.DType != dtype.F16 && s.DType != dtype.F32 && s.DType != dtype.Q8_0 {
 		return fmt.Errorf("state %q is stored as %s; this device stores f16, f32 or q8_0", s.Name, s.DType)

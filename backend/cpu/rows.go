@@ -33,6 +33,12 @@ func (c *compiler) embed(n *graph.Node) (func(*pool.Worker), error) {
 	if err := wantInts(n.In[1]); err != nil {
 		return nil, err
 	}
+	if n.In[0].Op == graph.OpParam {
+		return func(w *pool.Worker) {
+			ids, table, out := e.Ints(n.In[1]), e.value(n.In[0]), e.value(n)
+			eachRow(w, len(ids), func(i int) { copy(out[i*cols:(i+1)*cols], table[int(ids[i])*cols:]) })
+		}, nil
+	}
 	return func(w *pool.Worker) {
 		ids, out := e.Ints(n.In[1]), e.value(n)
 		eachRow(w, len(ids), func(i int) {

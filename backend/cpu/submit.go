@@ -7,7 +7,6 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu/pool"
-	"github.com/ledge-run/ledge/graph"
 )
 
 // done is the fence of a run that is over.
@@ -30,7 +29,12 @@ func (e *executable) Submit(ctx context.Context, a *backend.Args) (backend.Fence
 		r.Prepare(e.Ints(r.pos))
 	}
 	e.prepareAttention()
-	if err := e.pool.RunUpTo(ctx, e.threads, e.serial<<20|e.Size.T, e.work); err != nil {
+	threads, size := e.threads, e.serial<<20|e.Size.T
+	if a.Threads > 0 && a.Threads < threads {
+		threads = a.Threads
+		size |= threads << 52 // compared with runs of as many
+	}
+	if err := e.pool.RunUpTo(ctx, threads, size, e.work); err != nil {
 		return nil, err
 	}
 	if e.err != nil {
@@ -63,19 +67,24 @@ func (e *executable) bind(a *backend.Args) error {
 	if err := e.Bind(a); err != nil {
 		return err
 	}
-	if len(e.Graph.States) == 0 {
-		return nil
+	if len(e.Graph.States) > 0 {
+		s, ok := a.State.(*state)
+		if !ok || s.layers == nil {
+			return fmt.Errorf("the run needs an open state of this device, has %T", a.State)
+		}
+		if err := e.CheckState(s.decl); err != nil {
+			return err
+		}
+		for _, n := range e.params {
+			e.tensors[n.ID] = s.tensor(n.State())
+		}
+		if e.cached {
+			return e.CheckSegments(s.pages)
+		}
 	}
-	s, ok := a.State.(*state)
-	if !ok || s.layers == nil {
-		return fmt.Errorf("the run needs an open state of this device, has %T", a.State)
+	if e.buffers > 0 {
+		e.prepareSelfAttention()
+		return e.CheckRows()
 	}
-	decl := func(name string) (graph.StateDecl, bool) {
-		l, ok := s.layers[name]
-		return l.decl, ok
-	}
-	if err := e.CheckState(decl); err != nil {
-		return err
-	}
-	return e.CheckSegments(s.pages)
+	return nil
 }

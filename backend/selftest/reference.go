@@ -12,18 +12,22 @@ import (
 // Reference evaluates graphs node by node with kernels/ref, built and fused
 // operations alike. It is what devices are compared with: slow, and written to
 // be read. Caches of sequences live in it from run to run.
-type Reference struct {
+type Reference = ReferenceOf[float32]
+
+// ReferenceOf computes with values of type F.
+type ReferenceOf[F ref.Float] struct {
 	Graph   *graph.Graph
-	Weights map[string][]float32 // dequantised, by name
-	cache   map[cell]vectors
-	values  []tensor
+	Weights map[string][]F // dequantised, by name
+	Tensors map[string][]F // of tensor states, by name; zeros in the beginning
+	cache   map[cell]vectors[F]
+	values  []tensor[F]
 	args    *backend.Args
 	size    dtype.Binding
 }
 
 // tensor is a value of the run.
-type tensor struct {
-	f []float32
+type tensor[F ref.Float] struct {
+	f []F
 	i []int32
 }
 
@@ -36,11 +40,21 @@ type cell struct {
 }
 
 // vectors are a token's keys and values, [heads*dim] each.
-type vectors struct{ k, v []float32 }
+type vectors[F ref.Float] struct{ k, v []F }
 
 // NewReference makes a reference for a graph; weights are as in the file.
 func NewReference(g *graph.Graph, specs []backend.WeightSpec) (*Reference, error) {
-	r := &Reference{Graph: g, Weights: map[string][]float32{}, cache: map[cell]vectors{}}
+	return NewReferenceOf[float32](g, specs)
+}
+
+// NewReferenceOf is NewReference with values of type F.
+func NewReferenceOf[F ref.Float](g *graph.Graph, specs []backend.WeightSpec) (*ReferenceOf[F], error) {
+	r := &ReferenceOf[F]{Graph: g, Weights: map[string][]F{}, Tensors: map[string][]F{}, cache: map[cell]vectors[F]{}}
+	for _, s := range g.States {
+		if s.Kind == graph.Tensor {
+			r.Tensors[s.Name] = make([]F, s.Elems)
+		}
+	}
 	for _, s := range specs {
 		data, release, err := s.Open()
 		if err != nil {
@@ -56,13 +70,22 @@ func NewReference(g *graph.Graph, specs []backend.WeightSpec) (*Reference, error
 		if err != nil {
 			return nil, fmt.Errorf("weight %q: %w", s.Name, err)
 		}
-		r.Weights[s.Name] = w
+		r.Weights[s.Name] = floatsOf[F](w)
 	}
 	return r, nil
 }
 
+// floatsOf converts values.
+func floatsOf[F ref.Float](x []float32) []F {
+	y := make([]F, len(x))
+	for i, v := range x {
+		y[i] = F(v)
+	}
+	return y
+}
+
 // Run evaluates the graph and returns its outputs in order.
-func (r *Reference) Run(a *backend.Args) ([][]float32, error) {
+func (r *ReferenceOf[F]) Run(a *backend.Args) ([][]F, error) {
 	r.args = a
 	r.size = dtype.Binding{S: a.Seqs}
 	for i, n := range r.Graph.Inputs() {
@@ -82,52 +105,54 @@ func (r *Reference) Run(a *backend.Args) ([][]float32, error) {
 			}
 		}
 	}
-	r.values = make([]tensor, len(r.Graph.Nodes))
+	r.values = make([]tensor[F], len(r.Graph.Nodes))
 	input := 0
 	for _, n := range r.Graph.Nodes {
 		v := &r.values[n.ID]
 		switch n.Op {
 		case graph.OpInput:
-			v.f, v.i = a.Inputs[input].F32, a.Inputs[input].I32
+			v.f, v.i = floatsOf[F](a.Inputs[input].F32), a.Inputs[input].I32
 			input++
 		case graph.OpWeight:
 			v.f = r.Weights[n.Name]
+		case graph.OpParam:
+			v.f = r.Tensors[n.State()]
 		default:
 			if !n.Type.IsZero() {
 				count, err := n.Type.Shape.NumElems(r.size)
 				if err != nil {
 					return nil, err
 				}
-				v.f = make([]float32, count)
+				v.f = make([]F, count)
 			}
 			if err := r.eval(n, v.f); err != nil {
 				return nil, fmt.Errorf("reference: %s: %w", n, err)
 			}
 		}
 	}
-	var out [][]float32
+	var out [][]F
 	for _, o := range r.Graph.Outputs {
 		out = append(out, r.values[o.Node.ID].f)
 	}
 	return out, nil
 }
 
-func (r *Reference) f(n *graph.Node) []float32 {
+func (r *ReferenceOf[F]) f(n *graph.Node) []F {
 	if n == nil {
 		return nil
 	}
 	return r.values[n.ID].f
 }
 
-func (r *Reference) sizes(n *graph.Node) []int {
+func (r *ReferenceOf[F]) sizes(n *graph.Node) []int {
 	s, _ := n.Type.Shape.Sizes(r.size)
 	return s
 }
 
 func lastOf(s []int) int { return s[len(s)-1] }
 
-func (r *Reference) eval(n *graph.Node, out []float32) error {
-	var x, y []float32
+func (r *ReferenceOf[F]) eval(n *graph.Node, out []F) error {
+	var x, y []F
 	if len(n.In) > 0 {
 		x = r.f(n.In[0])
 	}
@@ -163,7 +188,7 @@ func (r *Reference) eval(n *graph.Node, out []float32) error {
 	case graph.OpRMSNorm:
 		ref.RMSNorm(out, x, y, lastOf(r.sizes(n)), n.Attr.(graph.NormAttr).Eps)
 	case graph.OpLayerNorm:
-		var b []float32
+		var b []F
 		if len(n.In) == 3 {
 			b = r.f(n.In[2])
 		}
@@ -186,7 +211,7 @@ func (r *Reference) eval(n *graph.Node, out []float32) error {
 		copy(out, x)
 		var factors []float32
 		if len(n.In) == 3 {
-			factors = r.f(n.In[2])
+			factors = r.factors(n.In[2])
 		}
 		r.rope(n.Attr.(graph.RopeAttr), out, lastOf(r.sizes(n)), r.values[n.In[1].ID].i, factors)
 	case graph.OpCacheWrite:
@@ -196,7 +221,7 @@ func (r *Reference) eval(n *graph.Node, out []float32) error {
 	case graph.OpAttention:
 		r.attention(n, out)
 	default:
-		return fmt.Errorf("the reference does not know this operation")
+		return r.train(n, out)
 	}
 	return nil
 }

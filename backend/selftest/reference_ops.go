@@ -59,7 +59,7 @@ func binary(op graph.Op) func(x, y float64) float64 {
 
 // move computes slice, concat and transpose by their definition: element by
 // element, through indices of every dimension.
-func (r *Reference) move(n *graph.Node, out []float32) {
+func (r *ReferenceOf[F]) move(n *graph.Node, out []F) {
 	size := r.sizes(n)
 	idx := make([]int, len(size))
 	for o := range out {
@@ -94,13 +94,13 @@ func (r *Reference) move(n *graph.Node, out []float32) {
 }
 
 // fusedLinear follows the definition in graph.FusedLinearAttr.
-func (r *Reference) fusedLinear(n *graph.Node, out []float32) {
+func (r *ReferenceOf[F]) fusedLinear(n *graph.Node, out []F) {
 	a, p := n.Attr.(graph.FusedLinearAttr), n.FusedLinear()
 	x := r.f(p.X)
 	k := lastOf(r.sizes(p.X))
 	m := len(x) / max(1, k)
 	if a.Norm {
-		y := make([]float32, len(x))
+		y := make([]F, len(x))
 		ref.RMSNorm(y, x, r.f(p.Norm), k, a.Eps)
 		x = y
 	}
@@ -108,11 +108,11 @@ func (r *Reference) fusedLinear(n *graph.Node, out []float32) {
 	for _, w := range p.Weights {
 		rows += w.Type.Shape[0].N
 	}
-	z := make([]float32, m*rows)
+	z := make([]F, m*rows)
 	base := 0
 	for s, w := range p.Weights {
 		nw := w.Type.Shape[0].N
-		part := make([]float32, m*nw)
+		part := make([]F, m*nw)
 		ref.Linear(part, x, r.f(w), m, nw, k)
 		for i := range m {
 			for j := range nw {
@@ -123,7 +123,7 @@ func (r *Reference) fusedLinear(n *graph.Node, out []float32) {
 				if a.Scale != 0 {
 					v *= float64(a.Scale)
 				}
-				z[i*rows+base+j] = float32(v)
+				z[i*rows+base+j] = F(v)
 			}
 		}
 		base += nw
@@ -144,13 +144,29 @@ func (r *Reference) fusedLinear(n *graph.Node, out []float32) {
 			if a.Residual {
 				v += float64(r.f(p.Residual)[i*cols+j])
 			}
-			out[i*cols+j] = float32(v)
+			out[i*cols+j] = F(v)
 		}
 	}
 }
 
+// factors are a rotation's, which its table takes as float32.
+func (r *ReferenceOf[F]) factors(n *graph.Node) []float32 {
+	if n == nil {
+		return nil
+	}
+	return float32sOf(r.f(n))
+}
+
+func float32sOf[F ref.Float](x []F) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(v)
+	}
+	return y
+}
+
 // rope rotates rows of heads of size elements, one position a row.
-func (r *Reference) rope(a graph.RopeAttr, x []float32, size int, pos []int32, factors []float32) {
+func (r *ReferenceOf[F]) rope(a graph.RopeAttr, x []F, size int, pos []int32, factors []float32) {
 	cos, sin := make([]float32, a.Dims/2), make([]float32, a.Dims/2)
 	row := len(x) / max(1, len(pos))
 	for i, p := range pos {
@@ -159,13 +175,13 @@ func (r *Reference) rope(a graph.RopeAttr, x []float32, size int, pos []int32, f
 	}
 }
 
-func (r *Reference) ropeCache(n *graph.Node, out []float32) error {
+func (r *ReferenceOf[F]) ropeCache(n *graph.Node, out []F) error {
 	a, p := n.Attr.(graph.RopeCacheAttr), n.RopeCache()
 	s, _ := r.Graph.State(a.State)
 	x, wide := r.f(p.X), p.X.Type.Shape[1].N
 	pos := r.values[p.Pos.ID].i
-	part := func(off, cols int) []float32 {
-		y := make([]float32, len(pos)*cols)
+	part := func(off, cols int) []F {
+		y := make([]F, len(pos)*cols)
 		for i := range pos {
 			copy(y[i*cols:(i+1)*cols], x[i*wide+off:])
 		}
@@ -178,31 +194,32 @@ func (r *Reference) ropeCache(n *graph.Node, out []float32) error {
 	if a.KNorm {
 		ref.RMSNorm(k, k, r.f(p.KNorm), s.KeyDim, a.Eps)
 	}
-	r.rope(a.Rope, q, s.KeyDim, pos, r.f(p.Factors))
-	r.rope(a.Rope, k, s.KeyDim, pos, r.f(p.Factors))
+	r.rope(a.Rope, q, s.KeyDim, pos, r.factors(p.Factors))
+	r.rope(a.Rope, k, s.KeyDim, pos, r.factors(p.Factors))
 	copy(out, q)
 	return r.store(a.State, k, v)
 }
 
 // store writes rows to their cells, rounded to the stored type.
-func (r *Reference) store(state string, k, v []float32) error {
+func (r *ReferenceOf[F]) store(state string, k, v []F) error {
 	s, _ := r.Graph.State(state)
 	nk, nv := s.KVHeads*s.KeyDim, s.KVHeads*s.ValueDim
+	ks, vs := float32sOf(k), float32sOf(v)
 	row := 0
 	for i, seg := range r.args.Segments {
 		if seg.Start < 0 || seg.Start+seg.Rows > len(seg.Pages)*backend.PageTokens {
 			return fmt.Errorf("segment %d: %d rows from %d do not fit %d pages", i, seg.Rows, seg.Start, len(seg.Pages))
 		}
 		for i := range seg.Rows {
-			key, err := stored(s.DType, k[row*nk:(row+1)*nk], s.KeyDim)
+			key, err := stored(s.DType, ks[row*nk:(row+1)*nk], s.KeyDim)
 			if err != nil {
 				return err
 			}
-			value, err := stored(s.DType, v[row*nv:(row+1)*nv], s.ValueDim)
+			value, err := stored(s.DType, vs[row*nv:(row+1)*nv], s.ValueDim)
 			if err != nil {
 				return err
 			}
-			r.cache[cellOf(state, seg, seg.Start+i)] = vectors{key, value}
+			r.cache[cellOf(state, seg, seg.Start+i)] = vectors[F]{floatsOf[F](key), floatsOf[F](value)}
 			row++
 		}
 	}
@@ -236,16 +253,16 @@ func stored(t dtype.DType, x []float32, dim int) ([]float32, error) {
 	return y, nil
 }
 
-func (r *Reference) attention(n *graph.Node, out []float32) {
+func (r *ReferenceOf[F]) attention(n *graph.Node, out []F) {
 	a := n.Attr.(graph.AttentionAttr)
 	s, _ := r.Graph.State(a.State)
 	q := r.f(n.In[0])
 	heads := n.Type.Shape[1].N
 	group := heads / s.KVHeads
-	never := vectors{make([]float32, s.KVHeads*s.KeyDim), make([]float32, s.KVHeads*s.ValueDim)} // a cleared state
+	never := vectors[F]{make([]F, s.KVHeads*s.KeyDim), make([]F, s.KVHeads*s.ValueDim)} // a cleared state
 	row := 0
 	for _, seg := range r.args.Segments {
-		cells := make([]vectors, seg.Start+seg.Rows)
+		cells := make([]vectors[F], seg.Start+seg.Rows)
 		for p := range cells {
 			if v, ok := r.cache[cellOf(a.State, seg, p)]; ok {
 				cells[p] = v
@@ -266,8 +283,8 @@ func (r *Reference) attention(n *graph.Node, out []float32) {
 			}
 			for h := range heads {
 				kv := h / group
-				key := func(p int) []float32 { return cells[p].k[kv*s.KeyDim : (kv+1)*s.KeyDim] }
-				value := func(p int) []float32 { return cells[p].v[kv*s.ValueDim : (kv+1)*s.ValueDim] }
+				key := func(p int) []F { return cells[p].k[kv*s.KeyDim : (kv+1)*s.KeyDim] }
+				value := func(p int) []F { return cells[p].v[kv*s.ValueDim : (kv+1)*s.ValueDim] }
 				at := row*heads + h
 				ref.Attention(out[at*s.ValueDim:(at+1)*s.ValueDim], q[at*s.KeyDim:(at+1)*s.KeyDim],
 					seg.Start+seg.Rows, a.Scale, a.SoftCap, sees, key, value)

@@ -28,6 +28,7 @@ type rule struct {
 var rules = []rule{
 	{"graph/dtype", nil, nil},
 	{"graph", []string{"graph/dtype"}, []string{"graph/..."}},
+	{"graph/grad", []string{"graph/..."}, []string{"backend", "backend/selftest", "graph/graphtest"}},
 	{"graph/...", []string{"graph/..."}, nil},
 
 	{"kernels/shader", []string{"graph/dtype"}, []string{"kernels/ref"}},
@@ -52,6 +53,8 @@ var rules = []rule{
 	{"backend/backendtest", []string{"backend", "backend/selftest", "graph/...", "kernels/ref"}, []string{"backend/null"}},
 	{"backend/all", []string{"backend/..."}, []string{"graph/...", "runtime/engine/...", "runtime/model", "runtime/weights/gguf"}},
 	{"backend/null", []string{"backend", "graph/..."}, []string{"backend/selftest"}},
+	{"backend/nvml", []string{"backend/internal/dl", "backend/internal/owned"}, []string{"backend/nvml/nvmltest"}},
+	{"backend/nvml/nvmltest", []string{"backend/internal/dl"}, nil},
 	{"backend/cuda/...", []string{"backend", "graph/...", "kernels/cuda/...", "kernels/shader", "backend/quirks", "backend/packcache", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/accel", "golang.org/x/sys/...", "gorgonia.org/cu/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest", "backend/internal/fakedriver"}},
 	{"backend/gles/...", []string{"backend", "graph/...", "kernels/gles/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/accel", "golang.org/x/sys/...", "github.com/go-gl/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
 	{"backend/*/...", []string{"backend", "backend/packcache", "graph/...", "kernels/$1/...", "kernels/shader", "backend/quirks", "backend/internal/dl", "backend/internal/installed", "backend/internal/host", "backend/internal/owned", "backend/internal/bind", "backend/internal/accel", "golang.org/x/sys/..."}, []string{"backend/backendtest", "backend/selftest", "backend/internal/accel/kerneltest"}},
@@ -59,8 +62,10 @@ var rules = []rule{
 	{"runtime/tokenizer/...", []string{"golang.org/x/text/..."}, []string{"runtime/weights/..."}},
 	{"runtime/chat/...", nil, []string{"runtime/weights/...", "github.com/ardanlabs/jinja/..."}},
 	{"runtime/hub/...", []string{"golang.org/x/sys/..."}, nil},
+	{"runtime/power/nvidia", []string{"runtime/power", "backend/nvml"}, []string{"backend/nvml/nvmltest"}},
 	{"runtime/power/...", []string{"golang.org/x/sys/..."}, nil},
 	{"runtime/sampler/...", []string{"kernels/cpu"}, nil},
+	{"runtime/grammar/...", []string{"runtime/sampler"}, []string{"runtime/tokenizer", "runtime/weights/...", "github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/weights/...", []string{"graph/dtype", "golang.org/x/sys/..."}, nil},
 	{"runtime/model/...", []string{"graph/...", "runtime/weights/..."}, []string{"backend/...", "runtime/engine"}},
 	{"runtime/kvcache/...", []string{"graph/...", "backend"}, []string{"backend/null", "backend/cpu"}},
@@ -68,16 +73,21 @@ var rules = []rule{
 	{"runtime/engine/...", append([]string{"graph/...", "backend", "backend/selftest", "backend/trust", "backend/packcache"}, belowEngine...), []string{"backend/..."}},
 	{"runtime/bench/record", []string{"runtime/bench/stats"}, nil},
 	{"runtime/bench/stats", nil, nil},
+	{"runtime/bench/nearest", nil, nil},
 	{"runtime/bench/summary", []string{"runtime/bench/record", "runtime/bench/stats"}, nil},
 	{"runtime/bench/receipt", []string{"runtime/bench/record", "runtime/bench/stats", "github.com/gowebpki/jcs"}, nil},
+	{"runtime/bench/suite", []string{"runtime/bench/nearest", "runtime/bench/record", "go.yaml.in/yaml/v4"}, nil},
+	{"runtime/bench/table", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/suite", "runtime/bench/summary"}, nil},
 	{"runtime/bench/internal/sample", []string{"runtime/bench/record"}, nil},
 	{"runtime/bench/internal/browser", nil, nil},
 	{"runtime/bench/chart", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/summary", "gonum.org/v1/plot/..."}, []string{"runtime/bench/internal/sample"}},
 	{"runtime/bench/report", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/summary", "runtime/bench/chart"}, []string{"runtime/bench/internal/..."}},
-	{"runtime/bench/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
+	{"runtime/bench/...", append([]string{"kernels/cpu", "backend/packcache", "runtime/eval", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
+	{"runtime/train/data/...", []string{"golang.org/x/text/...", "golang.org/x/net/html/..."}, nil},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	{"runtime/compress/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
+	{"runtime/home/...", nil, []string{"github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/fleet/...", []string{"."}, []string{"backend/..."}},
@@ -86,11 +96,12 @@ var rules = []rule{
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
+	{"build/release", []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/licensecheck", "github.com/google/uuid"}, nil},
 	{"build/quantreport", []string{"backend/cpu", "graph/...", "runtime/..."}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},
 }
 
-var belowEngine = []string{"runtime/tokenizer/...", "runtime/chat/...", "runtime/hub/...", "runtime/power/...", "runtime/sampler/...",
+var belowEngine = []string{"runtime/tokenizer/...", "runtime/chat/...", "runtime/hub/...", "runtime/power/...", "runtime/sampler/...", "runtime/grammar/...",
 	"runtime/weights/...", "runtime/model/...", "runtime/kvcache/...", "runtime/sched/..."}
 
 var upToEngine = append([]string{"graph/...", "backend", "runtime/engine/..."}, belowEngine...)
@@ -101,14 +112,20 @@ var never = []struct {
 	but  []string
 	why  string
 }{
-	{"cmd/...", nil, "nothing imports a command"},
+	{"cmd/internal/...", []string{"cmd/..."}, "what commands share is theirs"},
+	{"cmd/*", nil, "nothing imports a command"},
 	{"github.com/ebitengine/purego/...", []string{"backend/internal/dl"}, "backend/internal/dl is the only importer of purego"},
 	{"gorgonia.org/cu/...", []string{"backend/cuda/..."}, "backend/cuda is the only importer of cu"},
 	{"kernels/*/...", []string{"backend/...", "kernels/...", "runtime/sampler", "runtime/bench", "runtime/compress/...", "build/radv", "build/ptxas"}, "kernels belong to their backend"},
+	{"backend/nvml/...", []string{"backend/nvml/...", "runtime/power/nvidia"}, "runtime/power/nvidia is the only user of the binding"},
+	{"runtime/power/nvidia", []string{"cmd/..."}, "programs, not libraries, decide to link what loads a driver"},
+	{"backend/nvml/nvmltest", []string{}, "the library that stands in for NVIDIA's is for tests"},
+	{"runtime/power/powertest", []string{}, "recorded machines are for tests"},
 	{"backend/null", []string{}, "the null device is for tests"},
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
 	{"backend/internal/fakedriver", []string{}, "the fake driver is for tests"},
+	{"runtime/home/evalset", []string{"cmd/...", "build/..."}, "its sentences are for evaluation, never for training"},
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
 	{"runtime/engine/goldentest", []string{}, "goldentest is for tests"},
 }
@@ -262,11 +279,14 @@ func testImports(t *testing.T, args ...string) {
 	}
 }
 
-// TestStaticHasNoDynamicLoader: -tags static links nothing that loads libraries.
+// TestStaticHasNoDynamicLoader: -tags static links nothing that loads libraries, nor
+// does the root package.
 func TestStaticHasNoDynamicLoader(t *testing.T) {
-	for _, p := range list(t, "-deps", "-tags", "static", "-json=ImportPath", "./backend/all") {
-		if strings.HasPrefix(p.ImportPath, "github.com/ebitengine/purego") {
-			t.Errorf("-tags static links %s", p.ImportPath)
+	for _, of := range [][]string{{"-tags", "static", "./backend/all"}, {"-tags", "static", "./cmd/ledge"}, {"."}} {
+		for _, p := range list(t, append([]string{"-deps", "-json=ImportPath"}, of...)...) {
+			if strings.HasPrefix(p.ImportPath, "github.com/ebitengine/purego") {
+				t.Errorf("%v links %s", of, p.ImportPath)
+			}
 		}
 	}
 }
@@ -317,11 +337,14 @@ func TestRules(t *testing.T) {
 		{"runtime/eval", ".", false, false},
 		{"runtime/eval", "kernels/cpu", false, false},
 		{"runtime/bench", "kernels/cpu", false, true},
-		{"build/compare", "runtime/bench", false, true},
-		{"build/compare", "backend/cpu", false, false},
+		{"build/benchmodels", "runtime/weights/gguf", false, true},
+		{"build/benchmodels", "backend/cpu", false, false},
 		{"build/radv", "backend/vulkan", false, true},
 		{"build/ptxas", "kernels/cuda", false, true},
 		{"build/ptxas", "backend/cuda", false, false},
+		{"build/release", "github.com/google/licensecheck", false, true},
+		{"build/release", "cmd/internal/clidoc", false, false},
+		{"cmd/ledge", "cmd/internal/clidoc", false, true},
 		{"kernels/cuda", "kernels/shader", false, true},
 		{"kernels/cuda/gen", "graph/dtype", false, false},
 		{".", "runtime/engine", false, true},
@@ -330,6 +353,19 @@ func TestRules(t *testing.T) {
 		{"runtime/serve", "runtime/engine", false, false},
 		{"cmd/ledge", "backend/all", false, true},
 		{"runtime/engine", "cmd/ledge", false, false},
+		{"runtime/power/nvidia", "backend/nvml", false, true},
+		{"runtime/power", "backend/nvml", false, false},
+		{"runtime/engine", "runtime/power", false, true},
+		{"runtime/engine", "runtime/power/nvidia", false, false},
+		{".", "runtime/power/nvidia", false, false},
+		{"cmd/ledge", "runtime/power/nvidia", false, true},
+		{"backend/nvml", "backend/internal/dl", false, true},
+		{"backend/cuda", "backend/nvml", false, false},
+		{"cmd/ledge", "cmd/internal/console", false, true},
+		{"runtime/bench", "cmd/internal/console", false, false},
+		{"runtime/bench", "runtime/eval", false, true},
+		{"runtime/bench/suite", "runtime/engine", false, false},
+		{"runtime/bench/record", "runtime/engine", false, false},
 		{"somewhere", "graph", false, false},
 	} {
 		full := func(p string) string {

@@ -1,61 +1,62 @@
 // Command needs checks that a binary asks the system for nothing but the C library
 // when it starts: drivers are loaded when the program runs, so that one binary
-// starts on machines that have none.
+// starts on machines that have none. It says which version of glibc that is at least.
+//
+//	go run ./build/needs [-glibc 2.31] BINARY...
+//
+// With -glibc it is an error if a binary needs a later one; with -max only the highest
+// version is written.
 package main
 
 import (
-	"debug/elf"
+	"flag"
 	"fmt"
 	"os"
-	"strings"
 )
 
-// libc is what a binary may need, by the beginning of the name: glibc's and musl's
-// parts, Android's.
-var libc = []string{"libc.so", "libm.so", "libdl.so", "libpthread.so", "librt.so", "libresolv.so", "ld-linux", "libc.musl", "liblog.so"}
-
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: needs BINARY...")
+	limit := flag.String("glibc", "", "the latest `version` of glibc that may be needed, such as 2.31")
+	only := flag.Bool("max", false, "write the highest version that is needed, and nothing else")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: needs [-glibc VERSION] [-max] BINARY...")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() == 0 {
+		flag.Usage()
 		os.Exit(2)
 	}
-	for _, path := range os.Args[1:] {
-		more, err := check(path)
-		if err == nil && len(more) > 0 {
-			err = fmt.Errorf("%s does not start without %s: something links a driver's library", path, strings.Join(more, ", "))
+	if err := run(flag.Args(), *limit, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "needs:", err)
+		os.Exit(1)
+	}
+}
+
+func run(paths []string, limit string, only bool) error {
+	var most, may version
+	if limit != "" {
+		var err error
+		if may, err = parseVersion(limit); err != nil {
+			return fmt.Errorf("-glibc: %w", err)
 		}
+	}
+	for _, path := range paths {
+		b, err := inspect(path)
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "needs:", err)
-			os.Exit(1)
+			return err
+		}
+		if err := b.check(may); err != nil {
+			return fmt.Errorf("%s %w", path, err)
+		}
+		if most.less(b.glibc) {
+			most = b.glibc
+		}
+		if !only {
+			fmt.Printf("%s: %s\n", path, b)
 		}
 	}
-}
-
-// check lists the libraries that a binary needs beyond the C library.
-func check(path string) ([]string, error) {
-	f, err := elf.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if only {
+		fmt.Println(most)
 	}
-	defer f.Close()
-	names, err := f.ImportedLibraries()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	var more []string
-	for _, n := range names {
-		if !allowed(n) {
-			more = append(more, n)
-		}
-	}
-	return more, nil
-}
-
-func allowed(name string) bool {
-	for _, l := range libc {
-		if strings.HasPrefix(name, l) {
-			return true
-		}
-	}
-	return false
+	return nil
 }

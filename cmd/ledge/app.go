@@ -10,27 +10,32 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/backend/trust"
+	"github.com/ledge-run/ledge/cmd/internal/console"
+	"github.com/ledge-run/ledge/runtime/power/governor"
 )
 
 // app is one invocation of the program.
 type app struct {
 	in     io.Reader
-	out    *output   // standard output: results only
-	stderr io.Writer // everything else
+	out    *console.Output // standard output: results only
+	stderr io.Writer       // everything else
 	getenv func(string) string
-	intr   *interrupts
+	intr   *console.Interrupts
 	quiet  bool
 	trust  *trust.Prover // see prover
+
+	governor *governor.Governor // see limit; nil without limits
+	tell     func(note string)  // what it says
 }
 
 // run executes one command line (without the program's name) and returns the
 // exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, intr := watchInterrupts(context.Background())
-	defer intr.stop()
-	a := &app{in: stdin, out: newOutput(stdout), stderr: stderr, getenv: os.Getenv, intr: intr}
+	ctx, intr := console.WatchInterrupts(context.Background())
+	defer intr.Stop()
+	a := &app{in: stdin, out: console.NewOutput(stdout), stderr: stderr, getenv: os.Getenv, intr: intr}
 	err := a.execute(ctx, args)
-	if werr := a.out.close(); err == nil || errors.Is(err, errOutput) {
+	if werr := a.out.Close(); err == nil || errors.Is(err, console.ErrOutput) {
 		err = werr
 	}
 	code := exitCode(ctx, err)
@@ -48,10 +53,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
 		a.runCommand(), a.chatCommand(), a.pullCommand(), a.modelsCommand(), a.cacheCommand(), a.infoCommand(),
-		a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(), a.benchCommand(),
+		a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(), a.evalCommand(), a.benchCommand(),
+		a.dataCommand(), a.tokenizerCommand(),
 		a.quantizeCommand(), a.imatrixCommand(),
 		a.devicesCommand(), a.powerCommand(), a.graphCommand(), a.versionCommand(), a.completionCommand(),
-		a.helpCommand(), a.probeCommand(), a.completeCommand(),
+		a.helpCommand(), a.probeCommand(), a.completeCommand(), console.TableCommand("ledge"), a.measureCommand(),
 	}
 }
 
@@ -67,7 +73,7 @@ func (a *app) newCLI() *cli.App {
 		CustomAppHelpTemplate:     appHelp,
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // run reports errors
-		OnUsageError:              usageFault,
+		OnUsageError:              console.UsageFault,
 	}
 	a.finish(c.Commands)
 	return c
@@ -77,28 +83,16 @@ func (a *app) newCLI() *cli.App {
 func (a *app) finish(commands []*cli.Command) {
 	for _, c := range commands {
 		c.Before = a.before
-		c.OnUsageError = usageFault
+		c.OnUsageError = console.UsageFault
 		c.HideHelpCommand = true
 		a.finish(c.Subcommands)
 	}
 }
 
-func usageFault(_ *cli.Context, err error, _ bool) error { return usageError{err.Error()} }
-
 // execute finds the command and runs it.
 func (a *app) execute(ctx context.Context, args []string) error {
 	c := a.newCLI()
-	if len(args) > 0 {
-		switch args[0] {
-		case "--version", "-v", "-V":
-			args = append([]string{"version"}, args[1:]...)
-		case "--help", "-h", "-help":
-			args = append([]string{"help"}, args[1:]...)
-		}
-	} else {
-		args = []string{"help"}
-	}
-	args, err := arrange(c.Commands, args)
+	args, err := console.Arrange("ledge", c.Commands, console.Ask(args))
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // asProgram makes the test binary behave as the program itself, for tests that
@@ -136,7 +139,7 @@ func checkRefusal(t *testing.T, r result, code int, say string, args []string) {
 
 func TestHelp(t *testing.T) {
 	var names []string
-	a := &app{out: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
+	a := &app{out: console.NewOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
 	for _, c := range a.commands() {
 		if c.Name == "help" {
 			continue // its help is all help
@@ -160,6 +163,11 @@ func TestHelp(t *testing.T) {
 		for _, want := range []string{"ledge " + name + ": ", "USAGE:\n", "EXAMPLES:\n   "} {
 			if !strings.Contains(first, want) {
 				t.Errorf("the help of %s has no %q:\n%s", name, want, first)
+			}
+		}
+		for _, f := range a.commandOf(a.commands(), words).VisibleFlags() {
+			if !strings.Contains(first, "   "+console.FlagLine(f)+"\n") && !slices.Contains(f.Names(), "help") {
+				t.Errorf("the help of %s does not tell of %s:\n%s", name, f.Names(), first)
 			}
 		}
 		for i, line := range strings.Split(first, "\n") {

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 func TestArrange(t *testing.T) {
-	a := &app{out: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
+	a := &app{out: console.NewOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
 	for _, c := range []struct{ in, want []string }{
 		{[]string{"run", "hi"}, []string{"run", "--", "hi"}},
 		{[]string{"run", "hi", "there", "-n", "3"}, []string{"run", "-n", "3", "--", "hi", "there"}},
@@ -31,7 +33,7 @@ func TestArrange(t *testing.T) {
 		{[]string{"models", "rm", "a", "-q", "b"}, []string{"models", "rm", "-q", "--", "a", "b"}},
 		{[]string{"models", "--help"}, []string{"models", "--help"}},
 	} {
-		got, err := arrange(a.commands(), c.in)
+		got, err := console.Arrange("ledge", a.commands(), c.in)
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%q became %q, %v; want %q", c.in, got, err, c.want)
 		}
@@ -106,16 +108,5 @@ func TestDashedPrompts(t *testing.T) {
 	}
 	if out := must(t, "tokenize", "-m", m, "--", "--json"); strings.Contains(out, "{") {
 		t.Errorf("after --, --json is still a flag: %s", out)
-	}
-}
-
-func TestSuggest(t *testing.T) {
-	for _, c := range []struct{ word, want string }{
-		{"rnu", "run"}, {"perplexty", "perplexity"}, {"tokenise", "tokenize"}, {"perp", "perplexity"}, {"qqqqq", ""},
-	} {
-		got := suggest(c.word, []string{"run", "chat", "perplexity", "tokenize"})
-		if c.want == "" && got != "" || c.want != "" && got != ", did you mean "+c.want+"?" {
-			t.Errorf("%q suggests %q, want %q", c.word, got, c.want)
-		}
 	}
 }

@@ -32,7 +32,7 @@ func (a *app) benchCommand() *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "the same as -o json"},
 			&cli.BoolFlag{Name: "counters", Usage: "print what a generated token costs on the device: dispatches, read-backs, bytes moved; counters in JSON"},
 			&cli.BoolFlag{Name: "ceiling", Usage: "measure how fast memory is read, too: read_gbs, in JSON and CSV"},
-		}, nameFlags(), []cli.Flag{
+		}, limitFlags(), nameFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "device", Usage: "`NAME` of a device or backend (see ledge devices)", Category: catModel},
 			&cli.IntFlag{Name: "batch", Aliases: []string{"b"}, Usage: "read prompts in chunks of `N` tokens (default: 512)", Category: catModel},
 			gpuLayersFlag(), cacheFlag(), noCacheFlag(), shareFlag(),
@@ -48,11 +48,13 @@ names.
 Energy is what the machine measures, for each token of the repetitions (J/token, and
 its inverse tok/J); n/a where nothing does: see ledge power. JSON and CSV name it
 joules_per_token, tokens_per_joule, avg_watts, energy_source, energy_covers (module,
-package or machine), energy_method and energy_note (why there is none; figures are
-null then); "energy" in JSON has every source.`,
+package, card or machine), energy_method and energy_note (why there is none; figures are
+null then); "energy" in JSON has every source. With limits of the machine, figures are
+those of a machine that is held back; paused_ns is the time of it.`,
 		`ledge bench -m model.gguf`,
 		`ledge bench -m model.gguf -p 512 -n 64 -d 0,4096 -t 1,2 -r 5 -o json`,
 		`ledge bench -m model.gguf -p 0 -n 64 -d 128 --parallel 1,2,4,8`,
+		`ledge bench -m model.gguf -p 0 -n 256 --max-watts 10`,
 		`ledge bench -m model.gguf --device vulkan -p 0 -n 32 --counters`)
 }
 
@@ -105,17 +107,20 @@ func (a *app) bench(c *cli.Context) error {
 		}
 	}
 	if format == "json" {
-		return a.out.json(results, true)
+		return a.out.JSON(results, true)
 	}
 	if format == "table" {
 		a.benchEnergy(results)
+		if a.governor != nil {
+			fmt.Fprintf(a.out, "\nlimits %s\n", oneLine(a.governor.Report().String()))
+		}
 	}
 	for _, r := range results {
 		if r.Counters != nil {
 			fmt.Fprintf(a.out, "\n%s, each token on %s\n", r.Test(), r.Counters)
 		}
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // benchPlan reads what is to be measured.
@@ -167,7 +172,8 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 	}
 	defer func() { err = errors.Join(err, a.close(m)) }()
 	bar := a.newProgress()
-	defer bar.done()
+	defer bar.Done()
+	a.tell = func(note string) { bar.Log("note: " + note) }
 	var ceiling bench.Ceiling
 	if c.Bool("ceiling") {
 		const size, passes = 256 << 20, 5
@@ -178,9 +184,9 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 	repeat, meter := c.Int("repetitions"), openMeter()
 	for _, t := range tests {
 		r, err := bench.RunMetered(c.Context, m, t, repeat, meter, func(done int) {
-			bar.show(t.String(), float64(done)/float64(repeat), fmt.Sprintf("%d of %d", done, repeat))
+			bar.Show(t.String(), float64(done)/float64(repeat), fmt.Sprintf("%d of %d", done, repeat))
 		})
-		bar.done()
+		bar.Done()
 		if err != nil {
 			return err
 		}
@@ -215,7 +221,7 @@ func (a *app) benchTable(first bool, r bench.Result) error {
 	fmt.Fprintf(a.out, "| %-30s | %10s | %10s | %-10s | %7d | %15s | %20s | %9s | %9s |\n", oneLine(r.Type), fmt.Sprintf("%.2f MiB", float64(r.Size)/(1<<20)),
 		bench.Millions(r.Params), r.Backends, r.Threads, r.Test(), fmt.Sprintf("%.2f ± %.2f", r.AvgTs, r.StddevTs),
 		figure(r.JoulesPerToken), figure(r.TokensPerJoule))
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // benchCSV writes a result without the samples.
@@ -239,7 +245,7 @@ func (a *app) benchCSV(first bool, r bench.Result) error {
 	if err = errors.Join(err, w.Error()); err != nil {
 		return err
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // columns gives the names and values of a JSON object's plain fields in order; null

@@ -83,7 +83,7 @@ func (a *app) listCache(c *cli.Context) error {
 		list.GPU.Verdicts, list.GPU.Size = append(list.GPU.Verdicts, all...), size
 	}
 	if c.Bool("json") {
-		return a.out.json(list, true)
+		return a.out.JSON(list, true)
 	}
 	for _, e := range list.Entries {
 		fmt.Fprintf(a.out, "%-44s %10s  %-12s used %s\n", oneLine(e.Label), hub.FormatBytes(e.Size), oneLine(e.Layout), e.Used.Format(time.DateTime))
@@ -100,7 +100,7 @@ func (a *app) listCache(c *cli.Context) error {
 		}
 	}
 	a.noteDistrust(packed, gpu)
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 func verdictWord(v *backend.Verdict) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
 )
@@ -17,18 +18,20 @@ func (a *app) chatCommand() *cli.Command {
 	c := &cli.Command{
 		Name:   "chat",
 		Usage:  "talk with a model",
-		Flags:  join(generationFlags(), nameFlags(), deviceFlags()),
+		Flags:  join(generationFlags(), limitFlags(), nameFlags(), deviceFlags()),
 		Action: a.chat,
 	}
 	return describe(c, "ledge chat [FLAGS]\nledge chat [FLAGS] < FILE", `
 Every line is a message; a line that ends in a backslash goes on in the next. Ctrl-C
 stops an answer, Ctrl-D or /exit leaves. From a pipe, each line is a message and each
 answer ends with a newline on standard output. When the context is full, the oldest
-messages leave (the system message stays), and you are told.
+messages leave (the system message stays), and you are told. An answer that the
+battery's floor ended can be asked for again with a charger; from a pipe the chat ends.
 
 `+chatHelp,
 		`ledge chat`,
 		`ledge chat -m qwen3:0.6b --system "You answer briefly."`,
+		`ledge chat --battery-floor 20 --max-temp 75`,
 		`printf 'My name is Ada.\nWhat is my name?\n' | ledge chat --temp 0`)
 }
 
@@ -61,6 +64,9 @@ func (a *app) chat(c *cli.Context) (err error) {
 	}
 	set, err := settings(c)
 	if err != nil {
+		return err
+	}
+	if set.Grammar, err = a.grammar(c); err != nil {
 		return err
 	}
 	if err := checkUTF8("the system message", c.String("system")); err != nil {
@@ -113,8 +119,12 @@ func (v *conversation) loop(ctx context.Context, lines lineReader) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, errOutput):
+		case errors.Is(err, console.ErrOutput):
 			return err
+		case v.session.Usage().Reason == engine.ReasonLimit && err != nil:
+			if err = ofLimit(err); !lines.interactive() {
+				return err
+			}
 		}
 		v.report(err)
 	}
@@ -146,7 +156,7 @@ func (v *conversation) turn(ctx context.Context, text string, interactive bool) 
 	}
 	inner, end := ctx, func() {}
 	if interactive {
-		inner, end = v.a.intr.within(ctx)
+		inner, end = v.a.intr.Within(ctx)
 	}
 	answer, err := v.answer(inner, ids)
 	stopped := inner.Err() != nil && ctx.Err() == nil
@@ -179,7 +189,7 @@ func (v *conversation) answer(ctx context.Context, ids []int32) (string, error) 
 		}
 		text.WriteString(p.Text)
 		if p.Text != "" {
-			if failed = v.a.out.show(p.Text); failed != nil {
+			if failed = v.a.out.Show(p.Text); failed != nil {
 				break
 			}
 		}
@@ -187,11 +197,12 @@ func (v *conversation) answer(ctx context.Context, ids []int32) (string, error) 
 	v.answered = true
 	defer v.a.notes(v.m) // when the answer's line is over
 	// An empty answer is a line, too: a reader counts them.
-	if err := v.a.out.show(ending(text.String())); err != nil {
+	if err := v.a.out.Show(ending(text.String())); err != nil {
 		return "", err
 	}
 	if v.stats {
 		v.a.stats(v.m, v.session.Usage())
+		v.a.limitStats(v.session.Usage(), true)
 	}
 	return strings.TrimRight(text.String(), "\n"), failed
 }
@@ -248,7 +259,7 @@ func dropTurn(messages []chat.Message) []chat.Message {
 }
 
 func (v *conversation) encode(messages []chat.Message) ([]int32, error) {
-	return v.m.ChatPrompt(v.withSystem(messages), chat.RenderOptions{AddGenerationPrompt: true})
+	return v.m.ChatPrompt(v.withSystem(messages), renderFor(v.set.Grammar))
 }
 
 func (v *conversation) withSystem(messages []chat.Message) []chat.Message {

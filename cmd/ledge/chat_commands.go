@@ -76,6 +76,7 @@ func (v *conversation) showStats() {
 		return
 	}
 	v.a.stats(v.m, v.session.Usage())
+	v.a.limitStats(v.session.Usage(), true)
 	fmt.Fprintf(v.a.stderr, "context   %d of %d tokens, %d messages\n", len(v.session.Tokens()), v.m.Options.Context, len(v.messages))
 }
 

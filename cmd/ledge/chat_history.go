@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // Bounds of the history.
@@ -65,7 +67,7 @@ func openHistory(path string) *history {
 }
 
 // clean makes a line safe to show again.
-func clean(s string) string { return strings.Map(printable, strings.TrimSpace(s)) }
+func clean(s string) string { return strings.Map(console.Printable, strings.TrimSpace(s)) }
 
 // Add appends a line, unless it repeats the last one.
 func (h *history) Add(line string) {

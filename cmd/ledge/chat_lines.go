@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/term"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // lineReader gives the lines of a chat; io.EOF after the last.
@@ -23,7 +25,7 @@ type lineReader interface {
 // come elsewhere.
 func (a *app) newLineReader() lineReader {
 	f, ok := a.in.(*os.File)
-	if !ok || !isTerminal(f) || !isTerminal(a.stderr) {
+	if !ok || !console.IsTerminal(f) || !console.IsTerminal(a.stderr) {
 		in := a.in
 		if in == nil {
 			in = strings.NewReader("")
@@ -95,7 +97,7 @@ func (e *editor) read(ctx context.Context) (string, error) {
 			case e.keys.interrupted:
 				e.keys.interrupted = false
 				if text == "" && e.keys.empty && e.warn {
-					return "", errInterrupted
+					return "", console.ErrInterrupted
 				}
 				if e.warn = text == "" && e.keys.empty; e.warn {
 					fmt.Fprintln(e.err, "(Ctrl-C once more, Ctrl-D or /exit leaves)")

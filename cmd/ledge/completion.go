@@ -52,7 +52,8 @@ _ledge() {
         _files
     fi
 }
-compdef _ledge ledge
+# From a file in fpath this runs as the function, at the first key; otherwise it is sourced.
+if [[ "$funcstack[1]" == _ledge ]]; then _ledge "$@"; else compdef _ledge ledge; fi
 `,
 	"fish": `# fish completion for ledge
 function __ledge_complete
@@ -81,7 +82,7 @@ func (a *app) completionCommand() *cli.Command {
 			if !ok {
 				return usagef("completion %s: name a shell: %s", c.Args().First(), strings.Join(shells, ", "))
 			}
-			return a.out.show(script)
+			return a.out.Show(script)
 		},
 	}
 	return describe(c, "ledge completion bash|zsh|fish", "",
@@ -103,7 +104,7 @@ func (a *app) completeCommand() *cli.Command {
 					return err
 				}
 			}
-			return a.out.flush()
+			return a.out.Flush()
 		},
 	}
 	return describe(c, "ledge __complete -- WORDS... CURRENT", "", "ledge __complete -- run --te")

@@ -79,7 +79,7 @@ func (a *app) devices(c *cli.Context) error {
 	}
 	picked := pick(reports, want)
 	if c.Bool("json") {
-		err = a.out.json(struct {
+		err = a.out.JSON(struct {
 			Asked   string         `json:"asked,omitempty"`
 			Devices []deviceReport `json:"devices"`
 			Board   *power.Board   `json:"board,omitempty"`
@@ -91,7 +91,7 @@ func (a *app) devices(c *cli.Context) error {
 		if b := readBoard(); b != nil {
 			a.printBoard(*b)
 		}
-		err = a.out.flush()
+		err = a.out.Flush()
 	}
 	if err == nil && !picked {
 		return deviceError{fmt.Errorf("no device can be used%s", map[bool]string{true: "", false: ": " + want + " was asked for"}[want == "" || want == "auto"])}

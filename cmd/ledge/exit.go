@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
-	"unicode"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // Exit codes.
@@ -17,8 +15,9 @@ const (
 	exitUsage       = 2
 	exitModel       = 3
 	exitDevice      = 4
-	exitInterrupted = 130 // 128 + SIGINT, as shells count
-	exitTerminated  = 143 // 128 + SIGTERM
+	exitLimit       = 5
+	exitInterrupted = console.ExitInterrupted
+	exitTerminated  = console.ExitTerminated
 )
 
 const exitCodesHelp = `EXIT CODES:
@@ -27,16 +26,11 @@ const exitCodesHelp = `EXIT CODES:
    2    wrong usage: an unknown command or flag, a value out of range, no prompt
    3    the model was not found or could not be fetched
    4    the device is not there, failed its self-test, broke or ran out of memory
+   5    a limit (--max-watts, --max-temp, --battery-floor) has no sensor on this machine, or
+        the battery is at its floor; what was generated until then has been written
    130  interrupted (Ctrl-C); what was generated until then has been written
    143  terminated (SIGTERM)
 `
-
-// usageError is a command line that makes no sense.
-type usageError struct{ text string }
-
-func (e usageError) Error() string { return e.text }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
 // modelError is a model that was not found or could not be fetched.
 type modelError struct{ err error }
@@ -50,8 +44,11 @@ type deviceError struct{ err error }
 func (e deviceError) Error() string { return e.err.Error() }
 func (e deviceError) Unwrap() error { return e.err }
 
-// errSilent ends the program with code 1 after everything has been said.
-var errSilent = errors.New("failed")
+// limitError is a limit that cannot be watched, or is reached for good.
+type limitError struct{ err error }
+
+func (e limitError) Error() string { return e.err.Error() }
+func (e limitError) Unwrap() error { return e.err }
 
 // exitCode maps the outcome of a command to the program's exit code.
 func exitCode(ctx context.Context, err error) int {
@@ -59,34 +56,21 @@ func exitCode(ctx context.Context, err error) int {
 	var model modelError
 	var device deviceError
 	var memory *backend.ErrOutOfMemory
+	var limit limitError
+	if code, ok := console.Interrupted(ctx, err); ok {
+		return code
+	}
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errTerminated), errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errTerminated):
-		return exitTerminated
-	case errors.Is(err, context.Canceled), errors.Is(err, errInterrupted):
-		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &model):
 		return exitModel
+	case errors.As(err, &limit):
+		return exitLimit
 	case errors.As(err, &device), errors.As(err, &memory), errors.Is(err, backend.ErrDeviceLost), errors.Is(err, backend.ErrDevice):
 		return exitDevice
 	}
 	return exitFailed
-}
-
-// oneLine makes a message fit for one line of a terminal: parts of a joined
-// error are divided by semicolons, control characters left out.
-func oneLine(s string) string {
-	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")
-	return strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return ' '
-		}
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, s)
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // resultFile is a file that gets its name only when it is whole: it is written
@@ -14,14 +16,14 @@ import (
 // standard output, is written directly.
 type resultFile struct {
 	f    *os.File
-	out  *output // standard output
+	out  *console.Output // standard output
 	path string
 	temp string // "" if written directly
 }
 
 func (a *app) createFile(path string) (*resultFile, error) {
 	if path == "-" {
-		return &resultFile{out: &output{w: a.out.w}}, nil // bytes, also on a terminal
+		return &resultFile{out: a.out.Bytes()}, nil
 	}
 	r := &resultFile{path: path}
 	st, err := os.Stat(path)
@@ -67,7 +69,7 @@ func (r *resultFile) Write(p []byte) (int, error) {
 // commit gives the file its name.
 func (r *resultFile) commit() error {
 	if r.out != nil {
-		return r.out.flush()
+		return r.out.Flush()
 	}
 	var errs []error
 	if r.temp != "" {

@@ -76,7 +76,7 @@ func (a *app) graph(c *cli.Context) error {
 			a.note("arena on %s: %d bytes (%s)", p.Device, p.Plan.Arena, hub.FormatBytes(int64(p.Plan.Arena)))
 		}
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // writePlan lists where the values of a graph lie.

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"slices"
-	"strings"
-
 	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 const appHelp = `ledge: {{.Usage}}
@@ -48,109 +45,9 @@ EXAMPLES:
    ledge run "Why is the sky blue?"
    ledge chat -m qwen3:0.6b
    git diff | ledge run "Write a commit message for this change:"
+   ledge chat --max-temp 70 --battery-floor 20
 `
-
-// commandHelp is the help of a command; its examples follow.
-const commandHelp = `{{.HelpName}}: {{.Usage}}
-
-USAGE:
-   {{.UsageText}}
-{{- if .Description}}
-
-{{.Description}}
-{{- end}}
-{{- if .Subcommands}}
-
-COMMANDS:
-{{- range .VisibleCommands}}
-   {{printf "%-12s" .Name}} {{.Usage}}
-{{- end}}
-{{- end}}
-{{- if .VisibleFlagCategories}}
-{{- range .VisibleFlagCategories}}
-
-{{if .Name}}{{.Name}}{{else}}FLAGS{{end}}:
-{{- range .Flags}}
-   {{.}}
-{{- end}}
-{{- end}}
-{{- end}}
-`
-
-func init() { cli.FlagStringer = flagLine }
-
-// describe sets a command's help: usage lines, what it does, examples.
-func describe(c *cli.Command, usage, text string, examples ...string) *cli.Command {
-	c.UsageText = strings.ReplaceAll(usage, "\n", "\n   ")
-	if text != "" {
-		c.Description = "   " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n   ")
-	}
-	c.CustomHelpTemplate = commandHelp + "\nEXAMPLES:\n   " + strings.Join(examples, "\n   ") + "\n"
-	return c
-}
-
-// flagLine is how help shows a flag: short names first, a default only where
-// there is one.
-func flagLine(f cli.Flag) string {
-	d, ok := f.(cli.DocGenerationFlag)
-	if !ok {
-		return ""
-	}
-	usage, value := d.GetUsage(), ""
-	if a, rest, ok := strings.Cut(usage, "`"); ok {
-		if b, c, ok := strings.Cut(rest, "`"); ok {
-			usage, value = a+b+c, " "+b
-		}
-	}
-	var names []string
-	for _, n := range f.Names() {
-		names = append(names, dashed(n))
-	}
-	slices.SortFunc(names, func(a, b string) int { return len(a) - len(b) })
-	switch v := d.GetDefaultText(); v {
-	case "", "0", "-1", "false":
-	default:
-		usage += " (default: " + strings.Trim(v, `"`) + ")"
-	}
-	return fmt.Sprintf("%-30s %s", strings.Join(names, ", ")+value, usage)
-}
 
 func (a *app) helpCommand() *cli.Command {
-	c := &cli.Command{
-		Name:  "help",
-		Usage: "help about a command, or: exit-codes",
-		Action: func(c *cli.Context) error {
-			words := c.Args().Slice()
-			switch {
-			case len(words) == 0:
-				return cli.ShowAppHelp(c.Lineage()[len(c.Lineage())-2])
-			case words[0] == "exit-codes":
-				_, err := io.WriteString(a.out, exitCodesHelp)
-				return err
-			}
-			// Asking the command itself shows the same as --help.
-			cmd := find(c.App.Commands, words[0])
-			if cmd == nil {
-				return usagef("no command %q%s; see ledge help", words[0], suggest(words[0], names(c.App.Commands)))
-			}
-			path := []string{cmd.Name}
-			if len(words) > 1 && find(cmd.Subcommands, words[1]) != nil {
-				path = append(path, words[1])
-			}
-			return a.newCLI().RunContext(c.Context, append(append([]string{"ledge"}, path...), "--help"))
-		},
-	}
-	return describe(c, "ledge help [COMMAND]", "", "ledge help run", "ledge help exit-codes")
-}
-
-// only refuses arguments beyond those that a command takes.
-func only(c *cli.Context, most int, what string) error {
-	if c.NArg() <= most {
-		return nil
-	}
-	if most == 0 {
-		return usagef("%s takes no arguments, %q was given; see %s --help", c.Command.HelpName, c.Args().First(), c.Command.HelpName)
-	}
-	return usagef("%s takes %s, %d arguments were given (%q); see %s --help",
-		c.Command.HelpName, what, c.NArg(), strings.Join(c.Args().Slice(), " "), c.Command.HelpName)
+	return console.HelpCommand("ledge", a.out, exitCodesHelp, a.newCLI)
 }

@@ -107,10 +107,10 @@ func (a *app) imatrix(c *cli.Context) error {
 	m, err := imatrix.Collect(c.Context, model, text, eo, imatrix.Options{
 		ChunkSize: c.Int("ctx"), Chunks: c.Int("chunks"), Output: c.Bool("process-output"), Dataset: file,
 		Progress: func(done, of int) {
-			bar.show("imatrix", float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left(start, int64(done), int64(of))))
+			bar.Show("imatrix", float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left(start, int64(done), int64(of))))
 		},
 	})
-	bar.done()
+	bar.Done()
 	if err != nil {
 		if c.Context.Err() != nil {
 			return context.Cause(c.Context)
@@ -125,7 +125,7 @@ func (a *app) imatrix(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.out.show(fmt.Sprintf("%s: %d weights, %d chunks of %d tokens\n", path, len(m.Entries), m.Chunks, m.ChunkSize))
+	return a.out.Show(fmt.Sprintf("%s: %d weights, %d chunks of %d tokens\n", path, len(m.Entries), m.Chunks, m.ChunkSize))
 }
 
 func writeMatrix(c *cli.Context, m *imatrix.Matrix, path string) error {

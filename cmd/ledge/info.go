@@ -47,7 +47,7 @@ func (a *app) info(c *cli.Context) error {
 			a.note("this model has no chat template")
 			return errSilent
 		}
-		return a.out.show(text)
+		return a.out.Show(text)
 	}
 	info := describeFile(f, name, c.Bool("tensors"))
 	info.Tokenizer, info.Template = describeText(f)
@@ -63,8 +63,8 @@ func (a *app) info(c *cli.Context) error {
 	}
 	info.Supported = info.Problem == "" && info.Tokenizer.Problem == ""
 	if c.Bool("json") {
-		return a.out.json(info, true)
+		return a.out.JSON(info, true)
 	}
 	info.print(a.out)
-	return a.out.flush()
+	return a.out.Flush()
 }

@@ -131,10 +131,10 @@ func (a *app) writeLogits(ctx context.Context, m *engine.Model, ids []int32, out
 	done := 0
 	err = m.Logits(ctx, ids, func(first int, logits []float32) error {
 		done += len(logits) / m.Vocab()
-		bar.show("logits", float64(done)/float64(len(ids)), fmt.Sprintf("%d of %d tokens", done, len(ids)))
+		bar.Show("logits", float64(done)/float64(len(ids)), fmt.Sprintf("%d of %d tokens", done, len(ids)))
 		return w.rows(logits)
 	})
-	bar.done()
+	bar.Done()
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -10,7 +10,8 @@ package main
 import (
 	"os"
 
-	_ "github.com/ledge-run/ledge/backend/all" // every backend of this build
+	_ "github.com/ledge-run/ledge/backend/all"          // every backend of this build
+	_ "github.com/ledge-run/ledge/runtime/power/nvidia" // and the power of NVIDIA's cards
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

@@ -145,10 +145,10 @@ func (a *app) locate(ctx context.Context, name string, offline bool) (string, er
 	}
 	bar := a.newProgress()
 	path, err = h.Pull(ctx, name, hub.Options{
-		Progress: func(p hub.Progress) { bar.show(p.File, p.Fraction(), p.String()) },
-		Log:      func(line string) { bar.log(line) },
+		Progress: func(p hub.Progress) { bar.Show(p.File, p.Fraction(), p.String()) },
+		Log:      func(line string) { bar.Log(line) },
 	})
-	bar.done()
+	bar.Done()
 	switch {
 	case err == nil:
 		return path, nil
@@ -217,8 +217,10 @@ func (a *app) options(c *cli.Context) (engine.Options, error) {
 		return o, usagef("--share needs the cache of packed weights, which is off: leave --no-cache away, unset LEDGE_PACK_CACHE or name a folder there")
 	}
 	o.Prover = a.prover()
-	o.CacheType, err = cacheType(c)
-	return o, err
+	if o.CacheType, err = cacheType(c); err != nil {
+		return o, err
+	}
+	return o, a.limit(c, &o)
 }
 
 func cacheType(c *cli.Context) (dtype.DType, error) {
@@ -240,19 +242,19 @@ func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine
 	start := time.Now()
 	a.noteDistrust(o.PackCache, o.Prover.Cache)
 	bar := a.newProgress()
-	bar.after(time.Second)
+	bar.After(time.Second)
 	o.Progress = func(done, total int64) {
 		if total > 0 {
-			bar.show("loading", float64(done)/float64(total), hub.FormatBytes(done)+" of "+hub.FormatBytes(total))
+			bar.Show("loading", float64(done)/float64(total), hub.FormatBytes(done)+" of "+hub.FormatBytes(total))
 		}
 	}
 	m, err := engine.OpenFile(ctx, f, o)
-	bar.done()
+	bar.Done()
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, a.blame(ctx, o, err)
+		return nil, a.blame(ctx, o, ofLimit(err))
 	}
 	m.LoadTime = time.Since(start)
 	if n := m.Device().Note; n != "" {
@@ -272,7 +274,11 @@ func (a *app) notes(m *engine.Model) {
 // close closes a model, having passed its last notes on.
 func (a *app) close(m *engine.Model) error {
 	a.notes(m)
-	return m.Close()
+	err := m.Close()
+	if a.governor != nil {
+		a.governor.Close()
+	}
+	return err
 }
 
 // blame finds out whether opening a model failed because of the device.

@@ -67,7 +67,7 @@ func (a *app) listModels(c *cli.Context) error {
 		if c.Bool("all") {
 			out.Catalog = hub.Catalog()
 		}
-		return a.out.json(out, true)
+		return a.out.JSON(out, true)
 	}
 	for _, m := range models {
 		state := m.Path
@@ -82,7 +82,7 @@ func (a *app) listModels(c *cli.Context) error {
 	if c.Bool("all") {
 		a.listCatalogue()
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // listCatalogue writes the short names that can be pulled.

@@ -69,9 +69,9 @@ func (a *app) perplexity(c *cli.Context) error {
 func (a *app) measure(c *cli.Context, m *engine.Model, text string, size int) error {
 	bar := a.newProgress()
 	so, err := eval.MeasurePerplexity(c.Context, m, text, size, c.Int("chunks"), func(done, of int, so eval.Perplexity) {
-		bar.show("perplexity", float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, %.4f so far", done, of, so.PPL))
+		bar.Show("perplexity", float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, %.4f so far", done, of, so.PPL))
 	})
-	bar.done()
+	bar.Done()
 	if err != nil {
 		if c.Context.Err() != nil {
 			return context.Cause(c.Context)
@@ -79,7 +79,7 @@ func (a *app) measure(c *cli.Context, m *engine.Model, text string, size int) er
 		return err
 	}
 	if c.Bool("json") {
-		return a.out.json(so, false)
+		return a.out.JSON(so, false)
 	}
-	return a.out.show(fmt.Sprintf("%.4f ± %.4f (%d tokens scored in %d chunks of %d)\n", so.PPL, so.Stderr, so.Tokens, so.Chunks, size))
+	return a.out.Show(fmt.Sprintf("%.4f ± %.4f (%d tokens scored in %d chunks of %d)\n", so.PPL, so.Stderr, so.Tokens, so.Chunks, size))
 }

@@ -26,8 +26,9 @@ func (a *app) powerCommand() *cli.Command {
 	return describe(c, "ledge power [--watch] [-i SECONDS] [--json]", `
 Watts are means over the interval: of energy counters (RAPL), power monitors (VDD_IN
 and other rails of a Jetson, hwmon) and batteries that discharge. What is not there is
-named with the reason; parts are not added up. Below stand the temperatures, and what is
-slowed down now for its heat.`,
+named with the reason; parts are not added up. Below stand the temperatures, clocks, the
+battery, and what is slowed down now or was in the interval. docs/power.md says what is
+measured on which machine.`,
 		`ledge power`,
 		`ledge power --watch -i 5`,
 		`ledge power --watch --json | jq -c ".sources[] | [.name, .watts]"`)
@@ -38,8 +39,19 @@ type powerReport struct {
 	Time string `json:"time"` // of the end, RFC 3339, UTC
 	power.Energy
 	power.Heat
-	// Throttled counts how often processors were slowed down in the interval.
-	Throttled uint64 `json:"throttled"`
+	// Throttled counts how often processors were slowed down in the interval; Slowed
+	// says by what the machine was.
+	Throttled uint64   `json:"throttled"`
+	Slowed    []string `json:"slowed,omitempty"`
+
+	Mode   string             `json:"mode,omitempty"`
+	Clocks []power.NamedClock `json:"clocks,omitempty"`
+	Counts []power.Count      `json:"counts,omitempty"`
+	Limits []power.Limit      `json:"limits,omitempty"`
+	Charge *power.Charge      `json:"charge,omitempty"`
+	Unread []power.Absent     `json:"unread,omitempty"` // what is there and cannot be read
+
+	state power.State
 }
 
 func (a *app) power(c *cli.Context) error {
@@ -56,7 +68,7 @@ func (a *app) power(c *cli.Context) error {
 	defer func() { run.Stop() }()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	for before := meter.Heat(); ; {
+	for before := meter.State(); ; {
 		select {
 		case <-c.Context.Done():
 			return context.Cause(c.Context)
@@ -67,11 +79,8 @@ func (a *app) power(c *cli.Context) error {
 		if watch {
 			run = meter.Start()
 		}
-		r := powerReport{time.Now().UTC().Format(time.RFC3339), e, meter.Heat(), 0}
-		if n := r.Heat.Throttles; n > before.Throttles {
-			r.Throttled = n - before.Throttles
-		}
-		before = r.Heat
+		r := reportOf(e, before, meter.State())
+		before = r.state
 		err := a.printPower(r, c.Bool("json"), watch)
 		if err != nil || !watch {
 			return err
@@ -79,9 +88,21 @@ func (a *app) power(c *cli.Context) error {
 	}
 }
 
+// reportOf is the report of an interval.
+func reportOf(e power.Energy, before, after power.State) powerReport {
+	r := powerReport{
+		Time: time.Now().UTC().Format(time.RFC3339), Energy: e, Heat: after.Heat, Slowed: power.Between(before, after).Slowed,
+		Mode: after.Mode, Clocks: after.Clocks, Counts: after.Counts, Limits: after.Limits, Charge: after.Charge, Unread: after.Absent, state: after,
+	}
+	if n := after.Throttles; n > before.Throttles {
+		r.Throttled = n - before.Throttles
+	}
+	return r
+}
+
 func (a *app) printPower(r powerReport, asJSON, watch bool) error {
 	if asJSON {
-		return a.out.json(r, !watch)
+		return a.out.JSON(r, !watch)
 	}
 	if watch {
 		fmt.Fprintln(a.out, r.Time)
@@ -101,12 +122,29 @@ func (a *app) printPower(r powerReport, asJSON, watch bool) error {
 		warm = append(warm, fmt.Sprintf("%s %.1f", t.Name, t.Celsius))
 	}
 	fmt.Fprintf(a.out, "%-8s           %s\n", "heat, °C", oneLine(cmp.Or(strings.Join(warm, ", "), "n/a: no thermal zone can be read")))
-	held := r.Held
-	if r.Throttled > 0 {
-		held = append(held, fmt.Sprintf("processors, %d times", r.Throttled))
+	line := func(what string, parts []string) {
+		if len(parts) > 0 {
+			fmt.Fprintf(a.out, "%-8s           %s\n", what, oneLine(strings.Join(parts, ", ")))
+		}
 	}
-	if len(held) > 0 {
-		fmt.Fprintf(a.out, "%-8s           %s\n", "slowed", oneLine(strings.Join(held, ", ")))
+	var clocks []string
+	for _, c := range r.Clocks {
+		clocks = append(clocks, c.Name+" "+c.String())
 	}
-	return a.out.flush()
+	line("clocks", clocks)
+	if c := r.Charge; c != nil {
+		status := "on the mains"
+		if !c.Plugged {
+			status = "not on the mains"
+		}
+		line("battery", []string{fmt.Sprintf("%.0f %%", c.Percent), status})
+	}
+	slowed := r.Held
+	for _, s := range r.Slowed {
+		if !strings.HasSuffix(s, ", before") && !strings.HasSuffix(s, ", after") && !strings.HasSuffix(s, ", before and after") { // Held has those
+			slowed = append(slowed, s)
+		}
+	}
+	line("slowed", slowed)
+	return a.out.Flush()
 }

@@ -57,13 +57,13 @@ func (a *app) probe(c *cli.Context) error {
 			if time.Since(said) > min(time.Second, limit/8) {
 				said = time.Now()
 				_ = trust.Alive(a.out) // if nobody listens any more, the report fails
-				_ = a.out.flush()
+				_ = a.out.Flush()
 			}
 		})
 		if err := trust.Report(a.out, &v); err != nil {
 			return err
 		}
-		return a.out.flush()
+		return a.out.Flush()
 	}
 	return deviceError{fmt.Errorf("no backend %q in this build", c.Args().First())}
 }

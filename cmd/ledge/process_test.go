@@ -117,33 +117,6 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestScopes checks which work an interrupt ends.
-func TestScopes(t *testing.T) {
-	ctx, i := watchInterrupts(context.Background())
-	defer i.stop()
-	exits := 0
-	i.exit = func(code int) { exits += code }
-	inner, end := i.within(ctx)
-	i.take(os.Interrupt)
-	if !errors.Is(context.Cause(inner), errInterrupted) || ctx.Err() != nil {
-		t.Error("the first interrupt does not end the inner work alone")
-	}
-	end()
-	second, end := i.within(ctx)
-	end()
-	if second.Err() == nil || ctx.Err() != nil {
-		t.Error("the end of inner work does not end its context alone")
-	}
-	i.take(os.Interrupt)
-	if !errors.Is(context.Cause(ctx), errInterrupted) || exits != 0 {
-		t.Error("an interrupt outside does not end the whole")
-	}
-	i.take(os.Interrupt)
-	if exits != exitInterrupted {
-		t.Errorf("one more: exit %d", exits)
-	}
-}
-
 // TestRealModel runs SmolLM2 as a user would.
 func TestRealModel(t *testing.T) {
 	dir := os.Getenv("LEDGE_TEST_MODELS")

@@ -40,7 +40,7 @@ func (a *app) pull(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := a.out.show(fmt.Sprintln(path)); err != nil {
+		if err := a.out.Show(fmt.Sprintln(path)); err != nil {
 			return err
 		}
 	}

@@ -73,7 +73,7 @@ func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
 			return q, usagef("name a model, a file to write and a type; see ledge quantize --help")
 		}
 		if q.recipe, err = quantize.FindRecipe(args[len(args)-1]); err != nil {
-			return q, usageError{err.Error()}
+			return q, usagef("%s", err)
 		}
 		args = args[:len(args)-1]
 	} else if c.String("file") == "" {
@@ -108,7 +108,7 @@ func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
 // budget reads --target-size and --target-bpw.
 func budget(c *cli.Context) (b quantize.Budget, err error) {
 	if s := c.String("target-size"); s != "" {
-		if b.Bytes, err = parseSize(s); err != nil {
+		if b.Bytes, err = parseBytes(s); err != nil {
 			return b, usagef("--target-size: %v", err)
 		}
 	}
@@ -123,8 +123,8 @@ func budget(c *cli.Context) (b quantize.Budget, err error) {
 	return b, nil
 }
 
-// parseSize reads a number of bytes: 80MB, 1.5GiB, 83886080.
-func parseSize(s string) (int64, error) {
+// parseBytes reads a number of bytes: 80MB, 1.5GiB, 83886080.
+func parseBytes(s string) (int64, error) {
 	var n float64
 	var unit string
 	if _, err := fmt.Sscanf(s+" ", "%g%s", &n, &unit); err != nil && unit == "" {
@@ -215,7 +215,7 @@ func (a *app) plan(c *cli.Context, f *gguf.File, q quantizeArgs, o quantize.Plan
 		return quantize.NewPlan(f, q.recipe, o)
 	}
 	bar := a.newProgress()
-	defer bar.done()
+	defer bar.Done()
 	stage, start := "", time.Now()
 	return quantize.Search(c.Context, f, q.budget, o, quantize.SearchOptions{
 		Text: q.text, Threads: c.Int("threads"),
@@ -223,18 +223,18 @@ func (a *app) plan(c *cli.Context, f *gguf.File, q quantizeArgs, o quantize.Plan
 			if what != stage {
 				stage, start = what, time.Now()
 			}
-			bar.show(what, float64(done)/float64(of), fmt.Sprintf("%d of %d%s", done, of, left(start, int64(done), int64(of))))
+			bar.Show(what, float64(done)/float64(of), fmt.Sprintf("%d of %d%s", done, of, left(start, int64(done), int64(of))))
 		},
 	})
 }
 
 func (a *app) writeQuantized(c *cli.Context, p *quantize.Plan, path string) error {
 	bar, start := a.newProgress(), time.Now()
-	defer bar.done()
+	defer bar.Done()
 	return p.Write(c.Context, path, quantize.WriteOptions{
 		Threads: c.Int("threads"), Replace: c.Bool("force"),
 		Progress: func(done, total int64) {
-			bar.show("quantize", float64(done)/float64(total), fmt.Sprintf("%d of %d million weights%s", done/1e6, total/1e6, left(start, done, total)))
+			bar.Show("quantize", float64(done)/float64(total), fmt.Sprintf("%d of %d million weights%s", done/1e6, total/1e6, left(start, done, total)))
 		},
 	})
 }
@@ -288,7 +288,7 @@ func (a *app) reportPlan(c *cli.Context, p *quantize.Plan, q quantizeArgs, sourc
 	size := func(n int64) sizeJSON { return sizeJSON{n, 8 * float64(n) / float64(values)} }
 	r := planJSON{Model: q.model, File: q.path, Type: p.Recipe.Name, Seconds: took.Seconds(), Before: size(before), After: size(after)}
 	if q.text != "" && q.path != "" && !c.Bool("dry-run") {
-		loss, err := a.compare(c, source, q.path, q.text)
+		loss, err := a.compareFiles(c, source, q.path, q.text)
 		if err != nil {
 			return a.cause(c, err)
 		}
@@ -298,7 +298,7 @@ func (a *app) reportPlan(c *cli.Context, p *quantize.Plan, q quantizeArgs, sourc
 		for _, t := range p.Choices {
 			r.Tensors = append(r.Tensors, tensorJSON{t.Name, t.Shape, t.From.String(), t.To.String(), t.Note})
 		}
-		return a.out.json(r, true)
+		return a.out.JSON(r, true)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	if c.Bool("dry-run") {
@@ -343,19 +343,19 @@ func (a *app) reportPlan(c *cli.Context, p *quantize.Plan, q quantizeArgs, sourc
 	if took > 0 {
 		fmt.Fprintf(a.out, "\n%s written in %.1f s\n", q.path, took.Seconds())
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
-// compare measures what was lost.
-func (a *app) compare(c *cli.Context, before, after, text string) (quantize.Loss, error) {
+// compareFiles measures what was lost.
+func (a *app) compareFiles(c *cli.Context, before, after, text string) (quantize.Loss, error) {
 	eo, err := a.options(c)
 	if err != nil {
 		return quantize.Loss{}, err
 	}
 	bar, start := a.newProgress(), time.Now()
-	defer bar.done()
+	defer bar.Done()
 	l, err := quantize.Compare(c.Context, before, []string{after}, text, eo, func(done, of int) {
-		bar.show("measuring", float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left(start, int64(done), int64(of))))
+		bar.Show("measuring", float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left(start, int64(done), int64(of))))
 	})
 	if err != nil {
 		return quantize.Loss{}, err

@@ -23,7 +23,7 @@ func (a *app) runCommand() *cli.Command {
 			&cli.BoolFlag{Name: "special", Usage: "with --raw: control tokens written in the text become those tokens"},
 			&cli.BoolFlag{Name: "ignore-eos", Usage: "go on when the model ends its answer"},
 			&cli.BoolFlag{Name: "json", Usage: "write one JSON object at the end: text, tokens, usage, reason"},
-		}, generationFlags(), nameFlags(), deviceFlags()),
+		}, generationFlags(), limitFlags(), nameFlags(), deviceFlags()),
 		Action: a.run,
 	}
 	return describe(c, "ledge run [FLAGS] PROMPT...\nledge run [FLAGS] - < FILE", `
@@ -33,13 +33,19 @@ pipe follows the prompt after an empty line. A last newline is left out.
 
 The answer goes to standard output as it is generated. Ctrl-C ends it: what there is
 stays, the exit code is 130. With --json nothing is streamed; "reason" is stop (the
-model ended, or a stop string came), length (-n), context (the context is full) or
-cancel.`,
+model ended, or a stop string came), length (-n), context (the context is full), limit
+(the battery is at its floor) or cancel. Limits of the machine slow an answer down and
+never change it; docs/power.md says how.
+
+--json-schema binds the answer to a JSON schema: docs/json-schema.md says what of it
+is supported. With -n the JSON may be cut; "reason" is stop where it is whole.`,
 		`ledge run "Why is the sky blue?"`,
 		`ledge run -m qwen3:0.6b --system "Answer in Chinese." "Why is the sky blue?"`,
 		`git diff | ledge run "Write a commit message for this change:"`,
 		`ledge run --raw -n 32 --temp 0 "The capital of France is"`,
-		`ledge run --json "Name a colour." | jq -r .text`)
+		`ledge run --json "Name a colour." | jq -r .text`,
+		`ledge run --json-schema person.json "Ada Lovelace was born in 1815." | jq .`,
+		`ledge run --max-watts 10 --max-temp 70 --stats "Tell me a long story."`)
 }
 
 // runResult is the output of ledge run --json.
@@ -68,6 +74,10 @@ type runTimings struct {
 	Generate         float64 `json:"generation_seconds"`
 	PromptPerSecond  float64 `json:"prompt_tokens_per_second"`
 	GeneratePerScond float64 `json:"generation_tokens_per_second"`
+
+	// With limits of the machine: how long of both it was held up, and its threads.
+	Paused  float64 `json:"paused_seconds,omitempty"`
+	Threads float64 `json:"mean_threads,omitempty"`
 }
 
 func (a *app) run(c *cli.Context) error {
@@ -76,6 +86,9 @@ func (a *app) run(c *cli.Context) error {
 		return err
 	}
 	set.IgnoreEOG = c.Bool("ignore-eos")
+	if set.Grammar, err = a.grammar(c); err != nil {
+		return err
+	}
 	raw, system := c.Bool("raw"), c.String("system")
 	switch {
 	case raw && system != "":
@@ -97,7 +110,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ids, err := a.promptTokens(m, prompt, system, raw, c.Bool("special"))
+	ids, err := a.promptTokens(m, prompt, system, raw, c.Bool("special"), renderFor(set.Grammar))
 	if err == nil {
 		err = a.generate(c, m, name, ids, set)
 	}
@@ -105,7 +118,7 @@ func (a *app) run(c *cli.Context) error {
 }
 
 // promptTokens encodes a prompt, through the chat template unless raw.
-func (a *app) promptTokens(m *engine.Model, prompt, system string, raw, special bool) ([]int32, error) {
+func (a *app) promptTokens(m *engine.Model, prompt, system string, raw, special bool, o chat.RenderOptions) ([]int32, error) {
 	if raw {
 		return m.Encode(prompt, true, special), nil
 	}
@@ -118,7 +131,7 @@ func (a *app) promptTokens(m *engine.Model, prompt, system string, raw, special 
 	if system != "" {
 		msgs = append(msgs, chat.Message{Role: "system", Content: system})
 	}
-	return m.ChatPrompt(append(msgs, chat.Message{Role: "user", Content: prompt}), chat.RenderOptions{AddGenerationPrompt: true})
+	return m.ChatPrompt(append(msgs, chat.Message{Role: "user", Content: prompt}), o)
 }
 
 func (a *app) noteFallback(t *chat.Template) {
@@ -131,7 +144,7 @@ func (a *app) noteFallback(t *chat.Template) {
 func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32, set engine.Settings) error {
 	if err := m.CheckPrompt(ids); err != nil {
 		if errors.Is(err, engine.ErrEmptyPrompt) {
-			return usageError{err.Error()}
+			return usagef("%s", err)
 		}
 		return fmt.Errorf("%w; -c N sets it", err)
 	}
@@ -156,7 +169,7 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 		tokens = append(tokens, p.ID)
 		text.WriteString(p.Text)
 		if !asJSON && p.Text != "" {
-			if failed = a.out.show(p.Text); failed != nil {
+			if failed = a.out.Show(p.Text); failed != nil {
 				break
 			}
 		}
@@ -165,27 +178,39 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 	if energy != nil {
 		energy.stop()
 	}
+	atLimit := u.Reason == engine.ReasonLimit
 	switch {
-	case failed != nil && ctx.Err() == nil:
+	case failed != nil && ctx.Err() == nil && !atLimit:
 		if !asJSON {
-			_ = a.out.endLine() // the failure that came first counts
+			_ = a.out.EndLine() // the failure that came first counts
 		}
 		return failed
 	case asJSON:
-		if err := a.out.json(newRunResult(m, name, text.String(), tokens, u), false); err != nil {
+		r := newRunResult(m, name, text.String(), tokens, u)
+		if a.governor != nil {
+			r.Timings.Paused, r.Timings.Threads = u.Paused.Seconds(), a.governor.Report().Threads
+		}
+		if err := a.out.JSON(r, false); err != nil {
 			return err
 		}
 	default:
-		if err := a.out.endLine(); err != nil {
+		if err := a.out.EndLine(); err != nil {
 			return err
 		}
 	}
 	if energy != nil {
 		a.stats(m, u)
 		a.energyStats(energy, u)
+		a.limitStats(u, false)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if atLimit {
+		return ofLimit(failed)
+	}
+	if set.Grammar != nil && u.Reason != engine.ReasonStop {
+		a.note("note: the JSON is not whole: -n or -c cut it")
 	}
 	if u.Reason == engine.ReasonContext && !asJSON {
 		a.note("note: the context of %d tokens is full, the answer is cut; -c sets a larger one (the model was trained for %d)", m.Options.Context, m.Network.Info().Context)

@@ -2,13 +2,17 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/grammar"
+	"github.com/ledge-run/ledge/runtime/grammar/jsonschema"
 	"github.com/ledge-run/ledge/runtime/sampler"
 )
 
@@ -27,6 +31,8 @@ func generationFlags() []cli.Flag {
 		&cli.IntFlag{Name: "n", Aliases: []string{"predict"}, Usage: "generate at most `N` tokens (default: until the model ends or the context is full)"},
 		&cli.StringSliceFlag{Name: "stop", Usage: "end before this `TEXT` comes (may be given several times)"},
 		&cli.StringFlag{Name: "system", Usage: "system message `TEXT`"},
+		&cli.StringFlag{Name: "json-schema", Usage: "answer in JSON that satisfies the schema in `FILE`, and nothing else"},
+		&cli.BoolFlag{Name: "json-spaces", Usage: "with --json-schema: a space may stand after colons and commas"},
 		&cli.BoolFlag{Name: "stats", Usage: "print speed, load time, memory and seed when done; of ledge run energy, too"},
 		number("temp", "`T`: 0 takes the likeliest token, higher is more varied", p.Temperature, "temperature"),
 		&cli.Uint64Flag{Name: "seed", Aliases: []string{"s"}, Usage: "`SEED` of the random numbers (default: a new one each time, see --stats)", Category: catSampling},
@@ -90,10 +96,46 @@ func settings(c *cli.Context) (engine.Settings, error) {
 		return set, err
 	}
 	if err := p.Validate(); err != nil {
-		return set, usageError{err.Error()}
+		return set, usagef("%s", err)
 	}
 	set.Sampler = p
 	return set, nil
+}
+
+// grammar reads --json-schema.
+func (a *app) grammar(c *cli.Context) (*grammar.Grammar, error) {
+	file := c.String("json-schema")
+	switch {
+	case file == "" && c.IsSet("json-schema"):
+		return nil, usagef("--json-schema names no file")
+	case file == "" && c.Bool("json-spaces"):
+		return nil, usagef("--json-spaces goes with --json-schema only")
+	case file == "":
+		return nil, nil
+	case c.Bool("ignore-eos"):
+		return nil, usagef("--json-schema and --ignore-eos exclude each other: nothing may follow the JSON")
+	case len(c.StringSlice("stop")) > 0:
+		return nil, usagef("--json-schema and --stop exclude each other: the JSON would not be whole")
+	}
+	text, err := a.readFile(c.Context, file)
+	if err != nil {
+		return nil, err
+	}
+	g, err := jsonschema.Compile([]byte(text), jsonschema.Options{Spaces: c.Bool("json-spaces")})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return g, nil
+}
+
+// renderFor are the variables of a chat template for an answer that a grammar
+// binds: one that thinks first would have no words for it.
+func renderFor(g *grammar.Grammar) chat.RenderOptions {
+	o := chat.RenderOptions{AddGenerationPrompt: true}
+	if g != nil {
+		o.Extra = map[string]any{"enable_thinking": false}
+	}
+	return o
 }
 
 // logitBias reads "15043+1", "15043-0.5" and "15043-inf".

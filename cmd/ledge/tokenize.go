@@ -71,7 +71,7 @@ func (a *app) tokenize(c *cli.Context) error {
 			return err
 		}
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 func (a *app) writePieces(t *tokenizer.Tokenizer, ids []int32) error {
@@ -91,7 +91,7 @@ func (a *app) writePieces(t *tokenizer.Tokenizer, ids []int32) error {
 	if ids == nil {
 		ids = []int32{}
 	}
-	return a.out.json(struct {
+	return a.out.JSON(struct {
 		Tokens []int32 `json:"tokens"`
 		Pieces []any   `json:"pieces"`
 	}{ids, pieces}, false)
@@ -103,15 +103,15 @@ func (a *app) decode(c *cli.Context, t *tokenizer.Tokenizer, ids []int32) error 
 	}
 	text := t.Decode(ids, c.Bool("special"))
 	if c.Bool("json") {
-		return a.out.json(struct {
+		return a.out.JSON(struct {
 			Text string `json:"text"`
 		}{text}, false)
 	}
-	if err := a.out.show(text); err != nil {
+	if err := a.out.Show(text); err != nil {
 		return err
 	}
-	if a.out.terminal {
-		return a.out.endLine()
+	if a.out.Terminal() {
+		return a.out.EndLine()
 	}
 	return nil
 }

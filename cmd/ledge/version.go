@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 func (a *app) versionCommand() *cli.Command {
@@ -27,7 +28,7 @@ type versionInfo struct {
 	Numerics string `json:"numerics,omitempty"` // of the processor: same class, same results
 }
 
-// buildInfo is what the Go toolchain wrote into the program.
+// buildInfo is what the Go toolchain wrote into the program, and its release.
 func buildInfo() versionInfo {
 	v := versionInfo{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	b, ok := debug.ReadBuildInfo()
@@ -36,6 +37,9 @@ func buildInfo() versionInfo {
 	}
 	if b.Main.Version != "" {
 		v.Version = b.Main.Version
+	}
+	if r := console.Release(); r != "" {
+		v.Version = r
 	}
 	for _, s := range b.Settings {
 		switch s.Key {
@@ -57,7 +61,7 @@ func (a *app) version(c *cli.Context) error {
 	v := buildInfo()
 	v.Numerics = processorNumerics(c.Context)
 	if c.Bool("json") {
-		return a.out.json(v, true)
+		return a.out.JSON(v, true)
 	}
 	fmt.Fprintf(a.out, "ledge %s\n", v.Version)
 	if v.Revision != "" {
@@ -71,7 +75,7 @@ func (a *app) version(c *cli.Context) error {
 	if v.Numerics != "" {
 		fmt.Fprintf(a.out, "processor level %s\n", v.Numerics)
 	}
-	return a.out.flush()
+	return a.out.Flush()
 }
 
 // processorNumerics is the class of the processor's results; "" if unknown.

@@ -64,7 +64,7 @@ static int handle_out(ledge_error *error, const void *place) {
 static int open_in(ledge_error *error, const ledge_open_options *given, ledge_open_options *o, uintptr_t *canceller, ledgego_sink *progress) {
     ledge_open_options_init(o, sizeof *o);
     if (given != NULL)
-        TRY(ledgego_in(error, o, given, sizeof *o));
+        TRY(ledgego_in(error, o, given, LEDGEGO_OPEN));
     *canceller = H(o->canceller);
     if (progress != NULL) {
         progress->call.progress = o->progress;
@@ -78,7 +78,9 @@ static int open_in(ledge_error *error, const ledge_open_options *given, ledge_op
 static int generate_in(ledge_error *error, const ledge_generate_options *given, ledge_generate_options *o, uintptr_t *canceller) {
     ledge_generate_options_init(o, sizeof *o);
     if (given != NULL)
-        TRY(ledgego_in(error, o, given, sizeof *o));
+        TRY(ledgego_in(error, o, given, LEDGEGO_GENERATE));
+    if (o->reserved != 0)
+        return ledgego_say(error, LEDGE_ERROR_ARGUMENT, "reserved is not 0: use the init function");
     *canceller = H(o->canceller);
     o->canceller = NULL;
     TRY(array_in(error, o->stop, o->stop_count, "stop is NULL, and stop_count is not 0"));
@@ -91,10 +93,11 @@ static int generate_in(ledge_error *error, const ledge_generate_options *given, 
 
 int ledge_get_version(ledge_version *version, ledge_error *error) {
     TRY(ledgego_enter(error));
-    TRY(ledgego_out(error, version, sizeof *version, "the version is NULL"));
-    ledgego_clear(version, version->size, sizeof version->size);
-    version->abi = LEDGE_ABI_VERSION;
-    return ledgego_version(version, error);
+    TRY(ledgego_out(error, version, LEDGEGO_VERSION, "the version is NULL"));
+    ledge_version all = {.abi = LEDGE_ABI_VERSION};
+    TRY(ledgego_version(&all, error));
+    ledgego_give(version, &all, LEDGEGO_VERSION);
+    return LEDGE_OK;
 }
 
 int ledge_canceller_new(ledge_canceller **canceller, ledge_error *error) {
@@ -133,12 +136,10 @@ int ledge_model_close(ledge_model *model, ledge_error *error) {
 
 int ledge_model_info(ledge_model *model, ledge_info *info, ledge_error *error) {
     TRY(ledgego_enter(error));
-    TRY(ledgego_out(error, info, sizeof *info, "the info is NULL"));
+    TRY(ledgego_out(error, info, LEDGEGO_INFO, "the info is NULL"));
     ledge_info all = {0};
     TRY(ledgego_model_info(H(model), &all, error));
-    all.size = info->size;
-    ledgego_clear(info, info->size, sizeof info->size);
-    *info = all;
+    ledgego_give(info, &all, LEDGEGO_INFO);
     return LEDGE_OK;
 }
 
@@ -168,12 +169,10 @@ int ledge_model_devices(ledge_model *model, ledge_device_callback callback, void
 
 int ledge_model_counters(ledge_model *model, ledge_counters *counters, ledge_error *error) {
     TRY(ledgego_enter(error));
-    TRY(ledgego_out(error, counters, sizeof *counters, "the counters are NULL"));
+    TRY(ledgego_out(error, counters, LEDGEGO_COUNTERS, "the counters are NULL"));
     ledge_counters all = {0};
     TRY(ledgego_model_counters(H(model), &all, error));
-    all.size = counters->size;
-    ledgego_clear(counters, counters->size, sizeof counters->size);
-    *counters = all;
+    ledgego_give(counters, &all, LEDGEGO_COUNTERS);
     return LEDGE_OK;
 }
 
@@ -262,12 +261,10 @@ int ledge_chat(ledge_session *session, const char *messages, size_t length,
 
 int ledge_session_usage(ledge_session *session, ledge_usage *usage, ledge_error *error) {
     TRY(ledgego_enter(error));
-    TRY(ledgego_out(error, usage, sizeof *usage, "the usage is NULL"));
+    TRY(ledgego_out(error, usage, LEDGEGO_USAGE, "the usage is NULL"));
     ledge_usage all = {0};
     TRY(ledgego_session_usage(H(session), &all, error));
-    all.size = usage->size;
-    ledgego_clear(usage, usage->size, sizeof usage->size);
-    *usage = all;
+    ledgego_give(usage, &all, LEDGEGO_USAGE);
     return LEDGE_OK;
 }
 

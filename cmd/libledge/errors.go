@@ -79,6 +79,7 @@ func codeOf(err error) (code, value C.int, need, have C.uint64_t) {
 		{ledge.ErrEmptyPrompt, C.LEDGE_ERROR_EMPTY_PROMPT},
 		{ledge.ErrCacheFull, C.LEDGE_ERROR_CACHE_FULL},
 		{ledge.ErrDeviceLost, C.LEDGE_ERROR_DEVICE},
+		{ledge.ErrLimit, C.LEDGE_ERROR_LIMIT},
 		{context.Canceled, C.LEDGE_ERROR_CANCELLED},
 		{backend.ErrDevice, C.LEDGE_ERROR_DEVICE},
 	} {

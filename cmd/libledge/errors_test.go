@@ -55,6 +55,7 @@ func TestCodes(t *testing.T) {
 		{&ledge.MemoryError{Need: 2, Have: 1}, 13},
 		{ledge.ErrDeviceLost, 14},
 		{&fault{"x", nil}, 16},
+		{ledge.ErrLimit, 17},
 	} {
 		for _, err := range []error{c.err, wrapped{c.err}, errors.Join(c.err)} {
 			if code, _, _, _ := codeOf(err); int(code) != c.code {

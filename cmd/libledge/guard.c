@@ -17,8 +17,32 @@ __attribute__((constructor)) static void remember_owner(void) { owner = getpid()
 // larger was not initialised.
 #define GROWTH 4096
 
-int ledgego_size_ok(size_t size, size_t known) { return size >= known && size <= known + GROWTH; }
+// The sizes of version 1, in every build for 64 bits, are for ever; and no structure
+// may end with bytes that belong to no field, which would be garbage when a later
+// version has a field there.
+#if UINTPTR_MAX == UINT64_MAX
+#define SIZES(type, last, first)                                                                   \
+    _Static_assert(LEDGEGO_FIRST(type, last) == (first), "version 1 of " #type " has another size"); \
+    _Static_assert(sizeof(type) % sizeof(size_t) == 0, #type " ends inside a word")
+SIZES(ledge_error, message, 1056);
+SIZES(ledge_version, toolchain, 272);
+SIZES(ledge_open_options, canceller, 88);
+SIZES(ledge_info, numerics, 464);
+SIZES(ledge_generate_options, canceller, 152);
+SIZES(ledge_usage, reason, 64);
+SIZES(ledge_counters, energy_note, 424);
+#endif
 
+// size_ok says whether a version of the library, this one or another, can have a
+// structure of that size.
+static int size_ok(size_t size, ledgego_shape shape) {
+    return size >= shape.first && size <= shape.now + GROWTH && size % sizeof(size_t) == 0;
+}
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+// What is written to an error is what version 1 has of it: a field that is added must
+// ask for error->size.
 int ledgego_fail(ledge_error *error, int code, const char *message, size_t length, int value, uint64_t need, uint64_t have) {
     if (error == NULL)
         return code;
@@ -43,7 +67,7 @@ int ledgego_say(ledge_error *error, int code, const char *message) {
 
 int ledgego_enter(ledge_error *error) {
     if (error != NULL) {
-        if (!ledgego_size_ok(error->size, sizeof *error))
+        if (!size_ok(error->size, LEDGEGO_ERROR))
             return LEDGE_ERROR_SIZE;
         ledgego_clear(error, error->size, sizeof(size_t));
     }
@@ -55,25 +79,32 @@ int ledgego_enter(ledge_error *error) {
 
 void ledgego_clear(void *structure, size_t size, size_t from) { memset((char *)structure + from, 0, size - from); }
 
-int ledgego_out(ledge_error *error, const void *structure, size_t known, const char *what) {
+int ledgego_out(ledge_error *error, const void *structure, ledgego_shape shape, const char *what) {
     if (structure == NULL)
         return ledgego_say(error, LEDGE_ERROR_ARGUMENT, what);
     size_t size;
     memcpy(&size, structure, sizeof size);
-    if (!ledgego_size_ok(size, known))
-        return ledgego_say(error, LEDGE_ERROR_SIZE, "the size at the structure's beginning is not that of ledge.h");
+    if (!size_ok(size, shape))
+        return ledgego_say(error, LEDGE_ERROR_SIZE, "the size at the structure's beginning is none that ledge.h has: set it to sizeof");
     return LEDGE_OK;
 }
 
-int ledgego_in(ledge_error *error, void *copy, const void *structure, size_t known) {
+void ledgego_give(void *structure, const void *all, ledgego_shape shape) {
     size_t size;
     memcpy(&size, structure, sizeof size);
-    if (!ledgego_size_ok(size, known))
-        return ledgego_say(error, LEDGE_ERROR_SIZE, "the size at the options' beginning is not that of ledge.h: use the init function");
-    for (size_t i = known; i < size; i++)
+    ledgego_clear(structure, size, sizeof size);
+    memcpy((char *)structure + sizeof size, (const char *)all + sizeof size, least(size, shape.now) - sizeof size);
+}
+
+int ledgego_in(ledge_error *error, void *defaults, const void *structure, ledgego_shape shape) {
+    size_t size;
+    memcpy(&size, structure, sizeof size);
+    if (!size_ok(size, shape))
+        return ledgego_say(error, LEDGE_ERROR_SIZE, "the size at the options' beginning is none that ledge.h has: use the init function");
+    for (size_t i = shape.now; i < size; i++)
         if (((const char *)structure)[i] != 0)
             return ledgego_say(error, LEDGE_ERROR_SIZE, "an option is set that this version of the library does not know");
-    memcpy(copy, structure, known);
+    memcpy((char *)defaults + sizeof size, (const char *)structure + sizeof size, least(size, shape.now) - sizeof size);
     return LEDGE_OK;
 }
 
@@ -98,36 +129,42 @@ const char *ledge_status_name(int status) {
     case LEDGE_ERROR_DEVICE: return "device";
     case LEDGE_ERROR_FORKED: return "forked";
     case LEDGE_ERROR_INTERNAL: return "internal";
+    case LEDGE_ERROR_LIMIT: return "limit";
     }
     return "unknown";
 }
 
-int ledge_open_options_init(ledge_open_options *options, size_t size) {
+// Defaults of options: the init functions give as much of them as the caller has.
+static const ledge_open_options open_defaults = {
+    .size = sizeof open_defaults,
+    .gpu_layers = LEDGE_GPU_LAYERS_FIT,
+};
+
+static const ledge_generate_options generate_defaults = {
+    .size = sizeof generate_defaults,
+    .temperature = 0.8, // as the Go API has it: a test compares them
+    .top_k = 40,
+    .top_p = 0.95,
+    .min_p = 0.05,
+    .typical_p = 1,
+    .repeat_penalty = 1,
+    .repeat_last_n = 64,
+    .seed = LEDGE_SEED_RANDOM,
+    .logprobs = -1,
+};
+
+static int init(void *options, size_t size, const void *defaults, ledgego_shape shape) {
     if (options == NULL)
         return LEDGE_ERROR_ARGUMENT;
-    if (!ledgego_size_ok(size, sizeof *options))
+    if (!size_ok(size, shape))
         return LEDGE_ERROR_SIZE;
-    ledgego_clear(options, size, 0);
-    options->size = size;
-    options->gpu_layers = LEDGE_GPU_LAYERS_FIT;
+    memcpy(options, &size, sizeof size);
+    ledgego_give(options, defaults, shape);
     return LEDGE_OK;
 }
 
+int ledge_open_options_init(ledge_open_options *options, size_t size) { return init(options, size, &open_defaults, LEDGEGO_OPEN); }
+
 int ledge_generate_options_init(ledge_generate_options *options, size_t size) {
-    if (options == NULL)
-        return LEDGE_ERROR_ARGUMENT;
-    if (!ledgego_size_ok(size, sizeof *options))
-        return LEDGE_ERROR_SIZE;
-    ledgego_clear(options, size, 0);
-    options->size = size;
-    options->temperature = 0.8; // as the Go API has it: a test compares them
-    options->top_k = 40;
-    options->top_p = 0.95;
-    options->min_p = 0.05;
-    options->typical_p = 1;
-    options->repeat_penalty = 1;
-    options->repeat_last_n = 64;
-    options->seed = LEDGE_SEED_RANDOM;
-    options->logprobs = -1;
-    return LEDGE_OK;
+    return init(options, size, &generate_defaults, LEDGEGO_GENERATE);
 }

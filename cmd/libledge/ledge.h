@@ -32,9 +32,14 @@
  * before, a call with capacity 0 (and the array NULL) gives it.
  *
  * STRUCTURES begin with their size, so that they can grow without breaking programs:
- * set it with LEDGE_..._INIT or the init functions. A size smaller than that of this
- * file's version 1 or absurdly large is LEDGE_ERROR_SIZE, and so is an option that
- * this version does not know (a larger structure is accepted while the rest is zero).
+ * set it with LEDGE_ERROR_INIT, the init functions or to sizeof. They grow at their ends
+ * only. A library takes the smaller ones of programs made for an older version: options
+ * that are missing have their defaults. It takes the larger ones of programs made for a
+ * newer version while all that it does not know is zero: an option that it does not know
+ * and should obey is LEDGE_ERROR_SIZE, and so is a size that no version can have. Results
+ * are filled in as far as both know them; what only the program knows is zero. What a
+ * callback is given may be shorter than sizeof: look at its size before reading what came
+ * after version 1.
  *
  * TEXT is UTF-8, given by its length in bytes, or LEDGE_TEXT if it ends with a zero
  * byte. Text that comes out ends with a zero byte that its length does not count; a
@@ -57,7 +62,7 @@ extern "C" {
 /* The version of this interface. It grows when something is added; a library works
  * with programs made for its own version or an older one. An interface that breaks
  * programs would be another library: libledge.so.2. */
-#define LEDGE_ABI_VERSION 1
+#define LEDGE_ABI_VERSION 2
 
 /* ------------------------------------------------------------------ results */
 
@@ -65,7 +70,7 @@ enum {
     LEDGE_OK = 0,
     LEDGE_ERROR_FAILED = 1,       /* the message says why: a damaged file, a setting that is out of range, ... */
     LEDGE_ERROR_ARGUMENT = 2,     /* an argument is NULL or out of range */
-    LEDGE_ERROR_SIZE = 3,         /* a structure's size is none that this version knows */
+    LEDGE_ERROR_SIZE = 3,         /* a structure's size is none of any version, or it has an option that this one does not know */
     LEDGE_ERROR_HANDLE = 4,       /* not a handle, or one of another kind */
     LEDGE_ERROR_CLOSED = 5,       /* the handle was closed, or its model */
     LEDGE_ERROR_BUSY = 6,         /* the session is generating */
@@ -78,7 +83,8 @@ enum {
     LEDGE_ERROR_MEMORY = 13,      /* out of memory: need and have, in bytes, if they are known */
     LEDGE_ERROR_DEVICE = 14,      /* the device is not there, failed its self-test or broke */
     LEDGE_ERROR_FORKED = 15,      /* this process is a child made by fork */
-    LEDGE_ERROR_INTERNAL = 16     /* a fault in Ledge: please report it */
+    LEDGE_ERROR_INTERNAL = 16,    /* a fault in Ledge: please report it */
+    LEDGE_ERROR_LIMIT = 17        /* a limit of the machine has no sensor, or its battery is at its floor */
 };
 
 /* ledge_status_name names a result: "ok", "closed", ...; never NULL. Works after fork. */
@@ -154,6 +160,15 @@ typedef struct ledge_open_options {
     ledge_progress_callback progress; /* may be NULL */
     void *progress_user;
     ledge_canceller *canceller; /* ends the loading; may be NULL */
+    /* Version 1 ends here. */
+
+    /* Limits of the machine: the model waits between tokens and takes fewer threads, so as
+     * to stay within them; what it generates is the same. 0: no limit. A limit without a
+     * sensor is LEDGE_ERROR_LIMIT; ledge_model_notes tells when work is held back. */
+    double max_watts;     /* mean power of the module, the processor's package or the card */
+    double max_celsius;   /* of the hottest sensor */
+    double battery_floor; /* percent: at it generations end with LEDGE_ERROR_LIMIT, unless a
+                             charger is connected; from 5 above it on they slow down */
 } ledge_open_options;
 
 /* The init functions fill in the defaults. size is sizeof(the structure). They work
@@ -297,7 +312,7 @@ typedef struct ledge_generate_options {
     int32_t repeat_last_n;    /* 64 tokens that penalties look at; -1: all */
     uint64_t seed;            /* LEDGE_SEED_RANDOM; the same seed, prompt and settings give the same tokens */
     int32_t logprobs;         /* -1: none; n: every token's, and the n likeliest beside it */
-    int32_t reserved;
+    int32_t reserved;         /* 0 */
     const char *const *stop;  /* texts that end the generation, not shown */
     size_t stop_count;
     const ledge_logit_bias *logit_bias;
@@ -305,6 +320,7 @@ typedef struct ledge_generate_options {
     const char *tools;        /* ledge_chat: a JSON array of functions in OpenAI's form; NULL: none */
     const char *template_vars; /* ledge_chat: a JSON object, variables of the template; NULL: none */
     ledge_canceller *canceller; /* may be NULL */
+    /* Version 1 ends here. */
 } ledge_generate_options;
 
 int ledge_generate_options_init(ledge_generate_options *options, size_t size);
@@ -337,7 +353,9 @@ typedef struct ledge_usage {
     double prompt_seconds;    /* reading what was not cached, to the first logits */
     double generate_seconds;  /* from the first token to the last */
     uint64_t seed;
-    char reason[16];          /* why it ended: stop, length, context, cancel, error; "" while it runs */
+    char reason[16];          /* why it ended: stop, length, context, limit, cancel, error; "" while it runs */
+    /* Version 1 ends here. */
+    double paused_seconds;    /* of both times, that limits of the machine held it up */
 } ledge_usage;
 
 /* ledge_session_usage gives the figures of the last generation, or the one in progress. */
@@ -348,9 +366,10 @@ int ledge_session_tokens(ledge_session *session, int32_t *tokens, size_t capacit
 
 /* ------------------------------------------------------------------ numbers */
 
-/* ledge_embed gives the embedding of a text: the last layer's row, after the final
- * norm, of its last token; ledge_info.embedding values, not scaled. canceller may be
- * NULL. */
+/* ledge_embed gives the embedding of a text: the last layer's row of its last token,
+ * after the final norm, which is what the logits come from; ledge_info.embedding values,
+ * not scaled: compare them by their cosine. Models trained for embeddings say what to
+ * put before and after the text. canceller may be NULL. */
 int ledge_embed(ledge_model *model, const char *text, size_t length, ledge_canceller *canceller,
                 float *values, size_t capacity, size_t *count, ledge_error *error);
 

@@ -15,9 +15,11 @@ import (
 )
 
 // declared are the functions of ledge.h.
-func declared(t *testing.T) []string {
+func declared(t *testing.T) []string { return declaredIn(t, "ledge.h") }
+
+func declaredIn(t *testing.T, path string) []string {
 	t.Helper()
-	header, err := os.ReadFile("ledge.h")
+	header, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +153,21 @@ func TestArm64(t *testing.T) {
 	}
 }
 
+const sanitize = "-fsanitize=address,undefined"
+
+// sanitizers says why there are none, or nothing.
+func sanitizers(t *testing.T) string {
+	t.Helper()
+	probe := filepath.Join(t.TempDir(), "probe.c")
+	if err := os.WriteFile(probe, []byte("int main(void) { return 0; }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, complaints, err := try("gcc", sanitize, "-o", probe+".bin", probe); err != nil {
+		return "gcc has no sanitizers: " + complaints
+	}
+	return ""
+}
+
 // TestSanitizers: the library's C, and the programs that use it, do nothing that C
 // leaves undefined and touch no memory that is not theirs.
 func TestSanitizers(t *testing.T) {
@@ -159,21 +176,16 @@ func TestSanitizers(t *testing.T) {
 	}
 	need(t, "gcc", "go", "bash")
 	dir := t.TempDir()
-	const flag = "-fsanitize=address,undefined"
-	probe := filepath.Join(dir, "probe.c")
-	if err := os.WriteFile(probe, []byte("int main(void) { return 0; }\n"), 0o600); err != nil {
-		t.Fatal(err)
+	if why := sanitizers(t); why != "" {
+		t.Skip(why)
 	}
-	if _, complaints, err := try("gcc", flag, "-o", dir+"/probe", probe); err != nil {
-		t.Skipf("gcc has no sanitizers: %s", complaints)
-	}
-	_, complaints, err := try("CGO_CFLAGS=-O1 -g "+flag, "CGO_LDFLAGS="+flag, "bash", "../../build/libledge.sh", dir)
+	_, complaints, err := try("CGO_CFLAGS=-O1 -g "+sanitize, "CGO_LDFLAGS="+sanitize, "bash", "../../build/libledge.sh", dir)
 	if err == nil || !strings.Contains(complaints, "libasan") { // it is built, and refused for what it needs
 		t.Fatalf("%v\n%s", err, complaints)
 	}
 	for _, c := range [][]string{{"misuse"}, {"closing"}, {"forked"}, {"hammer", "8", "80"}} {
 		program := filepath.Join(dir, c[0])
-		run(t, "gcc", "-std=gnu11", "-g", "-pthread", flag, "-I"+dir+"/include", "-o", program, "testdata/"+c[0]+".c", "-L"+dir+"/lib", "-lledge", "-lm", "-Wl,-rpath,"+dir+"/lib")
+		run(t, "gcc", "-std=gnu11", "-g", "-pthread", sanitize, "-I"+dir+"/include", "-o", program, "testdata/"+c[0]+".c", "-L"+dir+"/lib", "-lledge", "-lm", "-Wl,-rpath,"+dir+"/lib")
 		// SIGSEGV is Go's, and what it finds is its own.
 		out, complaints := run(t, append([]string{"ASAN_OPTIONS=handle_segv=0", "UBSAN_OPTIONS=halt_on_error=1", program, tiny(t)}, c[1:]...)...)
 		if !strings.HasSuffix(out, "ok\n") || complaints != "" {

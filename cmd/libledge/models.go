@@ -18,6 +18,7 @@ import (
 	"github.com/ledge-run/ledge"
 	_ "github.com/ledge-run/ledge/backend/all" // every backend of this build
 	"github.com/ledge-run/ledge/runtime/power"
+	_ "github.com/ledge-run/ledge/runtime/power/nvidia" // reads NVIDIA's cards
 )
 
 // open are the things that C programs have names for.
@@ -42,6 +43,9 @@ func modelOf(id C.uintptr_t) (*model, error) {
 	return v.(*model), nil
 }
 
+// release is the version that build/libledge.sh gives the library: that of the packages.
+var release string
+
 //export ledgego_version
 func ledgego_version(v *C.ledge_version, e *C.ledge_error) C.int {
 	return call(e, func() error {
@@ -62,6 +66,9 @@ func ledgego_version(v *C.ledge_version, e *C.ledge_error) C.int {
 					}
 				}
 			}
+		}
+		if release != "" {
+			version = release
 		}
 		put(v.version[:], version)
 		return nil
@@ -127,6 +134,11 @@ func options(o *C.ledge_open_options) ([]ledge.Option, error) {
 		ledge.WithContext(int(o.context)), ledge.WithSequences(int(o.sequences)), ledge.WithBatch(int(o.batch)),
 		ledge.WithProbe(stringOf(o.probe)),
 	}
+	limits := ledge.Limits{MaxWatts: float64(o.max_watts), MaxCelsius: float64(o.max_celsius), BatteryFloor: float64(o.battery_floor)}
+	if !(limits.MaxWatts >= 0 && limits.MaxCelsius >= 0 && limits.BatteryFloor >= 0) {
+		return nil, argument("max_watts is %g, max_celsius %g, battery_floor %g: 0 is no limit", limits.MaxWatts, limits.MaxCelsius, limits.BatteryFloor)
+	}
+	out = append(out, ledge.WithLimits(limits))
 	if o.cache_type != nil {
 		out = append(out, ledge.WithCacheType(stringOf(o.cache_type)))
 	}

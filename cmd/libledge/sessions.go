@@ -142,6 +142,14 @@ func messagesOf(p unsafe.Pointer, length C.size_t) ([]ledge.Message, error) {
 	if err := json.Unmarshal(unsafe.Slice((*byte)(p), int(length)), &messages); err != nil {
 		return nil, argument("the messages are no JSON array of messages: %v", err)
 	}
+	if messages == nil {
+		return nil, argument("the messages are no JSON array of messages, but null")
+	}
+	for i, m := range messages {
+		if m.Role == "" {
+			return nil, argument("message %d has no role: user, assistant, system or tool", i)
+		}
+	}
 	return messages, nil
 }
 
@@ -208,7 +216,7 @@ func ledgego_session_usage(id C.uintptr_t, out *C.ledge_usage, e *C.ledge_error)
 		u := s.s.Usage()
 		out.prompt_tokens, out.cached_tokens, out.generated_tokens = C.int32_t(u.PromptTokens), C.int32_t(u.CachedTokens), C.int32_t(u.GeneratedTokens)
 		out.prompt_seconds, out.generate_seconds = C.double(u.PromptTime.Seconds()), C.double(u.GenerateTime.Seconds())
-		out.seed = C.uint64_t(u.Seed)
+		out.seed, out.paused_seconds = C.uint64_t(u.Seed), C.double(u.Paused.Seconds())
 		put(out.reason[:], string(u.Reason))
 		return nil
 	})

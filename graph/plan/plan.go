@@ -16,7 +16,7 @@ type Plan struct {
 	Arena int    // bytes
 }
 
-// Slot is one value's place. Weights, inputs and nodes without value have
+// Slot is one value's place. Weights, inputs, parameters and nodes without value have
 // Off -1. A value that is another's memory (a reshape, or an operation done in
 // place) has that node's ID as Alias and its Off; others have Alias -1.
 type Slot struct {
@@ -61,7 +61,7 @@ func New(g *graph.Graph, align int) (*Plan, error) {
 }
 
 func holdsValue(n *graph.Node) bool {
-	return n.Op != graph.OpInput && n.Op != graph.OpWeight && !n.Type.IsZero()
+	return !n.Op.IsGiven() && !n.Type.IsZero()
 }
 
 func (p *Plan) sizes(g *graph.Graph) error {
@@ -135,8 +135,10 @@ func (p *Plan) lastReader(id int) int { return p.Slots[p.root(id)].End }
 // operations that read that input's elements only where they write them.
 func inPlace(n *graph.Node) *graph.Node {
 	switch {
-	case n.Op.IsUnary(), n.Op.IsBinary():
+	case n.Op.IsUnary(), n.Op.IsBinary(), n.Op == graph.OpDropout, n.Op == graph.OpCrossEntropyGrad:
 		return n.In[0]
+	case n.Op == graph.OpUnaryGrad, n.Op == graph.OpSoftmaxGrad:
+		return n.In[1]
 	case n.Op == graph.OpNormAdd:
 		return n.In[2]
 	case n.Op == graph.OpFusedLinear:

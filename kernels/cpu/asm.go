@@ -70,6 +70,14 @@ type table struct {
 	unary   [numUnary]unaryFunc
 	gated   [numUnary]gatedFunc
 	softCap func(dst, x *float32, limit, twice float32, n int)
+
+	// Of training; nil where a level has none.
+	turn       func(dst *float32, ldd int, src *float32, lds int, squares int)
+	turnSize   int
+	adamW      func(p, g, m, v, numbers *float32, n int)
+	dot        func(a, b *float32, n int) float32
+	subScale   func(dst, x *float32, a, c, s float32, n int)
+	derivative [numDerivatives]gatedFunc
 }
 
 // Assembly cannot be preempted, so a call is given a bounded amount of work; and

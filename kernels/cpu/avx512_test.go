@@ -88,6 +88,18 @@ func interpreted(t testing.TB) *Kernels {
 		tb.unary[op] = func(dst, x *float32, n int) { m.call("avx512"+name, dst, x, n) }
 		tb.gated[op] = func(dst, x, up *float32, n int) { m.call("avx512"+name+"Gate", dst, x, up, n) }
 	}
+	tb.turnSize = 16
+	tb.turn = func(dst *float32, ldd int, src *float32, lds int, squares int) {
+		m.call("avx512Turn", dst, ldd, src, lds, squares)
+	}
+	tb.adamW = func(p, g, v, w, numbers *float32, n int) { m.call("avx512AdamW", p, g, v, w, numbers, n) }
+	tb.dot = func(a, b *float32, n int) float32 { return m.call("avx512Dot", a, b, n) }
+	tb.subScale = func(dst, x *float32, a, c, s float32, n int) { m.call("avx512SubScale", dst, x, a, c, s, n) }
+	for op, name := range [numDerivatives]string{SiLUDerivative: "SiLU", GELUDerivative: "GELU"} {
+		if name != "" {
+			tb.derivative[op] = func(dst, x, dy *float32, n int) { m.call("avx512"+name+"DerivativeGate", dst, x, dy, n) }
+		}
+	}
 	generic := kernelsOf(Generic)
 	tb.quantize = func(dst *byte, x *float32, records int) {
 		for i, v := 0, unsafe.Slice(x, records*actCols); i < records; i++ {
@@ -147,11 +159,24 @@ func agree(t *testing.T, a, b *Kernels) {
 			"rmsnorm":   func(k *Kernels, dst []float32) { k.RMSNorm(dst, x, y, n, 1e-6) },
 			"layernorm": func(k *Kernels, dst []float32) { k.LayerNorm(dst, x, y, y, n, 1e-6) },
 			"max":       func(k *Kernels, dst []float32) { dst[0] = k.Max(x) },
+			"silu'":     func(k *Kernels, dst []float32) { k.UnaryGrad(SiLUDerivative, dst, x, y, make([]float32, n)) },
+			"gelu'":     func(k *Kernels, dst []float32) { k.UnaryGrad(GELUDerivative, dst, x, y, make([]float32, n)) },
+			"norm'":     func(k *Kernels, dst []float32) { k.NormGrad(dst, x, y, x, make([]float32, n), n, 1e-6, true) },
+			"adamw":     func(k *Kernels, dst []float32) { adamWOf(k, dst, x, y) },
 			"pairs":     func(k *Kernels, dst []float32) { copy(dst, x); k.RoPE(dst, n, x[:n/2], y[:n/2], RopePairs) },
 			"halves":    func(k *Kernels, dst []float32) { copy(dst, x); k.RoPE(dst, n, x[:n/2], y[:n/2], RopeHalves) },
 		} {
 			both(fmt.Sprintf("%s of %d", name, n), n, f)
 		}
+	}
+	for _, turned := range []bool{false, true} {
+		g, _ := gemmCase(newRand(3), 23, 37, 40, turned, !turned, false, true)
+		both(fmt.Sprintf("a product of values, a turned %v", turned), len(g.C), func(k *Kernels, dst []float32) {
+			h := *g
+			h.C = dst
+			copy(dst, g.C)
+			k.Gemm(&h, 0, h.M, 0, h.N, make([]float32, GemmPacked+GemmScratch))
+		})
 	}
 	for _, typ := range []dtype.DType{dtype.F16, dtype.F32, dtype.Q8_0} {
 		c := newCache(a, Attention{KV: KV{1, 72, 40, typ}, Group: 3, Len: 300, Scale: 0.1, SoftCap: 20}, 3)

@@ -352,6 +352,33 @@ func (m *machine) vector(i instruction) {
 			for l := range w / 8 {
 				put(2*l, u32(x[4*l:]))
 			}
+		case "VSQRTPS":
+			x := src(a[0], w)
+			lanes(func(l int) { putF32(out[4*l:], float32(math.Sqrt(float64(loadF32(x[4*l:]))))) })
+		case "VUNPCKLPS", "VUNPCKHPS", "VUNPCKLPD", "VUNPCKHPD": // elements of both in turn, of each lane of 16 bytes
+			x, y := src(a[1], w), src(a[0], w)
+			size, from := 4, 0
+			if strings.HasSuffix(name, "D") {
+				size = 8
+			}
+			if name[6] == 'H' {
+				from = 8
+			}
+			for lane := 0; lane < w; lane += 16 {
+				for at := 0; at < 8; at += size {
+					copy(out[lane+2*at:][:size], x[lane+from+at:])
+					copy(out[lane+2*at+size:][:size], y[lane+from+at:])
+				}
+			}
+		case "VSHUFF32X4": // two lanes of the one, two of the other
+			x, y := src(a[2], w), src(a[1], w)
+			for i := range 4 {
+				from := x
+				if i >= 2 {
+					from = y
+				}
+				copy(out[16*i:16*i+16], from[16*(a[0].n>>(2*i)&3):])
+			}
 		case "VMOVSLDUP":
 			x := src(a[0], w)
 			lanes(func(l int) { put(l, u32(x[4*(l&^1):])) })

@@ -504,10 +504,52 @@ func avx2GELUErf(dst, x *float32, n int)
 //go:noescape
 func avx2GELUErfGate(dst, x, up *float32, n int)
 
+// avx2SiLUDerivative computes the derivative of x / (1 + exp(-x)).
+//
+//go:noescape
+func avx2SiLUDerivative(dst, x *float32, n int)
+
+// avx2SiLUDerivativeGate computes the derivative of x / (1 + exp(-x)) times up.
+//
+//go:noescape
+func avx2SiLUDerivativeGate(dst, x, up *float32, n int)
+
+// avx2GELUDerivative computes the derivative of x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x³))).
+//
+//go:noescape
+func avx2GELUDerivative(dst, x *float32, n int)
+
+// avx2GELUDerivativeGate computes the derivative of x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x³))) times up.
+//
+//go:noescape
+func avx2GELUDerivativeGate(dst, x, up *float32, n int)
+
 // avx2SoftCap computes limit * tanh(x / limit), given twice = 2 / limit.
 //
 //go:noescape
 func avx2SoftCap(dst, x *float32, limit, twice float32, n int)
+
+// avx2Turn transposes squares times 8 columns of 8 rows, lds bytes apart, to as many rows, ldd
+// bytes apart.
+//
+//go:noescape
+func avx2Turn(dst *float32, ldd int, src *float32, lds int, squares int)
+
+// avx2AdamW updates p, m and v, and clears grad. numbers are, 16 times each: the factor of grad, beta1,
+// 1-beta1, beta2, 1-beta2, 1/bias2, eps, the factor of p, rate/bias1.
+//
+//go:noescape
+func avx2AdamW(p, grad, m, v, numbers *float32, n int)
+
+// avx2Dot returns the sum of a*b.
+//
+//go:noescape
+func avx2Dot(a, b *float32, n int) float32
+
+// avx2SubScale computes (dst - (x*a + c)) * s.
+//
+//go:noescape
+func avx2SubScale(dst, x *float32, a, c, s float32, n int)
 
 // avx2ToF16 writes 16 float16 at a time.
 //
@@ -588,6 +630,15 @@ var avx2Table = table{
 		opSiLU:    avx2SiLUGate,
 		opGELU:    avx2GELUGate,
 		opGELUErf: avx2GELUErfGate,
+	},
+	turn:     avx2Turn,
+	adamW:    avx2AdamW,
+	dot:      avx2Dot,
+	subScale: avx2SubScale,
+	turnSize: 8,
+	derivative: [numDerivatives]gatedFunc{
+		SiLUDerivative: avx2SiLUDerivativeGate,
+		GELUDerivative: avx2GELUDerivativeGate,
 	},
 	quantize:   avx2Quantize,
 	scatterF16: avx2ScatterF16,
@@ -1525,10 +1576,52 @@ func avx512GELUErf(dst, x *float32, n int)
 //go:noescape
 func avx512GELUErfGate(dst, x, up *float32, n int)
 
+// avx512SiLUDerivative computes the derivative of x / (1 + exp(-x)).
+//
+//go:noescape
+func avx512SiLUDerivative(dst, x *float32, n int)
+
+// avx512SiLUDerivativeGate computes the derivative of x / (1 + exp(-x)) times up.
+//
+//go:noescape
+func avx512SiLUDerivativeGate(dst, x, up *float32, n int)
+
+// avx512GELUDerivative computes the derivative of x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x³))).
+//
+//go:noescape
+func avx512GELUDerivative(dst, x *float32, n int)
+
+// avx512GELUDerivativeGate computes the derivative of x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x³))) times up.
+//
+//go:noescape
+func avx512GELUDerivativeGate(dst, x, up *float32, n int)
+
 // avx512SoftCap computes limit * tanh(x / limit), given twice = 2 / limit.
 //
 //go:noescape
 func avx512SoftCap(dst, x *float32, limit, twice float32, n int)
+
+// avx512Turn transposes squares times 16 columns of 16 rows, lds bytes apart, to as many rows, ldd
+// bytes apart.
+//
+//go:noescape
+func avx512Turn(dst *float32, ldd int, src *float32, lds int, squares int)
+
+// avx512AdamW updates p, m and v, and clears grad. numbers are, 16 times each: the factor of grad, beta1,
+// 1-beta1, beta2, 1-beta2, 1/bias2, eps, the factor of p, rate/bias1.
+//
+//go:noescape
+func avx512AdamW(p, grad, m, v, numbers *float32, n int)
+
+// avx512Dot returns the sum of a*b.
+//
+//go:noescape
+func avx512Dot(a, b *float32, n int) float32
+
+// avx512SubScale computes (dst - (x*a + c)) * s.
+//
+//go:noescape
+func avx512SubScale(dst, x *float32, a, c, s float32, n int)
 
 // avx512Quantize quantises 64 values at a time into records of activations.
 //
@@ -1611,6 +1704,15 @@ var avx512Table = table{
 		opSiLU:    avx512SiLUGate,
 		opGELU:    avx512GELUGate,
 		opGELUErf: avx512GELUErfGate,
+	},
+	turn:     avx512Turn,
+	adamW:    avx512AdamW,
+	dot:      avx512Dot,
+	subScale: avx512SubScale,
+	turnSize: 16,
+	derivative: [numDerivatives]gatedFunc{
+		SiLUDerivative: avx512SiLUDerivativeGate,
+		GELUDerivative: avx512GELUDerivativeGate,
 	},
 	quantize:   avx512Quantize,
 	scatterF16: avx2ScatterF16,

@@ -5,7 +5,7 @@ import "math"
 // Attention is one query vector's attention over the first positions of a
 // cache. key and value give a position's vectors for the query's key-value
 // head, as the cache stored them; sees tells which positions count.
-func Attention(dst, q []float32, positions int, scale, softCap float32, sees func(p int) bool, key, value func(p int) []float32) {
+func Attention[F Float](dst, q []F, positions int, scale, softCap float32, sees func(p int) bool, key, value func(p int) []F) {
 	scores := make([]float64, positions)
 	top := math.Inf(-1)
 	for p := range positions {
@@ -38,7 +38,7 @@ func Attention(dst, q []float32, positions int, scale, softCap float32, sees fun
 	for i := range dst {
 		dst[i] = 0
 		if sum != 0 {
-			dst[i] = float32(out[i] / sum)
+			dst[i] = F(out[i] / sum)
 		}
 	}
 }

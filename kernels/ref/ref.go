@@ -1,14 +1,18 @@
 // Package ref computes every operation in the plainest way there is, in
 // float64 inside: the oracle that backends are tested against. It is never
 // optimised. Tensors are row-major slices; functions panic if sizes do not fit,
-// since only tests and the self-test call them.
+// since only tests and the self-test call them. They take float32, which results
+// are rounded to, or float64, for gradients by finite differences.
 package ref
 
 import "math"
 
+// Float is the type of a tensor's elements.
+type Float interface{ float32 | float64 }
+
 // RMSNorm normalises rows of cols elements: x / sqrt(mean(x^2) + eps) * w.
 // w has cols elements or is nil.
-func RMSNorm(dst, x, w []float32, cols int, eps float32) {
+func RMSNorm[F Float](dst, x, w []F, cols int, eps float32) {
 	for r := 0; r < len(x); r += cols {
 		sum := 0.0
 		for _, v := range x[r : r+cols] {
@@ -20,14 +24,14 @@ func RMSNorm(dst, x, w []float32, cols int, eps float32) {
 			if w != nil {
 				y *= float64(w[i])
 			}
-			dst[r+i] = float32(y)
+			dst[r+i] = F(y)
 		}
 	}
 }
 
 // LayerNorm normalises rows to mean 0 and variance 1, times w, plus b; both
 // may be nil.
-func LayerNorm(dst, x, w, b []float32, cols int, eps float32) {
+func LayerNorm[F Float](dst, x, w, b []F, cols int, eps float32) {
 	for r := 0; r < len(x); r += cols {
 		mean, variance := 0.0, 0.0
 		for _, v := range x[r : r+cols] {
@@ -46,26 +50,26 @@ func LayerNorm(dst, x, w, b []float32, cols int, eps float32) {
 			if b != nil {
 				y += float64(b[i])
 			}
-			dst[r+i] = float32(y)
+			dst[r+i] = F(y)
 		}
 	}
 }
 
 // Linear is dst[m, n] = sum_k x[m, k] * w[n, k].
-func Linear(dst, x, w []float32, m, n, k int) {
+func Linear[F Float](dst, x, w []F, m, n, k int) {
 	for i := range m {
 		for j := range n {
 			sum := 0.0
 			for l := range k {
 				sum += float64(x[i*k+l]) * float64(w[j*k+l])
 			}
-			dst[i*n+j] = float32(sum)
+			dst[i*n+j] = F(sum)
 		}
 	}
 }
 
 // MatMul is dst[b, m, n] = sum_k x[b, m, k] * y[b, k, n].
-func MatMul(dst, x, y []float32, batch, m, n, k int) {
+func MatMul[F Float](dst, x, y []F, batch, m, n, k int) {
 	for b := range batch {
 		for i := range m {
 			for j := range n {
@@ -73,14 +77,14 @@ func MatMul(dst, x, y []float32, batch, m, n, k int) {
 				for l := range k {
 					sum += float64(x[(b*m+i)*k+l]) * float64(y[(b*k+l)*n+j])
 				}
-				dst[(b*m+i)*n+j] = float32(sum)
+				dst[(b*m+i)*n+j] = F(sum)
 			}
 		}
 	}
 }
 
 // Softmax over rows of cols elements.
-func Softmax(dst, x []float32, cols int) {
+func Softmax[F Float](dst, x []F, cols int) {
 	for r := 0; r < len(x); r += cols {
 		top := math.Inf(-1)
 		for _, v := range x[r : r+cols] {
@@ -91,15 +95,15 @@ func Softmax(dst, x []float32, cols int) {
 			sum += math.Exp(float64(v) - top)
 		}
 		for i, v := range x[r : r+cols] {
-			dst[r+i] = float32(math.Exp(float64(v)-top) / sum)
+			dst[r+i] = F(math.Exp(float64(v)-top) / sum)
 		}
 	}
 }
 
 // Map applies f to every element.
-func Map(dst, x []float32, f func(float64) float64) {
+func Map[F Float](dst, x []F, f func(float64) float64) {
 	for i, v := range x {
-		dst[i] = float32(f(float64(v)))
+		dst[i] = F(f(float64(v)))
 	}
 }
 
@@ -122,16 +126,16 @@ func SoftCap(limit float64) func(float64) float64 {
 }
 
 // Zip combines a with b, which repeats if it is shorter.
-func Zip(dst, a, b []float32, f func(x, y float64) float64) {
+func Zip[F Float](dst, a, b []F, f func(x, y float64) float64) {
 	for i, v := range a {
-		dst[i] = float32(f(float64(v), float64(b[i%len(b)])))
+		dst[i] = F(f(float64(v), float64(b[i%len(b)])))
 	}
 }
 
 // Rope rotates vectors of size elements: with half = len(cos), elements i and
 // i+half (halves) or 2i and 2i+1 (pairs) of the first 2*half turn by the angle
 // whose cosine and sine are given; the rest stay.
-func Rope(x []float32, size int, cos, sin []float32, pairs bool) {
+func Rope[F Float](x []F, size int, cos, sin []float32, pairs bool) {
 	half := len(cos)
 	for r := 0; r < len(x); r += size {
 		for i := range half {
@@ -140,7 +144,7 @@ func Rope(x []float32, size int, cos, sin []float32, pairs bool) {
 				a, b = r+2*i, r+2*i+1
 			}
 			u, v, c, s := float64(x[a]), float64(x[b]), float64(cos[i]), float64(sin[i])
-			x[a], x[b] = float32(u*c-v*s), float32(u*s+v*c)
+			x[a], x[b] = F(u*c-v*s), F(u*s+v*c)
 		}
 	}
 }

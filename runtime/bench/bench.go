@@ -105,11 +105,16 @@ type Result struct {
 	Ns       []int64   `json:"samples_ns"`
 	Ts       []float64 `json:"samples_ts"`
 
+	// Intervals are the times between two tokens of a sequence, of tests that generate.
+	Intervals []time.Duration `json:"-"`
+
 	// Counters is what a token cost; nil for tests that read prompts. Llama-bench
 	// has none.
 	Counters *TokenCost `json:"counters,omitempty"`
 
 	EnergyFigures
+
+	PausedNs int64 `json:"paused_ns,omitempty"` // of the samples, that limits of the machine held it up; llama-bench has none
 
 	ReadGBs float64 `json:"read_gbs,omitempty"` // what ReadCeiling measured beside the test, if asked; llama-bench has none
 }
@@ -152,6 +157,7 @@ func RunMetered(ctx context.Context, m *engine.Model, t Test, repeat int, meter 
 	}
 	r.Time = time.Now().UTC().Format(time.RFC3339)
 	var before backend.Counters
+	var paused time.Duration
 	var energy *power.Run
 	defer func() {
 		if energy != nil {
@@ -161,13 +167,14 @@ func RunMetered(ctx context.Context, m *engine.Model, t Test, repeat int, meter 
 	for i := -1; i < repeat; i++ {
 		if i == 0 {
 			before, _ = m.Counters()
+			paused = m.Paused()
 			energy = meter.Start()
 		}
 		warm := t
 		if i < 0 {
 			warm.Gen = min(t.Gen, 1)
 		}
-		took, err := once(ctx, streams, draw, warm)
+		took, intervals, err := once(ctx, streams, draw, warm)
 		if err != nil {
 			return r, err
 		}
@@ -175,6 +182,7 @@ func RunMetered(ctx context.Context, m *engine.Model, t Test, repeat int, meter 
 			st.Truncate(t.Depth)
 		}
 		if i >= 0 {
+			r.Intervals = append(r.Intervals, intervals...)
 			r.Ns = append(r.Ns, took.Nanoseconds())
 			r.Ts = append(r.Ts, float64(len(streams)*(t.Prompt+t.Gen))/took.Seconds())
 		}
@@ -183,6 +191,7 @@ func RunMetered(ctx context.Context, m *engine.Model, t Test, repeat int, meter 
 		}
 	}
 	spent := energy.Stop()
+	r.PausedNs = (m.Paused() - paused).Nanoseconds()
 	if d := m.Device().Name; d != device {
 		return r, fmt.Errorf("bench: %s failed during %s, which %s then ran: there is no figure", device, t, d)
 	}
@@ -201,43 +210,50 @@ func RunMetered(ctx context.Context, m *engine.Model, t Test, repeat int, meter 
 	return r, nil
 }
 
-// once runs a test and times it, each stream on a goroutine of its own, as
-// sessions are.
-func once(ctx context.Context, streams []*sched.Stream, draw *tokens, t Test) (time.Duration, error) {
+// once runs a test and times it and each of its tokens, each stream on a goroutine of
+// its own, as sessions are.
+func once(ctx context.Context, streams []*sched.Stream, draw *tokens, t Test) (time.Duration, []time.Duration, error) {
 	type tokens struct{ prompt, gen []int32 }
 	todo := make([]tokens, len(streams))
 	for i := range todo {
 		todo[i] = tokens{draw.some(t.Prompt), draw.some(t.Gen)}
 	}
 	errs := make([]error, len(streams))
+	intervals := make([]time.Duration, len(streams)*t.Gen)
+	one := func(i int) {
+		errs[i] = runStream(ctx, streams[i], todo[i].prompt, todo[i].gen, intervals[i*t.Gen:(i+1)*t.Gen])
+	}
 	var others sync.WaitGroup
 	start := time.Now()
 	for i := 1; i < len(streams); i++ {
-		others.Go(func() { errs[i] = runStream(ctx, streams[i], todo[i].prompt, todo[i].gen) })
+		others.Go(func() { one(i) })
 	}
-	errs[0] = runStream(ctx, streams[0], todo[0].prompt, todo[0].gen)
+	one(0)
 	others.Wait()
 	took := max(time.Since(start), 1)
 	err := errors.Join(errs...)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return took, err
+	return took, intervals, err
 }
 
 // runStream reads a prompt and generates one token after the other, each read out
-// as the sampler would have it.
-func runStream(ctx context.Context, st *sched.Stream, prompt, gen []int32) error {
+// as the sampler would have it, and says how long each took.
+func runStream(ctx context.Context, st *sched.Stream, prompt, gen []int32, took []time.Duration) error {
 	defer st.Pause()
 	if len(prompt) > 0 {
 		if err := st.Run(ctx, prompt, sched.Best); err != nil {
 			return err
 		}
 	}
+	last := time.Now()
 	for i := range gen {
 		if err := st.Run(ctx, gen[i:i+1], sched.Best); err != nil {
 			return err
 		}
+		now := time.Now()
+		took[i], last = now.Sub(last), now
 	}
 	return nil
 }

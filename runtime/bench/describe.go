@@ -6,6 +6,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // describe fills in what a result says about the model and the device.
@@ -28,12 +29,22 @@ func describe(m *engine.Model) Result {
 	if paths := m.File.Paths(); len(paths) > 0 {
 		r.File = paths[0]
 	}
-	bytes := map[string]int64{}
 	for _, t := range m.File.Tensors() {
-		n := int64(len(t.Data))
-		r.Size += n
+		r.Size += int64(len(t.Data))
 		r.Params += int64(t.NumElems())
-		bytes[t.DType.String()] += n
+	}
+	r.Type = typeOf(m.File, m.Network.Info().Architecture)
+	return r
+}
+
+// typeOf is a model's kind as llama-bench writes it: architecture, number of
+// parameters, and the type that most bytes are of.
+func typeOf(f *gguf.File, architecture string) string {
+	bytes := map[string]int64{}
+	params := int64(0)
+	for _, t := range f.Tensors() {
+		bytes[t.DType.String()] += int64(len(t.Data))
+		params += int64(t.NumElems())
 	}
 	main := ""
 	for name, n := range bytes {
@@ -41,8 +52,7 @@ func describe(m *engine.Model) Result {
 			main = name
 		}
 	}
-	r.Type = fmt.Sprintf("%s %s %s", m.Network.Info().Architecture, Millions(r.Params), main)
-	return r
+	return fmt.Sprintf("%s %s %s", architecture, Millions(params), main)
 }
 
 // Millions writes a number of parameters as llama-bench does: 134.52 M.

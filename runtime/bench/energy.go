@@ -14,7 +14,7 @@ type EnergyFigures struct {
 	TokensPerJoule *float64 `json:"tokens_per_joule"`
 	AvgWatts       *float64 `json:"avg_watts"`
 	EnergySource   string   `json:"energy_source"` // VDD_IN, RAPL package-0, ...
-	EnergyCovers   string   `json:"energy_covers"` // module, package or machine
+	EnergyCovers   string   `json:"energy_covers"` // module, package, card or machine
 	EnergyMethod   string   `json:"energy_method"` // "counter", "sampled every 50 ms"
 	EnergyNote     string   `json:"energy_note"`
 

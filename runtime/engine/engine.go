@@ -52,6 +52,10 @@ type Options struct {
 	PackCache *packcache.Cache // where packed weights are kept from start to start; nil for nowhere
 	Share     bool             // map packed weights from there, in common with other processes
 
+	// Pacer holds the model's work back; nil for none. A model has one of its own.
+	// With one, prompts are read in smaller chunks: see pacedBatch.
+	Pacer Pacer
+
 	// Progress is told how many of the weights' bytes are loaded.
 	Progress func(done, total int64)
 }
@@ -108,6 +112,8 @@ type Model struct {
 
 	defuseOnce sync.Once
 	defuser    *strings.Replacer
+
+	grammars grammars
 
 	closeOnce sync.Once
 	closeErr  error
@@ -194,6 +200,9 @@ func resolve(o Options, info model.Info) (Options, error) {
 	}
 	if o.Batch == 0 {
 		o.Batch = 512
+		if o.Pacer != nil {
+			o.Batch = pacedBatch
+		}
 	}
 	o.Sequences = max(o.Sequences, 1)
 	if o.Sequences > MaxStreams {
@@ -275,6 +284,11 @@ func (m *Model) closeParts() error {
 
 // Candidates are the devices that were found and why each was taken or not.
 func (m *Model) Candidates() []backend.Candidate { return m.candidates }
+
+// Settle waits until the packed weights are kept for the next start, in as far as
+// they can be: whoever measures starts wants them to be second ones. Nothing may run
+// meanwhile.
+func (m *Model) Settle(ctx context.Context) error { return m.keeper.wait(ctx) }
 
 // Stats gives the state of the cache.
 func (m *Model) Stats() sched.Stats { return m.sched.Stats() }

@@ -102,6 +102,9 @@ func (m *Model) assemble(ctx context.Context, devices []backend.Device, layers i
 	if err != nil {
 		return err
 	}
+	if err := m.beginPace(r); err != nil {
+		return err
+	}
 	if err := m.proveCPU(ctx, r); err != nil {
 		return err
 	}

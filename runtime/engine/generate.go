@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/ledge-run/ledge/runtime/grammar"
 	"github.com/ledge-run/ledge/runtime/kvcache"
 	"github.com/ledge-run/ledge/runtime/sampler"
 	"github.com/ledge-run/ledge/runtime/sched"
@@ -21,6 +22,7 @@ type Settings struct {
 	Special    bool // show control tokens in the text
 	IgnoreEOG  bool // go on after an end-of-generation token
 	Constraint sampler.Constraint
+	Grammar    *grammar.Grammar // what the text must be a word of; not with Constraint
 }
 
 // Piece is one generated token.
@@ -39,6 +41,7 @@ const (
 	ReasonLength  Reason = "length"  // MaxTokens
 	ReasonContext Reason = "context" // the context is full
 	ReasonCancel  Reason = "cancel"  // the caller ended it
+	ReasonLimit   Reason = "limit"   // the machine reached a limit: its battery's floor (see Pacer)
 	ReasonError   Reason = "error"
 )
 
@@ -49,6 +52,7 @@ type Usage struct {
 	GeneratedTokens int
 	PromptTime      time.Duration // reading what was not cached, to the first logits
 	GenerateTime    time.Duration // all tokens after the first
+	Paused          time.Duration // of both, that a Pacer held the model up
 	Seed            uint64
 	Reason          Reason
 }
@@ -131,8 +135,11 @@ func (s *Session) Generate(ctx context.Context, prompt []int32, set Settings) it
 			}
 		default:
 			s.usage.Reason = ReasonError
+			var held *heldUp
 			if ctx.Err() != nil {
 				s.usage.Reason, err = ReasonCancel, ctx.Err()
+			} else if errors.As(err, &held) {
+				s.usage.Reason = ReasonLimit
 			}
 			yield(Piece{}, err)
 		}
@@ -146,6 +153,9 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 	if err := s.m.CheckPrompt(prompt); err != nil {
 		return err
 	}
+	if err := s.m.constrain(&set); err != nil {
+		return err
+	}
 	smp, err := s.m.newSampler(set, prompt)
 	if err != nil {
 		return err
@@ -155,8 +165,10 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 	s.usage.CachedTokens = len(prompt) - len(rest)
 	out := &output{s: s, set: set, yield: yield, text: newStopper(set.Stop), dec: s.m.Tokenizer.NewDecoder(set.Special)}
 	want := wantOf(smp, set)
-	start := time.Now()
-	if err := s.stream.Run(ctx, rest, want); err != nil {
+	start, paused := time.Now(), s.m.Paused()
+	err = s.stream.Run(ctx, rest, want)
+	s.usage.Paused = s.m.Paused() - paused
+	if err != nil {
 		return err
 	}
 	s.usage.PromptTime = time.Since(start)
@@ -177,7 +189,9 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 			return err
 		}
 		s.next[0] = tok.ID
-		if err := s.stream.Run(ctx, s.next[:], want); err != nil {
+		err = s.stream.Run(ctx, s.next[:], want)
+		s.usage.Paused = s.m.Paused() - paused
+		if err != nil {
 			return err
 		}
 	}
@@ -209,8 +223,9 @@ func (m *Model) encodePlain(text string) ([]int32, error) { return m.Encode(text
 // so that a batch's other sequences change nothing.
 func wantOf(smp *sampler.Sampler, set Settings) sched.Want {
 	readout := smp.Readout(topCount)
+	narrow, ok := set.Constraint.(interface{ Narrow() bool })
 	switch {
-	case readout == sampler.ReadoutFull || set.Logprobs > 0:
+	case readout == sampler.ReadoutFull || set.Logprobs > 0 || ok && narrow.Narrow():
 		return sched.Full
 	case readout == sampler.ReadoutArgmax:
 		return sched.Best
@@ -289,6 +304,8 @@ func (o *output) token(tok sampler.Token) (done bool, err error) {
 		var stopped bool
 		if p.Text, stopped = o.text.push(o.dec.Push(tok.ID)); stopped {
 			u.Reason = ReasonStop
+		} else if done, ok := o.set.Constraint.(interface{ Finished() bool }); ok && done.Finished() {
+			u.Reason = ReasonStop // nothing could follow but an end
 		} else if o.set.MaxTokens > 0 && u.GeneratedTokens >= o.set.MaxTokens {
 			u.Reason = ReasonLength
 		} else if o.s.stream.Len()+1 >= o.s.m.Options.Context {

@@ -135,3 +135,18 @@ func (k *keeper) close() {
 	k.cancel()
 	<-k.over
 }
+
+// wait returns when nothing is left to keep.
+func (k *keeper) wait(ctx context.Context) error {
+	if k == nil {
+		return nil
+	}
+	k.hurry.Store(true)
+	k.hasten()
+	select {
+	case <-k.over:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -28,6 +28,7 @@ type rig struct {
 	origin   backend.Origin
 	info     backend.Info // of the first device, with what is to be said about the others
 	places   []Place
+	threads  int // of the processor, that a run takes; 0: it computes nothing
 }
 
 // newRig places a model, without loading it.
@@ -43,6 +44,11 @@ func (m *Model) newRig(devices []backend.Device, layers int) (*rig, error) {
 		return nil, err
 	}
 	r.info, r.places = devices[0].Info(), places(r.parts, devices)
+	for i, d := range devices {
+		if t, ok := d.(backend.Threaded); ok && runs(r.parts, i) {
+			r.threads = max(r.threads, t.Threads())
+		}
+	}
 	if len(r.places) > 1 {
 		r.info.Note = strings.TrimPrefix(r.info.Note+"; "+DescribePlaces(r.places), "; ")
 	}

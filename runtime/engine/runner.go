@@ -49,8 +49,9 @@ func newRunner(m *Model) *runner {
 	return &runner{m: m, vocab: info.Vocab, embed: info.Embedding, values: map[string][]float32{}}
 }
 
-// run executes a batch; the scheduler calls it.
-func (r *runner) run(ctx context.Context, b *sched.Batch) error {
+// runNow executes a batch on a rig, with at most so many threads of the processor if that
+// is not 0.
+func (r *runner) runNow(ctx context.Context, rig *rig, b *sched.Batch, threads int) error {
 	v := last
 	switch b.Want {
 	case sched.All:
@@ -58,10 +59,6 @@ func (r *runner) run(ctx context.Context, b *sched.Batch) error {
 	case sched.Hidden:
 		v = hidden
 	}
-	if err := r.m.lostTo(); err != nil {
-		return err // there was no time yet to replace the device: see recover
-	}
-	rig := r.m.current()
 	r.m.state.mu.Lock()
 	defer r.m.state.mu.Unlock()
 	if rig.exec[v] == nil {
@@ -74,6 +71,7 @@ func (r *runner) run(ctx context.Context, b *sched.Batch) error {
 	r.makeRoom(b)
 	clear(r.values)
 	for _, s := range rig.exec[v] {
+		s.args.Threads = threads
 		err := r.runSegment(ctx, rig, s, b)
 		if err != nil && ctx.Err() == nil {
 			err = rig.blame(s.part.Device, err)

@@ -18,6 +18,11 @@ import (
 // tiny opens a tiny random model after its output matrix has been changed.
 func tiny(t *testing.T, change func(output []byte)) *engine.Model {
 	t.Helper()
+	return tinyWith(t, change, engine.Options{Threads: 1})
+}
+
+func tinyWith(t *testing.T, change func(output []byte), o engine.Options) *engine.Model {
+	t.Helper()
 	z, err := os.Open("../model/testdata/llama-gqa.gguf.gz")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +45,7 @@ func tiny(t *testing.T, change func(output []byte)) *engine.Model {
 		t.Fatal("the file has no output.weight")
 	}
 	change(w.Data)
-	m, err := engine.OpenFile(context.Background(), f, engine.Options{Threads: 1})
+	m, err := engine.OpenFile(context.Background(), f, o)
 	if err != nil {
 		t.Fatal(err)
 	}

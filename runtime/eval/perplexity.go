@@ -27,17 +27,11 @@ var errNoNumber = errors.New("the model computed no probability")
 // chunks of 0 takes all. Logits that are no numbers are an error, not a figure.
 // progress, which may be nil, is told after each chunk.
 func MeasurePerplexity(ctx context.Context, m *engine.Model, text string, size, chunks int, progress func(done, of int, so Perplexity)) (Perplexity, error) {
-	if size < 8 {
-		return Perplexity{}, fmt.Errorf("chunks of %d tokens are too small: at least 8 are needed", size)
+	t, err := NewText(m, text, size, chunks)
+	if err != nil {
+		return Perplexity{}, err
 	}
-	tokens := m.Encode(text, true, false)
-	if len(tokens)/2 < size {
-		return Perplexity{}, fmt.Errorf("the text has %d tokens; chunks of %d need at least twice as many", len(tokens), size)
-	}
-	most := len(tokens) / size
-	if chunks <= 0 || chunks > most {
-		chunks = most
-	}
+	chunks = t.Chunks()
 	var sum, squares float64
 	count := 0
 	score := func(logits []float32, token int32) error {
@@ -55,10 +49,7 @@ func MeasurePerplexity(ctx context.Context, m *engine.Model, text string, size, 
 	}
 	var so Perplexity
 	for c := range chunks {
-		chunk := append([]int32(nil), tokens[c*size:(c+1)*size]...)
-		if m.Tokenizer.AddsBOS() {
-			chunk[0] = m.Tokenizer.BOS()
-		}
+		chunk := t.chunk(m, c)
 		err := m.Logits(ctx, chunk, func(first int, logits []float32) error {
 			v := m.Vocab()
 			for i := range len(logits) / v {

@@ -26,6 +26,15 @@ type Options struct {
 	Cache   dtype.DType // stored type of keys and values: F16, F32
 	Context int         // longest sequence; chooses between short and long rope factors
 	Hidden  bool        // output the normed last hidden rows ("hidden") instead of "logits"
+	Train   *Train      // the graph of training instead: without cache, ending in a loss
+}
+
+// Train shapes a graph of training. It attends within the segments of a batch,
+// keeps no cache, and gives the loss of the rows asked for: inputs besides the
+// decoder's are "labels" i32[R] (-1 for none) and, with dropout, "key" i32[2], the
+// output is "loss" f32[R].
+type Train struct {
+	Dropout float32 // of embeddings and of what each part adds to the residual stream
 }
 
 // Info is what a model says about itself.
@@ -49,7 +58,8 @@ type Model interface {
 
 	// Decoder emits the graph that reads tokens and gives the logits of the
 	// rows asked for. Inputs: "tokens" i32[T], "positions" i32[T], "rows"
-	// i32[R]. Output: "logits" f32[R, V], or "hidden" f32[R, D].
+	// i32[R]. Output: "logits" f32[R, V], or "hidden" f32[R, D]; see Options.Train
+	// for training.
 	Decoder(o Options) (*graph.Graph, error)
 }
 

@@ -16,7 +16,7 @@ type Energy struct {
 // Measured is the energy that a source measured.
 type Measured struct {
 	Name    string  `json:"name"`   // VDD_IN, RAPL package-0, battery BAT0
-	Covers  string  `json:"covers"` // Module, Package, Machine or Part
+	Covers  string  `json:"covers"` // Module, Package, Machine, Card or Part
 	Method  string  `json:"method"` // "counter", "sampled every 50 ms"
 	Joules  float64 `json:"joules"`
 	Watts   float64 `json:"watts"`   // on average
@@ -36,7 +36,7 @@ func (m Measured) over(seconds float64) Measured {
 
 // String is the source and how it was read.
 func (m Measured) String() string {
-	what := map[string]string{Module: "the whole module", Package: "the processor's package", Machine: "the whole machine", Part: "a part"}[m.Covers]
+	what := map[string]string{Module: "the whole module", Package: "the processor's package", Machine: "the whole machine", Card: "the graphics card alone", Part: "a part"}[m.Covers]
 	return fmt.Sprintf("%s: %s, %s", m.Name, what, m.Method)
 }
 
@@ -70,29 +70,65 @@ func (e Energy) Since(before Energy) Energy {
 
 // Main is the energy to charge the work with: the module's, else the processor's
 // package's, else the whole machine's. Beside says that a device outside the
-// processor did the work, such as a card, which the package does not cover. The
-// error says why there is no figure.
+// processor did the work, a card, which the package does not cover: then it is the
+// card's, without the rest of the machine; of several cards that of all, for which of
+// them computed is not known. The error says why there is no figure.
 func (e Energy) Main(beside bool) (Measured, error) {
 	var why []string
-	for _, covers := range []string{Module, Package, Machine} {
-		for _, m := range e.Sources {
-			switch {
-			case m.Covers != covers:
-			case covers == Package && beside:
-				why = append(why, m.Name+": it does not cover the device that computed")
-			case e.Seconds < m.every:
-				why = append(why, fmt.Sprintf("%s: %s, which is too rare for work of %.3f s", m.Name, m.Method, e.Seconds))
-			case m.Joules <= 0:
-				why = append(why, m.Name+": it did not move")
-			default:
-				return m, nil
+	for _, m := range e.inOrder(beside) {
+		switch {
+		case e.Seconds < m.every:
+			why = append(why, fmt.Sprintf("%s: %s, which is too rare for work of %.3f s", m.Name, m.Method, e.Seconds))
+		case m.Joules <= 0:
+			why = append(why, m.Name+": it did not move")
+		default:
+			return m, nil
+		}
+	}
+	return Measured{}, e.none(beside, why)
+}
+
+// Which is the source that Main gives, without a look at what it has measured.
+func (e Energy) Which(beside bool) (Measured, error) {
+	if all := e.inOrder(beside); len(all) > 0 {
+		return all[0], nil
+	}
+	return Measured{}, e.none(beside, nil)
+}
+
+// inOrder lists the sources that can be charged with work, the best first.
+func (e Energy) inOrder(beside bool) (all []Measured) {
+	order := []string{Module, Package, Machine}
+	if beside {
+		order = []string{Module, Card, Machine}
+	}
+	for _, covers := range order {
+		if covers == Card {
+			if m, err := e.together(); err == nil { // else Absent says why
+				all = append(all, m)
 			}
+			continue
+		}
+		for _, m := range e.Sources {
+			if m.Covers == covers {
+				all = append(all, m)
+			}
+		}
+	}
+	return all
+}
+
+// none says why there is no figure; why has what is known already.
+func (e Energy) none(beside bool, why []string) error {
+	for _, m := range e.Sources {
+		if beside && m.Covers == Package {
+			why = append([]string{m.Name + ": it does not cover the device that computed"}, why...)
 		}
 	}
 	for _, a := range e.Absent {
 		why = append(why, a.String())
 	}
-	return Measured{}, errors.New(strings.Join(why, "; "))
+	return errors.New(strings.Join(why, "; "))
 }
 
 // PerToken is a source's energy for each of some tokens, and the tokens for a

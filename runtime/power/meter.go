@@ -1,6 +1,7 @@
 package power
 
 import (
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 // Meter measures energy with what the machine has.
 type Meter struct {
 	files   reader
+	cards   []CardReader
 	sources []*source
 	absent  []Absent
 	now     func() time.Time // for tests; nil: time.Now
@@ -18,9 +20,18 @@ type Meter struct {
 
 // OpenAt finds what there is in a tree as the kernel shows it at /: tests bring the
 // files of a machine.
-func OpenAt(root fs.FS) *Meter {
+func OpenAt(root fs.FS) *Meter { return OpenWith(root, nil) }
+
+// OpenWith is OpenAt for a machine with cards; nil: nothing reads them. A nil root has
+// no files.
+func OpenWith(root fs.FS, cards Cards) *Meter {
+	if root == nil {
+		root = embed.FS{}
+	}
 	m := &Meter{files: reader{root}}
 	m.sources, m.absent = m.files.find()
+	m.addCards(cards)
+	m.nameApart()
 	return m
 }
 

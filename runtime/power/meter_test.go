@@ -124,7 +124,7 @@ func TestMachines(t *testing.T) {
 			map[string]float64{"battery BAT0": 16}, "", 4},
 		"phone":          {[]map[string]string{phone}, nil, "battery: the whole machine, sampled every 1 s", 4, nil, "", 4},
 		"one of two":     {[]map[string]string{laptop, {"sys/class/power_supply/BAT1/type": "Battery", "sys/class/power_supply/BAT1/status": "Not charging"}}, nil, "battery BAT0 + BAT1: the whole machine, sampled every 1 s", 16, nil, "", 4},
-		"NVIDIA card":    {[]map[string]string{{"proc/driver/nvidia/version": "NVRM version: 580"}}, nil, "", 0, nil, "NVML: this version does not read", 0},
+		"NVIDIA card":    {[]map[string]string{{"proc/driver/nvidia/version": "NVRM version: 580"}}, nil, "", 0, nil, "NVML: this program does not read", 0},
 		"virtual":        {nil, nil, "", 0, nil, "VDD_IN: no ina3221|RAPL: no package domain|battery: no battery|NVML: no NVIDIA driver", 0},
 		"same names":     {[]map[string]string{nano, {"sys/class/hwmon/hwmon5/name": "ina3221", "sys/class/hwmon/hwmon5/in1_label": "VDD_SOC", "sys/class/hwmon/hwmon5/in1_input": "1000", "sys/class/hwmon/hwmon5/curr1_input": "1000"}}, nil, "VDD_IN: the whole module, sampled every 50 ms", 12, map[string]float64{"VDD_SOC": 2, "VDD_SOC (2)": 2}, "", 42},
 		"it stood still": {[]map[string]string{pc}, nil, "", 0, nil, "RAPL package-0: it did not move", 0},

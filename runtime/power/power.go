@@ -30,7 +30,9 @@ type Board struct {
 // Mode is a power mode of nvpmodel.
 type Mode struct {
 	ID   int    `json:"id"`
-	Name string `json:"name"`
+	Name string `json:"name"` // the number, if no name is known
+
+	named bool
 }
 
 // Clock is a frequency and its limits, in Hz.

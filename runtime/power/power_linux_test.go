@@ -51,7 +51,7 @@ func TestJetson(t *testing.T) {
 	got, ok := read(files(orin))
 	want := Board{
 		Model: "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super", Release: "R36.4.3",
-		Mode: &Mode{1, "25W"}, Modes: []Mode{{0, "15W"}, {1, "25W"}, {2, "MAXN_SUPER"}},
+		Mode: &Mode{1, "25W", true}, Modes: []Mode{{0, "15W", true}, {1, "25W", true}, {2, "MAXN_SUPER", true}},
 		GPU: Clock{306e6, 306e6, 918e6}, CPU: Clock{729600e3, 729600e3, 1344e6},
 		Rails: []Rail{{"VDD_CPU_GPU_CV", 4952 * 250 / 1e6}, {"VDD_IN", 4960 * 1200 / 1e6}},
 	}

@@ -9,5 +9,7 @@ func Read() (Board, bool) { return Board{}, false }
 
 // Open finds what this machine measures of its power: nothing that is read here.
 func Open() *Meter {
-	return &Meter{absent: []Absent{{"all sensors", "they are read on Linux only, not on " + runtime.GOOS}}}
+	m := &Meter{absent: []Absent{{"all sensors", "they are read on Linux only, not on " + runtime.GOOS}}}
+	m.addCards(linked())
+	return m
 }

@@ -26,14 +26,23 @@ func (r reader) load(name string, most int) (string, error) {
 		}
 	}
 	if err != nil {
-		var p *fs.PathError
-		if errors.As(err, &p) {
-			err = p.Err // its path lacks the slash
-		}
-		return "", fmt.Errorf("/%s: %w", name, err)
+		return "", clean(name, err)
 	}
 	return strings.TrimSpace(string(buffer[:n])), nil
 }
+
+// clean is the error of a file with its path as people know it.
+func clean(name string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err // its path lacks the slash
+	}
+	return fmt.Errorf("/%s: %w", name, err)
+}
+
+// notThere reports an error of a file that is not there. A phone's kernel says of
+// some that no such device is.
+func notThere(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // text is a file's first 64 KiB without space around it; empty if it cannot be read.
 func (r reader) text(name string) string {
@@ -44,9 +53,13 @@ func (r reader) text(name string) string {
 	return s
 }
 
-func (r reader) number(name string) uint64 {
-	n, _ := strconv.ParseUint(r.text(name), 10, 64)
-	return n
+// hertz is a frequency in a file of this unit; 0 if there is none to be believed.
+func (r reader) hertz(name string, unit int64) uint64 {
+	n, err := r.within(name, 0, topClock/unit)
+	if err != nil {
+		return 0
+	}
+	return uint64(n * unit)
 }
 
 // value is the whole number in a file of a sensor.
@@ -57,7 +70,7 @@ func (r reader) value(name string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("/%s holds %q, which is no number", name, s)
+		return 0, fmt.Errorf("/%s holds %.32q, which is no number", name, s)
 	}
 	return n, nil
 }
@@ -75,4 +88,12 @@ func (r reader) list(dir, pattern string) []string {
 		}
 	}
 	return names
+}
+
+// denied is the error of a folder that is there and may not be listed.
+func (r reader) denied(dir string) error {
+	if _, err := fs.ReadDir(r.root, dir); err != nil && !notThere(err) {
+		return clean(dir, err)
+	}
+	return nil
 }

@@ -24,7 +24,7 @@ func (r reader) channels() (all []channel) {
 			continue
 		}
 		for _, n := range []string{"1", "2", "3"} {
-			label := r.text(dir + "/in" + n + "_label")
+			label := line(r.text(dir + "/in" + n + "_label"))
 			if label != "" && label != "NC" && r.text(dir+"/in"+n+"_enable") != "0" {
 				all = append(all, channel{dir, n, label})
 			}
@@ -71,6 +71,9 @@ func (r reader) product(volts, amperes string, by int64) (int64, error) {
 // a Jetson's module; others are parts, and not added up: which there are differs.
 func (r reader) railSources() (all []*source, reason string) {
 	reason = "no ina3221 power monitor, as Jetson boards have"
+	if err := r.denied("sys/class/hwmon"); err != nil {
+		reason = err.Error()
+	}
 	for _, c := range r.channels() {
 		s := &source{name: c.label, covers: Part, every: rarely}
 		s.read = func() ([]int64, error) {
@@ -87,8 +90,9 @@ func (r reader) railSources() (all []*source, reason string) {
 		reason = ""
 	}
 	for _, dir := range r.list("sys/class/hwmon", "hwmon*") {
-		name := r.text(dir + "/name")
-		if strings.HasPrefix(name, "ina3221") || r.text(dir+"/device/type") != "" { // done; or a battery, done as such
+		name := line(r.text(dir + "/name"))
+		battery := r.text(dir+"/device/type") != "" || len(r.list("sys/class/power_supply", name)) > 0
+		if name == "" || strings.HasPrefix(name, "ina3221") || battery { // done elsewhere
 			continue
 		}
 		for _, file := range append(r.list(dir, "power[0-9]*_input"), r.list(dir, "power[0-9]*_average")...) {
@@ -96,7 +100,7 @@ func (r reader) railSources() (all []*source, reason string) {
 			if kind == "average" && r.text(dir+"/"+number+"_input") != "" {
 				continue
 			}
-			label := cmp.Or(r.text(dir+"/"+number+"_label"), number)
+			label := cmp.Or(line(r.text(dir+"/"+number+"_label")), number)
 			s := &source{name: name + " " + label, covers: Part, every: rarely}
 			s.read = func() ([]int64, error) {
 				micro, err := r.value(file)
@@ -110,15 +114,9 @@ func (r reader) railSources() (all []*source, reason string) {
 
 // battery is what batteries give, all together, while they alone feed the machine.
 func (r reader) battery() ([]*source, string) {
-	var batteries, chargers []string
-	for _, dir := range r.list("sys/class/power_supply", "*") {
-		switch kind := r.text(dir + "/type"); {
-		case r.text(dir+"/scope") == "Device": // a mouse's
-		case kind == "Battery":
-			batteries = append(batteries, dir)
-		case kind != "":
-			chargers = append(chargers, dir)
-		}
+	batteries, chargers, err := r.supplies()
+	if err != nil {
+		return nil, reason(err)
 	}
 	if len(batteries) == 0 {
 		return nil, "no battery"
@@ -135,6 +133,25 @@ func (r reader) battery() ([]*source, string) {
 	return []*source{s}, ""
 }
 
+// supplies are the machine's own batteries and what charges them.
+func (r reader) supplies() (batteries, chargers []string, err error) {
+	const dir = "sys/class/power_supply"
+	for _, d := range r.list(dir, "*") {
+		scope, err := r.load(d+"/scope", 64)
+		if err != nil && notThere(err) {
+			scope = "System"
+		}
+		switch kind := r.text(d + "/type"); {
+		case scope != "System" && scope != "Unknown", strings.HasPrefix(path.Base(d), "hid"): // a mouse's, or it may be
+		case kind == "Battery":
+			batteries = append(batteries, d)
+		case kind != "":
+			chargers = append(chargers, d)
+		}
+	}
+	return batteries, chargers, r.denied(dir)
+}
+
 // discharge is the power that batteries give now, in µW.
 func (r reader) discharge(batteries, chargers []string) ([]int64, error) {
 	var sum int64
@@ -146,6 +163,9 @@ func (r reader) discharge(batteries, chargers []string) ([]int64, error) {
 		status, err := r.load(dir+"/status", 64)
 		if err != nil {
 			return nil, err
+		}
+		if status == "" || line(status) == "" {
+			return nil, fmt.Errorf("/%s/status holds %.32q, which is no status", dir, status)
 		}
 		if status != "Discharging" {
 			if state = strings.ToLower(status); state == "charging" {
@@ -173,7 +193,7 @@ func (r reader) discharge(batteries, chargers []string) ([]int64, error) {
 		return nil, fmt.Errorf("energy is known while it discharges only: %s", state)
 	}
 	for _, dir := range chargers {
-		if online := r.text(dir + "/online"); online != "" && online != "0" {
+		if r.online(dir) {
 			return nil, fmt.Errorf("a charger (%s) feeds the machine too", path.Base(dir))
 		}
 	}

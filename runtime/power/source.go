@@ -12,6 +12,7 @@ const (
 	Module  = "module"  // a computer on a module: processor, GPU and memory
 	Package = "package" // the processors' packages, with the GPU in them; no cards, and often no memory
 	Machine = "machine" // all of it, the screen too
+	Card    = "card"    // a graphics card: its processor and its memory, nothing else
 	Part    = "part"    // one supply among others
 )
 
@@ -60,49 +61,55 @@ func (r reader) find() (sources []*source, absent []Absent) {
 	add(rapl, "RAPL", reason)
 	battery, reason := r.battery()
 	add(battery, "battery", reason)
-	add(nil, "NVML", r.nvml())
-	// Results are compared by name.
+	return sources, absent
+}
+
+// nameApart makes every source's name its own: results are compared by name.
+func (m *Meter) nameApart() {
 	seen := map[string]int{}
-	for _, s := range sources {
+	for _, s := range m.sources {
 		if seen[s.name]++; seen[s.name] > 1 {
 			s.name = fmt.Sprintf("%s (%d)", s.name, seen[s.name])
 		}
 	}
-	return sources, absent
-}
-
-// nvml says why NVIDIA's cards are not measured.
-func (r reader) nvml() string {
-	if r.text("proc/driver/nvidia/version") == "" {
-		return "no NVIDIA driver"
-	}
-	return "this version does not read the power of NVIDIA cards"
 }
 
 // rapl sums the energy counters of the processors' packages: Intel's running
 // average power limit, which AMD's processors have too. Domains within a package
 // (core, uncore, dram) have a second colon in their names and are left out.
 func (r reader) rapl() ([]*source, string) {
-	const dir = "sys/class/powercap"
 	var files, names []string
 	s := &source{covers: Package, every: rarely, ranges: []int64{}}
-	for _, d := range r.list(dir, "intel-rapl:*") {
-		name := r.text(d + "/name")
-		if strings.Count(path.Base(d), ":") > 1 || !strings.HasPrefix(name, "package") {
-			continue
-		}
-		most, err := r.value(d + "/max_energy_range_uj")
+	for _, d := range r.packages() {
+		most, err := r.value(d.dir + "/max_energy_range_uj")
 		if err != nil || most < 0 {
 			most = 0 // the counter is good until it wraps
 		}
-		files, names, s.ranges = append(files, d+"/energy_uj"), append(names, name), append(s.ranges, most)
+		files, names, s.ranges = append(files, d.dir+"/energy_uj"), append(names, d.name), append(s.ranges, most)
 	}
 	if len(files) == 0 {
-		return nil, "no package domain in /" + dir + " (no such processor, a virtual machine, or the module intel_rapl_msr is not loaded)"
+		if err := r.denied(powercap); err != nil {
+			return nil, reason(err)
+		}
+		return nil, "no package domain in /" + powercap + " (no such processor, a virtual machine, or the module intel_rapl_msr is not loaded)"
 	}
 	s.name = "RAPL " + strings.Join(names, " + ")
 	s.read = func() ([]int64, error) { return r.values(files) }
 	return []*source{s}, ""
+}
+
+const powercap = "sys/class/powercap"
+
+// domain is a processor's package in powercap.
+type domain struct{ dir, name string }
+
+func (r reader) packages() (all []domain) {
+	for _, d := range r.list(powercap, "intel-rapl:*") {
+		if name := line(r.text(d + "/name")); strings.Count(path.Base(d), ":") == 1 && strings.HasPrefix(name, "package") {
+			all = append(all, domain{d, name})
+		}
+	}
+	return all
 }
 
 func (r reader) values(files []string) ([]int64, error) {

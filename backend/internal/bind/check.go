@@ -12,7 +12,7 @@ import (
 func (r *Run) checkIndices() error {
 	for _, n := range r.Graph.Nodes {
 		var what string
-		var limit int
+		var least, limit int
 		var idx *graph.Node
 		switch n.Op {
 		case graph.OpEmbed:
@@ -21,12 +21,20 @@ func (r *Run) checkIndices() error {
 			what, limit, idx = "row", r.Dim(n.In[0].Type.Shape[0]), n.In[1]
 		case graph.OpRope, graph.OpRopeCache:
 			what, limit, idx = "position", MaxPosition, n.In[1]
+		case graph.OpScatterRows:
+			what, limit, idx = "row", r.Dim(n.Type.Shape[0]), n.In[1]
+		case graph.OpAccumulateRows:
+			what, limit, idx = "row", r.Dim(n.In[0].Type.Shape[0]), n.In[2]
+		case graph.OpCrossEntropy:
+			what, least, limit, idx = "label", -1, n.In[0].Type.Shape[1].N, n.In[1]
+		case graph.OpLinearLoss:
+			what, least, limit, idx = "label", -1, n.In[1].Type.Shape[0].N, n.In[2]
 		default:
 			continue
 		}
 		for i, v := range r.Ints(idx) {
-			if v < 0 || int(v) >= limit {
-				return fmt.Errorf("%s %d is %d, outside 0 to %d", what, i, v, limit-1)
+			if int(v) < least || int(v) >= limit {
+				return fmt.Errorf("%s %d is %d, outside %d to %d", what, i, v, least, limit-1)
 			}
 		}
 	}
@@ -93,8 +101,8 @@ func (r *Run) CheckState(decl func(name string) (graph.StateDecl, bool)) error {
 // CheckSegments asks that the segments have the run's rows, and pages for them in
 // a cache of so many. Call it after Bind.
 func (r *Run) CheckSegments(pages int) error {
-	if len(r.Rows) != r.Size.T {
-		return fmt.Errorf("segments have %d rows, the inputs %d", len(r.Rows), r.Size.T)
+	if err := r.CheckRows(); err != nil {
+		return err
 	}
 	for i, seg := range r.Args.Segments {
 		if seg.Seq < 0 || seg.Seq >= max(1, r.Size.S) {
@@ -108,6 +116,15 @@ func (r *Run) CheckSegments(pages int) error {
 				return fmt.Errorf("segment %d: page %d of a cache of %d", i, p, pages)
 			}
 		}
+	}
+	return nil
+}
+
+// CheckRows asks that the segments have the run's rows: CheckSegments for graphs
+// that attend within a batch and have no cache. Call it after Bind.
+func (r *Run) CheckRows() error {
+	if len(r.Rows) != r.Size.T {
+		return fmt.Errorf("segments have %d rows, the inputs %d", len(r.Rows), r.Size.T)
 	}
 	return nil
 }

@@ -26,11 +26,11 @@ static uint32_t draw(uint32_t *seed, uint32_t n) { // xorshift
     return *seed % n;
 }
 
-static atomic_int results[LEDGE_ERROR_INTERNAL + 1];
+static atomic_int results[LEDGE_ERROR_LIMIT + 1];
 
 // Every result but those of a wrong program: what others closed is closed.
 static void allowed(int status, int line) {
-    int known = status >= 0 && status <= LEDGE_ERROR_INTERNAL;
+    int known = status >= 0 && status <= LEDGE_ERROR_LIMIT;
     if (known)
         atomic_fetch_add(&results[status], 1);
     switch (status) {
@@ -215,7 +215,7 @@ int main(int argc, char **argv) {
         left = count_entries("fd");
     CHECK(files > 0 && left <= files);
     CHECK(results[LEDGE_ERROR_INTERNAL] == 0);
-    for (int i = 0; i <= LEDGE_ERROR_INTERNAL; i++)
+    for (int i = 0; i <= LEDGE_ERROR_LIMIT; i++)
         if (results[i] > 0)
             printf("%s %d\n", ledge_status_name(i), results[i]);
     return done();

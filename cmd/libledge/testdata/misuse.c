@@ -30,7 +30,7 @@ static void versions(void) {
     EXPECT(LEDGE_ERROR_SIZE, ledge_get_version(&v, &error));
     CHECK(ledge_get_version(&v, NULL) == LEDGE_ERROR_SIZE);
     for (int i = -1; i < 30; i++)
-        CHECK((strcmp(ledge_status_name(i), "unknown") != 0) == (i >= 0 && i <= LEDGE_ERROR_INTERNAL));
+        CHECK((strcmp(ledge_status_name(i), "unknown") != 0) == (i >= 0 && i <= LEDGE_ERROR_LIMIT));
 }
 
 // A caller of another version has larger or smaller structures.
@@ -102,6 +102,10 @@ static void opening(const char *path) {
     WITH(LEDGE_ERROR_FAILED, sequences, 17);
     WITH(LEDGE_ERROR_FAILED, batch, -5);
     WITH(LEDGE_ERROR_ARGUMENT, gpu_layers, -2);
+    WITH(LEDGE_ERROR_ARGUMENT, max_watts, -1);
+    WITH(LEDGE_ERROR_ARGUMENT, max_celsius, 0.0 / 0.0);
+    WITH(LEDGE_ERROR_FAILED, max_celsius, 5);
+    WITH(LEDGE_ERROR_FAILED, battery_floor, 100);
     WITH(LEDGE_ERROR_FAILED, cache_type, "f17");
     WITH(LEDGE_ERROR_ARGUMENT, flags, 128);
     WITH(LEDGE_ERROR_ARGUMENT, flags, LEDGE_SHARED_WEIGHTS);
@@ -259,7 +263,13 @@ static void generating(void) {
     CHECK(n == greedy.max_tokens);
     EXPECT(LEDGE_OK, ledge_chat_prompt(model, messages, LEDGE_TEXT, NULL, NULL, 0, &count, &error));
     CHECK(count > 0);
-    const char *wrong[] = {"", "{", "{}", "[1]", "[{\"role\":1}]", "nonsense", "[{\"content\":{}}]"};
+    const char *wrong[] = {"", "{", "{}", "[1]", "[{\"role\":1}]", "nonsense", "[{\"content\":{}}]", "null", "[null]", "[[]]",
+                           "[{\"content\":\"Hi!\"}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]"};
+    const char *right[] = {"[{\"role\":\"user\",\"content\":null}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi!\"}]}]",
+                           "[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":"
+                           "{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":\"2\"}]"};
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++)
+        EXPECT(LEDGE_OK, ledge_chat_prompt(model, right[i], LEDGE_TEXT, NULL, NULL, 0, &count, &error));
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         EXPECT(LEDGE_ERROR_ARGUMENT, ledge_chat(session, wrong[i], LEDGE_TEXT, &greedy, NULL, NULL, &error));
         EXPECT(LEDGE_ERROR_ARGUMENT, ledge_chat_prompt(model, wrong[i], LEDGE_TEXT, NULL, NULL, 0, &count, &error));
@@ -280,6 +290,7 @@ static void generating(void) {
     GENERATE_WITH(LEDGE_ERROR_FAILED, repeat_last_n, -2);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, max_tokens, -1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, flags, 1u << 31);
+    GENERATE_WITH(LEDGE_ERROR_ARGUMENT, reserved, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, stop_count, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, logit_bias_count, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, stop_count, (size_t)-1);
@@ -323,6 +334,7 @@ static void numbers(void) {
     EXPECT(LEDGE_ERROR_FAILED, ledge_embed_tokens(model, outside, 1, NULL, v, n, &n, &error));
     free(v);
     int rows = 0;
+    static float few[1 << 16];
     EXPECT(LEDGE_OK, ledge_logits(model, t, 3, NULL, floats, &rows, &error));
     CHECK(rows == 3);
     EXPECT(LEDGE_ERROR_CALLBACK, ledge_logits(model, t, 4, NULL, floats, &rows, &error));
@@ -334,6 +346,7 @@ static void numbers(void) {
     EXPECT(LEDGE_OK, ledge_canceller_new(&c, &error));
     EXPECT(LEDGE_OK, ledge_canceller_cancel(c, &error));
     EXPECT(LEDGE_ERROR_CANCELLED, ledge_logits(model, t, 3, c, floats, &rows, &error));
+    EXPECT(LEDGE_ERROR_CANCELLED, ledge_embed_tokens(model, t, 3, c, few, sizeof few / sizeof *few, &n, &error));
     EXPECT(LEDGE_OK, ledge_canceller_close(c, &error));
 }
 

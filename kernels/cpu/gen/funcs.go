@@ -161,7 +161,7 @@ var functions = []function{
 }
 
 func (e *emitter) elementwise() {
-	for _, f := range functions {
+	for _, f := range append(functions, derivatives...) {
 		for _, gated := range []bool{false, true} {
 			name, params, doc := f.name, "dst, x *float32, n int", "FN computes "+f.doc+"."
 			if gated {

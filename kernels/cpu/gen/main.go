@@ -9,6 +9,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/ledge-run/ledge/kernels/cpu/internal/packed"
 )
@@ -51,6 +52,7 @@ func generate() (map[string][]byte, error) {
 			e.q8Panels()
 			e.rowKernels()
 			e.elementwise()
+			e.trainKernels()
 		}
 		if e.prefix == "avx2" {
 			e.conversions()
@@ -156,6 +158,15 @@ func (e *emitter) table() {
 	}
 	p("q8Groups: %d,", e.q8Groups())
 	e.rowTable(e.prefix)
+	for _, f := range []string{"Turn", "AdamW", "Dot", "SubScale"} {
+		p("%s%s: %s%s,", string(f[0]|0x20), f[1:], e.prefix, f)
+	}
+	p("turnSize: %d,", e.turnSize())
+	p("derivative: [numDerivatives]gatedFunc{")
+	for _, f := range derivatives {
+		p("%s: %s%sGate,", strings.Replace(f.name, "Derivative", "", 1)+"Derivative", e.prefix, f.name)
+	}
+	p("},")
 	quantize := "avx2"
 	if e.z {
 		quantize = e.prefix

@@ -47,10 +47,8 @@ type Receipt struct {
 
 // Maker is the program that wrote a receipt.
 type Maker struct {
-	Version  string `json:"version"`            // of Ledge
-	Revision string `json:"revision,omitempty"` // of its source
-	Modified bool   `json:"modified,omitempty"` // the source had changes that are in no revision
-	Go       string `json:"go,omitempty"`       // the compiler
+	Version string `json:"version"`      // of Ledge: a release, or the source's revision
+	Go      string `json:"go,omitempty"` // the compiler
 }
 
 // Sign makes a receipt of a result. It sets the receipt's version, key and

@@ -41,7 +41,7 @@ type Finding struct {
 // is what Ledge promises equal outputs for.
 func Compare(was, now []record.Record, tolerance float64) []Finding {
 	var all []Finding
-	for _, name := range cases(was) {
+	for _, name := range Cases(was) {
 		a, b := of(was, name), of(now, name)
 		all = append(all, compareOutput(name, a, b)...)
 		all = append(all, compareFigures(name, a, b, tolerance)...)
@@ -49,8 +49,8 @@ func Compare(was, now []record.Record, tolerance float64) []Finding {
 	return all
 }
 
-// cases are the names of cases in the order in which they first come up.
-func cases(all []record.Record) []string {
+// Cases are the names of cases in the order in which they first come up.
+func Cases(all []record.Record) []string {
 	var names []string
 	for i := range all {
 		if !slices.Contains(names, all[i].Case) {

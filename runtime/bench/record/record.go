@@ -17,9 +17,10 @@ const Version = 1
 type Record struct {
 	Version int       `json:"version"`
 	Suite   Suite     `json:"suite"`
-	Case    string    `json:"case"`  // unique within the suite, the same in every round
-	Round   int       `json:"round"` // from 1
-	Time    time.Time `json:"time"`  // of its beginning, UTC, to the second
+	Group   string    `json:"group,omitempty"` // of the suite, to which the case belongs
+	Case    string    `json:"case"`            // unique within the suite, the same in every round
+	Round   int       `json:"round"`           // from 1
+	Time    time.Time `json:"time"`            // of its beginning, UTC, to the second
 	Seconds float64   `json:"seconds"`
 
 	Settings Settings `json:"settings"`
@@ -53,8 +54,19 @@ type Settings struct {
 	Parallel int               `json:"parallel,omitempty"` // sequences at once
 	Context  int               `json:"context,omitempty"`  // tokens that the model is open for
 	Repeat   int               `json:"repeat,omitempty"`   // samples of a figure in a round
+	Batch    int               `json:"batch,omitempty"`    // tokens of a prompt that are read at once
+	Cache    string            `json:"cache,omitempty"`    // type of keys and values
+	Busy     int               `json:"busy,omitempty"`     // processors that something else keeps busy
+	Start    string            `json:"start,omitempty"`    // whole processes are measured, which answer this with one token
 	Quality  *Quality          `json:"quality,omitempty"`
+	Greedy   *Greedy           `json:"greedy,omitempty"`
 	Env      map[string]string `json:"env,omitempty"` // variables set for Ledge
+}
+
+// Greedy is what Output is made of: the most likely tokens after a prompt.
+type Greedy struct {
+	Prompt string `json:"prompt"` // the text
+	Tokens int    `json:"tokens"`
 }
 
 // Quality is what a measurement of quality reads.
@@ -63,7 +75,9 @@ type Quality struct {
 	SHA256    string `json:"sha256"`              // of its bytes
 	Context   int    `json:"context"`             // tokens of a chunk
 	Chunks    int    `json:"chunks"`              // 0: all
-	Reference string `json:"reference,omitempty"` // base name of a file of reference logits, for KL and top-1
+	Reference string `json:"reference,omitempty"` // base name of a file of reference logits, for KL and top-1,
+
+	ReferenceSHA256 string `json:"reference_sha256,omitempty"` // and of its bytes
 }
 
 // Model is the file that was measured.

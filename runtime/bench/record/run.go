@@ -11,7 +11,9 @@ type Run struct {
 	Figures map[string]Figure `json:"figures,omitempty"` // by the names below
 	Energy  []Energy          `json:"energy,omitempty"`
 	Output  *Output           `json:"output,omitempty"`
-	Seconds float64           `json:"seconds"` // all of it took, with loading and warming up
+	Seconds float64           `json:"seconds"`           // all of it took, with loading and warming up
+	Devices []Device          `json:"devices,omitempty"` // that it computed on, where it says so
+	Notes   []string          `json:"notes,omitempty"`   // what it has to say of how it ran
 
 	// Failure is why there are no figures: the engine crashed, printed nonsense, ran
 	// out of time. The other engines' figures stand.
@@ -44,7 +46,39 @@ const (
 	Joules     = "joules_per_token" // J of the source that is charged with the work
 	Watts      = "watts"            // of the same source, on average
 	TokensPerJ = "tokens_per_joule"
+	Kept       = "kept" // share of its speed that generation has beside something that keeps processors busy
 )
+
+// kinds are the figures in the order in which reports have them.
+var kinds = []struct {
+	name, unit string
+	lower      bool
+}{
+	{Decode, "tokens/s", false}, {Prefill, "tokens/s", false}, {Kept, "share", false},
+	{FirstToken, "s", true}, {Load, "s", true}, {TokenP50, "ms", true}, {TokenP95, "ms", true}, {TokenP99, "ms", true},
+	{Wall, "s", true}, {CPUTime, "s", true}, {PeakMemory, "MB", true},
+	{Joules, "J", true}, {TokensPerJ, "tokens/J", false}, {Watts, "W", true},
+	{Perplexity, "", true}, {KL, "nats", true}, {TopOne, "share", false},
+}
+
+// Names lists the figures in the order in which reports have them.
+func Names() []string {
+	var all []string
+	for _, k := range kinds {
+		all = append(all, k.name)
+	}
+	return all
+}
+
+// NewFigure is a figure of a known name with its unit and direction.
+func NewFigure(name string, samples ...float64) Figure {
+	for _, k := range kinds {
+		if k.name == name {
+			return Figure{Unit: k.unit, Samples: samples, Lower: k.lower}
+		}
+	}
+	return Figure{Samples: samples}
+}
 
 // Figure is what was measured of one quantity, every sample of it.
 type Figure struct {
@@ -56,7 +90,7 @@ type Figure struct {
 // Energy is what a source measured during the repetitions.
 type Energy struct {
 	Source string  `json:"source"` // VDD_IN, RAPL package-0
-	Covers string  `json:"covers"` // module, package, machine, part
+	Covers string  `json:"covers"` // module, package, machine, card, part
 	Method string  `json:"method"` // "counter", "sampled every 50 ms"
 	Joules float64 `json:"joules"`
 	Watts  float64 `json:"watts"`

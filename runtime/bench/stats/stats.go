@@ -54,27 +54,17 @@ const (
 // little more than their range, which is honest: nothing more is known.
 // Values that are no numbers are left out; of none all is NaN.
 func Summarise(x []float64) Estimate {
-	s := make([]float64, 0, len(x))
-	for _, v := range x {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			s = append(s, v)
-		}
-	}
+	s := finite(x)
 	n := len(s)
 	if n == 0 {
 		nan := math.NaN()
 		return Estimate{0, nan, nan, nan, nan, nan}
 	}
-	slices.Sort(s)
 	e := Estimate{N: n, Median: quantile(s, 0.5), Smallest: s[0], Largest: s[n-1]}
 	rng := rand.New(rand.NewPCG(20260101, uint64(n)))
-	medians, drawn := make([]float64, resamples), make([]int, n)
+	medians := make([]float64, resamples)
 	for i := range medians {
-		for j := range drawn {
-			drawn[j] = rng.IntN(n)
-		}
-		slices.Sort(drawn) // places in s: their order is the values'
-		medians[i] = (s[drawn[(n-1)/2]] + s[drawn[n/2]]) / 2
+		medians[i] = resampled(rng, s)
 	}
 	slices.Sort(medians)
 	e.Low, e.High = quantile(medians, (1-level)/2), quantile(medians, (1+level)/2)

@@ -165,8 +165,7 @@ func usable(all []*record.Record) (use []*record.Record, left int, disturbed []s
 }
 
 // order is in which figures are shown.
-var order = []string{record.Decode, record.Prefill, record.FirstToken, record.Load, record.TokenP50, record.TokenP95, record.TokenP99,
-	record.Wall, record.CPUTime, record.PeakMemory, record.Joules, record.TokensPerJ, record.Watts, record.Perplexity, record.KL, record.TopOne}
+var order = record.Names()
 
 // figures are the names of all figures that any engine has, in order.
 func figures(all []*record.Record) []string {
@@ -214,3 +213,10 @@ func engines(all []*record.Record) []string {
 
 // known makes sure that a share can be told from none.
 func known(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) && v > 0 }
+
+// Rounds are the rounds of a case that count: those with Ledge's latest program,
+// without the disturbed ones if enough were not.
+func Rounds(records []record.Record, name string) []*record.Record {
+	use, _, _ := usable(latest(records, name))
+	return use
+}

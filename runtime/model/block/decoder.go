@@ -19,6 +19,7 @@ type Decoder struct {
 
 	opts  model.Options
 	layer int
+	sites int // of dropout so far
 }
 
 // NewDecoder starts a graph with the usual inputs.
@@ -80,7 +81,18 @@ func (d *Decoder) Tensor(full string, shape ...int) *graph.Node {
 
 // Embed looks the tokens up.
 func (d *Decoder) Embed() *graph.Node {
-	return d.Label("token_embd").Embed(d.Tensor("token_embd.weight", d.Vocab, d.Embedding), d.Tokens)
+	x := d.Label("token_embd").Embed(d.Tensor("token_embd.weight", d.Vocab, d.Embedding), d.Tokens)
+	return d.dropout(x)
+}
+
+// dropout applies it in training, if asked for.
+func (d *Decoder) dropout(x *graph.Node) *graph.Node {
+	if d.opts.Train == nil || d.opts.Train.Dropout == 0 {
+		return x
+	}
+	d.sites++
+	key := d.Input("key", graph.I32(dtype.Const(2)))
+	return d.Add(graph.OpDropout, graph.DropoutAttr{Rate: d.opts.Train.Dropout, Site: d.sites}, x, key)
 }
 
 // Norm is an RMS norm with a weight of the size of x's last dimension.
@@ -137,17 +149,28 @@ func (d *Decoder) Rotate(x *graph.Node, a graph.RopeAttr) *graph.Node {
 	return d.Rope(x, d.Positions, factors, a)
 }
 
-// Attention writes k and v to the layer's cache, attends, and projects the
-// result with attn_output. A window of 0 sees everything.
+// Attention attends and projects the result with attn_output. A window of 0 sees
+// everything.
 func (d *Decoder) Attention(q, k, v *graph.Node, window int) *graph.Node {
+	n := d.Heads * d.ValueDim
+	a := d.Reshape(d.attend(q, k, v, window), dtype.Sym(dtype.T), dtype.Const(n))
+	return d.dropout(d.Linear(a, "attn_output", n, d.Embedding))
+}
+
+// attend writes k and v to the layer's cache and attends to that; in training, to
+// the segment's own rows.
+func (d *Decoder) attend(q, k, v *graph.Node, window int) *graph.Node {
+	if d.opts.Train != nil {
+		return d.Label("%s", d.name("attn")).Add(graph.OpSelfAttention, graph.SelfAttentionAttr{
+			Scale: d.AttnScale, SoftCap: d.AttnCap, Window: window, Mask: graph.Causal,
+		}, q, k, v)
+	}
 	state := fmt.Sprintf("kv.%d", d.layer)
 	d.State(graph.StateDecl{Name: state, Kind: graph.Paged, KVHeads: d.KVHeads, KeyDim: d.KeyDim, ValueDim: d.ValueDim, DType: d.opts.Cache})
 	w := d.CacheWrite(k, v, state)
-	a := d.Label("%s", d.name("attn")).Attention(q, w, graph.AttentionAttr{
+	return d.Label("%s", d.name("attn")).Attention(q, w, graph.AttentionAttr{
 		State: state, Scale: d.AttnScale, SoftCap: d.AttnCap, Window: window, Mask: graph.Causal,
 	})
-	n := d.Heads * d.ValueDim
-	return d.Linear(d.Reshape(a, dtype.Sym(dtype.T), dtype.Const(n)), "attn_output", n, d.Embedding)
 }
 
 // GatedFFN is down(act(gate(x)) * up(x)); a file without ffn_gate has gate and
@@ -162,7 +185,7 @@ func (d *Decoder) GatedFFN(x *graph.Node, act graph.Op) *graph.Node {
 		gate, up = d.Slice(y, 1, 0, d.FeedForward), d.Slice(y, 1, d.FeedForward, d.FeedForward)
 	}
 	h := d.Add(graph.OpMul, nil, d.Add(act, nil, gate), up)
-	return d.Linear(h, "ffn_down", d.FeedForward, d.Embedding)
+	return d.dropout(d.Linear(h, "ffn_down", d.FeedForward, d.Embedding))
 }
 
 // Sum adds two values of one shape.
@@ -186,6 +209,11 @@ func (d *Decoder) Finish(x *graph.Node) (*graph.Graph, error) {
 	y := d.Linear(x, name, d.Embedding, d.Vocab)
 	if d.LogitCap > 0 {
 		y = d.SoftCap(y, d.LogitCap)
+	}
+	if d.opts.Train != nil {
+		labels := d.Input("labels", graph.I32(dtype.Sym(dtype.R)))
+		d.Output("loss", d.Add(graph.OpCrossEntropy, nil, y, labels))
+		return d.Graph()
 	}
 	d.Output("logits", d.Add(graph.OpReadout, nil, y))
 	return d.Graph()

@@ -1,0 +1,6 @@
+# To be sourced by the scripts in this folder: how programs and library are compiled and linked, whoever builds them.
+build=(-trimpath) # no folder's name
+release=$(build/version.sh 2>/dev/null) || release=
+# No symbols. An identification that follows from the file's bytes, where Go's follows from how they came about.
+link="-s -w -buildid= ${release:+-X github.com/ledge-run/ledge/cmd/internal/console.release=$release -X main.release=$release}" # programs, library
+extlink="-Wl,--strip-all -Wl,--build-id=sha1"

@@ -1,0 +1,143 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/cmd/internal/clidoc"
+)
+
+// commandHelp is the help of a command; its examples follow.
+const commandHelp = `{{.HelpName}}: {{.Usage}}
+
+USAGE:
+   {{.UsageText}}
+{{- if .Description}}
+
+{{.Description}}
+{{- end}}
+{{- if .Subcommands}}
+
+COMMANDS:
+{{- range .VisibleCommands}}
+   {{printf "%-12s" .Name}} {{.Usage}}
+{{- end}}
+{{- end}}
+{{- if .VisibleFlagCategories}}
+{{- range .VisibleFlagCategories}}
+
+{{if .Name}}{{.Name}}{{else}}FLAGS{{end}}:
+{{- range .Flags}}
+   {{.}}
+{{- end}}
+{{- end}}
+{{- end}}
+`
+
+func init() { cli.FlagStringer = FlagLine }
+
+// Describe sets a command's help: usage lines, what it does, examples.
+func Describe(c *cli.Command, usage, text string, examples ...string) *cli.Command {
+	c.UsageText = strings.ReplaceAll(usage, "\n", "\n   ")
+	if text != "" {
+		c.Description = "   " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n   ")
+	}
+	c.CustomHelpTemplate = commandHelp + plainFlags(c) + "\nEXAMPLES:\n   " + strings.Join(examples, "\n   ") + "\n"
+	return c
+}
+
+// plainFlags lists the flags of a command in which none has a category: the flag
+// library tells of flags without one only beside those that have.
+func plainFlags(c *cli.Command) string {
+	if len(c.VisibleFlagCategories()) > 0 || len(c.VisibleFlags()) == 0 {
+		return ""
+	}
+	text := "\nFLAGS:\n"
+	for _, f := range c.VisibleFlags() {
+		text += "   " + FlagLine(f) + "\n"
+	}
+	return text
+}
+
+// FlagLine is how help shows a flag: short names first, a default only where
+// there is one.
+func FlagLine(f cli.Flag) string {
+	d, ok := clidoc.FlagOf(f)
+	if !ok {
+		return ""
+	}
+	names, usage := strings.Join(d.Names, ", "), d.Usage
+	if d.Value != "" {
+		names += " " + d.Value
+	}
+	if d.Default != "" {
+		usage += " (default: " + d.Default + ")"
+	}
+	return fmt.Sprintf("%-30s %s", names, usage)
+}
+
+// Only refuses arguments beyond those that a command takes.
+func Only(c *cli.Context, most int, what string) error {
+	if c.NArg() <= most {
+		return nil
+	}
+	if most == 0 {
+		return Usagef("%s takes no arguments, %q was given; see %s --help", c.Command.HelpName, c.Args().First(), c.Command.HelpName)
+	}
+	return Usagef("%s takes %s, %d arguments were given (%q); see %s --help",
+		c.Command.HelpName, what, c.NArg(), strings.Join(c.Args().Slice(), " "), c.Command.HelpName)
+}
+
+// TableCommand writes what build/release makes manual pages of.
+func TableCommand(program string) *cli.Command {
+	return Describe(clidoc.Hidden(), program+" "+clidoc.Name, "", program+" "+clidoc.Name+` | jq -r ".commands[].name"`)
+}
+
+// HelpCommand is the command help of a program, which newCLI builds.
+func HelpCommand(program string, out io.Writer, exitCodes string, newCLI func() *cli.App) *cli.Command {
+	c := &cli.Command{
+		Name:  "help",
+		Usage: "help about a command, or: exit-codes",
+		Action: func(c *cli.Context) error {
+			words := c.Args().Slice()
+			switch {
+			case len(words) == 0:
+				return cli.ShowAppHelp(c.Lineage()[len(c.Lineage())-2])
+			case words[0] == "exit-codes":
+				_, err := io.WriteString(out, exitCodes)
+				return err
+			}
+			// Asking the command itself shows the same as --help.
+			cmd := Find(c.App.Commands, words[0])
+			if cmd == nil {
+				return Usagef("no command %q%s; see %s help", words[0], Suggest(words[0], Names(c.App.Commands)), program)
+			}
+			path := []string{cmd.Name}
+			if len(words) > 1 && Find(cmd.Subcommands, words[1]) != nil {
+				path = append(path, words[1])
+			}
+			return newCLI().RunContext(c.Context, append(append([]string{program}, path...), "--help"))
+		},
+	}
+	return Describe(c, program+" help [COMMAND]", "", program+" help run", program+" help exit-codes")
+}
+
+// Ask turns the ways of asking for help and the version into commands.
+func Ask(args []string) []string {
+	if len(args) == 0 {
+		return []string{"help"}
+	}
+	switch args[0] {
+	case "--version", "-v", "-V":
+		return append([]string{"version"}, args[1:]...)
+	case "--help", "-h", "-help":
+		return append([]string{"help"}, args[1:]...)
+	}
+	return args
+}
+
+// UsageFault passes on what the flag library says of a command line.
+func UsageFault(_ *cli.Context, err error, _ bool) error { return Usagef("%s", err) }

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
+	"github.com/ledge-run/ledge/runtime/bench/receipt"
+)
+
+func (a *app) receiptCommand() *cli.Command {
+	c := &cli.Command{Name: "receipt", Usage: "sign what was measured", Flags: append(suiteFlags(),
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE` (default: standard output)"},
+		&cli.BoolFlag{Name: "public", Usage: "show the public key instead"},
+		&cli.StringFlag{Name: "key", EnvVars: []string{"LEDGE_BENCH_KEY"}, Usage: "a `FILE` with an Ed25519 key as OpenSSL makes it (default: your own, made when needed)"},
+		quietFlag(),
+	), Action: a.receipt}
+	return console.Describe(c, "ledge-bench receipt [FLAGS] SUITE|JOURNAL", `
+A receipt is one JSON file with the machine, its clocks and temperatures, the programs,
+the models' hashes, the settings, every sample and the hash of every output, in the
+canonical form of RFC 8785 and signed with Ed25519. A key is made at the first time; it
+stays on this machine, readable by you alone. Give others its public half
+(ledge-bench receipt --public), so that they can tell your receipts.`,
+		`ledge-bench receipt board.yaml -o board.receipt.json`, `ledge-bench receipt --public`)
+}
+
+func (a *app) receipt(c *cli.Context) error {
+	path := c.String("key")
+	if path == "" {
+		var err error
+		if path, err = receipt.KeyPath(); err != nil {
+			return err
+		}
+	}
+	if c.Bool("public") {
+		if err := console.Only(c, 0, ""); err != nil {
+			return err
+		}
+		key, _, err := receipt.OpenKey(path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(a.out, receipt.Public(key))
+		return a.out.Flush()
+	}
+	if c.NArg() != 1 {
+		return console.Usagef("name one suite or journal")
+	}
+	s, records, err := a.measured(c)
+	if err != nil {
+		return err
+	}
+	r := receipt.Receipt{Time: time.Now().UTC().Truncate(time.Second), Maker: receipt.Maker{Version: console.Revision(), Go: runtime.Version()}, Records: records}
+	if s != nil {
+		text, err := os.ReadFile(c.Args().First())
+		if err != nil {
+			return err
+		}
+		r.Suite = string(text)
+	}
+	key, made, err := receipt.OpenKey(path)
+	if err != nil {
+		return err
+	}
+	if made {
+		a.note("a new key is in %s", path)
+	}
+	data, err := r.Sign(key)
+	if err != nil {
+		return err
+	}
+	if err := a.write(c.String("output"), data); err != nil {
+		return err
+	}
+	a.note("%d rounds, signed by %s", len(records), receipt.Fingerprint(receipt.Public(key)))
+	return nil
+}
+
+// write writes a file, whole or not at all, or standard output.
+func (a *app) write(path string, data []byte) error {
+	if path == "" || path == "-" {
+		if _, err := a.out.Write(data); err != nil {
+			return err
+		}
+		return a.out.Flush()
+	}
+	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
+	defer os.Remove(part)
+	if err := os.WriteFile(part, data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
+}
+
+func (a *app) verifyCommand() *cli.Command {
+	c := &cli.Command{Name: "verify", Usage: "check a receipt's signature", Flags: []cli.Flag{byFlag(), quietFlag()}, Action: a.verify}
+	return console.Describe(c, "ledge-bench verify [--by KEY] RECEIPT", `
+Exit code 6 says that the receipt was changed since it was signed, or that it was signed
+by another key than --by. Without --by anybody may have signed it: compare the
+fingerprint with one that you have from its maker.`,
+		`ledge-bench verify board.receipt.json`, `ledge-bench verify --by colleague.pub board.receipt.json`)
+}
+
+func byFlag() cli.Flag {
+	return &cli.StringFlag{Name: "by", Usage: "the receipt must be signed by this `PUBLIC KEY`, in base64 or in a file"}
+}
+
+func (a *app) verify(c *cli.Context) error {
+	r, err := a.openReceipt(c)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s: as it was signed by %s\n", console.OneLine(c.Args().First()), receipt.Fingerprint(r.Key))
+	fmt.Fprintf(a.out, "made %s by ledge-bench %s; %d rounds of %d cases\n", r.Time.UTC().Format("2006-01-02 15:04 UTC"), console.OneLine(r.Maker.Version),
+		len(r.Records), len(receipt.Cases(r.Records)))
+	m := r.Records[0].Machine
+	fmt.Fprintf(a.out, "machine: %s\n", console.OneLine(strings.TrimPrefix(fmt.Sprintf("%s %s, %d cores, %s %s", m.Board, m.CPU, m.Cores, m.OS, m.Kernel), " ")))
+	disturbed := 0
+	for _, rec := range r.Records {
+		if len(rec.Disturbed) > 0 {
+			disturbed++
+		}
+	}
+	if disturbed > 0 {
+		fmt.Fprintf(a.out, "disturbed: %d of %d rounds\n", disturbed, len(r.Records))
+	}
+	if c.String("by") == "" {
+		a.note("whose key that is only its maker can say: --by KEY demands one")
+	}
+	return a.out.Flush()
+}
+
+// openReceipt reads and checks the receipt that a command line names.
+func (a *app) openReceipt(c *cli.Context) (*receipt.Receipt, error) {
+	if c.NArg() != 1 {
+		return nil, console.Usagef("name one receipt")
+	}
+	path := c.Args().First()
+	data, err := readReceipt(path, a.in)
+	if err != nil {
+		return nil, err
+	}
+	r, err := receipt.Verify(data)
+	if errors.As(err, new(*receipt.ChangedError)) {
+		return nil, outcome{fmt.Sprintf("%s: %v", path, err), exitForged}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if by := c.String("by"); by != "" {
+		return r, signedBy(path, by, r)
+	}
+	return r, nil
+}
+
+// signedBy checks that a key, or one in a file, signed a receipt.
+func signedBy(path, by string, r *receipt.Receipt) error {
+	text, err := os.ReadFile(by)
+	if err == nil {
+		by = strings.TrimSpace(string(text))
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := receipt.ParsePublic(by); err != nil {
+		return console.Usagef("--by: it is neither a public key nor a file with one: %v", err)
+	}
+	if by != r.Key {
+		return outcome{fmt.Sprintf("%s: signed by %s, not by %s", path, receipt.Fingerprint(r.Key), receipt.Fingerprint(by)), exitForged}
+	}
+	return nil
+}
+
+// readReceipt reads a file, or standard input, but no more than a receipt may have.
+func readReceipt(path string, stdin io.Reader) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(io.LimitReader(stdin, receipt.MaxBytes+1))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, receipt.MaxBytes+1))
+}

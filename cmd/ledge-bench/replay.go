@@ -1,0 +1,267 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/cmd/internal/console"
+	"github.com/ledge-run/ledge/runtime/bench/journal"
+	"github.com/ledge-run/ledge/runtime/bench/receipt"
+	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/bench/runner"
+	"github.com/ledge-run/ledge/runtime/bench/suite"
+)
+
+func (a *app) replayCommand() *cli.Command {
+	c := &cli.Command{Name: "replay", Usage: "measure a receipt's cases again, and compare", Flags: []cli.Flag{
+		&cli.StringSliceFlag{Name: "in", Usage: "look for the models and texts in this `FOLDER` (default: this one)"},
+		&cli.Float64Flag{Name: "tolerance", Value: 0.1, Usage: "a figure may be worse by this `PART`: 0.1 is a tenth"},
+		&cli.IntFlag{Name: "rounds", Aliases: []string{"r"}, Value: 3, Usage: "measure each case `N` times"},
+		&cli.StringFlag{Name: "only", Usage: "only cases whose identifiers match `REGEXP`"},
+		&cli.StringFlag{Name: "journal", Usage: "keep what is measured in this `FILE`, and go on there when called again"},
+		byFlag(),
+		&cli.BoolFlag{Name: "json", Usage: "the comparison as JSON"},
+		quietFlag(),
+	}, Action: a.replay}
+	return console.Describe(c, "ledge-bench replay [FLAGS] RECEIPT", `
+Ledge's part of every case is measured with the receipt's settings, on files with the receipt's
+SHA-256. Outputs must be equal where both machines are of one class of numerics; figures
+may be worse by the tolerance. Where one is not, or an output differs, the exit code is 7.
+Peers are not measured: their programs are not in a receipt.`,
+		`ledge-bench replay --in models board.receipt.json`, `ledge-bench replay --only decode -r 1 board.receipt.json`)
+}
+
+func (a *app) replay(c *cli.Context) error {
+	tolerance := c.Float64("tolerance")
+	if !(tolerance >= 0 && tolerance < 1) {
+		return console.Usagef("--tolerance %g: it must be 0 or a part, such as 0.1", tolerance)
+	}
+	if n := c.Int("rounds"); n < 1 || n > 1000 {
+		return console.Usagef("--rounds %d: it must be 1 to 1000", n)
+	}
+	only, err := regexp.Compile(c.String("only"))
+	if err != nil {
+		return console.Usagef("--only: %v", err)
+	}
+	r, err := a.openReceipt(c)
+	if err != nil {
+		return err
+	}
+	var was []record.Record
+	for _, rec := range r.Records {
+		if only.MatchString(rec.Case) {
+			was = append(was, rec)
+		}
+	}
+	if len(was) == 0 {
+		return console.Usagef("--only %s: the receipt has no such case", c.String("only"))
+	}
+	s, err := a.again(c, was)
+	if err != nil {
+		return err
+	}
+	now, err := a.measureAgain(c, s)
+	if err != nil {
+		return err
+	}
+	findings := receipt.Compare(was, now, tolerance)
+	refuted := 0
+	for _, f := range findings {
+		if f.Verdict.Refutes() {
+			refuted++
+		}
+	}
+	if c.Bool("json") {
+		if err := a.out.JSON(findings, true); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range findings {
+			fmt.Fprintln(a.out, line(f))
+		}
+		if err := a.out.Flush(); err != nil {
+			return err
+		}
+	}
+	if refuted > 0 {
+		return outcome{fmt.Sprintf("%d of %d figures and outputs contradict the receipt", refuted, len(findings)), exitDiffer}
+	}
+	return nil
+}
+
+// line is a finding in words.
+func line(f receipt.Finding) string {
+	s := fmt.Sprintf("%s  %s: %s", f.Case, f.What, f.Verdict)
+	if f.What != "output" {
+		s += fmt.Sprintf(" (%.4g then, %.4g now", f.Was, f.Now)
+		if f.Unit != "" {
+			s += " " + f.Unit
+		}
+		s += ")"
+	}
+	if f.Why != "" {
+		s += ": " + f.Why
+	}
+	return console.OneLine(s)
+}
+
+// again is a suite of the records' cases without peers.
+func (a *app) again(c *cli.Context, was []record.Record) (*suite.Suite, error) {
+	folders := c.StringSlice("in")
+	if len(folders) == 0 {
+		folders = []string{"."}
+	}
+	files, err := newFinder(folders)
+	if err != nil {
+		return nil, err
+	}
+	s := &suite.Suite{Name: "replay of " + was[0].Suite.Name, Timeout: suite.DefaultTimeout, Rounds: c.Int("rounds"), Journal: c.String("journal")}
+	seen := map[string]bool{}
+	for _, r := range was {
+		if seen[r.Case] {
+			continue
+		}
+		seen[r.Case] = true
+		if _, ok := r.Of(record.Ledge); !ok {
+			continue
+		}
+		path, err := files.find(r.Model.File, r.Model.Bytes, r.Model.SHA256)
+		if err != nil {
+			return nil, fmt.Errorf("model of %s: %w", r.Case, err)
+		}
+		cs := suite.Case{ID: r.Case, Model: suite.Model{Name: r.Model.Name, File: path}, Settings: r.Settings, Rounds: s.Rounds}
+		if q := r.Settings.Quality; q != nil {
+			if cs.Text, err = files.find(q.Text, 0, q.SHA256); err != nil {
+				return nil, fmt.Errorf("text of %s: %w", r.Case, err)
+			}
+			if q.Reference != "" {
+				if cs.Reference, err = files.named(q.Reference); err != nil {
+					return nil, fmt.Errorf("reference of %s: %w", r.Case, err)
+				}
+			}
+		}
+		s.Cases = append(s.Cases, cs)
+	}
+	if len(s.Cases) == 0 {
+		return nil, errors.New("the receipt has no case that Ledge ran")
+	}
+	return s, nil
+}
+
+// measureAgain measures a suite into its journal, which is a passing one if none is
+// named.
+func (a *app) measureAgain(c *cli.Context, s *suite.Suite) ([]record.Record, error) {
+	if s.Journal == "" {
+		dir, err := os.MkdirTemp("", "ledge-replay-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		s.Journal = filepath.Join(dir, "replay.jsonl")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	j, err := journal.Open(s.Journal)
+	if err != nil {
+		return nil, err
+	}
+	defer j.Close()
+	bar := console.NewProgress(a.stderr, a.getenv, a.quiet)
+	defer bar.Done()
+	out, err := runner.Run(c.Context, runner.Options{Suite: s, Journal: j, Self: self, Slow: true, Energy: true, Say: func(l string) { bar.Log(l) },
+		Progress: func(p runner.Progress) {
+			part := p.Passed.Seconds() / max(p.Passed.Seconds()+p.Left.Seconds(), 1)
+			bar.Show(p.Case, part, fmt.Sprintf("%d of %d rounds, %v left", p.Done, p.Rounds, p.Left.Round(time.Second)))
+		}})
+	bar.Done()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range out.Failed {
+		a.note("%s", f)
+	}
+	return j.Records, nil
+}
+
+// finder looks for files by what is in them.
+type finder struct {
+	folders []string
+	paths   []string
+	sums    map[string]string // of paths
+}
+
+// newFinder lists folders, with what is two levels below.
+func newFinder(folders []string) (*finder, error) {
+	f := &finder{folders: folders, sums: map[string]string{}}
+	for _, dir := range folders {
+		if st, err := os.Stat(dir); err != nil {
+			return nil, fmt.Errorf("--in: %w", err)
+		} else if !st.IsDir() {
+			return nil, console.Usagef("--in %s: it is no folder", dir)
+		}
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return nil // what cannot be read has nothing for us
+			}
+			if d.IsDir() {
+				rel, _ := filepath.Rel(dir, path)
+				if path != dir && (strings.HasPrefix(d.Name(), ".") || strings.Count(rel, string(filepath.Separator)) >= 2) {
+					return fs.SkipDir
+				}
+				return nil
+			}
+			f.paths = append(f.paths, path)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// find gives the file with a hash. Of a file whose size is known (not 0) the name
+// does not matter.
+func (f *finder) find(name string, size int64, sum string) (string, error) {
+	for _, named := range []bool{true, false} { // the likely one first
+		for _, path := range f.paths {
+			if named != (filepath.Base(path) == name) || size == 0 && !named {
+				continue
+			}
+			if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() || size != 0 && st.Size() != size {
+				continue
+			}
+			if f.sums[path] == "" {
+				s, err := runner.HashFile(path)
+				if err != nil {
+					return "", err
+				}
+				f.sums[path] = s
+			}
+			if f.sums[path] == sum {
+				return path, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("no file in %s has the SHA-256 of %s (%.12s…): fetch it and name its folder with --in", strings.Join(f.folders, ", "), name, sum)
+}
+
+// named gives a file by its name alone.
+func (f *finder) named(name string) (string, error) {
+	for _, path := range f.paths {
+		if filepath.Base(path) == name {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("no file in %s is called %s: name its folder with --in", strings.Join(f.folders, ", "), name)
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/eval"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+const (
+	catData   = "DATA"
+	catAsking = "ASKING"
+	catKL     = "TEXTS AND REFERENCES"
+)
+
+func (a *app) evalCommand() *cli.Command {
+	text := func(name, usage, category string, aliases ...string) cli.Flag {
+		return &cli.StringFlag{Name: name, Aliases: aliases, Usage: usage, Category: category}
+	}
+	count := func(name, usage, category string) cli.Flag {
+		return &cli.IntFlag{Name: name, Usage: usage, Category: category}
+	}
+	yes := func(name, usage, category string) cli.Flag {
+		return &cli.BoolFlag{Name: name, Usage: usage, Category: category}
+	}
+	c := &cli.Command{
+		Name:  "eval",
+		Usage: "measure how good models are, on a data set or a text",
+		Flags: join([]cli.Flag{
+			text("file", "`DATA`.jsonl, or a text for perplexity; - is standard input, read as JSONL", catData, "f"),
+			text("labels", "the labels (`A,B,...`) there are; default: those in the data", catData),
+			count("limit", "run `N` items only: drawn by --seed if that is given, else the first", catData),
+			&cli.Uint64Flag{Name: "seed", Aliases: []string{"s"}, Usage: "`SEED` for drawing items and examples", Category: catData},
+			yes("skip-bad", "leave malformed lines out, and count them", catData),
+			text("by", "`METHOD`: likelihood (of each option) or generation (greedy)", catAsking),
+			yes("norm", "choose the option by its log-likelihood for each character (acc_norm)", catAsking),
+			text("system", "system message `TEXT`", catAsking),
+			text("template", "the prompt as a `TEXT` or @FILE with {text} and {options}", catAsking),
+			yes("raw", "continue the text, without the model's chat template", catAsking),
+			text("shots", "`FILE`.jsonl of examples to show first", catAsking),
+			count("n-shots", "`N` of the examples, drawn by --seed (default: all)", catAsking),
+			&cli.IntFlag{Name: "n", Aliases: []string{"predict"}, Usage: "generate at most `N` tokens", Category: catAsking},
+			&cli.StringSliceFlag{Name: "stop", Usage: "end before this `TEXT` comes", Category: catAsking},
+			text("json-schema", "generate JSON that satisfies the schema in `FILE`", catAsking),
+			yes("json-spaces", "with --json-schema: a space may stand after colons and commas", catAsking),
+			text("regex", "take the answer out of the output: `RE`'s first group", catAsking),
+			yes("ignore-case", "compare answers without regard to case", catAsking),
+			yes("ignore-punctuation", "compare answers without punctuation", catAsking),
+			&cli.IntFlag{Name: "parallel", Usage: "`N` items at once", Value: 1, Category: catAsking},
+			text("reference", "compare with a `MODEL` of the same tokenizer, or with a file of --save-logits or llama-perplexity --kl-divergence-base", catKL),
+			text("save-logits", "write the model's log-probabilities of the text to `FILE`", catKL),
+			count("chunks", "the first `N` chunks of the text (default: all)", catKL),
+			text("predictions", "write what became of each item to `FILE`.jsonl", ""),
+			text("confusion", "draw the confusion matrix: `FILE`.svg", ""),
+			jsonFlag(),
+			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:... or address; several are compared", Category: catModel},
+			offlineFlag(), quietFlag(),
+		}, deviceFlags()),
+		Action: a.eval,
+	}
+	return describe(c, "ledge eval [FLAGS] -m MODEL... -f DATA.jsonl\nledge eval [FLAGS] -m MODEL... -f TEXT [--reference MODEL]", `
+Each line of DATA is a JSON object with "text" (or "prompt") and what is right:
+  "label" and "options"   one of the options, by its text or its number
+  "label"                 one of the labels of the whole file
+  "answer"                a text, or a list of which one is right: exact match
+  "command"               a JSON object, scored field by field
+Options and labels go by likelihood, the others by generation, unless --by says else.
+A text is scored as ledge perplexity does, in chunks of -c tokens.
+Definitions: docs/eval.md. Ctrl-C ends it; the result is of the items until then.`,
+		`ledge eval -m smollm2:135m -m qwen3:0.6b -f reviews.jsonl`,
+		`ledge eval -m model.gguf -f commands.jsonl --json-schema schema.json --system "Answer in JSON."`,
+		`ledge eval -m model.gguf -f quiz.jsonl --raw --template "Question: {text} Answer:" --shots shots.jsonl --n-shots 3 --seed 1`,
+		`ledge eval -m q4.gguf -m q8.gguf -f wiki.test.raw --reference f16.gguf --json`,
+		`ledge eval -m model.gguf -f reviews.jsonl --confusion matrix.svg --predictions out.jsonl`)
+}
+
+// evalReport is the output of ledge eval --json.
+type evalReport struct {
+	Data    string       `json:"data,omitempty"`
+	Partial bool         `json:"partial"`
+	Models  []evalResult `json:"models"`
+}
+
+// evalResult is one model's; one of the three is there.
+type evalResult struct {
+	Model      string           `json:"model"`
+	Bytes      int64            `json:"file_bytes"`
+	Device     string           `json:"device"`
+	Task       *eval.Result     `json:"result,omitempty"`
+	Text       *eval.Perplexity `json:"perplexity,omitempty"`
+	Divergence *eval.Divergence `json:"divergence,omitempty"`
+}
+
+func (a *app) eval(c *cli.Context) error {
+	if err := only(c, 0, ""); err != nil {
+		return err
+	}
+	names, err := a.evalModels(c)
+	if err != nil {
+		return err
+	}
+	o, err := a.options(c)
+	if err != nil {
+		return err
+	}
+	var run func(names []string, o engine.Options) (evalReport, error)
+	file := c.String("file")
+	switch {
+	case file == "" && c.String("reference") == "":
+		return usagef("nothing to measure on: name a data set or a text with -f FILE")
+	case file == "" || file != "-" && !isJSONL(file):
+		run, err = a.textPlan(c)
+	default:
+		run, err = a.dataPlan(c)
+	}
+	if err != nil {
+		return err
+	}
+	report, failed := run(names, o)
+	report.Data = file
+	report.Partial = failed != nil && c.Context.Err() != nil
+	if len(report.Models) > 0 && (failed == nil || report.Partial) {
+		if err := a.showEval(c, report); err != nil {
+			return err
+		}
+	}
+	if report.Partial {
+		return context.Cause(c.Context)
+	}
+	return failed
+}
+
+func isJSONL(file string) bool {
+	ext := strings.ToLower(filepath.Ext(file))
+	return ext == ".jsonl" || ext == ".ndjson"
+}
+
+// evalModels are the models to measure.
+func (a *app) evalModels(c *cli.Context) ([]string, error) {
+	names := c.StringSlice("model")
+	for _, n := range names {
+		if n == "" {
+			return nil, usagef("-m names no model")
+		}
+	}
+	if len(names) > 0 {
+		return names, nil
+	}
+	cfg, err := a.readConfig()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range []string{a.getenv("LEDGE_MODEL"), cfg.Model} {
+		if n != "" {
+			return []string{n}, nil
+		}
+	}
+	return []string{defaultModel}, nil
+}
+
+// withModel opens a model by name for the time of f.
+func (a *app) withModel(c *cli.Context, name string, o engine.Options, f func(*engine.Model) error) error {
+	cfg, err := a.readConfig()
+	if err != nil {
+		return err
+	}
+	path, err := a.locate(c.Context, name, a.offline(c, cfg))
+	if err != nil {
+		return err
+	}
+	file, err := gguf.Open(path)
+	if err != nil {
+		return err
+	}
+	m, err := a.load(c.Context, file, o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(m), a.close(m))
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/runtime/bench"
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/eval"
+)
+
+// dataPlan reads what a data set is to be run with.
+func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalReport, error), error) {
+	for _, f := range []string{"reference", "save-logits", "chunks"} {
+		if c.IsSet(f) {
+			return nil, usagef("--%s goes with a text, and -f names a data set", f)
+		}
+	}
+	p, err := a.evalPlan(c)
+	if err != nil {
+		return nil, err
+	}
+	var labels []string
+	if c.IsSet("labels") {
+		for _, l := range strings.Split(c.String("labels"), ",") {
+			labels = append(labels, strings.TrimSpace(l))
+		}
+	}
+	data, err := a.readData(c, c.String("file"), labels)
+	if err != nil {
+		return nil, err
+	}
+	if n := c.Int("limit"); n > 0 && c.IsSet("seed") {
+		data.Sample(n, c.Uint64("seed"))
+	} else if n > 0 {
+		data.Items = data.Items[:min(n, len(data.Items))]
+	}
+	if shots := c.String("shots"); shots != "" {
+		examples, err := a.readData(c, shots, data.Options)
+		if err != nil {
+			return nil, err
+		}
+		if examples.Task != data.Task {
+			return nil, fmt.Errorf("%s is of the task %s, %s of %s", shots, examples.Task, c.String("file"), data.Task)
+		}
+		p.Examples = examples.Items
+	}
+	if err := p.Draw(c.Int("n-shots"), c.Uint64("seed")); err != nil {
+		return nil, usagef("--n-shots: %v", err)
+	}
+	return func(names []string, o engine.Options) (evalReport, error) {
+		o.Sequences = p.Parallel
+		var report evalReport
+		for i, name := range names {
+			err := a.withModel(c, name, o, func(m *engine.Model) error {
+				p := p
+				p.Beside = bench.Beside(m)
+				bar := a.newProgress()
+				left := newTimeLeft()
+				p.Progress = func(done, of int) {
+					bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("%d of %d%s", done, of, left.text("", float64(done)/float64(of))))
+				}
+				r, err := eval.Run(c.Context, m, data, p)
+				bar.Done()
+				if err != nil && !r.Partial {
+					return err
+				}
+				if r.Items == 0 {
+					return err // interrupted before the first
+				}
+				report.Models = append(report.Models, evalResult{Model: name, Bytes: m.File.Size(), Device: m.Device().Name, Task: &r})
+				return errors.Join(err, a.evalFiles(c, &r, name, i, len(names)))
+			})
+			if err != nil {
+				return report, err
+			}
+		}
+		return report, nil
+	}, nil
+}
+
+// readData reads a data set and says what was left out.
+func (a *app) readData(c *cli.Context, file string, labels []string) (*eval.Data, error) {
+	text, err := a.readFile(c.Context, file)
+	if err != nil {
+		return nil, err
+	}
+	d, err := eval.ReadData(strings.NewReader(text), labels, c.Bool("skip-bad"))
+	if err != nil {
+		hint := ""
+		if !c.Bool("skip-bad") && strings.HasPrefix(err.Error(), "line ") {
+			hint = " (--skip-bad leaves such lines out)"
+		}
+		return nil, fmt.Errorf("%s: %w%s", file, err, hint)
+	}
+	if n := len(d.Skipped); n > 0 {
+		a.note("note: %s: %d bad lines are left out; the first: %v", file, n, d.Skipped[0])
+	}
+	return d, nil
+}
+
+// evalPlan reads the flags that say how items are asked.
+func (a *app) evalPlan(c *cli.Context) (p eval.Plan, err error) {
+	p = eval.Plan{
+		By: eval.Method(c.String("by")), Normalise: c.Bool("norm"), MaxTokens: c.Int("n"), Stop: c.StringSlice("stop"),
+		Parallel: c.Int("parallel"), Meter: openMeter(),
+	}
+	p.System, p.Template, p.Raw = c.String("system"), c.String("template"), c.Bool("raw")
+	p.IgnoreCase, p.IgnorePunctuation = c.Bool("ignore-case"), c.Bool("ignore-punctuation")
+	switch {
+	case p.By != "" && p.By != eval.Likelihood && p.By != eval.Generation:
+		return p, usagef("--by %s: it must be likelihood or generation", p.By)
+	case p.MaxTokens < 0 || c.Int("limit") < 0 || c.Int("n-shots") < 0:
+		return p, usagef("-n, --limit and --n-shots must be 1 or more")
+	case p.Parallel < 1 || p.Parallel > engine.MaxStreams:
+		return p, usagef("--parallel %d: it must be 1 to %d", p.Parallel, engine.MaxStreams)
+	case c.IsSet("n-shots") && c.String("shots") == "":
+		return p, usagef("--n-shots goes with --shots FILE")
+	}
+	if file, ok := strings.CutPrefix(p.Template, "@"); ok {
+		if p.Template, err = a.readFile(c.Context, file); err != nil {
+			return p, err
+		}
+	}
+	if err := p.Check(); err != nil {
+		return p, usagef("%v", err)
+	}
+	if re := c.String("regex"); re != "" {
+		if p.Regexp, err = regexp.Compile(re); err != nil {
+			return p, usagef("--regex: %v", err)
+		}
+	}
+	p.Grammar, err = a.grammar(c)
+	return p, err
+}
+
+// evalFiles writes the files that a result is asked to be written to. Of several
+// models each has its own: out.jsonl, out-2.jsonl, ...
+func (a *app) evalFiles(c *cli.Context, r *eval.Result, name string, i, of int) error {
+	numbered := func(path string) string {
+		if i == 0 || path == "-" {
+			return path
+		}
+		ext := filepath.Ext(path)
+		return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), i+1, ext)
+	}
+	if path := c.String("predictions"); path != "" {
+		err := a.writeResult(numbered(path), func(w *resultFile) error {
+			e := json.NewEncoder(w)
+			e.SetEscapeHTML(false)
+			for _, o := range r.Outcomes {
+				if err := e.Encode(o); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	path := c.String("confusion")
+	if path == "" {
+		return nil
+	}
+	if r.Classes == nil {
+		return errors.New("--confusion: there is no confusion matrix without labels that all items have in common")
+	}
+	title := filepath.Base(name)
+	if r.Partial {
+		title += fmt.Sprintf(" (partial: %d of %d items)", r.Items, r.Of)
+	}
+	svg, err := eval.ConfusionSVG(r.Classes, title)
+	if err != nil {
+		return err
+	}
+	return a.writeResult(numbered(path), func(w *resultFile) error {
+		_, err := w.Write(svg)
+		return err
+	})
+}
+
+// writeResult writes a file that is whole or not there.
+func (a *app) writeResult(path string, f func(*resultFile) error) error {
+	out, err := a.createFile(path)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	if err := f(out); err != nil {
+		return err
+	}
+	return out.commit()
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/eval"
+)
+
+// textPlan reads what a text is to be measured with.
+func (a *app) textPlan(c *cli.Context) (func([]string, engine.Options) (evalReport, error), error) {
+	for _, f := range []string{"by", "norm", "labels", "shots", "n-shots", "template", "system", "raw", "regex", "predictions", "confusion", "json-schema", "json-spaces", "limit"} {
+		if c.IsSet(f) {
+			return nil, usagef("--%s goes with a data set (-f DATA.jsonl)", f)
+		}
+	}
+	save, reference, file := c.String("save-logits"), c.String("reference"), c.String("file")
+	if save != "" && reference != "" {
+		return nil, usagef("--save-logits and --reference exclude each other")
+	}
+	if save != "" && len(c.StringSlice("model")) > 1 {
+		return nil, usagef("--save-logits is of one model: name one with -m")
+	}
+	if c.Int("chunks") < 0 {
+		return nil, usagef("--chunks %d: it must be 1 or more, or 0 for all", c.Int("chunks"))
+	}
+	text := ""
+	if file != "" {
+		var err error
+		if text, err = a.readFile(c.Context, file); err != nil {
+			return nil, err
+		}
+	}
+	return func(names []string, o engine.Options) (evalReport, error) {
+		if o.Context == 0 {
+			o.Context = 512
+		}
+		var report evalReport
+		for _, name := range names {
+			if err := a.evalText(c, &report, name, text, o); err != nil {
+				return report, err
+			}
+		}
+		return report, nil
+	}, nil
+}
+
+// evalText measures one model on a text.
+func (a *app) evalText(c *cli.Context, report *evalReport, name, text string, o engine.Options) error {
+	reference := c.String("reference")
+	if reference == "" {
+		return a.withModel(c, name, o, func(m *engine.Model) error {
+			return a.evalPlain(c, report, name, m, text, o.Context)
+		})
+	}
+	if st, err := os.Stat(reference); err == nil && st.Mode().IsRegular() && !isGGUF(reference) {
+		f, err := os.Open(reference)
+		if err != nil {
+			return fmt.Errorf("cannot read: %w", err)
+		}
+		defer f.Close()
+		l, err := eval.NewLogitsReader(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", reference, err)
+		}
+		o.Context = l.Size
+		return a.withModel(c, name, o, func(m *engine.Model) error {
+			t := eval.Text{Size: l.Size, Tokens: l.Tokens}
+			if text != "" {
+				if own := m.Encode(text, true, false); len(own) < len(t.Tokens) || !sameTokens(own[1:len(t.Tokens)], t.Tokens[1:]) {
+					return fmt.Errorf("%s: its tokens are not those of this text by this model: leave -f out to score what it has", reference)
+				}
+			}
+			if n := c.Int("chunks"); n > 0 && n < t.Chunks() {
+				t.Tokens = t.Tokens[:n*t.Size]
+			}
+			return a.compare(c, report, name, m, t, l)
+		})
+	}
+	if text == "" {
+		return usagef("a reference model needs a text: -f TEXT")
+	}
+	return a.withModel(c, name, o, func(m *engine.Model) error {
+		return a.withModel(c, reference, o, func(ref *engine.Model) error {
+			t, err := eval.NewText(m, text, o.Context, c.Int("chunks"))
+			if err != nil {
+				return err
+			}
+			return a.compare(c, report, name, m, t, eval.ModelReference{M: ref})
+		})
+	})
+}
+
+func sameTokens(a, b []int32) bool {
+	for i := range b {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func isGGUF(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var magic [4]byte
+	n, _ := f.Read(magic[:]) // a shorter file is none
+	return n == 4 && string(magic[:]) == "GGUF"
+}
+
+// evalPlain measures perplexity, or saves log-probabilities.
+func (a *app) evalPlain(c *cli.Context, report *evalReport, name string, m *engine.Model, text string, size int) error {
+	bar := a.newProgress()
+	defer bar.Done()
+	left := newTimeLeft()
+	if path := c.String("save-logits"); path != "" {
+		t, err := eval.NewText(m, text, size, c.Int("chunks"))
+		if err != nil {
+			return err
+		}
+		return a.writeResult(path, func(w *resultFile) error {
+			return eval.SaveLogits(c.Context, m, t, w, func(done, of int) {
+				bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left.text("", float64(done)/float64(of))))
+			})
+		})
+	}
+	var last eval.Perplexity
+	so, err := eval.MeasurePerplexity(c.Context, m, text, size, c.Int("chunks"), func(done, of int, so eval.Perplexity) {
+		last = so
+		bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, %.4f so far%s", done, of, so.PPL, left.text("", float64(done)/float64(of))))
+	})
+	if err != nil {
+		if so = last; c.Context.Err() == nil || so.Chunks == 0 {
+			return err
+		}
+	}
+	report.Models = append(report.Models, evalResult{Model: name, Bytes: m.File.Size(), Device: m.Device().Name, Text: &so})
+	return err
+}
+
+// compare measures a model against a reference.
+func (a *app) compare(c *cli.Context, report *evalReport, name string, m *engine.Model, t eval.Text, ref eval.Reference) error {
+	bar := a.newProgress()
+	defer bar.Done()
+	left := newTimeLeft()
+	so, err := eval.Compare(c.Context, m, t, ref, func(done, of int, so eval.Divergence) {
+		bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, KL %.5f so far%s", done, of, so.KL, left.text("", float64(done)/float64(of))))
+	})
+	if err != nil && (!so.Partial || so.Positions == 0) {
+		return err
+	}
+	report.Models = append(report.Models, evalResult{Model: name, Bytes: m.File.Size(), Device: m.Device().Name, Divergence: &so})
+	return err
+}

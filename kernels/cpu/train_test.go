@@ -1,0 +1,114 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/ledge-run/ledge/kernels/ref"
+)
+
+// adamWOf takes a step with gradients x from parameters and moments y, and writes the
+// parameters, and with them what came of the moments.
+func adamWOf(k *Kernels, dst, x, y []float32) {
+	a := AdamW{Scale: 0.5, Beta1: 0.9, Beta2: 0.99, Bias2: 1 / 0.3, Eps: 1e-6, Keep: 0.999, Rate: 0.01}
+	g, m, v := append([]float32(nil), x...), append([]float32(nil), y...), make([]float32, len(x))
+	copy(dst, y)
+	for i := range v {
+		g[i] = min(max(g[i], -1e3), 1e3)
+		v[i] = y[i] * y[i]
+	}
+	k.AdamW(&a, dst, g, m, v)
+	for i := range dst {
+		dst[i] += m[i] + v[i] + g[i]
+	}
+}
+
+// TestTrainKernels: at each level and for odd lengths, within float32's rounding of
+// the oracle.
+func TestTrainKernels(t *testing.T) {
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		for _, n := range lengths {
+			x, dy, w := randoms(newRand(uint64(n)), n), randoms(newRand(uint64(n)+1), n), randoms(newRand(uint64(n)+2), n)
+			tmp, got, want := make([]float32, n), make([]float32, n), make([]float32, n)
+			near := func(what string, most float64) {
+				t.Helper()
+				size, worst := 0.0, 0.0
+				for i := range want {
+					size, worst = max(size, math.Abs(float64(want[i]))), max(worst, math.Abs(float64(got[i]-want[i])))
+				}
+				if !(worst <= most*max(1e-3, size)) {
+					t.Errorf("%s of %d: off by %g of %g", what, n, worst, size)
+				}
+			}
+			for f, name := range []string{"silu", "gelu", "gelu_erf", "relu", "tanh", "sigmoid", "exp"} {
+				k.UnaryGrad(Derivative(f), got, x, dy, tmp)
+				ref.Zip(want, x, dy, func(x, dy float64) float64 { return ref.Derivatives[name](x) * dy })
+				near("derivative of "+name, 1e-6)
+			}
+			for _, centre := range []bool{false, true} {
+				if n == 1 && centre {
+					continue // all of it cancels
+				}
+				k.NormGrad(got, x, dy, w, tmp, n, 1e-2, centre)
+				ref.NormGrad(want, x, dy, w, n, 1e-2, centre)
+				near(fmt.Sprintf("norm's gradient (%v)", centre), 1e-5)
+				clear(got)
+				k.NormGradW(got, x, dy, tmp, 1e-2, centre)
+				ref.NormGradW(want, x, dy, 1e-2, centre)
+				near(fmt.Sprintf("norm's gradient by weight (%v)", centre), 1e-5)
+			}
+			y := make([]float32, n)
+			ref.Softmax(y, x, n)
+			ref.SoftmaxGrad(want, y, dy, n)
+			k.SoftmaxGrad(got, y, dy, n)
+			near("softmax's gradient", 1e-5)
+			copy(got, dy)
+			k.SoftmaxGrad(got, y, got, n)
+			near("softmax's gradient in place", 1e-5)
+			adamWOf(k, got, x, dy)
+			m, v, g, p := append([]float32(nil), dy...), make([]float32, n), make([]float32, n), append([]float32(nil), dy...)
+			for i := range v {
+				v[i], g[i] = dy[i]*dy[i], min(max(x[i], -1e3), 1e3)
+			}
+			ref.AdamW(p, g, m, v, ref.AdamWStep{Beta1: 0.9, Beta2: 0.99, Eps: 1e-6, Scale: 0.5, Rate: 0.01, Bias1: 1, Bias2: 0.3, Decay: 0.1})
+			for i := range want {
+				want[i] = p[i] + m[i] + v[i]
+			}
+			near("adamw", 1e-5)
+			ref.Dropout(want, x, [2]int32{7, -9}, 3, 0.3)
+			Dropout(got[:n/2], x[:n/2], [2]int32{7, -9}, 3, 0, 0.3)
+			Dropout(got[n/2:], x[n/2:], [2]int32{7, -9}, 3, n/2, 0.3)
+			near("dropout", 1e-6)
+		}
+	})
+}
+
+// TestDropoutRate: as many stay as should, and sites differ.
+func TestDropoutRate(t *testing.T) {
+	const n = 100000
+	x, a, b := make([]float32, n), make([]float32, n), make([]float32, n)
+	for i := range x {
+		x[i] = 1
+	}
+	for _, rate := range []float32{0, 0.1, 0.5, 0.9} {
+		Dropout(a, x, [2]int32{1, 2}, 1, 0, rate)
+		Dropout(b, x, [2]int32{1, 2}, 2, 0, rate)
+		stay, both := 0.0, 0.0
+		for i := range a {
+			if a[i] != 0 {
+				stay++
+				if b[i] != 0 {
+					both++
+				}
+			}
+		}
+		keep := 1 - float64(rate)
+		if d := math.Abs(stay/n - keep); d > 5*math.Sqrt(keep*(1-keep)/n) {
+			t.Errorf("rate %g: %g stay", rate, stay/n)
+		}
+		if p := keep * keep; math.Abs(both/n-p) > 5*math.Sqrt(p*(1-p)/n) {
+			t.Errorf("rate %g: %g stay at two sites, want %g", rate, both/n, p)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package journal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ledge-run/ledge/runtime/bench/journal"
+	"github.com/ledge-run/ledge/runtime/bench/record"
+)
+
+func rec(name string, round int) record.Record {
+	return record.Record{Version: record.Version, Case: name, Round: round, Runs: []record.Run{{Engine: record.Engine{Name: record.Ledge}}}}
+}
+
+func open(t *testing.T, path string) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Close() }) // closed twice in some tests
+	return j
+}
+
+func TestAppend(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sub", "j.jsonl")
+	j := open(t, path)
+	for i := 1; i <= 3; i++ {
+		if err := errors.Join(j.Reserve(), j.Add(rec("a", i))); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := journal.Read(path); err != nil || len(all) != i || all[i-1].Round != i {
+			t.Fatalf("after %d: %+v, %v", i, all, err)
+		}
+	}
+	if _, err := journal.Open(path); !errors.Is(err, journal.ErrLocked) || !strings.Contains(err.Error(), path) {
+		t.Errorf("opened twice: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if again := open(t, path); len(again.Records) != 3 || again.Cut != 0 {
+		t.Errorf("%d records, %d cut", len(again.Records), again.Cut)
+	}
+}
+
+// TestTorn: whatever an interrupted write left, whole records stay, and the next one
+// begins on a line of its own.
+func TestTorn(t *testing.T) {
+	whole, err := json.Marshal(rec("a", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := string(whole) + "\n"
+	for _, c := range []struct {
+		name, tail string
+		want, cut  int
+	}{
+		{"nothing", "", 2, 0},
+		{"half a record", line[:20], 2, 20},
+		{"a record without its end", line[:len(line)-1], 3, 0},
+		{"zeros, as after a crash", strings.Repeat("\x00", 100), 2, 100},
+		{"a blank line", "\n", 2, 0},
+	} {
+		path := filepath.Join(t.TempDir(), "j.jsonl")
+		if err := os.WriteFile(path, []byte(line+line+c.tail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := journal.Read(path); err != nil || len(all) != c.want {
+			t.Errorf("%s: read %d, %v", c.name, len(all), err)
+		}
+		j := open(t, path)
+		if len(j.Records) != c.want || j.Cut != c.cut {
+			t.Errorf("%s: %d records, %d cut", c.name, len(j.Records), j.Cut)
+		}
+		if err := errors.Join(j.Reserve(), j.Add(rec("b", 9)), j.Close()); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if all, err := journal.Read(path); err != nil || len(all) != c.want+1 || all[c.want].Case != "b" {
+			t.Errorf("%s: then %d, %v", c.name, len(all), err)
+		}
+	}
+}
+
+func TestBroken(t *testing.T) {
+	for _, c := range []struct{ text, say string }{
+		{"{\"version\":1}\nnonsense\n{\"version\":1}\n", "line 2: no record"},
+		{"{\"version\":99}\n", "line 1: a record of version 99"},
+		{"{}\n", "version 0"},
+		{strings.Repeat("x", 17<<20), "longer than 16 MiB"},
+	} {
+		path := filepath.Join(t.TempDir(), "j.jsonl")
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err1 := journal.Read(path)
+		_, err2 := journal.Open(path)
+		for _, err := range []error{err1, err2} {
+			if err == nil || !strings.Contains(err.Error(), c.say) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%.40q: %v, want %q", c.text, err, c.say)
+			}
+		}
+		if data, err := os.ReadFile(path); err != nil || string(data) != c.text {
+			t.Errorf("%.40q was changed", c.text)
+		}
+	}
+	if _, err := journal.Open(t.TempDir()); err == nil {
+		t.Error("a folder is a journal")
+	}
+	big := rec("a", 1)
+	big.Disturbed = []string{strings.Repeat("x", 17<<20)}
+	j := open(t, filepath.Join(t.TempDir(), "j.jsonl"))
+	if err := j.Add(big); err == nil || len(j.Records) != 0 {
+		t.Errorf("a record that cannot be read again was written: %v", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte("{\"version\":1}\n{\"version\":1,\"case\":\"a\"}"))
+	f.Add([]byte("\x00\x00\n\n{"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(dir, "j.jsonl")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all, err := journal.Read(path)
+		if err != nil {
+			return
+		}
+		j, err := journal.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(j.Records) != len(all) {
+			t.Errorf("%d records opened, %d read", len(j.Records), len(all))
+		}
+		if err := errors.Join(j.Reserve(), j.Add(rec("b", 1)), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := journal.Read(path); err != nil || len(again) != len(all)+1 {
+			t.Errorf("%d records, then %d, %v", len(all), len(again), err)
+		}
+	})
+}

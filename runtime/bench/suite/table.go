@@ -1,0 +1,54 @@
+package suite
+
+import (
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/ledge-run/ledge/runtime/bench/nearest"
+	"github.com/ledge-run/ledge/runtime/bench/record"
+)
+
+// readTables reads the tables of a report.
+func (r *reader) readTables(s *Suite, n *yaml.Node) error {
+	nodes, err := r.list(n)
+	if err != nil {
+		return err
+	}
+	var groups []string
+	for _, c := range s.Cases {
+		if !slices.Contains(groups, c.Group) {
+			groups = append(groups, c.Group)
+		}
+	}
+	// among reads names that must be known.
+	among := func(to *[]string, what string, known []string) func(*yaml.Node) error {
+		return func(n *yaml.Node) (err error) {
+			if *to, err = r.texts(n); err != nil {
+				return err
+			}
+			for _, name := range *to {
+				if !slices.Contains(known, name) {
+					return r.errorf(n, "no %s is called %q%s; there are %s", what, name, nearest.Hint(name, known), strings.Join(known, ", "))
+				}
+			}
+			return nil
+		}
+	}
+	for _, n := range nodes {
+		var t Table
+		err := r.fields(n, "a table", handlers{
+			"title": r.textTo(&t.Title), "note": r.textTo(&t.Note),
+			"cases": among(&t.Groups, "entry of cases", groups), "figures": among(&t.Figures, "figure", record.Names()),
+		})
+		if err != nil {
+			return err
+		}
+		if t.Title == "" || len(t.Figures) == 0 {
+			return r.errorf(n, "a table needs a title and figures")
+		}
+		s.Tables = append(s.Tables, t)
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package jsonschema_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/ledge-run/ledge/runtime/grammar"
+	"github.com/ledge-run/ledge/runtime/grammar/jsonschema"
+)
+
+// bytesOnly is a vocabulary of the 256 bytes and an end.
+func bytesOnly() *grammar.Vocabulary {
+	return grammar.NewVocabulary(257, func(id int32) string {
+		if id == 256 {
+			return ""
+		}
+		return string([]byte{byte(id)})
+	}, []int32{256})
+}
+
+func matches(g *grammar.Grammar, text string) bool {
+	m := grammar.NewEngine(g, bytesOnly()).Matcher()
+	return m.AcceptText(text) == nil && m.Complete()
+}
+
+// TestTexts: which texts are words of which schema's grammar.
+func TestTexts(t *testing.T) {
+	for _, c := range []struct {
+		schema  string
+		yes, no []string
+	}{
+		{`{"type":"boolean"}`, []string{`true`, `false`}, []string{`null`, `truex`, `tru`, ``, ` true`}},
+		{`{"type":"null"}`, []string{`null`}, []string{`0`}},
+		{`{"const":{"b":[1,"x"],"a":null}}`, []string{`{"b":[1,"x"],"a":null}`}, []string{`{"a":null,"b":[1,"x"]}`}},
+		{`{"enum":["on","off",1,1.5,null,"\u00e9\n\"\\/"]}`, []string{`"on"`, `"off"`, `1`, `1.5`, `null`, `"é\n\"\\/"`}, []string{`"o"`, `"onn"`, `2`, `"é\u000a\"\\/"`}},
+		{`{"enum":["a",1,2.0,null],"type":["integer","null"]}`, []string{`1`, `2.0`, `null`}, []string{`"a"`}},
+		{`{"enum":["a"],"nullable":true}`, []string{`"a"`, `null`}, nil},
+		{`{"type":"integer"}`, []string{`0`, `-1`, `10`, `1234567890123456`}, []string{`-0`, `00`, `01`, `1.0`, `1e2`, `-`, `12345678901234567`, `+1`}},
+		{`{"type":"number"}`, []string{`0`, `-0.5`, `0.0`, `10.25`, `1e5`, `1E+10`, `-2.5e-99`, `0.1234567890123456`}, []string{`-0`, `-0.0`, `.5`, `5.`, `1e`, `1e100`, `01.5`, `NaN`, `0x1`}},
+		{`{"type":"integer","minimum":-5,"maximum":23}`, []string{`-5`, `-1`, `0`, `9`, `10`, `19`, `23`}, []string{`-6`, `24`, `100`, `-10`, `-0`}},
+		{`{"type":"integer","exclusiveMinimum":0}`, []string{`1`, `99`}, []string{`0`, `-1`}},
+		{`{"type":"integer","exclusiveMaximum":-10}`, []string{`-11`, `-100`}, []string{`-10`, `-9`, `0`, `5`}},
+		{`{"type":"integer","minimum":16,"maximum":30}`, []string{`16`, `20`, `30`}, []string{`1`, `15`, `31`, `160`}},
+		{`{"type":"integer","minimum":0.5,"maximum":2.5}`, []string{`1`, `2`}, []string{`0`, `3`}},
+		{`{"type":"number","minimum":16,"maximum":30}`, []string{`16`, `16.0`, `29.99`, `30`, `30.00`}, []string{`15.99`, `30.01`, `1.6e1`, `3`, `2`}},
+		{`{"type":"number","exclusiveMinimum":0.5,"exclusiveMaximum":0.75}`, []string{`0.51`, `0.500001`, `0.74999`, `0.6`}, []string{`0.5`, `0.50`, `0.75`, `0.750`, `0.8`, `1`, `0`}},
+		{`{"type":"number","minimum":-1.5,"maximum":-0.25}`, []string{`-1.5`, `-1.50`, `-1`, `-0.25`, `-0.3`}, []string{`-1.51`, `-0.2`, `-2`, `0`, `-0`, `0.5`}},
+		{`{"type":"number","minimum":0,"maximum":0}`, []string{`0`, `0.0`}, []string{`0.1`, `-0.1`, `-0`}},
+		{`{"type":"number","minimum":1e20}`, []string{`100000000000000000000`, `300000000000000000000`}, []string{`99999999999999999999`}},
+		{`{"type":"integer","multipleOf":15}`, []string{`0`, `15`, `-30`, `45`, `150`}, []string{`1`, `14`, `151`}},
+		{`{"type":"number","multipleOf":0.5,"minimum":16}`, []string{`16`, `16.5`, `17.0`, `22.5`}, []string{`16.25`, `15.5`, `16.50`}},
+		{`{"type":"integer","multipleOf":2.5}`, []string{`0`, `5`, `-10`}, []string{`2`, `3`}},
+		{`{"type":"string"}`, []string{`""`, `"a b"`, `"é日😀"`, `"\u00e9\n\ud83d\ude00\/\""`, "\"\u007f\u2028\""},
+			[]string{`"`, `"a`, "\"\n\"", `"\x"`, `"\ud83d"`, `"\ud83dx"`, `"\ude00"`, `"\u12"`, "\"\xff\"", "\"\xed\xa0\x80\"", "\"\xc0\x80\"", "\"\xe6\x97\"", `'a'`, `"a"b`}},
+		{`{"type":"string","minLength":2,"maxLength":3}`, []string{`"ab"`, `"é日😀"`, `"\ud83d\ude00a"`, `"\n\n\n"`, `"\u0041b"`}, []string{`"a"`, `"abcd"`, `""`, `"\ud83d\ude00"`}},
+		{`{"type":"string","maxLength":0}`, []string{`""`}, []string{`"a"`}},
+		{`{"type":"string","minLength":3}`, []string{`"abc"`, `"abcdefgh"`}, []string{`"ab"`}},
+		{`{"type":"string","pattern":"^[a-c]+$"}`, []string{`"a"`, `"abcabc"`}, []string{`""`, `"d"`, `"ad"`}},
+		{`{"type":"string","pattern":"b"}`, []string{`"b"`, `"abc"`, `"é b"`}, []string{`"a"`, `""`}},
+		{`{"type":"string","pattern":"^(\\d{2}:\\d{2}|now)$"}`, []string{`"07:30"`, `"now"`}, []string{`"7:30"`, `"nownow"`}},
+		{`{"type":"string","pattern":"^$|^a.c$"}`, []string{`""`, `"abc"`, `"a\\c"`, `"a\"c"`, `"a\tc"`, `"aéc"`}, []string{`"ac"`, `"a\nc"`, `"abbc"`}},
+		{`{"type":"string","pattern":"^(^a|b$)"}`, []string{`"a"`, `"ax"`, `"b"`}, []string{`"xb"`, `"bx"`}},
+		{`{"type":"string","pattern":"^\\S*$","maxLength":2}`, []string{`"ab"`, `""`, `"é"`}, []string{`"a b"`, `"abc"`, "\"\u00a0\"", `" "`}},
+		{`{"type":"string","pattern":"^(ab|cdcd)*$","minLength":3,"maxLength":4}`, []string{`"abab"`, `"cdcd"`}, []string{`"ab"`, `"ababab"`}},
+		{`{"type":"string","pattern":"[\\u4e00-\\u9fff]{2}"}`, []string{`"日本"`, `"a日本b"`}, []string{`"日"`, `"日a本"`}},
+		{`{"type":"string","format":"date"}`, []string{`"2026-11-26"`, `"2024-02-28"`}, []string{`"2026-02-30"`, `"2026-13-01"`}},
+		{`{"type":"array","items":{"type":"integer"}}`, []string{`[]`, `[1]`, `[1,-2,3]`}, []string{`[1,]`, `[,1]`, `[1 ,2]`, `[1`, `["a"]`}},
+		{`{"type":"array","items":{"type":"null"},"minItems":2,"maxItems":3}`, []string{`[null,null]`, `[null,null,null]`}, []string{`[]`, `[null]`, `[null,null,null,null]`}},
+		{`{"type":"array","items":{"type":"null"},"maxItems":0}`, []string{`[]`}, []string{`[null]`}},
+		{`{"type":"array","items":{"type":"null"},"minItems":1}`, []string{`[null]`, `[null,null]`}, []string{`[]`}},
+		{`{"type":"array","prefixItems":[{"type":"string"},{"type":"integer"}],"items":false}`, []string{`[]`, `["a"]`, `["a",1]`}, []string{`["a",1,2]`, `[1]`}},
+		{`{"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"null"},"minItems":1}`, []string{`["a"]`, `["a",null,null]`}, []string{`[]`, `["a","b"]`}},
+		{`{"type":"array","prefixItems":[{"type":"null"}],"minItems":2}`, []string{`[null,7]`}, []string{`[null]`, `[null,7,7]`}},
+		{`{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"boolean"}},"required":["a"],"additionalProperties":false}`,
+			[]string{`{"a":1}`, `{"a":1,"b":true}`}, []string{`{}`, `{"b":true}`, `{"b":true,"a":1}`, `{"a":1,}`, `{"a": 1}`, `{"a":1,"c":2}`, `{"a":1,"a":1}`}},
+		{`{"type":"object","properties":{"a":{"type":"null"},"b":{"type":"null"},"c":{"type":"null"}},"additionalProperties":false}`,
+			[]string{`{}`, `{"a":null}`, `{"b":null}`, `{"c":null}`, `{"a":null,"c":null}`, `{"b":null,"c":null}`, `{"a":null,"b":null,"c":null}`}, []string{`{"c":null,"a":null}`, `{,"a":null}`}},
+		{`{"type":"object","properties":{}}`, []string{`{}`}, []string{`{"a":1}`}},
+		{`{"type":"object","additionalProperties":false}`, []string{`{}`}, []string{`{"a":1}`}},
+		{`{"type":"object"}`, []string{`{}`, `{"a":[1,{"b":null}],"\n":"x"}`}, []string{`{"a"}`}},
+		{`{"type":"object","required":["a"]}`, []string{`{"a":[]}`}, []string{`{}`}},
+		{`{"type":"object","additionalProperties":{"type":"integer"}}`, []string{`{}`, `{"x":1,"y":2}`}, []string{`{"x":"1"}`}},
+		{`{"type":"object","properties":{"ab":{"type":"null"},"é":{"type":"null"}},"required":["ab"],"additionalProperties":{"type":"integer"}}`,
+			[]string{`{"ab":null,"a":1,"abc":2,"":3,"b":4}`, `{"ab":null,"é":null}`}, []string{`{"ab":null,"ab":1}`, `{"ab":null,"é":1}`, `{"ab":null,"\u00e9":1}`}},
+		{`{"anyOf":[{"type":"integer"},{"type":"string","maxLength":1},{"type":"null"}]}`, []string{`5`, `"x"`, `null`}, []string{`"xy"`, `true`}},
+		{`{"type":["integer","null"],"minimum":3}`, []string{`3`, `null`}, []string{`2`}},
+		{`{"oneOf":[{"type":"object","properties":{"k":{"const":"a"},"v":{"type":"integer"}},"required":["k","v"]},{"type":"object","properties":{"k":{"const":"b"},"w":{"type":"null"}},"required":["k","w"]}]}`,
+			[]string{`{"k":"a","v":1}`, `{"k":"b","w":null}`}, []string{`{"k":"a","w":null}`, `{"k":"c"}`}},
+		{`{"$ref":"#/$defs/t","$defs":{"t":{"type":"object","properties":{"v":{"type":"integer"},"l":{"$ref":"#/$defs/t"},"r":{"anyOf":[{"$ref":"#/$defs/t"},{"type":"null"}]}},"required":["v"]}}}`,
+			[]string{`{"v":1}`, `{"v":1,"l":{"v":2,"r":{"v":3,"r":null}},"r":null}`}, []string{`{"v":1,"l":null}`}},
+		{`{"type":"array","items":{"$ref":"#"}}`, []string{`[]`, `[[],[[]]]`}, []string{`[1]`, `[[]`}},
+		{`{"allOf":[{"$ref":"#/$defs/a~1b%20c"}],"$defs":{"a/b c":{"const":1}}}`, []string{`1`}, []string{`2`}},
+		{`true`, []string{`null`, `[1,"a",{"b":false}]`, `-1.5e3`}, []string{``, `[`, `{1:2}`}},
+		{`{"title":"anything","x-order":3}`, []string{`"x"`}, nil},
+		{`{"properties":{"a":false,"b":{"type":"null"}}}`, []string{`{}`, `{"b":null}`}, []string{`{"a":1}`}},
+		// Ambiguous at every level, and still two states.
+		{`{"anyOf":[{"type":"object","properties":{"n":{"$ref":"#"},"a":{"type":"null"}},"required":["n","a"]},{"type":"object","properties":{"n":{"$ref":"#"},"b":{"type":"null"}},"required":["n","b"]},{"type":"null"}]}`,
+			[]string{`{"n":{"n":null,"b":null},"a":null}`, strings.Repeat(`{"n":`, 500) + `null` + strings.Repeat(`,"a":null}`, 500)}, []string{`{"n":null}`}},
+	} {
+		g, err := jsonschema.Compile([]byte(c.schema), jsonschema.Options{})
+		if err != nil {
+			t.Errorf("%s: %v", c.schema, err)
+			continue
+		}
+		for _, s := range c.yes {
+			if !matches(g, s) {
+				t.Errorf("%s does not take %.80s", c.schema, s)
+			}
+		}
+		for _, s := range c.no {
+			if matches(g, s) {
+				t.Errorf("%s takes %.80s", c.schema, s)
+			}
+		}
+	}
+}
+
+func TestSpaces(t *testing.T) {
+	g, err := jsonschema.Compile([]byte(`{"type":"object","properties":{"a":{"type":"array","items":{"type":"null"}},"b":{"type":"null"}}}`), jsonschema.Options{Spaces: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{`{"a":[null,null],"b":null}`, `{"a": [null, null], "b": null}`, `{"a": [null,null], "b":null}`} {
+		if !matches(g, s) {
+			t.Errorf("does not take %s", s)
+		}
+	}
+	for _, s := range []string{`{ "a": []}`, `{"a":  []}`, `{"a": [] }`, `{"a": [null ,null]}`, "{\"a\":\n[]}"} {
+		if matches(g, s) {
+			t.Errorf("takes %s", s)
+		}
+	}
+}
+
+// TestErrors: what is wrong or not supported is named with its place.
+func TestErrors(t *testing.T) {
+	for _, c := range []struct{ schema, at, say string }{
+		{``, "#", "ends early"}, {`{`, "#", "ends early"}, {`nope`, "#", "no JSON"}, {`{} {}`, "#", "something follows"}, {"{\"a\":\"\xff\"}", "#", "UTF-8"},
+		{`[]`, "#", "an object or a boolean"}, {`{"type":"object","type":"string"}`, "#/type", "twice"},
+		{strings.Repeat(`{"items":`, 200) + `true` + strings.Repeat(`}`, 200), "", "deep"},
+		{`{"type":"strin"}`, "#/type", "one of"}, {`{"type":[]}`, "#/type", "no type"},
+		{`{"properties":{"a":{"properties":{"b/c":{"not":{}}}}}}`, "#/properties/a/properties/b~1c/not", "not supported"},
+		{`{"if":{}}`, "#/if", "not supported"}, {`{"patternProperties":{}}`, "#/patternProperties", "not supported"}, {`{"typo":1}`, "#/typo", "not supported"},
+		{`{"type":"array","uniqueItems":true}`, "#/uniqueItems", "not supported"}, {`{"type":"array","contains":{}}`, "#/contains", "not supported"},
+		{`{"type":"array","items":[{}]}`, "#/items", "prefixItems"},
+		{`{"type":"object","minProperties":1}`, "#/minProperties", "not supported"}, {`{"type":"object","maxProperties":1}`, "#/maxProperties", "not supported"},
+		{`{"allOf":[{},{}]}`, "#/allOf", "more than one"}, {`{"anyOf":[]}`, "#/anyOf", "empty"}, {`{"anyOf":[{}],"properties":{}}`, "#/properties", "beside anyOf"},
+		{`{"anyOf":[{"type":"null"},{"type":"string","pattern":"(?=a)"}]}`, "#/anyOf/1/pattern", "looking around"},
+		{`{"oneOf":[{"type":"integer"},{"type":"number"}]}`, "#/oneOf", "schemas 0 and 1"}, {`{"oneOf":[{"const":1},{"enum":[1.0,2]}]}`, "#/oneOf", "schemas 0 and 1"},
+		{`{"enum":[]}`, "#/enum", "empty"}, {`{"enum":["a"],"type":"integer"}`, "#/enum", "nothing satisfies"}, {`{"enum":["a"],"minLength":1}`, "#/minLength", "beside enum"},
+		{`{"const":1e999}`, "#/const", "out of range"}, {`{"minimum":1e-999999999}`, "#/minimum", "out of range"},
+		{`{"minimum":"1"}`, "#/minimum", "a number"}, {`{"multipleOf":0}`, "#/multipleOf", "above 0"}, {`{"multipleOf":0.00001234}`, "#/multipleOf", "not supported"},
+		{`{"type":"integer","minimum":3,"maximum":2}`, "#", "nothing satisfies"}, {`{"type":"integer","exclusiveMinimum":2,"exclusiveMaximum":3}`, "#", "nothing satisfies"},
+		{`{"type":"string","minLength":-1}`, "#/minLength", "whole number"}, {`{"type":"string","minLength":1000000000}`, "#/minLength", "too large"},
+		{`{"type":"string","minLength":3,"maxLength":2}`, "#/maxLength", "nothing satisfies"},
+		{`{"type":"string","pattern":"^a$","minLength":2}`, "#", "nothing satisfies"},
+		{`{"type":"string","pattern":"("}`, "#/pattern", "missing closing"}, {`{"type":"string","pattern":"(a)\\1"}`, "#/pattern", "back reference"},
+		{`{"type":"string","pattern":"a\\b"}`, "#/pattern", "word boundary"}, {`{"type":"string","pattern":"a$b"}`, "#/pattern", "^ or $"},
+		{`{"type":"string","pattern":"a{1001}"}`, "#/pattern", "repeat"}, {`{"type":"string","pattern":"(a|b)*a(a|b){30}"}`, "", "too large"},
+		{`{"type":"string","pattern":"a{900}","maxLength":1000000}`, "#/pattern", "too large"},
+		{`{"type":"string","format":"hostname"}`, "#/format", "these are: date"}, {`{"type":"string","format":"date","pattern":"a"}`, "#/format", "beside pattern"},
+		{`{"type":"array","items":{"type":"null"},"minItems":1000000000}`, "#/minItems", "too large"}, {`{"type":"array","items":{"type":"null"},"minItems":1000000}`, "#", "too large"},
+		{`{"required":["a"],"additionalProperties":false}`, "#/required/0", "nothing satisfies"}, {`{"required":["a","a"]}`, "#/required", "different strings"},
+		{`{"properties":{"a":false},"required":["a"]}`, "#/properties/a", "nothing satisfies"},
+		{`{"$ref":"#"}`, "#", "references"}, {`{"$ref":"other.json"}`, "#/$ref", "not supported"}, {`{"$ref":"#/nope"}`, "#/$ref", "leads nowhere"}, {`{"$ref":"#/$defs/a","type":"null","$defs":{"a":{}}}`, "#/type", "beside $ref"},
+		{`{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}}`, "", "without an end"},
+		{`{"anyOf":[{"$ref":"#"},{"type":"null"}]}`, "#", "without anything between"},
+		{`{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}`, "#", "nothing satisfies"},
+		{`{"type":"array","items":{"$ref":"#"},"minItems":1}`, "#", "nothing satisfies"},
+		{`{"nullable":1}`, "#/nullable", "true or false"}, {`{"nullable":"x","anyOf":[{}]}`, "#/nullable", "true or false"},
+	} {
+		_, err := jsonschema.Compile([]byte(c.schema), jsonschema.Options{})
+		if err == nil {
+			t.Errorf("%.100s is taken", c.schema)
+			continue
+		}
+		e, ok := err.(*jsonschema.Error)
+		if !ok || c.at != "" && e.Pointer != c.at || !strings.Contains(e.Error(), c.say) || strings.ContainsAny(e.Error(), "\n") {
+			t.Errorf("%.100s: %v; want it at %s, saying %q", c.schema, err, c.at, c.say)
+		}
+	}
+}

@@ -1,0 +1,274 @@
+package jsonschema
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of the text of a schema.
+const (
+	maxSchemaBytes = 4 << 20
+	maxDepth       = 100
+	maxExponent    = 400 // of numbers: more is no float64
+)
+
+// value is a JSON value whose object keeps the order of its members.
+type value struct {
+	kind    kind
+	members []member
+	items   []*value
+	text    string // of a string; of a number as it is written
+	yes     bool
+	hash    [16]byte // equal for equal texts, except for spaces and escapes
+}
+
+type member struct {
+	key string
+	v   *value
+}
+
+type kind byte
+
+const (
+	null kind = iota
+	boolean
+	number
+	str
+	array
+	object
+)
+
+func (k kind) String() string {
+	return [...]string{"null", "a boolean", "a number", "a string", "an array", "an object"}[k]
+}
+
+// get gives an object's member, nil if there is none.
+func (v *value) get(key string) *value {
+	for _, m := range v.members {
+		if m.key == key {
+			return m.v
+		}
+	}
+	return nil
+}
+
+// parse reads one JSON value.
+func parse(data []byte) (*value, error) {
+	if len(data) > maxSchemaBytes {
+		return nil, &Error{"#", fmt.Sprintf("the schema is longer than %d MiB", maxSchemaBytes>>20)}
+	}
+	if !utf8.Valid(data) {
+		return nil, &Error{"#", "the schema is not UTF-8"}
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	v, err := parseValue(d, "#", 0)
+	if err == nil {
+		if _, e := d.Token(); e != io.EOF {
+			err = errors.New("something follows the schema")
+		}
+	}
+	var e *Error
+	if err != nil && !errors.As(err, &e) {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errors.New("the text ends early")
+		}
+		return nil, &Error{"#", fmt.Sprintf("the schema is no JSON: at byte %d: %v", d.InputOffset(), err)}
+	}
+	return v, err
+}
+
+func parseValue(d *json.Decoder, at string, depth int) (*value, error) {
+	if depth > maxDepth {
+		return nil, &Error{at, fmt.Sprintf("nested more than %d deep", maxDepth)}
+	}
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	v := &value{}
+	h := sha256.New()
+	switch t := t.(type) {
+	case nil:
+		v.kind = null
+	case bool:
+		v.kind, v.yes = boolean, t
+	case string:
+		v.kind, v.text = str, t
+	case json.Number:
+		v.kind, v.text = number, string(t)
+		if err := checkNumber(v.text); err != nil {
+			return nil, &Error{at, err.Error()}
+		}
+	case json.Delim:
+		if t == '[' {
+			v.kind = array
+			for d.More() {
+				k, err := parseValue(d, at+"/"+strconv.Itoa(len(v.items)), depth+1)
+				if err != nil {
+					return nil, err
+				}
+				v.items = append(v.items, k)
+				h.Write(k.hash[:])
+			}
+		} else {
+			v.kind = object
+			if err := v.parseMembers(d, at, depth, h); err != nil {
+				return nil, err
+			}
+		}
+		if _, err := d.Token(); err != nil { // the closing bracket
+			return nil, err
+		}
+	}
+	fmt.Fprintf(h, "%d %t %q", v.kind, v.yes, v.text)
+	copy(v.hash[:], h.Sum(nil))
+	return v, nil
+}
+
+func (v *value) parseMembers(d *json.Decoder, at string, depth int, h io.Writer) error {
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		key, _ := t.(string) // the decoder lets nothing else through
+		if seen[key] {
+			return &Error{pointer(at, key), "the name comes twice"}
+		}
+		seen[key] = true
+		k, err := parseValue(d, pointer(at, key), depth+1)
+		if err != nil {
+			return err
+		}
+		v.members = append(v.members, member{key, k})
+		fmt.Fprintf(h, "%q", key)
+		_, _ = h.Write(k.hash[:]) // a hash never fails
+	}
+	return nil
+}
+
+// checkNumber refuses what is no float64.
+func checkNumber(text string) error {
+	_, exp, _ := strings.Cut(strings.ToLower(text), "e")
+	n := 0
+	if exp != "" {
+		var err error
+		if n, err = strconv.Atoi(exp); err != nil {
+			n = math.MaxInt
+		}
+	}
+	if _, err := strconv.ParseFloat(text, 64); err != nil || n > maxExponent || n < -maxExponent || len(text) > 2*maxExponent {
+		return fmt.Errorf("the number %.20s is out of range", text)
+	}
+	return nil
+}
+
+// pointer extends a JSON pointer.
+func pointer(at, key string) string {
+	return at + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+}
+
+// equal compares values as JSON Schema does: 1 and 1.0 are the same.
+func equal(a, b *value) bool {
+	if a.kind != b.kind || len(a.items) != len(b.items) || len(a.members) != len(b.members) {
+		return false
+	}
+	switch a.kind {
+	case boolean:
+		return a.yes == b.yes
+	case str:
+		return a.text == b.text
+	case number:
+		return compareDecimals(parseDecimal(a.text), parseDecimal(b.text)) == 0
+	}
+	for i := range a.items {
+		if !equal(a.items[i], b.items[i]) {
+			return false
+		}
+	}
+	for _, m := range a.members {
+		other := b.get(m.key)
+		if other == nil || !equal(m.v, other) {
+			return false
+		}
+	}
+	return true
+}
+
+// write appends the value as compact JSON.
+func (v *value) write(b []byte) []byte {
+	switch v.kind {
+	case null:
+		return append(b, "null"...)
+	case boolean:
+		return strconv.AppendBool(b, v.yes)
+	case number:
+		return append(b, v.text...)
+	case str:
+		return appendString(b, v.text)
+	case array:
+		b = append(b, '[')
+		for i, k := range v.items {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = k.write(b)
+		}
+		return append(b, ']')
+	}
+	b = append(b, '{')
+	for i, m := range v.members {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = m.v.write(append(appendString(b, m.key), ':'))
+	}
+	return append(b, '}')
+}
+
+// appendString appends a JSON string with no more escapes than it needs.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for _, r := range s {
+		if e := escape(r); e != "" {
+			b = append(b, e...)
+		} else {
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return append(b, '"')
+}
+
+// escape is how a character must be written inside a string; "" is as itself.
+func escape(r rune) string {
+	switch r {
+	case '"':
+		return `\"`
+	case '\\':
+		return `\\`
+	case '\b':
+		return `\b`
+	case '\f':
+		return `\f`
+	case '\n':
+		return `\n`
+	case '\r':
+		return `\r`
+	case '\t':
+		return `\t`
+	}
+	if r < 0x20 {
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	return ""
+}

@@ -1,0 +1,117 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/pass"
+	"github.com/ledge-run/ledge/graph/plan"
+)
+
+// program is a graph on the device.
+type program struct {
+	graph   *graph.Graph
+	weights backend.Weights
+	exe     backend.Executable
+	arena   int
+}
+
+// compile brings a graph onto the device as it is: nothing is fused.
+func compile(ctx context.Context, dev backend.Device, g *graph.Graph, open Open) (_ *program, err error) {
+	parts, err := pass.Compile(g, []pass.Target{dev.Target()}, pass.Options{NoFuse: true, Layers: -1})
+	if err != nil {
+		return nil, err
+	}
+	p := &program{graph: parts[0].Graph}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	layout, err := plan.New(p.graph, dev.Target().Align)
+	if err != nil {
+		return nil, err
+	}
+	p.arena = layout.Arena
+	uses := backend.WeightUses(p.graph)
+	var specs []backend.WeightSpec
+	for _, w := range p.graph.Weights() {
+		s := specOf(w)
+		s.Uses = uses[w.Name]
+		s.Open = func() ([]byte, func(), error) { return open(s) }
+		specs = append(specs, s)
+	}
+	if p.weights, err = dev.Load(ctx, backend.LoadSpec{Weights: specs}); err != nil {
+		return nil, err
+	}
+	p.exe, err = dev.Compile(ctx, backend.CompileSpec{Graph: p.graph, Plan: layout, Weights: p.weights})
+	return p, err
+}
+
+// specOf describes a weight of a graph.
+func specOf(w *graph.Node) backend.WeightSpec {
+	shape := make([]int, len(w.Type.Shape))
+	for i, d := range w.Type.Shape {
+		shape[i] = d.N
+	}
+	return backend.WeightSpec{Name: w.Name, DType: w.Type.DType, Shape: shape}
+}
+
+func (p *program) start(ctx context.Context, a *backend.Args) error {
+	f, err := p.exe.Submit(ctx, a)
+	if err != nil {
+		return err
+	}
+	return f.Wait()
+}
+
+// submit runs a batch.
+func (p *program) submit(ctx context.Context, state backend.State, b *batch) error {
+	if len(b.rows) == 0 {
+		return nil
+	}
+	a := &backend.Args{State: state, Segments: b.segments, Seqs: len(b.segments)}
+	for _, in := range p.graph.Inputs() {
+		var v backend.Tensor
+		switch in.Name {
+		case "tokens":
+			v.I32 = b.tokens
+		case "positions":
+			v.I32 = b.positions
+		case "rows":
+			v.I32 = b.rows
+		case "labels":
+			v.I32 = b.labels
+		case "key":
+			v.I32 = b.key[:]
+		case "loss.grad":
+			v.F32 = b.counts
+		default:
+			return fmt.Errorf("the graph has an input %q that training does not know", in.Name)
+		}
+		a.Inputs = append(a.Inputs, v)
+	}
+	b.losses = make([]float32, len(b.rows))
+	for _, o := range p.graph.Outputs {
+		if o.Name == "loss" {
+			a.Outputs = append(a.Outputs, backend.Output{F32: b.losses})
+		} else {
+			a.Outputs = append(a.Outputs, backend.Output{Skip: true})
+		}
+	}
+	return p.start(ctx, a)
+}
+
+func (p *program) close() error {
+	var errs []error
+	if p.exe != nil {
+		errs = append(errs, p.exe.Close())
+	}
+	if p.weights != nil {
+		errs = append(errs, p.weights.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,267 @@
+// Package step takes the steps of training: it holds a model's parameters, gradients
+// and moments on a device, runs forward and backward over the parts of a batch, and
+// updates. What is trained on, how long, and what is kept where is for others. See
+// docs/training.md.
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/graph/grad"
+)
+
+// Open gives a weight's bytes in the type that the graph has; release is called when
+// they have been read, or, for weights that are not trained, when the trainer is
+// closed.
+type Open func(w backend.WeightSpec) (data []byte, release func(), err error)
+
+// Options of a trainer.
+type Options struct {
+	// Train says which weights are trained; nil means all. The others stay as
+	// they are, quantised or not.
+	Train func(name string) bool
+
+	// AdamW is the optimizer. Zero Beta1, Beta2 and Eps mean 0.9, 0.95 and 1e-8.
+	AdamW grad.AdamW
+
+	// Rate is the learning rate of a step, counted from 1.
+	Rate func(step int) float64
+
+	// Seed is of dropout.
+	Seed int32
+
+	// Recompute takes less memory and about a third more time.
+	Recompute bool
+}
+
+// Part is what is run at once: some documents, one after another.
+type Part struct {
+	Tokens  []int32
+	Labels  []int32   // of each token: the one that is to follow; -1 for none
+	Lengths []int     // tokens of each document; nil: there is one
+	Weights []float32 // what each token's loss counts; nil: 1
+}
+
+// Result tells how a step went.
+type Result struct {
+	Step   int     // its number, from 1
+	Loss   float64 // weighted mean of the labels' losses, before the update
+	Norm   float64 // of the gradients, before clipping
+	Labels int     // how many tokens had one
+}
+
+// ErrNotFinite reports a step whose loss or gradients are not numbers. Parameters and
+// moments are those of the step before.
+type ErrNotFinite struct{ Result }
+
+func (e *ErrNotFinite) Error() string {
+	return fmt.Sprintf("train: step %d gave loss %g and gradient norm %g; nothing was updated", e.Step, e.Loss, e.Norm)
+}
+
+// Trainer trains one model on one device. It is used by one goroutine at a time.
+type Trainer struct {
+	dev    backend.Device
+	o      Options
+	built  *graph.Graph
+	params []grad.Param
+	step   int // steps taken
+
+	state   backend.State
+	run     *program // forward and backward
+	update  *program
+	forward *program // made when first needed
+	open    Open
+}
+
+// New makes a trainer of a graph that a model emits with Options.Train. Parameters
+// begin as what open gives.
+func New(ctx context.Context, dev backend.Device, g *graph.Graph, open Open, o Options) (_ *Trainer, err error) {
+	if o.Rate == nil {
+		return nil, errors.New("train: Options.Rate must say the learning rate")
+	}
+	if a := &o.AdamW; a.Beta1 == 0 && a.Beta2 == 0 && a.Eps == 0 {
+		a.Beta1, a.Beta2, a.Eps = 0.9, 0.95, 1e-8
+	}
+	t := &Trainer{dev: dev, o: o, built: g, open: open}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("train: %w", err), t.Close())
+		}
+	}()
+	run, params, err := grad.Train(g, grad.Options{Train: o.Train, Recompute: o.Recompute, Chunks: true})
+	if err != nil {
+		return nil, err
+	}
+	update, err := grad.Update(g.Name, params, o.AdamW)
+	if err != nil {
+		return nil, err
+	}
+	t.params = params
+	if t.state, err = dev.NewState(backend.StateSpec{Decls: grad.States(params)}); err != nil {
+		return nil, err
+	}
+	if _, ok := t.state.(backend.Tensors); !ok {
+		return nil, fmt.Errorf("device %s does not train", dev.Info().Name)
+	}
+	if t.run, err = compile(ctx, dev, run, open); err != nil {
+		return nil, err
+	}
+	if t.update, err = compile(ctx, dev, update, open); err != nil {
+		return nil, err
+	}
+	return t, t.initialise(g)
+}
+
+// initialise writes the parameters' first values.
+func (t *Trainer) initialise(g *graph.Graph) error {
+	byName := map[string]*graph.Node{}
+	for _, w := range g.Weights() {
+		byName[w.Name] = w
+	}
+	for _, p := range t.params {
+		spec := specOf(byName[p.Name])
+		data, release, err := t.open(spec)
+		if err != nil {
+			return fmt.Errorf("weight %q: %w", p.Name, err)
+		}
+		x := make([]float32, p.Elems())
+		if err = dtype.Dequantize(spec.DType, x, data); err == nil {
+			err = t.Set(p.Name, x)
+		}
+		release()
+		if err != nil {
+			return fmt.Errorf("weight %q: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// Step runs all parts, adds up their gradients and updates the parameters. On an
+// error nothing of the step is left but in an [ErrNotFinite]'s case that it was
+// taken in vain; the next may follow.
+func (t *Trainer) Step(ctx context.Context, parts ...Part) (Result, error) {
+	r := Result{Step: t.step + 1}
+	batches, total, err := t.prepare(t.run, r.Step, parts)
+	if err != nil {
+		return r, err
+	}
+	for i, b := range batches {
+		b.count(total)
+		err := t.run.submit(ctx, t.state, b)
+		if err != nil {
+			return r, errors.Join(fmt.Errorf("train: step %d, part %d: %w", r.Step, i, err), t.clearGradients())
+		}
+		r.Loss += b.loss()
+		r.Labels += len(b.rows)
+	}
+	norm := []float32{0}
+	rate := t.o.Rate(r.Step)
+	bias := func(beta float32) float32 { return float32(1 - math.Pow(float64(beta), float64(r.Step))) }
+	a := &backend.Args{State: t.state, Outputs: []backend.Output{{F32: norm}}}
+	a.Inputs = []backend.Tensor{{F32: []float32{float32(rate), bias(t.o.AdamW.Beta1), bias(t.o.AdamW.Beta2)}}}
+	if !finite(r.Loss) {
+		// The norm need not tell: a loss of infinity may have a gradient.
+		return r, errors.Join(&ErrNotFinite{r}, t.clearGradients())
+	}
+	if err := t.update.start(ctx, a); err != nil {
+		return r, errors.Join(fmt.Errorf("train: step %d, update: %w", r.Step, err), t.clearGradients())
+	}
+	if r.Norm = float64(norm[0]); !finite(r.Norm) {
+		return r, &ErrNotFinite{r}
+	}
+	t.step++
+	return r, nil
+}
+
+// Loss is the weighted mean of the labels' losses, without training and without
+// dropout.
+func (t *Trainer) Loss(ctx context.Context, parts ...Part) (float64, error) {
+	if t.forward == nil {
+		g, err := grad.Forward(t.built, grad.Options{Train: t.o.Train})
+		if err != nil {
+			return 0, fmt.Errorf("train: %w", err)
+		}
+		if t.forward, err = compile(ctx, t.dev, g, t.open); err != nil {
+			return 0, fmt.Errorf("train: %w", err)
+		}
+	}
+	batches, total, err := t.prepare(t.forward, 0, parts)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for i, b := range batches {
+		b.count(total)
+		if err := t.forward.submit(ctx, t.state, b); err != nil {
+			return 0, fmt.Errorf("train: part %d: %w", i, err)
+		}
+		sum += b.loss()
+	}
+	return sum, nil
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// clearGradients forgets what the parts of a step have added up.
+func (t *Trainer) clearGradients() error {
+	for _, p := range t.params {
+		if err := t.state.(backend.Tensors).WriteTensor(p.Grad(), make([]float32, p.Elems())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Params are what is trained, in the order of the graph's weights.
+func (t *Trainer) Params() []grad.Param { return t.params }
+
+// Taken is the number of steps taken, and SetTaken sets it: with what Tensors names
+// and the options, all there is to go on from.
+func (t *Trainer) Taken() int        { return t.step }
+func (t *Trainer) SetTaken(step int) { t.step = step }
+
+// Tensors names what lives from step to step, with sizes: parameters by their
+// weight's name, and their moments. Gradients are zero between steps.
+func (t *Trainer) Tensors() []graph.StateDecl {
+	var kept []graph.StateDecl
+	for _, p := range t.params {
+		for _, s := range grad.States([]grad.Param{p}) {
+			if s.Name != p.Grad() {
+				kept = append(kept, s)
+			}
+		}
+	}
+	return kept
+}
+
+// Get reads a tensor of Tensors, and Set writes it.
+func (t *Trainer) Get(name string, dst []float32) error {
+	return t.state.(backend.Tensors).ReadTensor(name, dst)
+}
+
+func (t *Trainer) Set(name string, src []float32) error {
+	return t.state.(backend.Tensors).WriteTensor(name, src)
+}
+
+// Memory is how many bytes a step takes besides the states.
+func (t *Trainer) Memory() int { return t.run.arena }
+
+// Close frees everything on the device.
+func (t *Trainer) Close() error {
+	var errs []error
+	for _, p := range []*program{t.run, t.update, t.forward} {
+		if p != nil {
+			errs = append(errs, p.close())
+		}
+	}
+	if t.state != nil {
+		errs = append(errs, t.state.Close())
+	}
+	return errors.Join(errs...)
+}
