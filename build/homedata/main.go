@@ -1,0 +1,133 @@
+// Command homedata writes the data of the default model: sentences of household
+// commands and their lines, made by runtime/home/generate from a seed.
+//
+//	go run ./build/homedata -n 200000 -seed 1 -split train -o DIR    DIR/train.jsonl and DIR/train.md
+//	go run ./build/homedata -n 5000 -seed 1 -split test -o DIR
+//	go run ./build/homedata -doc docs/home-data.md                   the report in the docs, of both
+//
+// A line is {"prompt":"...","completion":"...","lang":"en","section":"on"}: what goes in, with the
+// newline that ends it, and what is to come out. No line comes twice, and none is within
+// trigram Jaccard 0.8 of a sentence of the evaluation set: those are counted and left out.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/ledge-run/ledge/runtime/home/evalset"
+	"github.com/ledge-run/ledge/runtime/home/generate"
+)
+
+func main() {
+	n := flag.Int("n", 200000, "lines to write")
+	seed := flag.Uint64("seed", 1, "seed; the same one gives the same lines")
+	split := flag.String("split", "train", "train or test")
+	dir := flag.String("o", "", "folder to write SPLIT.jsonl and its report SPLIT.md to")
+	doc := flag.String("doc", "", "write the report of the documentation to this file instead")
+	flag.Parse()
+	var err error
+	switch {
+	case flag.NArg() > 0 || *n < 1 || *dir == "" == (*doc == ""):
+		err = fmt.Errorf("give -o DIR or -doc FILE, and -n at least 1; see -h")
+	case *doc != "":
+		err = document(*doc)
+	default:
+		err = write(*dir, generate.Split(*split), *seed, *n)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "homedata:", err)
+		os.Exit(1)
+	}
+}
+
+// write makes one part and its report.
+func write(dir string, split generate.Split, seed uint64, n int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var lines bytes.Buffer
+	c, err := collect(&lines, split, seed, n)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, string(split)+".jsonl"), lines.Bytes(), 0o644); err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	c.report(&page)
+	return os.WriteFile(filepath.Join(dir, string(split)+".md"), page.Bytes(), 0o644)
+}
+
+// row is a line of the data.
+type row struct {
+	Prompt     string `json:"prompt"`
+	Completion string `json:"completion"`
+	Lang       string `json:"lang"`
+	Section    string `json:"section"`
+}
+
+// collect draws lines until there are n.
+func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, error) {
+	g, err := generate.New(seed, split)
+	if err != nil {
+		return nil, err
+	}
+	judged, err := judgedBy()
+	if err != nil {
+		return nil, err
+	}
+	out := bufio.NewWriter(w)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	c := newCounts(split, seed)
+	labels := map[string]string{}
+	// Grammars run dry at some size: most of what is drawn then was there before.
+	for c.lines < n {
+		if c.drawn++; c.drawn > 20*n+1000 {
+			return nil, fmt.Errorf("only %d different lines in %d: ask for fewer", c.lines, c.drawn)
+		}
+		e, err := g.Next()
+		if err != nil {
+			return nil, err
+		}
+		line := e.Command.String()
+		if before, twice := labels[e.Text]; twice {
+			if before != line {
+				return nil, fmt.Errorf("%q has two lines: %s and %s", e.Text, before, line)
+			}
+			c.twice++
+			continue
+		}
+		labels[e.Text] = line
+		if _, s := judged.Nearest(e.Text); s >= evalset.TooNear {
+			c.near++
+			continue
+		}
+		if err := enc.Encode(row{generate.Prompt(e.Text), line, e.Lang, e.Section}); err != nil {
+			return nil, err
+		}
+		c.add(e)
+	}
+	return c, out.Flush()
+}
+
+// judgedBy is an index of all sentences that are for evaluation only.
+func judgedBy() (*evalset.Index, error) {
+	x := evalset.NewIndex()
+	for _, read := range []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing} {
+		items, err := read()
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range items {
+			x.Add(it.Text)
+		}
+	}
+	return x, nil
+}

@@ -1,0 +1,349 @@
+package generate
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// The grammar's files, NAME.LANG.txt. Lines that begin with # are comments.
+//
+//	== on | dev=light,fan | w=3 | time=.2   a section: templates of one intent
+//	turn on {d}                             a template: an imperative
+//	- {n} on                                one that is no clause of its own
+//	? is {d} on                             a whole sentence, which takes no "could you"
+//	! ? dinner is served                    one that is never held back for tests: an idiom
+//	:: d.light                              a list that {d.light} draws from
+//	lights *3                               three times as likely as the others
+//	:: topic split                          a list of which a part is for tests only
+//
+// In a template [a|b|] is one of a, b and nothing, and {x} a slot: a list, or one
+// of those in slots.go. A section's keys: intent (its name otherwise), dev, value
+// (what its sentences mean, fixed), v (what {v} can be), w (weight), time and room
+// (the share of sentences that name them, where a template leaves it open).
+//
+//go:embed grammar/*.txt
+var files embed.FS
+
+// Split is a part of the data that shares no template and no number with the other.
+type Split string
+
+// The parts.
+const (
+	Train Split = "train"
+	Test  Split = "test"
+)
+
+// held is how many templates there are for each that only tests see.
+const held = 8
+
+type style byte
+
+// How a template can be wrapped.
+const (
+	imperative style = ' '
+	fragment   style = '-'
+	whole      style = '?'
+)
+
+type template struct {
+	text   string
+	style  style
+	weight float64
+	known  bool // nothing else explains it: never for tests
+	test   bool // only the test data has it; else only the training data, or both where shared
+	root   seq
+}
+
+// list is what a slot draws from, or the templates of a section.
+type list struct {
+	name    string
+	split   bool
+	entries []template
+}
+
+type section struct {
+	list
+	intent, value string
+	devices       []string
+	kinds         []string
+	weight        float64
+	time, room    float64
+}
+
+type language struct {
+	sections []*section
+	lists    map[string]*list
+}
+
+type node struct {
+	text string // literal, or the name of a slot
+	slot bool
+	alts []seq
+}
+
+type seq []node
+
+var load = sync.OnceValues(func() (map[string]*language, error) {
+	langs := map[string]*language{}
+	dir, err := files.ReadDir("grammar")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range dir {
+		_, lang, _ := strings.Cut(strings.TrimSuffix(f.Name(), ".txt"), ".")
+		text, err := files.ReadFile("grammar/" + f.Name())
+		if err != nil {
+			return nil, err
+		}
+		if langs[lang] == nil {
+			langs[lang] = &language{lists: map[string]*list{}}
+		}
+		if err := langs[lang].read(string(text)); err != nil {
+			return nil, fmt.Errorf("grammar/%s: %w", f.Name(), err)
+		}
+	}
+	for name, l := range langs {
+		if err := l.finish(); err != nil {
+			return nil, fmt.Errorf("grammar of %s: %w", name, err)
+		}
+	}
+	return langs, nil
+})
+
+func (l *language) read(text string) error {
+	var at *list
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		var err error
+		switch {
+		case line == "" || line[0] == '#':
+		case strings.HasPrefix(line, "=="):
+			var s *section
+			if s, err = parseSection(line[2:]); err == nil {
+				l.sections = append(l.sections, s)
+				at = &s.list
+			}
+		case strings.HasPrefix(line, "::"):
+			f := strings.Fields(line[2:])
+			if len(f) == 0 || l.lists[f[0]] != nil {
+				err = errors.New("a list needs a name of its own")
+				break
+			}
+			at = &list{name: f[0], split: slices.Contains(f[1:], "split")}
+			l.lists[f[0]] = at
+		case at == nil:
+			err = errors.New("a template before the first section")
+		default:
+			var t template
+			if t, err = parseTemplate(line); err == nil {
+				at.entries = append(at.entries, t)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func parseSection(head string) (*section, error) {
+	s := &section{weight: 1, room: .4, list: list{split: true}}
+	for i, part := range strings.Split(head, "|") {
+		part = strings.TrimSpace(part)
+		if i == 0 {
+			s.name, s.intent = part, part
+			continue
+		}
+		key, is, _ := strings.Cut(part, "=")
+		var err error
+		switch key {
+		case "intent":
+			s.intent = is
+		case "value":
+			s.value = is
+		case "dev":
+			s.devices = strings.Split(is, ",")
+		case "v":
+			s.kinds = strings.Split(is, ",")
+		case "w":
+			s.weight, err = strconv.ParseFloat(is, 64)
+		case "time":
+			s.time, err = strconv.ParseFloat(is, 64)
+		case "room":
+			s.room, err = strconv.ParseFloat(is, 64)
+		default:
+			err = fmt.Errorf("section %s has no key %q", s.name, key)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if s.devices == nil {
+		s.devices = []string{""}
+	}
+	return s, nil
+}
+
+func parseTemplate(line string) (template, error) {
+	t := template{style: imperative, weight: 1}
+	line, t.known = strings.CutPrefix(line, "! ")
+	if strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "? ") {
+		t.style, line = style(line[0]), strings.TrimSpace(line[2:])
+	}
+	if i := strings.LastIndex(line, " *"); i >= 0 {
+		if w, err := strconv.ParseFloat(line[i+2:], 64); err == nil {
+			t.weight, line = w, strings.TrimSpace(line[:i])
+		}
+	}
+	t.text = line
+	root, rest, err := parseSeq(line, 0)
+	if err == nil && rest != "" {
+		err = fmt.Errorf("%q is left over", rest)
+	}
+	if err != nil {
+		return t, fmt.Errorf("template %q: %w", line, err)
+	}
+	t.root = root
+	return t, nil
+}
+
+// parseSeq reads up to the end or to what ends an alternative.
+func parseSeq(s string, depth int) (seq, string, error) {
+	var out seq
+	for s != "" {
+		i := strings.IndexAny(s, "[]{|")
+		if i < 0 {
+			i = len(s)
+		}
+		if i > 0 {
+			out, s = append(out, node{text: s[:i]}), s[i:]
+			continue
+		}
+		switch s[0] {
+		case '{':
+			name, rest, closed := strings.Cut(s[1:], "}")
+			if !closed {
+				return nil, "", errors.New("a slot does not end")
+			}
+			out, s = append(out, node{text: name, slot: true}), rest
+		case '[':
+			var alts []seq
+			for rest := s; ; {
+				alt, after, err := parseSeq(rest[1:], depth+1)
+				if err != nil {
+					return nil, "", err
+				}
+				if after == "" {
+					return nil, "", errors.New("[ is not closed")
+				}
+				alts = append(alts, alt)
+				if rest = after; after[0] == ']' {
+					s = after[1:]
+					break
+				}
+			}
+			out = append(out, node{alts: alts})
+		default: // | or ]
+			if depth == 0 {
+				return nil, "", fmt.Errorf("%q stands outside of [ ]", s[:1])
+			}
+			return out, s, nil
+		}
+	}
+	return out, "", nil
+}
+
+// finish gives every list its part for tests, and looks for slots that are not there.
+func (l *language) finish() error {
+	check := func(x *list) error {
+		if len(x.entries) == 0 {
+			return fmt.Errorf("%s is empty", x.name)
+		}
+		if x.split {
+			x.hold()
+		}
+		for _, t := range x.entries {
+			if err := l.known(t.root); err != nil {
+				return fmt.Errorf("%s: %q: %w", x.name, t.text, err)
+			}
+		}
+		return nil
+	}
+	for _, s := range l.sections {
+		if err := check(&s.list); err != nil {
+			return err
+		}
+	}
+	for _, x := range l.lists {
+		if err := check(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *language) known(s seq) error {
+	for _, n := range s {
+		if n.slot && l.lists[n.text] == nil && !isSlot(n.text) {
+			return fmt.Errorf("there is no slot {%s}", n.text)
+		}
+		for _, a := range n.alts {
+			if err := l.known(a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// common is the weight from which a wording is one that everybody uses: what is
+// learnt should have it, so tests get the others first.
+const common = 4
+
+// hold sets an eighth aside, at least one of four or more, by the entries' own
+// words: another entry moves few of the others.
+func (x *list) hold() {
+	if len(x.entries) < 4 {
+		return
+	}
+	var byHash []int
+	for i, t := range x.entries {
+		if !t.known {
+			byHash = append(byHash, i)
+		}
+	}
+	slices.SortFunc(byHash, func(a, b int) int {
+		if p, q := x.entries[a].weight >= common, x.entries[b].weight >= common; p != q {
+			if q {
+				return -1
+			}
+			return 1
+		}
+		p, q := hash(x.name, x.entries[a].text), hash(x.name, x.entries[b].text)
+		if p < q {
+			return -1
+		}
+		return 1
+	})
+	for _, i := range byHash[:min(len(byHash), int(math.Ceil(float64(len(x.entries))/held)))] {
+		x.entries[i].test = true
+	}
+}
+
+// shared reports whether both parts draw from all of the list.
+func (x *list) shared() bool { return !x.split || len(x.entries) < 4 }
+
+func hash(parts ...string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(strings.Join(parts, "\x00")))
+	return h.Sum64()
+}
