@@ -86,7 +86,8 @@ var rules = []rule{
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
 	{"runtime/train/data/...", []string{"golang.org/x/text/...", "golang.org/x/net/html/..."}, nil},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
-	{"runtime/compress/...", append([]string{"kernels/cpu"}, upToEngine...), []string{"backend/..."}},
+	// What a quantisation loses is measured as ledge eval measures it: one divergence under one name.
+	{"runtime/compress/...", append([]string{"kernels/cpu", "runtime/eval"}, upToEngine...), []string{"backend/..."}},
 	{"runtime/home/...", nil, []string{"github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},

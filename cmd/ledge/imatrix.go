@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -103,11 +102,12 @@ func (a *app) imatrix(c *cli.Context) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	bar, start := a.newProgress(), time.Now()
+	bar, left := a.newProgress(), newTimeLeft()
 	m, err := imatrix.Collect(c.Context, model, text, eo, imatrix.Options{
 		ChunkSize: c.Int("ctx"), Chunks: c.Int("chunks"), Output: c.Bool("process-output"), Dataset: file,
 		Progress: func(done, of int) {
-			bar.Show("imatrix", float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left(start, int64(done), int64(of))))
+			fraction := float64(done) / float64(of)
+			bar.Show("imatrix", fraction, fmt.Sprintf("chunk %d of %d%s", done, of, left.text("imatrix", fraction)))
 		},
 	})
 	bar.Done()
@@ -146,14 +146,4 @@ func (a *app) writeLegacy(m *imatrix.Matrix, path string) error {
 		return err
 	}
 	return out.commit()
-}
-
-// left tells how long something will still take, once there is something to go by.
-func left(start time.Time, done, of int64) string {
-	spent := time.Since(start)
-	if done <= 0 || spent < 2*time.Second {
-		return ""
-	}
-	d := time.Duration(float64(spent) / float64(done) * float64(of-done)).Round(time.Second)
-	return fmt.Sprintf(", %v left", d)
 }

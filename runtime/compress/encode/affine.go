@@ -76,7 +76,7 @@ func (a *affine) search(e *Encoder, x, w []float32, total float32, finer int) li
 // must not be negative would be, it is 0, and the scale its best.
 func (a *affine) fit(e *Encoder, x, w []float32, total float32) line {
 	e.k.FitUniform(&e.f, lanes, x, w, cpu.FitScaleAndShift, 0, a.levels, total)
-	k := e.f.Best(lanes)
+	k := e.better()
 	if k < 0 {
 		return line{total: total, err: float32(math.Inf(1))}
 	}
@@ -90,7 +90,7 @@ func (a *affine) fit(e *Encoder, x, w []float32, total float32) line {
 		e.f.Off[i] = 0
 	}
 	e.k.FitUniform(&e.f, lanes, x, w, cpu.FitScale, 0, a.levels, total)
-	if k = e.f.Best(lanes); k < 0 {
+	if k = e.better(); k < 0 {
 		return line{total: total, err: float32(math.Inf(1))}
 	}
 	id = e.f.ID[k]
@@ -164,7 +164,7 @@ func (a *affine) neighbour(e *Encoder, x, w []float32, total, unit, unitM float3
 		e.f.ID[i], e.f.Off[i] = id, unitM*float32(t)*id
 	}
 	e.k.FitUniform(&e.f, lanes, x, w, cpu.FitAsIs, 0, a.levels, total)
-	if k := e.f.Best(lanes); k >= 0 {
+	if k := e.better(); k >= 0 {
 		*q, *m = byte(fromQ+min(k/5, 2)), byte(fromM+k%5)
 	}
 }

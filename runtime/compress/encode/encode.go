@@ -32,6 +32,7 @@ type Encoder struct {
 	f     cpu.Fit
 	ones  [256]float32
 	q     [256]byte
+	lost  bool // the errors of every candidate of a block overflowed
 }
 
 var blocks = map[dtype.DType]func(e *Encoder, dst []byte, x, w []float32){
@@ -74,7 +75,7 @@ func With(k *cpu.Kernels, d dtype.DType) (*Encoder, error) {
 
 // Row encodes a row, of whole blocks, into dst, which has just the room. w holds a
 // weight for each column, none negative; nil stands for ones. Values that are no
-// finite numbers are an error.
+// finite numbers are an error, and so are those whose errors cannot be summed up.
 func (e *Encoder) Row(dst []byte, x, w []float32) error {
 	n, err := e.dtype.RowBytes(len(x))
 	if err != nil {
@@ -90,12 +91,16 @@ func (e *Encoder) Row(dst []byte, x, w []float32) error {
 		return dtype.Quantize(e.dtype, dst, x)
 	}
 	size, bytes := e.dtype.BlockLen(), e.dtype.BlockBytes()
+	e.lost = false
 	for at := 0; at < len(x); at += size {
 		wb := e.ones[:size]
 		if w != nil {
 			wb = w[at : at+size]
 		}
 		e.block(e, dst[:bytes], x[at:at+size], wb)
+		if e.lost {
+			return ErrOverflow
+		}
 		dst = dst[bytes:]
 	}
 	return nil
@@ -103,6 +108,21 @@ func (e *Encoder) Row(dst []byte, x, w []float32) error {
 
 // ErrNotFinite is returned for values that are no numbers or infinite.
 var ErrNotFinite = fmt.Errorf("it has values that are infinite or no numbers (NaN)")
+
+// ErrOverflow is returned for values that no candidate has a finite error for.
+var ErrOverflow = fmt.Errorf("its values, or their importance, are so large that squared errors overflow: the file is damaged, or the tensor must keep its type")
+
+// better is the lane with the least error, or -1 where they overflowed, which Row
+// then tells. An error may be minus infinity: a rounding below zero in units of a
+// step whose square overflows.
+func (e *Encoder) better() int {
+	k := e.f.Best(lanes)
+	if k < 0 || e.f.Err[k]-e.f.Err[k] != 0 {
+		e.lost = true
+		return -1
+	}
+	return k
+}
 
 // finite tells whether all values are finite: anything else times zero is NaN.
 func finite(x []float32) bool {

@@ -159,8 +159,7 @@ func TestOddBlocks(t *testing.T) {
 				}
 			}
 			for name, f := range map[string]func(i int) float32{
-				"huge":     func(i int) float32 { return float32(i%7-3) * 1e30 },
-				"largest":  func(i int) float32 { return float32(i%3-1) * math.MaxFloat32 },
+				"large":    func(i int) float32 { return float32(i%7-3) * 1e10 },
 				"small":    func(i int) float32 { return float32(i%7-3) * 1e-8 },
 				"smallest": func(i int) float32 { return float32(i%3-1) * math.SmallestNonzeroFloat32 },
 				"one":      func(i int) float32 { return float32(1 - min(i, 1)) },
@@ -171,6 +170,41 @@ func TestOddBlocks(t *testing.T) {
 						t.Errorf("%v at %v, %s: value %d is %g", d, k.Level(), name, i, v)
 						break
 					}
+				}
+			}
+		}
+	}
+}
+
+// Where squared errors overflow there is no best candidate, and no block of zeros
+// or of the first candidate in its place.
+func TestOverflow(t *testing.T) {
+	fill := func(f func(i int) float32) []float32 {
+		x := make([]float32, 512)
+		for i := range x {
+			x[i] = f(i)
+		}
+		return x
+	}
+	small := fill(func(i int) float32 { return float32(i%7-3) * 0.01 })
+	for name, c := range map[string]struct{ x, w []float32 }{
+		"huge":       {fill(func(i int) float32 { return float32(i%7-3) * 1e30 }), nil},
+		"largest":    {fill(func(i int) float32 { return (float32(i%3-1) + float32(i%2)/5) / 2 * math.MaxFloat32 }), nil},
+		"important":  {fill(func(i int) float32 { return float32(i*i%37-17) * 1e9 }), fill(func(int) float32 { return 1e37 })},
+		"last block": {append(small[:256:256], fill(func(i int) float32 { return float32(i*i%37-17) * 1e25 })[256:]...), nil},
+	} {
+		for _, k := range kernels(t) {
+			for _, d := range types {
+				e, err := With(k, d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b := make([]byte, must(d.RowBytes(len(c.x))))
+				if err := e.Row(b, c.x, c.w); !errors.Is(err, ErrOverflow) {
+					t.Errorf("%v at %v, %s: %v", d, k.Level(), name, err)
+				}
+				if err := e.Row(b, small, nil); err != nil {
+					t.Errorf("%v at %v, after %s: %v", d, k.Level(), name, err)
 				}
 			}
 		}

@@ -37,7 +37,10 @@ func (e *Encoder) mxfp4(dst []byte, x, w []float32) {
 		e.f.ID[i] = 1 / max(dtype.MXFP4Scale(byte(first+i)), 1e-37)
 	}
 	mx.fit(e, x, w, cpu.FitAsIs, total)
-	k := max(e.f.Best(lanes), 0)
+	k := e.better()
+	if k < 0 {
+		return
+	}
 	mx.codes(e, e.q[:32], x, e.f.ID[k])
 	dtype.PackMXFP4(dst, byte(first+k), e.q[:32])
 }

@@ -114,7 +114,7 @@ func (s *scheme) search(e *Encoder, x, w []float32, total float32, finer bool) s
 
 // best is the best lane of a fit of scales.
 func (e *Encoder) best() (scale, bool) {
-	k := e.f.Best(lanes)
+	k := e.better()
 	if k < 0 {
 		return scale{}, false
 	}
@@ -201,7 +201,7 @@ func (s *scheme) neighbour(e *Encoder, x, w []float32, total, unit float32, q, l
 		e.f.ID[i] = inverse(unit * float32(from+i))
 	}
 	s.fit(e, x, w, cpu.FitAsIs, total)
-	if k := e.f.Best(lanes); k >= 0 {
+	if k := e.better(); k >= 0 {
 		return from + k
 	}
 	return 0

@@ -41,6 +41,9 @@ func (p *Plan) Writer(ctx context.Context, o WriteOptions) (*gguf.Writer, error)
 		if strings.HasPrefix(key, "split.") {
 			continue // the parts become one
 		}
+		if strings.HasPrefix(key, "quantize.imatrix.") {
+			continue // of another quantisation: metadata tells of this one's matrix, if there is one
+		}
 		if err := w.Set(key, value); err != nil {
 			return nil, err
 		}
