@@ -31,6 +31,7 @@ type report struct {
 	types  string
 	log    io.Writer
 	thread int
+	chunks int
 	budget bool
 }
 
@@ -50,10 +51,11 @@ func run(args []string, log io.Writer) (err error) {
 	flags.StringVar(&r.llama, "llama", filepath.Join(os.Getenv("LEDGE_TEST_LLAMA"), "bin"), "folder of llama-quantize and llama-imatrix")
 	flags.StringVar(&r.model, "model", filepath.Join(os.Getenv("LEDGE_TEST_MODELS"), "smollm2-q8_0.gguf"), "source of quality and speed")
 	flags.StringVar(&r.calib, "calibration", "", "text for the importance matrix")
-	flags.StringVar(&r.text, "text", "", "text to measure on, of forty thousand tokens or more")
+	flags.StringVar(&r.text, "text", "", "text to measure on, of two chunks of 512 tokens or more")
 	flags.StringVar(&r.docs, "docs", "docs/quantize.md", "page to write the tables into")
 	flags.StringVar(&r.types, "types", "", "types to measure, with commas between (default: all)")
 	flags.IntVar(&r.thread, "threads", 2, "threads of both programs")
+	flags.IntVar(&r.chunks, "chunks", 80, "chunks of the text to measure quality on")
 	flags.BoolVar(&r.budget, "budget", true, "search for budgets, too")
 	dir := flags.String("dir", "", "folder for files (default: a temporary one)")
 	if err := flags.Parse(args); err != nil {

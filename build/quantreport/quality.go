@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
@@ -103,23 +104,19 @@ func (r *report) quality(ctx context.Context) (_ string, err error) {
 			all = append(all, made{kind: t, by: "ledge --target-size", path: best})
 		}
 	}
-	var paths []string
 	for i := range all {
 		st, err := os.Stat(all[i].path)
 		if err != nil {
 			return "", err
 		}
 		all[i].bytes = st.Size()
-		paths = append(paths, all[i].path)
-	}
-	losses, err := quantize.Compare(ctx, r.model, paths, string(text), engine.Options{Device: "cpu"}, func(done, of int) {
-		fmt.Fprintf(r.log, "chunk %d of %d\n", done, of)
-	})
-	if err != nil {
-		return "", err
 	}
 	for i := range all {
-		all[i].loss = losses[i]
+		all[i].loss, err = quantize.Compare(ctx, r.model, all[i].path, string(text), quantize.CompareOptions{Engine: engine.Options{Device: "cpu"}, Chunks: r.chunks,
+			Progress: func(done, of int) { fmt.Fprintf(r.log, "%s: chunk %d of %d\n", filepath.Base(all[i].path), done, of) }})
+		if err != nil {
+			return "", err
+		}
 	}
 	return qualityTable(all), nil
 }
@@ -140,7 +137,7 @@ func llamaArgs(t, matrix, from, to string, threads int) []string {
 
 func qualityTable(all []made) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d positions compared; the source's perplexity is %.4f.\n\n", all[0].loss.Tokens, all[0].loss.Before.Perplexity)
+	fmt.Fprintf(&b, "%d positions compared, the second halves of %d chunks of %d tokens; the source's perplexity is %.4f.\n\n", all[0].loss.Tokens, all[0].loss.Chunks, all[0].loss.ChunkSize, all[0].loss.Before.Perplexity)
 	b.WriteString("| Type | By | MB | KL to the source | Same first choice | Perplexity |\n|---|---|--:|--:|--:|--:|\n")
 	for _, m := range all {
 		fmt.Fprintf(&b, "| %s | %s | %.1f | %.5f ± %.5f | %.2f %% | %.3f |\n", m.kind, m.by, float64(m.bytes)/1e6, m.loss.KL, m.loss.KLError, 100*m.loss.SameTop, m.loss.After.Perplexity)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -27,7 +29,9 @@ func (a *app) quantizeCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "tensor", Usage: "`REGEXP=TYPE`: give the tensors so named this type, or keep them; may be repeated, the first that matches counts"},
 			&cli.StringFlag{Name: "target-size", Usage: "make a file of at most `SIZE`, such as 80MB, with the types that lose least"},
 			&cli.Float64Flag{Name: "target-bpw", Usage: "the same, with at most `N` bits per weight"},
-			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` to measure on: what types lose, for a target; and the models before and after"},
+			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` to measure on: what types lose, for a target; and the models before and after (after a target, on its last third)"},
+			&cli.StringFlag{Name: "eval-file", Usage: "another `TEXT` to measure the models before and after on"},
+			&cli.IntFlag{Name: "chunks", Usage: "measure them on the first `N` chunks of 512 tokens (default: all)"},
 			&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default or 0: all processors)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be written, write nothing"},
 			&cli.BoolFlag{Name: "allow-requantize", Usage: "say nothing about weights that are quantised a second time"},
@@ -44,7 +48,9 @@ TYPE is one of
 `+strings.Join(names, " ")+`
 with the types per tensor of llama.cpp's files of that name. With --target-size or
 --target-bpw each tensor gets a type of its own, by what its bits are worth: that is
-measured with the text of -f. Values are encoded with the least error, weighted by the
+measured with the text of -f: its first two thirds, the last being held out to measure the
+result on, or all of it with --eval-file. Perplexity and divergence are those of
+ledge perplexity and ledge eval --reference. Values are encoded with the least error, weighted by the
 importance matrix if there is one. Weights that are quantised already lose a second time;
 those that have no more bits than they would get are kept as they are.`,
 		`ledge quantize model-f16.gguf model-q4_k_m.gguf Q4_K_M`,
@@ -60,7 +66,10 @@ type quantizeArgs struct {
 	recipe      quantize.Recipe
 	budget      quantize.Budget // zero: by the recipe
 	overrides   []quantize.Override
-	text        string
+	chosen      string // text that a target's types are chosen by
+	eval        string // text that the models are measured on, or ""
+	evalName    string // its file
+	held        bool   // it is the last third of a text whose rest is chosen by
 }
 
 func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
@@ -99,10 +108,68 @@ func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
 		}
 		q.overrides = append(q.overrides, o)
 	}
-	if f := c.String("file"); f != "" {
-		q.text, err = a.readFile(c.Context, f)
+	if n := c.Int("chunks"); n < 0 {
+		return q, usagef("--chunks %d: it must be 1 or more, or 0 for all", n)
 	}
-	return q, err
+	return q, a.quantizeTexts(c, &q)
+}
+
+// quantizeTexts reads what is chosen by and what is measured on: never the same.
+func (a *app) quantizeTexts(c *cli.Context, q *quantizeArgs) error {
+	file, other, target := c.String("file"), c.String("eval-file"), q.budget != (quantize.Budget{})
+	if file != "" && other != "" {
+		if !target {
+			return usagef("-f and --eval-file: without a target give one of them")
+		}
+		if sameFile(file, other) {
+			return usagef("--eval-file %s is the text that the types are chosen by: name another, or leave it out to measure on the last third", other)
+		}
+	}
+	var text string
+	var err error
+	if file != "" {
+		if text, err = a.readFile(c.Context, file); err != nil {
+			return err
+		}
+	}
+	switch {
+	case other != "":
+		q.chosen, q.evalName = text, other
+		q.eval, err = a.readFile(c.Context, other)
+	case target:
+		q.evalName, q.held = file, true
+		q.chosen, q.eval = quantize.HoldOut(text)
+	default:
+		q.evalName, q.eval = file, text
+	}
+	return err
+}
+
+func sameFile(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// measuredOn says what text figures are of, and what it was used for before.
+func (q *quantizeArgs) measuredOn(m *imatrix.Matrix) string {
+	name := filepath.Base(q.evalName)
+	if q.evalName == "-" {
+		name = "standard input"
+	}
+	if q.held {
+		name += ", its last third, which no type was chosen by"
+	}
+	if m != nil && q.evalName != "-" && slices.Contains(m.Datasets, filepath.Base(q.evalName)) {
+		name += "; the importance matrix was made with a text of this name"
+	}
+	return name
 }
 
 // budget reads --target-size and --target-bpw.
@@ -166,6 +233,15 @@ func (a *app) quantize(c *cli.Context) (err error) {
 			return err
 		}
 	}
+	if q.eval != "" && !c.Bool("dry-run") {
+		switch err := quantize.Enough(f, q.eval); {
+		case err != nil && q.held:
+			a.note("note: the last third of %s is too short to measure on (%v): no quality will be shown; name a text with --eval-file", q.evalName, err)
+			q.eval = ""
+		case err != nil:
+			return fmt.Errorf("%s: %w", q.evalName, err)
+		}
+	}
 	o := quantize.PlanOptions{Overrides: q.overrides, Source: c.String("imatrix")}
 	if o.Source != "" {
 		if o.Matrix, err = imatrix.Read(o.Source); err != nil {
@@ -185,7 +261,7 @@ func (a *app) quantize(c *cli.Context) (err error) {
 		}
 		took = time.Since(start)
 	}
-	return a.reportPlan(c, p, q, source, took)
+	return a.reportPlan(c, p, q, source, q.measuredOn(o.Matrix), took)
 }
 
 // cause is the interruption that ended the work, or the error.
@@ -216,25 +292,24 @@ func (a *app) plan(c *cli.Context, f *gguf.File, q quantizeArgs, o quantize.Plan
 	}
 	bar := a.newProgress()
 	defer bar.Done()
-	stage, start := "", time.Now()
+	left := newTimeLeft()
 	return quantize.Search(c.Context, f, q.budget, o, quantize.SearchOptions{
-		Text: q.text, Threads: c.Int("threads"),
+		Text: q.chosen, Threads: c.Int("threads"),
 		Progress: func(what string, done, of int) {
-			if what != stage {
-				stage, start = what, time.Now()
-			}
-			bar.Show(what, float64(done)/float64(of), fmt.Sprintf("%d of %d%s", done, of, left(start, int64(done), int64(of))))
+			fraction := float64(done) / float64(of)
+			bar.Show(what, fraction, fmt.Sprintf("%d of %d%s", done, of, left.text(what, fraction)))
 		},
 	})
 }
 
 func (a *app) writeQuantized(c *cli.Context, p *quantize.Plan, path string) error {
-	bar, start := a.newProgress(), time.Now()
+	bar, left := a.newProgress(), newTimeLeft()
 	defer bar.Done()
 	return p.Write(c.Context, path, quantize.WriteOptions{
 		Threads: c.Int("threads"), Replace: c.Bool("force"),
 		Progress: func(done, total int64) {
-			bar.Show("quantize", float64(done)/float64(total), fmt.Sprintf("%d of %d million weights%s", done/1e6, total/1e6, left(start, done, total)))
+			fraction := float64(done) / float64(total)
+			bar.Show("quantize", fraction, fmt.Sprintf("%d of %d million weights%s", done/1e6, total/1e6, left.text("quantize", fraction)))
 		},
 	})
 }
@@ -260,14 +335,19 @@ func (a *app) remarks(c *cli.Context, p *quantize.Plan) {
 
 // planJSON is what --json writes.
 type planJSON struct {
-	Model   string         `json:"model"`
-	File    string         `json:"file,omitempty"`
-	Type    string         `json:"type"`
-	Seconds float64        `json:"seconds,omitempty"`
-	Before  sizeJSON       `json:"before"`
-	After   sizeJSON       `json:"after"`
-	Tensors []tensorJSON   `json:"tensors"`
-	Quality *quantize.Loss `json:"quality,omitempty"`
+	Model   string       `json:"model"`
+	File    string       `json:"file,omitempty"`
+	Type    string       `json:"type"`
+	Seconds float64      `json:"seconds,omitempty"`
+	Before  sizeJSON     `json:"before"`
+	After   sizeJSON     `json:"after"`
+	Tensors []tensorJSON `json:"tensors"`
+	Quality *qualityJSON `json:"quality,omitempty"`
+}
+
+type qualityJSON struct {
+	On string `json:"measured_on"`
+	quantize.Loss
 }
 
 type sizeJSON struct {
@@ -283,16 +363,16 @@ type tensorJSON struct {
 	Note  string `json:"note,omitempty"`
 }
 
-func (a *app) reportPlan(c *cli.Context, p *quantize.Plan, q quantizeArgs, source string, took time.Duration) error {
+func (a *app) reportPlan(c *cli.Context, p *quantize.Plan, q quantizeArgs, source, on string, took time.Duration) error {
 	before, after, values := p.Sizes()
 	size := func(n int64) sizeJSON { return sizeJSON{n, 8 * float64(n) / float64(values)} }
 	r := planJSON{Model: q.model, File: q.path, Type: p.Recipe.Name, Seconds: took.Seconds(), Before: size(before), After: size(after)}
-	if q.text != "" && q.path != "" && !c.Bool("dry-run") {
-		loss, err := a.compareFiles(c, source, q.path, q.text)
+	if q.eval != "" && q.path != "" && !c.Bool("dry-run") {
+		loss, err := a.compareFiles(c, source, q.path, q.eval)
 		if err != nil {
 			return a.cause(c, err)
 		}
-		r.Quality = &loss
+		r.Quality = &qualityJSON{on, loss}
 	}
 	if c.Bool("json") {
 		for _, t := range p.Choices {
@@ -335,10 +415,12 @@ func (a *app) reportPlan(c *cli.Context, p *quantize.Plan, q quantizeArgs, sourc
 		row("KL to the source", "", fmt.Sprintf("%.5f ± %.5f", l.KL, l.KLError))
 		row("same first choice", "", fmt.Sprintf("%.2f %%", 100*l.SameTop))
 		row("tokens/s, reading", fmt.Sprintf("%.0f", l.Before.TokensPerSecond), fmt.Sprintf("%.0f", l.After.TokensPerSecond))
-		row("tokens measured", fmt.Sprint(l.Tokens), fmt.Sprint(l.Tokens))
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	if l := r.Quality; l != nil {
+		fmt.Fprintf(a.out, "\nmeasured on %s: %d tokens in %d chunks of %d, the second half of each\n", l.On, l.Tokens, l.Chunks, l.ChunkSize)
 	}
 	if took > 0 {
 		fmt.Fprintf(a.out, "\n%s written in %.1f s\n", q.path, took.Seconds())
@@ -352,13 +434,10 @@ func (a *app) compareFiles(c *cli.Context, before, after, text string) (quantize
 	if err != nil {
 		return quantize.Loss{}, err
 	}
-	bar, start := a.newProgress(), time.Now()
+	bar, left := a.newProgress(), newTimeLeft()
 	defer bar.Done()
-	l, err := quantize.Compare(c.Context, before, []string{after}, text, eo, func(done, of int) {
-		bar.Show("measuring", float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left(start, int64(done), int64(of))))
-	})
-	if err != nil {
-		return quantize.Loss{}, err
-	}
-	return l[0], nil
+	return quantize.Compare(c.Context, before, after, text, quantize.CompareOptions{Engine: eo, Chunks: c.Int("chunks"), Progress: func(done, of int) {
+		fraction := float64(done) / float64(of)
+		bar.Show("measuring", fraction, fmt.Sprintf("chunk %d of %d%s", done, of, left.text("measuring", fraction)))
+	}})
 }

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/ledge-run/ledge/runtime/eval"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -15,6 +18,15 @@ func calibration(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "text.txt")
 	if err := os.WriteFile(path, []byte(strings.Repeat("Turn on the 2 lamps in the kitchen, please. ", 90)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func short(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "short.txt")
+	if err := os.WriteFile(path, []byte("Turn on the 2 lamps."), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -32,7 +44,8 @@ func TestQuantize(t *testing.T) {
 		t.Errorf("im.dat: %v", err)
 	}
 	s := must(t, "quantize", model, out, "Q4_0", "--imatrix", matrix, "-f", text)
-	for _, want := range []string{"bits per weight", "perplexity", "KL to the source", "q4_0", "written in"} {
+	for _, want := range []string{"bits per weight", "perplexity", "KL to the source", "q4_0", "written in",
+		"measured on text.txt; the importance matrix was made with a text of this name: ", "the second half of each"} {
 		if !strings.Contains(s, want) {
 			t.Errorf("no %q in %s", want, s)
 		}
@@ -59,8 +72,26 @@ func TestQuantize(t *testing.T) {
 
 	small := filepath.Join(dir, "small.gguf")
 	r := decode[planJSON](t, must(t, "quantize", "--json", "-q", "--imatrix", matrix, "-f", text, "--target-bpw", "6", model, small))
-	if r.After.BitsPerWeight > 6 || r.Quality == nil || r.Quality.Tokens == 0 || r.File != small || len(r.Tensors) == 0 {
+	if r.After.BitsPerWeight > 6 || r.Quality == nil || r.Quality.Tokens == 0 || r.Quality.On != "text.txt, its last third, which no type was chosen by; the importance matrix was made with a text of this name" || r.File != small || len(r.Tensors) == 0 {
 		t.Errorf("%+v", r)
+	}
+	// The figures are those of ledge perplexity on the text that is named.
+	other := filepath.Join(dir, "other.txt")
+	if err := os.WriteFile(other, []byte(strings.Repeat("What is the weather like in the garden at 7? ", 40)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r = decode[planJSON](t, must(t, "quantize", "--force", "--json", "-q", "-f", text, "--eval-file", other, "--chunks", "3", "--target-bpw", "6", model, small))
+	if r.Quality == nil || r.Quality.On != "other.txt" || r.Quality.Chunks != 3 {
+		t.Fatalf("%+v", r.Quality)
+	}
+	p := decode[eval.Perplexity](t, must(t, "perplexity", "--json", "-m", small, "-f", other, "-c", fmt.Sprint(r.Quality.ChunkSize), "--chunks", "3"))
+	if math.Abs(p.PPL/r.Quality.After.Perplexity-1) > 1e-5 || p.Tokens != r.Quality.Tokens {
+		t.Errorf("%+v, ledge perplexity says %+v", r.Quality, p)
+	}
+	refused(t, 2, "chosen by", "quantize", "--force", "-f", text, "--eval-file", text, "--target-bpw", "6", model, small)
+	refused(t, 1, "at least twice", "quantize", "--force", "--eval-file", short(t), model, small, "Q4_0")
+	if r := ledge("quantize", "--force", "--imatrix", matrix, "-f", short(t), "--target-bpw", "6", model, small); r.code == 0 || !strings.Contains(r.err, "too short to measure on") {
+		t.Errorf("%d, %q", r.code, r.err)
 	}
 	refused(t, 1, "at least", "quantize", "--imatrix", matrix, "-f", text, "--target-size", "10kB", model, filepath.Join(dir, "none.gguf"))
 	entries, err := os.ReadDir(dir)
@@ -105,6 +136,8 @@ func TestQuantizeUsage(t *testing.T) {
 		{2, "more than 0", []string{"--target-bpw", "0", "-f", text, model, "out.gguf"}},
 		{2, "one of them", []string{"--target-bpw", "5", "--target-size", "1MB", "-f", text, model, "out.gguf"}},
 		{2, "REGEXP=TYPE", []string{"--tensor", "x", model, "out.gguf", "Q4_0"}},
+		{2, "give one of them", []string{"-f", text, "--eval-file", text, model, "out.gguf", "Q4_0"}},
+		{2, "--chunks -1", []string{"--chunks", "-1", "-f", text, model, "out.gguf", "Q4_0"}},
 		{2, "-t -1", []string{"-t", "-1", model, "out.gguf", "Q4_0"}},
 		{1, "no tensor's name matches", []string{"--tensor", "nobody=q4_0", "--dry-run", model, "Q4_0"}},
 		{1, "imatrix: ", []string{"--imatrix", text, "--dry-run", model, "Q4_0"}},

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/eval"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -18,11 +19,14 @@ type group struct {
 	tensors []*candidate
 }
 
+// noise is what a divergence of nothing comes to, with log-probabilities in float32.
+const noise = 1e-7
+
 // probe measures what the errors of each group do to the model's predictions, and
 // turns the errors of its tensors into costs.
 func (q *Measured) probe(ctx context.Context) error {
 	groups := q.groups()
-	reference, chunks, m, err := q.reference(ctx)
+	text, reference, err := q.reference(ctx)
 	if err != nil {
 		return err
 	}
@@ -30,7 +34,7 @@ func (q *Measured) probe(ctx context.Context) error {
 	measured := make([]float64, len(groups))
 	for i, g := range groups {
 		q.options.Progress("sensitivity", i, len(groups))
-		kl, err := q.divergence(ctx, g, reference, chunks, m)
+		kl, err := q.divergence(ctx, g, text, reference)
 		if err != nil {
 			return err
 		}
@@ -38,7 +42,7 @@ func (q *Measured) probe(ctx context.Context) error {
 		for _, t := range g.tensors {
 			sum += t.options[t.probe].cost
 		}
-		if sum > 0 && kl > 0 {
+		if sum > 0 && kl > noise {
 			measured[i] = kl / sum
 			factors = append(factors, measured[i])
 		}
@@ -96,34 +100,41 @@ func (q *Measured) engineOptions() engine.Options {
 }
 
 // reference reads the text with the model as it is.
-func (q *Measured) reference(ctx context.Context) (rows [][]float32, chunks [][]int32, m *meter, err error) {
+func (q *Measured) reference(ctx context.Context) (t eval.Text, kept *eval.Kept, err error) {
 	same, err := q.file.With()
 	if err != nil {
-		return nil, nil, nil, err
+		return t, nil, err
 	}
 	model, err := engine.OpenFile(ctx, same, q.engineOptions())
 	if err != nil {
-		return nil, nil, nil, err
+		return t, nil, err
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
-	m = &meter{kernels: q.kernels, vocab: model.Vocab(), from: searchFrom, threads: q.options.Threads}
-	most := min(searchMost, max(1, searchMemory/(4*m.vocab*(q.chunk-searchFrom))))
-	if chunks, err = cut(model, q.options.Text, q.chunk, most, true); err != nil {
-		return nil, nil, nil, err
+	if t, err = eval.NewText(model, q.options.Text, q.chunk, 0); err != nil {
+		return t, nil, err
 	}
-	for i, chunk := range chunks {
-		q.options.Progress("reference", i, len(chunks))
-		r, err := m.logits(ctx, model, chunk, nil)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		rows = append(rows, r)
+	most := min(searchMost, max(1, searchMemory/(eval.KeptBytes(t, model.Vocab())/t.Chunks())))
+	t = spread(t, most)
+	kept, err = eval.Keep(ctx, model, t, func(done, of int) { q.options.Progress("reference", done, of) })
+	return t, kept, err
+}
+
+// spread takes chunks from all over a text.
+func spread(t eval.Text, most int) eval.Text {
+	n := t.Chunks()
+	if n <= most {
+		return t
 	}
-	return rows, chunks, m, nil
+	s := eval.Text{Size: t.Size}
+	for i := range most {
+		at := i * n / most * t.Size
+		s.Tokens = append(s.Tokens, t.Tokens[at:at+t.Size]...)
+	}
+	return s
 }
 
 // divergence is the mean divergence from the reference with a group quantised.
-func (q *Measured) divergence(ctx context.Context, g *group, reference [][]float32, chunks [][]int32, m *meter) (kl float64, err error) {
+func (q *Measured) divergence(ctx context.Context, g *group, text eval.Text, reference *eval.Kept) (kl float64, err error) {
 	var replaced []gguf.Tensor
 	for _, t := range g.tensors {
 		d := t.options[t.probe].dtype
@@ -151,17 +162,12 @@ func (q *Measured) divergence(ctx context.Context, g *group, reference [][]float
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
-	var total sums
-	var rows []float32
-	for i, chunk := range chunks {
-		if rows, err = m.logits(ctx, model, chunk, rows[:0]); err != nil {
-			return 0, err
-		}
-		s, err := m.compare(reference[i], rows, chunk)
-		if err != nil {
-			return 0, err
-		}
-		total.add(s)
+	so, err := eval.Compare(ctx, model, text, reference, nil)
+	if err != nil {
+		return 0, err
 	}
-	return total.kl / float64(max(total.n, 1)), nil
+	if err := finite(so); err != nil {
+		return 0, fmt.Errorf("with %s and others like it in %v: %w", replaced[0].Name, replaced[0].DType, err)
+	}
+	return so.KL, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	_ "github.com/ledge-run/ledge/backend/cpu"
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/compress/encode"
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/engine/goldentest"
@@ -307,6 +308,51 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// What is known about the matrix of an earlier quantisation says nothing about the
+// next one, with another matrix or none.
+func TestNoFalseMatrix(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	source, first := filepath.Join(dir, "source.gguf"), filepath.Join(dir, "first.gguf")
+	shape{layers: 2, columns: 256, heads: 4, keys: 2}.make(t, source)
+	f := open(t, source)
+	m := matrixFor(f)
+	if err := plan(t, f, "Q8_0", PlanOptions{Matrix: m, Source: "first.imatrix"}).Write(ctx, first, WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	g := open(t, first)
+	if v, _ := g.String("quantize.imatrix.dataset"); v != "some.txt" {
+		t.Fatalf("the first has the dataset %q", v)
+	}
+	again := func(o PlanOptions) *gguf.File {
+		path := filepath.Join(dir, "again.gguf")
+		if err := plan(t, g, "Q4_0", o).Write(ctx, path, WriteOptions{Replace: true}); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := gguf.Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	for key := range again(PlanOptions{}).Metadata() {
+		if strings.HasPrefix(key, "quantize.imatrix.") {
+			t.Errorf("without a matrix: %s is still there", key)
+		}
+	}
+	m.Datasets = nil
+	h := again(PlanOptions{Matrix: m, Source: "second.imatrix"})
+	if v, _ := h.String("quantize.imatrix.file"); v != "second.imatrix" {
+		t.Errorf("the matrix is called %q", v)
+	}
+	if v, ok := h.Value("quantize.imatrix.dataset"); ok {
+		t.Errorf("a dataset that it does not name: %v", v)
+	}
+}
+
 // Nothing is left behind by what fails, and nothing replaced that should not be.
 func TestWriteFails(t *testing.T) {
 	dir := t.TempDir()
@@ -341,6 +387,18 @@ func TestWriteFails(t *testing.T) {
 	err = plan(t, broken, "Q4_0", PlanOptions{}).Write(context.Background(), filepath.Join(dir, "nan.gguf"), WriteOptions{})
 	if err == nil || !strings.Contains(err.Error(), "blk.1.ffn_up.weight, row 0") || !strings.Contains(err.Error(), "NaN") {
 		t.Errorf("a NaN: %v", err)
+	}
+	for i := 0; i < len(data); i += 4 {
+		copy(data[i:], []byte{byte(i), byte(i >> 2), byte(i>>4) & 0x7f, 0x7e}) // about 1e37
+	}
+	if broken, err = f.With(gguf.Tensor{Name: bad.Name, DType: bad.DType, Data: data}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Q4_0", "MXFP4"} {
+		err = plan(t, broken, name, PlanOptions{}).Write(context.Background(), filepath.Join(dir, "large.gguf"), WriteOptions{})
+		if err == nil || !strings.Contains(err.Error(), "blk.1.ffn_up.weight, row 0") || !errors.Is(err, encode.ErrOverflow) {
+			t.Errorf("%s of values whose squares overflow: %v", name, err)
+		}
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

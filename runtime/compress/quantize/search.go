@@ -27,10 +27,9 @@ type SearchOptions struct {
 
 // What a search measures. Chunks are spread over the text.
 const (
-	searchChunk  = 256       // tokens
-	searchFrom   = 32        // positions before are not compared: they know too little
-	searchMost   = 8         // chunks
-	searchMemory = 512 << 20 // of logits that are kept
+	searchChunk  = 256       // tokens, the second half of which is compared
+	searchMost   = 12        // chunks
+	searchMemory = 512 << 20 // of log-probabilities that are kept
 	sampleRows   = 96        // of a tensor, for its error
 	spans        = 6         // parts of the model's depth that are measured apart
 )
@@ -95,10 +94,16 @@ func newMeasured(ctx context.Context, f *gguf.File, o PlanOptions, s SearchOptio
 	if s.Progress == nil {
 		s.Progress = func(string, int, int) {}
 	}
+	size, err := chunkSize(f, searchChunk)
+	if err != nil {
+		return nil, err
+	}
+	if err := enough(f, s.Text, size); err != nil {
+		return nil, err // before the long part
+	}
 	if o.Matrix == nil {
 		// Without inputs the errors of different tensors cannot be compared.
-		var err error
-		if o.Matrix, err = collect(ctx, f, s); err != nil {
+		if o.Matrix, err = collect(ctx, f, s, size); err != nil {
 			return nil, err
 		}
 		o.Source = "measured"
@@ -107,11 +112,8 @@ func newMeasured(ctx context.Context, f *gguf.File, o PlanOptions, s SearchOptio
 	if err != nil {
 		return nil, err
 	}
-	q := &Measured{file: f, plan: base, options: s}
+	q := &Measured{file: f, plan: base, options: s, chunk: size}
 	if q.kernels, err = cpu.Select(""); err != nil {
-		return nil, err
-	}
-	if q.chunk, err = chunkSize(f, searchChunk); err != nil {
 		return nil, err
 	}
 	return q, q.candidates()
@@ -124,14 +126,10 @@ func (q *Measured) measure(ctx context.Context) error {
 	return q.probe(ctx)
 }
 
-func collect(ctx context.Context, f *gguf.File, s SearchOptions) (*imatrix.Matrix, error) {
+func collect(ctx context.Context, f *gguf.File, s SearchOptions, size int) (*imatrix.Matrix, error) {
 	paths := f.Paths()
 	if len(paths) == 0 {
 		return nil, errors.New("quantize: the model is not in a file: give an importance matrix")
-	}
-	size, err := chunkSize(f, searchChunk)
-	if err != nil {
-		return nil, err
 	}
 	return imatrix.Collect(ctx, paths[0], s.Text, engine.Options{Threads: s.Threads}, imatrix.Options{
 		Chunks: 64, ChunkSize: size,
