@@ -19,6 +19,8 @@ require (
 	gorgonia.org/cu v0.9.6
 )
 
+require github.com/ulikunitz/xz v0.5.17
+
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect

@@ -460,19 +460,19 @@ func TestProgramCache(t *testing.T) {
 	}
 	// Bytes that are whole for Ledge, and no program for the driver.
 	d := must[*device](t)(openFirst(accel.BlobsIn(dir), time.Minute))
-	ptx := must[[]byte](t)(must[cuda.Binary](t)(cuda.Find("fill", []uint32{128}, d.prop.capability)).Packed())
-	if err := d.blobs.Put(d.cacheKey(ptx), []byte("no binary, but for the cache it is one")); err != nil {
+	sum := must[cuda.Binary](t)(cuda.Find("fill", []uint32{128}, d.prop.capability)).Sum
+	if err := d.blobs.Put(d.cacheKey(sum), []byte("no binary, but for the cache it is one")); err != nil {
 		t.Fatal(err)
 	}
 	if err := work(d); err != nil || d.made != 1 || d.found != 0 {
 		t.Errorf("a binary that is none: %v, %d compiled, %d kept", err, d.made, d.found)
 	}
-	if got := d.blobs.Get(d.cacheKey(ptx)); bytes.HasPrefix(got, []byte("no binary")) || len(got) == 0 {
+	if got := d.blobs.Get(d.cacheKey(sum)); bytes.HasPrefix(got, []byte("no binary")) || len(got) == 0 {
 		t.Error("the cache was not mended")
 	}
-	for _, change := range []func(){func() { d.prop.version++ }, func() { d.prop.capability++ }, func() { d.prop.name += "X" }, func() { ptx = append(ptx, ' ') }} {
-		key := d.cacheKey(ptx)
-		if change(); d.cacheKey(ptx) == key {
+	for _, change := range []func(){func() { d.prop.version++ }, func() { d.prop.capability++ }, func() { d.prop.name += "X" }, func() { sum[0]++ }} {
+		key := d.cacheKey(sum)
+		if change(); d.cacheKey(sum) == key {
 			t.Errorf("two things have the key %s", key)
 		}
 	}

@@ -25,13 +25,7 @@ import (
 // processors: each takes memory, too.
 const mostCompilers = 8
 
-// source is a kernel's PTX as the build has it.
-type source struct {
-	cuda.Binary
-	packed []byte
-}
-
-// code is what the driver makes of a source.
+// code is what the driver makes of PTX.
 type code struct {
 	binary []byte
 	kept   bool // in the folder of compiled programs: only a hope, for the driver may refuse it
@@ -54,12 +48,13 @@ func (d *device) Prepare(ctx context.Context, kernels []accel.Kernel, progress f
 	for range c.workers {
 		go c.work()
 	}
+	defer cuda.Forget()
 	return c.collect(progress)
 }
 
 // missing are the kernels whose code is not here, each once, and the largest first, so
 // that none of those is alone in the end.
-func (d *device) missing(kernels []accel.Kernel) (list []source) {
+func (d *device) missing(kernels []accel.Kernel) (list []cuda.Binary) {
 	seen := map[string]bool{}
 	for _, k := range kernels {
 		b, err := cuda.Find(k.Name, k.Constants, d.prop.capability)
@@ -72,11 +67,9 @@ func (d *device) missing(kernels []accel.Kernel) (list []source) {
 		if loaded || ready {
 			continue
 		}
-		if packed, err := b.Packed(); err == nil {
-			list = append(list, source{b, packed})
-		}
+		list = append(list, b)
 	}
-	slices.SortStableFunc(list, func(a, b source) int { return len(b.packed) - len(a.packed) })
+	slices.SortStableFunc(list, func(a, b cuda.Binary) int { return b.Size - a.Size })
 	return list
 }
 
@@ -85,7 +78,7 @@ func (d *device) missing(kernels []accel.Kernel) (list []source) {
 type compilers struct {
 	d       *device
 	ctx     context.Context
-	list    []source
+	list    []cuda.Binary
 	workers int
 	next    atomic.Int64
 	results chan result
@@ -107,16 +100,16 @@ func (c *compilers) work() {
 		if i >= len(c.list) {
 			break
 		}
-		s := &c.list[i]
-		found := c.d.kept(s)
+		b := &c.list[i]
+		found := c.d.kept(b)
 		if !found.kept {
 			if !pushed && cu.PushCurrentCtx(c.d.context) != nil {
 				break
 			}
 			pushed = true
-			found, _ = c.d.compiled(s)
+			found, _ = c.d.compiled(b)
 		}
-		c.results <- result{s.Name, found}
+		c.results <- result{b.Name, found}
 	}
 	var err error
 	if pushed && !c.d.stuck.Load() {
@@ -160,26 +153,26 @@ func (c *compilers) collect(progress func()) error {
 }
 
 // codeOf gives a kernel's code, on the device's own thread.
-func (d *device) codeOf(s *source) (code, error) {
-	if c, ok := d.prepared[s.Name]; ok {
-		delete(d.prepared, s.Name)
+func (d *device) codeOf(b *cuda.Binary) (code, error) {
+	if c, ok := d.prepared[b.Name]; ok {
+		delete(d.prepared, b.Name)
 		return c, nil
 	}
-	if c := d.kept(s); c.kept {
+	if c := d.kept(b); c.kept {
 		return c, nil
 	}
-	return d.compiled(s)
+	return d.compiled(b)
 }
 
 // kept looks for a source's code in the folder of compiled programs.
-func (d *device) kept(s *source) code {
-	binary := d.blobs.Get(d.cacheKey(s.packed))
+func (d *device) kept(b *cuda.Binary) code {
+	binary := d.blobs.Get(d.cacheKey(b.Sum))
 	return code{binary, len(binary) > 0}
 }
 
 // compiled has a source compiled, for the GPU of the context that is current.
-func (d *device) compiled(s *source) (code, error) {
-	text, err := s.PTX()
+func (d *device) compiled(b *cuda.Binary) (code, error) {
+	text, err := b.PTX()
 	if err != nil {
 		return code{}, err
 	}
@@ -187,15 +180,15 @@ func (d *device) compiled(s *source) (code, error) {
 	if err != nil {
 		return code{}, err
 	}
-	_ = d.blobs.Put(d.cacheKey(s.packed), binary) // what is not kept is compiled again
+	_ = d.blobs.Put(d.cacheKey(b.Sum), binary) // what is not kept is compiled again
 	return code{binary: binary}, nil
 }
 
 // cacheKey names what a driver makes of PTX: another device, driver or text, another
 // key. The number at its head stands for what overlap.go of kernels/cuda makes of texts. The device's name is quoted, so that none runs into the next.
-func (d *device) cacheKey(packed []byte) string {
+func (d *device) cacheKey(sum cuda.Sum) string {
 	p := &d.prop
-	return fmt.Sprintf("cuda 3 %s %d %q %s %x", p.arch(), p.version, p.name, d.driver, sha256.Sum256(packed))
+	return fmt.Sprintf("cuda 4 %s %d %q %s %x", p.arch(), p.version, p.name, d.driver, sum)
 }
 
 // driverFiles tells drivers apart that say the same version of CUDA: by the files of the

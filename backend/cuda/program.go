@@ -100,12 +100,7 @@ func (d *device) module(b cuda.Binary) (cu.Module, error) {
 	if m, ok := d.modules[b.Name]; ok {
 		return m, nil
 	}
-	packed, err := b.Packed()
-	if err != nil {
-		return cu.Module{}, err
-	}
-	s := source{b, packed}
-	c, err := d.codeOf(&s)
+	c, err := d.codeOf(&b)
 	if err != nil {
 		return cu.Module{}, err
 	}
@@ -114,7 +109,7 @@ func (d *device) module(b cuda.Binary) (cu.Module, error) {
 		if lost := d.fail("load a compiled program", err); d.alive() != nil {
 			return cu.Module{}, lost
 		}
-		if c, err = d.compiled(&s); err != nil {
+		if c, err = d.compiled(&b); err != nil {
 			return cu.Module{}, err
 		}
 		m, err = d.loadModule(b, c.binary)

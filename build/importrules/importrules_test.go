@@ -33,7 +33,7 @@ var rules = []rule{
 
 	{"kernels/shader", []string{"graph/dtype"}, []string{"kernels/ref"}},
 	{"kernels/vulkan/...", []string{"kernels/shader"}, nil},
-	{"kernels/cuda/...", []string{"kernels/shader"}, nil},
+	{"kernels/cuda/...", []string{"kernels/shader", "github.com/ulikunitz/xz/..."}, nil},
 	{"kernels/*/...", []string{"graph/dtype", "kernels/$1/internal/...", "golang.org/x/sys/..."}, []string{"kernels/ref"}},
 
 	{"backend", []string{"graph/...", "backend/packcache"}, []string{"backend/null"}},

@@ -1,19 +1,17 @@
 package cuda
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"io"
+	"slices"
 	"sync"
 )
 
 //go:generate go run ./gen -dir .
 
-//go:embed ptx/*.ptx.gz
+//go:embed ptx/index.txt ptx/*.tar.xz
 var files embed.FS
 
 // Target is what PTX is written for: a driver compiles it for that GPU and all newer.
@@ -41,41 +39,48 @@ func targetFor(capability int) (Target, error) {
 		capability/10, capability%10, oldest/10, oldest%10)
 }
 
-// packed reads a file of the build.
-func packed(name string) ([]byte, error) {
-	data, err := files.ReadFile("ptx/" + name + ".ptx.gz")
+// index lists the code of this build.
+var index = sync.OnceValues(func() (map[string]listed, error) {
+	text, err := files.ReadFile("ptx/" + IndexName)
 	if err != nil {
-		return nil, fmt.Errorf("cuda: no PTX of %s in this build (go generate ./kernels/cuda)", name)
+		return nil, fmt.Errorf("cuda: %w", err)
 	}
-	return data, nil
+	return parseIndex(string(text))
+})
+
+// find looks code up without unpacking it.
+func find(name string) (listed, error) {
+	all, err := index()
+	if err != nil {
+		return listed{}, err
+	}
+	l, ok := all[name]
+	if !ok {
+		return listed{}, fmt.Errorf("cuda: no PTX of %s in this build (go generate ./kernels/cuda)", name)
+	}
+	return l, nil
 }
 
-// ptx unpacks a file of the build.
+// ptx gives code of the build, which nobody else holds.
 func ptx(name string) ([]byte, error) {
-	data, err := packed(name)
-	if err != nil {
+	if _, err := find(name); err != nil {
 		return nil, err
 	}
-	r, err := gzip.NewReader(bytes.NewReader(data))
+	all, err := unpacked(archiveOf(name))
 	if err != nil {
 		return nil, fmt.Errorf("cuda: PTX of %s: %w", name, err)
 	}
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("cuda: PTX of %s: %w", name, err)
+	text, ok := all[name]
+	if !ok {
+		return nil, fmt.Errorf("cuda: PTX of %s is not in %s (go generate ./kernels/cuda)", name, archiveOf(name))
 	}
-	return text, nil
+	return slices.Clone(text), nil
 }
 
 // Version names the kernels: it differs where any of their code does. Every start asks
-// for it, so it is of the files as they are: to unpack them takes half a second.
+// for it, so it is of the index: to unpack the code takes half a second.
 var Version = sync.OnceValue(func() string {
-	h := sha256.New()
-	all, _ := files.ReadDir("ptx") // Find's PTX reports what is not there
-	for _, f := range all {
-		data, _ := files.ReadFile("ptx/" + f.Name())
-		fmt.Fprintf(h, "%s %d\n", f.Name(), len(data))
-		h.Write(data)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:6])
+	text, _ := files.ReadFile("ptx/" + IndexName) // Find reports what is not there
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
 })

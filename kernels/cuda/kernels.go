@@ -126,9 +126,9 @@ type Binary struct {
 	Dynamic int    // bytes of shared memory that the launch gives
 	PTX     func() ([]byte, error)
 
-	// Packed is the PTX as the build has it, compressed: it names the code for less
-	// than PTX costs.
-	Packed func() ([]byte, error)
+	// Sum and Size are of the PTX as the build has it: they cost less than PTX does.
+	Sum  Sum
+	Size int
 }
 
 // Limits of Args of device.h.
@@ -179,7 +179,11 @@ func (k *kernel) find(constants []uint32, t Target, capability int) (Binary, err
 		u := Unit{Entry: b.Entry}
 		b.Name = b.Entry + "." + u.archFor(t, capability)
 		b.PTX = func() ([]byte, error) { return u.PTXFor(t, capability) }
-		b.Packed = func() ([]byte, error) { return packed(b.Entry + "." + t.Arch) }
+		code, err := find(b.Entry + "." + t.Arch)
+		if err != nil {
+			return Binary{}, err
+		}
+		b.Sum, b.Size = code.sum, code.size
 		return b, nil
 	}
 	return Binary{}, fmt.Errorf("cuda: kernel %q is not compiled for the constants %d and %s: add a variant to kernels/cuda/kernels.go", k.name, constants, t.Arch)

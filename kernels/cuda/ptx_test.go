@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"regexp"
 	"strings"
@@ -27,7 +29,7 @@ var marked = regexp.MustCompile(`(?m)^\t// LEDGE_(WAIT|NEXT)$`)
 // mostCode is bytes of compressed code in every build with the GPU, whose program is to
 // be below 20 MB: tensor cores have a kernel for each of 16 types of matrices, in three
 // shapes for few rows and in three for many, and that is most of it.
-const mostCode = 4_000_000
+const mostCode = 2_000_000
 
 // TestPTX: every unit has code for its targets, of the version that was promised,
 // with one entry that takes Args, and with nothing in it that must not be.
@@ -68,9 +70,18 @@ func TestPTX(t *testing.T) {
 			}
 		}
 	}
+	all, err := index()
+	if err != nil || len(all) != len(seen) {
+		t.Errorf("%d pieces of code in the index for %d: go generate ./kernels/cuda (%v)", len(all), len(seen), err)
+	}
+	for name, l := range all {
+		if text, err := ptx(name); err != nil || len(text) != l.size || sha256.Sum256(text) != l.sum {
+			t.Errorf("%s is not what the index says: %d bytes, %v", name, len(text), err)
+		}
+	}
 	entries, err := files.ReadDir("ptx")
-	if err != nil || len(entries) != len(seen) {
-		t.Errorf("%d files for %d of code: go generate ./kernels/cuda (%v)", len(entries), len(seen), err)
+	if err != nil {
+		t.Fatal(err)
 	}
 	size := int64(0)
 	for _, e := range entries {
@@ -112,5 +123,35 @@ func TestText(t *testing.T) {
 	}
 	if _, err := (Unit{Kernel: "no_such"}).Text(); err == nil || !strings.Contains(err.Error(), "no_such") {
 		t.Errorf("a kernel that is not there: %v", err)
+	}
+}
+
+// TestForget: what was unpacked can be unpacked again.
+func TestForget(t *testing.T) {
+	before, err := ptx("fill.sm_80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	Forget()
+	after, err := ptx("fill.sm_80")
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("%d bytes, then %d, %v", len(before), len(after), err)
+	}
+	before[0]++
+	if again, err := ptx("fill.sm_80"); err != nil || !bytes.Equal(again, after) {
+		t.Errorf("who got code can change it for others (%v)", err)
+	}
+}
+
+func TestIndex(t *testing.T) {
+	sum := strings.Repeat("0a", 32)
+	all, err := parseIndex("a.sm_80 5 " + sum + "\nb_c.sm_72 7 " + sum + "\n")
+	if err != nil || len(all) != 2 || all["b_c.sm_72"].size != 7 || all["a.sm_80"].sum[31] != 10 {
+		t.Errorf("%v, %v", all, err)
+	}
+	for _, bad := range []string{"a\n", "a 5\n", "a x " + sum + "\n", "a 5 " + sum[2:] + "\n", "a 5 " + sum + "00\n", "a 5 zz" + sum[2:] + "\n"} {
+		if all, err := parseIndex(bad); err == nil {
+			t.Errorf("%q gave %v", bad, all)
+		}
 	}
 }

@@ -3,10 +3,13 @@
 package vulkan
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"sync"
 )
 
@@ -20,7 +23,7 @@ var Prelude string
 // IntDotSuffix follows the name of a kernel whose code has that instruction.
 const IntDotSuffix = ".intdot"
 
-//go:embed *.spv
+//go:embed *.spv.gz
 var files embed.FS
 
 // Code is a kernel's SPIR-V, made by go generate. With intDot it may be one that
@@ -28,13 +31,26 @@ var files embed.FS
 // been opened with; both compute the same.
 func Code(kernel string, intDot bool) ([]byte, error) {
 	if intDot {
-		if code, err := files.ReadFile(kernel + IntDotSuffix + ".spv"); err == nil {
-			return code, nil
+		if packed, err := files.ReadFile(kernel + IntDotSuffix + ".spv.gz"); err == nil {
+			return Unpack(packed)
 		}
 	}
-	code, err := files.ReadFile(kernel + ".spv")
+	packed, err := files.ReadFile(kernel + ".spv.gz")
 	if err != nil {
 		return nil, fmt.Errorf("vulkan: no kernel %q in this build (go generate ./kernels/vulkan)", kernel)
+	}
+	return Unpack(packed)
+}
+
+// Unpack gives the code that a file of the build has.
+func Unpack(packed []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("vulkan: a kernel: %w", err)
+	}
+	code, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("vulkan: a kernel: %w", err)
 	}
 	return code, nil
 }

@@ -6,14 +6,15 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,7 +23,6 @@ import (
 
 const (
 	compiler = "clang-19"
-	suffix   = ".ptx.gz"
 	atOnce   = 2 // compilers that run beside each other
 )
 
@@ -53,31 +53,34 @@ func run(dir string, check bool) error {
 	return nil
 }
 
-// write makes a folder hold what was made, and nothing of units that are no more; or
-// it reports what it would write and remove.
-func write(dir string, all []made, check bool) error {
-	var errs []error
-	current := map[string]bool{}
-	for _, m := range all {
-		path := filepath.Join(dir, m.name+suffix)
-		current[path] = true
-		if old, err := unpack(path); err == nil && bytes.Equal(old, m.ptx) {
-			continue
-		}
-		if check {
-			errs = append(errs, fmt.Errorf("%s is not what its source gives: go generate ./kernels/cuda", path))
-		} else if err := os.WriteFile(path, pack(m.ptx), 0o644); err != nil {
-			return err
-		}
-	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+// write makes a folder hold what was made, and nothing else; or it reports what it
+// would write and remove. What is compared is the code: another compression of the
+// same is no difference.
+func write(dir string, all []cuda.Code, check bool) error {
+	want, err := cuda.Archives(all, compress)
 	if err != nil {
 		return err
 	}
-	for _, path := range paths {
-		if current[path] {
+	have, err := read(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		old, there := have[name]
+		delete(have, name)
+		if there && same(old, want[name]) {
 			continue
 		}
+		path := filepath.Join(dir, name)
+		if check {
+			errs = append(errs, fmt.Errorf("%s is not what its sources give: go generate ./kernels/cuda", path))
+		} else if err := os.WriteFile(path, want[name], 0o644); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		path := filepath.Join(dir, name)
 		if check {
 			errs = append(errs, fmt.Errorf("%s has no source: go generate ./kernels/cuda", path))
 		} else if err := os.Remove(path); err != nil {
@@ -87,16 +90,52 @@ func write(dir string, all []made, check bool) error {
 	return errors.Join(errs...)
 }
 
-// made is a unit's PTX for a target, by the name of its file.
-type made struct {
-	name string
-	ptx  []byte
+// compress calls xz: the packages that Go programs can link unpack as well, and
+// compress to twice the size.
+func compress(data []byte) ([]byte, error) {
+	cmd := exec.Command("xz", "--format=xz", "--check=crc32", "-9e", "--threads=1", "--stdout")
+	cmd.Stdin = bytes.NewReader(data)
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("xz: %w (Debian: package xz-utils)", err)
+	}
+	return out, nil
+}
+
+// read gives all files of a folder.
+func read(dir string) (map[string][]byte, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		files[e.Name()] = data
+	}
+	return files, os.MkdirAll(dir, 0o755)
+}
+
+// same says whether two files have the same code.
+func same(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	x, err := cuda.Unpack(a)
+	if err != nil {
+		return false
+	}
+	y, err := cuda.Unpack(b)
+	return err == nil && slices.EqualFunc(x, y, func(a, b cuda.Code) bool { return a.Name == b.Name && bytes.Equal(a.PTX, b.PTX) })
 }
 
 // compileAll compiles every unit for its targets.
-func compileAll(dir string) ([]made, error) {
+func compileAll(dir string) ([]cuda.Code, error) {
 	units := cuda.Units()
-	var all []made
+	var all []cuda.Code
 	var errs []error
 	var lock sync.Mutex
 	slots := make(chan struct{}, atOnce)
@@ -112,7 +151,7 @@ func compileAll(dir string) ([]made, error) {
 				<-slots
 				lock.Lock()
 				defer lock.Unlock()
-				all, errs = append(all, made{u.Entry + "." + t.Arch, text}), append(errs, err)
+				all, errs = append(all, cuda.Code{Name: u.Entry + "." + t.Arch, PTX: text}), append(errs, err)
 			})
 		}
 	}
@@ -153,28 +192,4 @@ func strip(ptx []byte) []byte {
 		}
 	}
 	return b.Bytes()
-}
-
-// pack compresses; the same text makes the same file.
-func pack(text []byte) []byte {
-	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is one
-	_, err := w.Write(text)
-	if err = errors.Join(err, w.Close()); err != nil {
-		panic(err) // a buffer takes everything
-	}
-	return b.Bytes()
-}
-
-func unpack(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	r, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
 }

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"os"
@@ -19,7 +20,7 @@ import (
 const (
 	compiler = "glslc"
 	target   = "vulkan1.1" // the least that has subgroups; SPIR-V 1.3
-	suffix   = ".spv"
+	suffix   = ".spv.gz"
 )
 
 func main() {
@@ -41,10 +42,12 @@ func run(dir string) error {
 		name := b.name() + suffix
 		made[name] = true
 		path := filepath.Join(dir, name)
-		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, code) {
-			continue
+		if old, err := os.ReadFile(path); err == nil {
+			if text, err := vulkan.Unpack(old); err == nil && bytes.Equal(text, code) {
+				continue
+			}
 		}
-		if err := os.WriteFile(path, code, 0o644); err != nil {
+		if err := os.WriteFile(path, pack(code), 0o644); err != nil {
 			return err
 		}
 	}
@@ -60,6 +63,17 @@ func run(dir string) error {
 		}
 	}
 	return nil
+}
+
+// pack compresses; the same code makes the same file.
+func pack(code []byte) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is one
+	_, err := w.Write(code)
+	if err = errors.Join(err, w.Close()); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return b.Bytes()
 }
 
 // build is a kernel, as every device takes it or with the instruction for products

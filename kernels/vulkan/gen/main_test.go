@@ -36,7 +36,11 @@ func TestCommitted(t *testing.T) {
 		t.Error("the code of a kernel that is no more is left")
 	}
 	for _, b := range builds() {
-		want, err := os.ReadFile(filepath.Join(dir, b.name()+suffix))
+		packed, err := os.ReadFile(filepath.Join(dir, b.name()+suffix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := vulkan.Unpack(packed)
 		if err != nil {
 			t.Fatal(err)
 		}

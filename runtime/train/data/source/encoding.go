@@ -10,7 +10,6 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/simplifiedchinese"
-	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 )
@@ -21,10 +20,10 @@ var encodings = map[string]encoding.Encoding{
 	"utf-16le": unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), "utf-16": unicode.UTF16(unicode.LittleEndian, unicode.UseBOM),
 	"utf-16be": unicode.UTF16(unicode.BigEndian, unicode.UseBOM),
 	"gb18030":  simplifiedchinese.GB18030, "gbk": simplifiedchinese.GB18030, "gb2312": simplifiedchinese.GB18030,
-	"big5": traditionalchinese.Big5, "iso-8859-1": charmap.Windows1252, "latin1": charmap.Windows1252, "windows-1252": charmap.Windows1252,
+	"iso-8859-1": charmap.Windows1252, "latin1": charmap.Windows1252, "windows-1252": charmap.Windows1252,
 }
 
-const knownEncodings = "utf-8 utf-16 utf-16le utf-16be gb18030 gbk gb2312 big5 iso-8859-1 windows-1252"
+const knownEncodings = "utf-8 utf-16 utf-16le utf-16be gb18030 gbk gb2312 iso-8859-1 windows-1252"
 
 // encodingNamed finds an encoding; "" is nil: find out.
 func encodingNamed(name string) (encoding.Encoding, error) {
