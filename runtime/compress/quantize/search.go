@@ -28,7 +28,7 @@ type SearchOptions struct {
 // What a search measures. Chunks are spread over the text.
 const (
 	searchChunk  = 256       // tokens, the second half of which is compared
-	searchMost   = 12        // chunks
+	searchMost   = 8         // chunks
 	searchMemory = 512 << 20 // of log-probabilities that are kept
 	sampleRows   = 96        // of a tensor, for its error
 	spans        = 6         // parts of the model's depth that are measured apart
