@@ -37,6 +37,7 @@ type Options struct {
 	Batch     int    // rows of a batch, the size of prompt chunks; 0 for 512
 	CacheType dtype.DType
 	NoFuse    bool // run operations as built; LEDGE_FUSE=0 does the same
+	Tap       Tap  // sees the inputs of linear weights; see there what that costs
 
 	// GPULayers is how many layers run on the chosen device if that is not the
 	// CPU, on which the others run; more than the model has are all. Nil or -1
@@ -211,7 +212,7 @@ func resolve(o Options, info model.Info) (Options, error) {
 	if o.CacheType == dtype.Invalid {
 		o.CacheType = dtype.F16
 	}
-	if os.Getenv("LEDGE_FUSE") == "0" {
+	if os.Getenv("LEDGE_FUSE") == "0" || o.Tap != nil {
 		o.NoFuse = true
 	}
 	return o, nil

@@ -40,6 +40,9 @@ func lower(net model.Model, o Options, devices []backend.Device, v variant, laye
 	if err != nil {
 		return nil, err
 	}
+	if o.Tap != nil {
+		addTaps(g)
+	}
 	targets := make([]pass.Target, len(devices))
 	for i, d := range devices {
 		targets[i] = d.Target()

@@ -79,6 +79,9 @@ func (r *runner) runNow(ctx context.Context, rig *rig, b *sched.Batch, threads i
 		if err != nil {
 			return err
 		}
+		if r.m.Options.Tap != nil {
+			r.m.showTap(s, r.values)
+		}
 	}
 	if !rig.info.Processor() && !r.numbers(b) {
 		return rig.blame(0, errNoNumber)

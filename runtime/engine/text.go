@@ -24,6 +24,13 @@ func (m *Model) Logits(ctx context.Context, tokens []int32, each func(first int,
 	return st.RunAll(ctx, tokens, each)
 }
 
+// Feed runs tokens as one sequence and reads nothing: it is for a Tap.
+func (m *Model) Feed(ctx context.Context, tokens []int32) error {
+	st := m.sched.NewStream(nil)
+	defer st.Discard()
+	return st.Run(ctx, tokens, sched.Nothing)
+}
+
 // Embed gives the final hidden row, normed, of the last token.
 func (m *Model) Embed(ctx context.Context, tokens []int32) ([]float32, error) {
 	if err := m.CheckPrompt(tokens); err != nil {

@@ -119,10 +119,15 @@ type Text struct {
 
 // NewText encodes a text and cuts it; chunks of 0 takes all.
 func NewText(m *engine.Model, text string, size, chunks int) (Text, error) {
+	return CutText(m.Tokenizer, text, size, chunks)
+}
+
+// CutText does what NewText does, before a model is open.
+func CutText(k *tokenizer.Tokenizer, text string, size, chunks int) (Text, error) {
 	if size < minChunk {
 		return Text{}, fmt.Errorf("chunks of %d tokens are too small: at least %d are needed", size, minChunk)
 	}
-	tokens := m.Encode(text, true, false)
+	tokens := k.Encode(text, tokenizer.EncodeOptions{AddSpecial: true})
 	if len(tokens)/2 < size {
 		return Text{}, fmt.Errorf("the text has %d tokens; chunks of %d need at least twice as many", len(tokens), size)
 	}

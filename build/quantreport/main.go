@@ -1,0 +1,128 @@
+// Command quantreport measures ledge quantize against llama-quantize and writes what
+// it finds into docs/quantize.md, between marks.
+//
+//	go run ./build/quantreport [FLAGS] error|quality|speed
+//
+// error encodes synthetic F32 weights in every type with both programs and compares
+// the errors, tensor by tensor. quality quantises a model with both, with the same
+// importance matrix, and compares the divergence from the source. speed takes turns
+// with the two. Each writes its table alone, so that they can be run one at a time.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+type report struct {
+	llama  string // folder of llama.cpp's programs
+	dir    string // for files
+	model  string
+	calib  string
+	text   string
+	docs   string
+	types  string
+	log    io.Writer
+	thread int
+	chunks int
+	budget bool
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "quantreport:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+func run(args []string, log io.Writer) (err error) {
+	r := &report{log: log}
+	flags := flag.NewFlagSet("quantreport", flag.ContinueOnError)
+	flags.SetOutput(log)
+	flags.StringVar(&r.llama, "llama", filepath.Join(os.Getenv("LEDGE_TEST_LLAMA"), "bin"), "folder of llama-quantize and llama-imatrix")
+	flags.StringVar(&r.model, "model", filepath.Join(os.Getenv("LEDGE_TEST_MODELS"), "smollm2-q8_0.gguf"), "source of quality and speed")
+	flags.StringVar(&r.calib, "calibration", "", "text for the importance matrix")
+	flags.StringVar(&r.text, "text", "", "text to measure on, of two chunks of 512 tokens or more")
+	flags.StringVar(&r.docs, "docs", "docs/quantize.md", "page to write the tables into")
+	flags.StringVar(&r.types, "types", "", "types to measure, with commas between (default: all)")
+	flags.IntVar(&r.thread, "threads", 2, "threads of both programs")
+	flags.IntVar(&r.chunks, "chunks", 80, "chunks of the text to measure quality on")
+	flags.BoolVar(&r.budget, "budget", true, "search for budgets, too")
+	dir := flags.String("dir", "", "folder for files (default: a temporary one)")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
+		return errors.New("name what to measure: error, quality or speed")
+	}
+	if r.dir = *dir; r.dir == "" {
+		if r.dir, err = os.MkdirTemp("", "quantreport"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
+	}
+	ctx := context.Background()
+	what := flags.Arg(0)
+	var table string
+	switch what {
+	case "error":
+		table, err = r.errors(ctx)
+	case "quality":
+		table, err = r.quality(ctx)
+	case "speed":
+		table, err = r.speed(ctx)
+	default:
+		return fmt.Errorf("%q: it must be error, quality or speed", what)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(log, table)
+	return r.insert(what, table)
+}
+
+// insert puts a table between its marks in the page.
+func (r *report) insert(what, table string) error {
+	page, err := os.ReadFile(r.docs)
+	if err != nil {
+		return err
+	}
+	begin, end := "<!-- "+what+": go run ./build/quantreport -->\n", "<!-- end of "+what+" -->"
+	head, rest, ok := strings.Cut(string(page), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no marks %q and %q", r.docs, strings.TrimSpace(begin), end)
+	}
+	return os.WriteFile(r.docs, []byte(head+begin+table+end+tail), 0o644)
+}
+
+// program runs one of llama.cpp's.
+func (r *report) program(ctx context.Context, name string, args ...string) error {
+	c := exec.CommandContext(ctx, filepath.Join(r.llama, name), args...)
+	c.Env = append(os.Environ(), "LD_LIBRARY_PATH="+r.llama)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		return fmt.Errorf("%s: %w: %s", name, err, lines[len(lines)-1])
+	}
+	return nil
+}
+
+// list is what -types names, or all.
+func (r *report) list(all []string) []string {
+	if r.types == "" {
+		return all
+	}
+	return strings.Split(r.types, ",")
+}
+
+func (r *report) path(name string) string { return filepath.Join(r.dir, name) }

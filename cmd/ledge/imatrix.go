@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/runtime/compress/imatrix"
+)
+
+func (a *app) imatrixCommand() *cli.Command {
+	c := &cli.Command{
+		Name:  "imatrix",
+		Usage: "measure which weights of a model matter, for ledge quantize",
+		Flags: join([]cli.Flag{
+			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` file to measure with; - is standard input"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: imatrix.gguf)"},
+			&cli.IntFlag{Name: "chunks", Usage: "use the first `N` chunks (default: all)"},
+			&cli.IntFlag{Name: "ctx", Aliases: []string{"c"}, Usage: "chunks of `N` tokens", Value: imatrix.DefaultChunk},
+			&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default or 0: as many as help)"},
+			&cli.BoolFlag{Name: "process-output", Usage: "measure the output matrix, too"},
+			&cli.StringFlag{Name: "output-format", Usage: "`FORMAT` of the file: gguf, or dat as llama.cpp had before 2025 (default: by the file's name)"},
+			forceFlag(),
+		}, nameFlags()),
+		Action: a.imatrix,
+	}
+	return describe(c, "ledge imatrix [FLAGS] -m MODEL -f TEXT -o FILE", `
+Runs the text through the model and writes, for each weight, the sums of the squares
+of its inputs: an importance matrix, in llama.cpp's format, either way. A few hundred
+kilobytes of text of the kind that the model is for are enough. Take the model with the
+most bits that you have.`,
+		`ledge imatrix -m model-f16.gguf -f text.txt -o imatrix.gguf`,
+		`ledge imatrix -m smollm2:135m -f text.txt --chunks 50 -o imatrix.gguf`,
+		`ledge imatrix -m model-f16.gguf -f text.txt --output-format dat -o imatrix.dat`)
+}
+
+func forceFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "force", Usage: "replace a file that is there"}
+}
+
+// free refuses the name of a file that is there, unless --force is given.
+func free(c *cli.Context, path string) error {
+	switch st, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	case st.IsDir():
+		return fmt.Errorf("cannot write %s: it is a folder: name a file", path)
+	case !c.Bool("force"):
+		return fmt.Errorf("%s is there already: name another file, or give --force to replace it", path)
+	}
+	return nil
+}
+
+func (a *app) imatrix(c *cli.Context) error {
+	file, path := c.String("file"), c.String("output")
+	if err := only(c, 0, ""); err != nil {
+		return err
+	}
+	if file == "" {
+		return usagef("no text to measure with: name a file with -f TEXT")
+	}
+	if path == "" {
+		path = "imatrix.gguf"
+	}
+	legacy := strings.HasSuffix(path, ".dat")
+	switch format := c.String("output-format"); format {
+	case "":
+	case "gguf", "dat":
+		legacy = format == "dat"
+	default:
+		return usagef("--output-format %s: it must be gguf or dat", format)
+	}
+	for name, least := range map[string]int{"chunks": 0, "ctx": 16, "threads": 0} {
+		if n := c.Int(name); n < least || n > 1<<24 {
+			return usagef("--%s %d: it must be %d or more", name, n, least)
+		}
+	}
+	if err := free(c, path); err != nil {
+		return err
+	}
+	text, err := a.readFile(c.Context, file)
+	if err != nil {
+		return err
+	}
+	eo, err := a.options(c)
+	if err != nil {
+		return err
+	}
+	eo.Context = 0
+	f, _, err := a.openFile(c, "")
+	if err != nil {
+		return err
+	}
+	model := f.Paths()[0]
+	if err := f.Close(); err != nil {
+		return err
+	}
+	bar, left := a.newProgress(), newTimeLeft()
+	m, err := imatrix.Collect(c.Context, model, text, eo, imatrix.Options{
+		ChunkSize: c.Int("ctx"), Chunks: c.Int("chunks"), Output: c.Bool("process-output"), Dataset: file,
+		Progress: func(done, of int) {
+			fraction := float64(done) / float64(of)
+			bar.Show("imatrix", fraction, fmt.Sprintf("chunk %d of %d%s", done, of, left.text("imatrix", fraction)))
+		},
+	})
+	bar.Done()
+	if err != nil {
+		if c.Context.Err() != nil {
+			return context.Cause(c.Context)
+		}
+		return err
+	}
+	if legacy {
+		err = a.writeLegacy(m, path)
+	} else {
+		err = writeMatrix(c, m, path)
+	}
+	if err != nil {
+		return err
+	}
+	return a.out.Show(fmt.Sprintf("%s: %d weights, %d chunks of %d tokens\n", path, len(m.Entries), m.Chunks, m.ChunkSize))
+}
+
+func writeMatrix(c *cli.Context, m *imatrix.Matrix, path string) error {
+	w, err := m.Writer()
+	if err != nil {
+		return err
+	}
+	return w.Save(c.Context, path, c.Bool("force"))
+}
+
+func (a *app) writeLegacy(m *imatrix.Matrix, path string) error {
+	out, err := a.createFile(path)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	if err := m.WriteLegacy(out); err != nil {
+		return err
+	}
+	return out.commit()
+}

@@ -1,0 +1,443 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/compress/imatrix"
+	"github.com/ledge-run/ledge/runtime/compress/quantize"
+	"github.com/ledge-run/ledge/runtime/hub"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+func (a *app) quantizeCommand() *cli.Command {
+	c := &cli.Command{
+		Name:  "quantize",
+		Usage: "write a model's weights in fewer bits",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "imatrix", Usage: "`FILE` of ledge imatrix or llama-imatrix: which columns matter"},
+			&cli.StringSliceFlag{Name: "tensor", Usage: "`REGEXP=TYPE`: give the tensors so named this type, or keep them; may be repeated, the first that matches counts"},
+			&cli.StringFlag{Name: "target-size", Usage: "make a file of at most `SIZE`, such as 80MB, with the types that lose least"},
+			&cli.Float64Flag{Name: "target-bpw", Usage: "the same, with at most `N` bits per weight"},
+			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` to measure on: what types lose, for a target; and the models before and after (after a target, on its last third)"},
+			&cli.StringFlag{Name: "eval-file", Usage: "another `TEXT` to measure the models before and after on"},
+			&cli.IntFlag{Name: "chunks", Usage: "measure them on the first `N` chunks of 512 tokens (default: all)"},
+			&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default or 0: all processors)"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be written, write nothing"},
+			&cli.BoolFlag{Name: "allow-requantize", Usage: "say nothing about weights that are quantised a second time"},
+			forceFlag(), jsonFlag(), offlineFlag(), quietFlag(),
+		},
+		Action: a.quantize,
+	}
+	var names []string
+	for _, r := range quantize.Recipes {
+		names = append(names, r.Name)
+	}
+	return describe(c, "ledge quantize [FLAGS] MODEL FILE.gguf TYPE\nledge quantize [FLAGS] --target-size SIZE -f TEXT MODEL FILE.gguf\nledge quantize [FLAGS] --dry-run MODEL TYPE", `
+TYPE is one of
+`+strings.Join(names, " ")+`
+with the types per tensor of llama.cpp's files of that name. With --target-size or
+--target-bpw each tensor gets a type of its own, by what its bits are worth: that is
+measured with the text of -f: its first two thirds, the last being held out to measure the
+result on, or all of it with --eval-file. Perplexity and divergence are those of
+ledge perplexity and ledge eval --reference. Values are encoded with the least error, weighted by the
+importance matrix if there is one. Weights that are quantised already lose a second time;
+those that have no more bits than they would get are kept as they are.`,
+		`ledge quantize model-f16.gguf model-q4_k_m.gguf Q4_K_M`,
+		`ledge quantize --imatrix imatrix.gguf model-f16.gguf model-q4_0.gguf Q4_0`,
+		`ledge quantize --imatrix imatrix.gguf -f text.txt --target-size 80MB model-f16.gguf model-80mb.gguf`,
+		`ledge quantize --tensor 'ffn_down=q6_k' --tensor 'output\.weight=keep' model-f16.gguf out.gguf Q4_K_M`,
+		`ledge quantize --dry-run model-f16.gguf Q3_K_M`)
+}
+
+// quantizeArgs are the command's arguments, sorted out.
+type quantizeArgs struct {
+	model, path string
+	recipe      quantize.Recipe
+	budget      quantize.Budget // zero: by the recipe
+	overrides   []quantize.Override
+	chosen      string // text that a target's types are chosen by
+	eval        string // text that the models are measured on, or ""
+	evalName    string // its file
+	held        bool   // it is the last third of a text whose rest is chosen by
+}
+
+func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
+	args, dry := c.Args().Slice(), c.Bool("dry-run")
+	if q.budget, err = budget(c); err != nil {
+		return q, err
+	}
+	if q.budget == (quantize.Budget{}) {
+		if len(args) < 2 {
+			return q, usagef("name a model, a file to write and a type; see ledge quantize --help")
+		}
+		if q.recipe, err = quantize.FindRecipe(args[len(args)-1]); err != nil {
+			return q, usagef("%s", err)
+		}
+		args = args[:len(args)-1]
+	} else if c.String("file") == "" {
+		return q, usagef("a target needs a text to measure with: name one with -f TEXT")
+	}
+	switch {
+	case len(args) == 2:
+		q.model, q.path = args[0], args[1]
+	case len(args) == 1 && dry:
+		q.model = args[0]
+	case len(args) == 1:
+		return q, usagef("no file to write: name it after the model")
+	default:
+		return q, usagef("%d arguments instead of a model and a file to write, and a type unless there is a target; see ledge quantize --help", c.NArg())
+	}
+	if n := c.Int("threads"); n < 0 || n > 1024 {
+		return q, usagef("-t %d: it must be 0 (automatic) to 1024", n)
+	}
+	for _, s := range c.StringSlice("tensor") {
+		o, err := quantize.ParseOverride(s)
+		if err != nil {
+			return q, usagef("--tensor: %v", err)
+		}
+		q.overrides = append(q.overrides, o)
+	}
+	if n := c.Int("chunks"); n < 0 {
+		return q, usagef("--chunks %d: it must be 1 or more, or 0 for all", n)
+	}
+	return q, a.quantizeTexts(c, &q)
+}
+
+// quantizeTexts reads what is chosen by and what is measured on: never the same.
+func (a *app) quantizeTexts(c *cli.Context, q *quantizeArgs) error {
+	file, other, target := c.String("file"), c.String("eval-file"), q.budget != (quantize.Budget{})
+	if file != "" && other != "" {
+		if !target {
+			return usagef("-f and --eval-file: without a target give one of them")
+		}
+		if sameFile(file, other) {
+			return usagef("--eval-file %s is the text that the types are chosen by: name another, or leave it out to measure on the last third", other)
+		}
+	}
+	var text string
+	var err error
+	if file != "" {
+		if text, err = a.readFile(c.Context, file); err != nil {
+			return err
+		}
+	}
+	switch {
+	case other != "":
+		q.chosen, q.evalName = text, other
+		q.eval, err = a.readFile(c.Context, other)
+	case target:
+		q.evalName, q.held = file, true
+		q.chosen, q.eval = quantize.HoldOut(text)
+	default:
+		q.evalName, q.eval = file, text
+	}
+	return err
+}
+
+func sameFile(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// measuredOn says what text figures are of, and what it was used for before.
+func (q *quantizeArgs) measuredOn(m *imatrix.Matrix) string {
+	name := filepath.Base(q.evalName)
+	if q.evalName == "-" {
+		name = "standard input"
+	}
+	if q.held {
+		name += ", its last third, which no type was chosen by"
+	}
+	if m != nil && q.evalName != "-" && slices.Contains(m.Datasets, filepath.Base(q.evalName)) {
+		name += "; the importance matrix was made with a text of this name"
+	}
+	return name
+}
+
+// budget reads --target-size and --target-bpw.
+func budget(c *cli.Context) (b quantize.Budget, err error) {
+	if s := c.String("target-size"); s != "" {
+		if b.Bytes, err = parseBytes(s); err != nil {
+			return b, usagef("--target-size: %v", err)
+		}
+	}
+	if c.IsSet("target-bpw") {
+		if b.BitsPerWeight = c.Float64("target-bpw"); !(b.BitsPerWeight > 0 && b.BitsPerWeight <= 32) {
+			return b, usagef("--target-bpw %g: it must be more than 0 and at most 32", b.BitsPerWeight)
+		}
+	}
+	if b.Bytes > 0 && b.BitsPerWeight > 0 {
+		return b, usagef("--target-size and --target-bpw: give one of them")
+	}
+	return b, nil
+}
+
+// parseBytes reads a number of bytes: 80MB, 1.5GiB, 83886080.
+func parseBytes(s string) (int64, error) {
+	var n float64
+	var unit string
+	if _, err := fmt.Sscanf(s+" ", "%g%s", &n, &unit); err != nil && unit == "" {
+		if _, err := fmt.Sscanf(s, "%g", &n); err != nil {
+			return 0, fmt.Errorf("%q is not a size, such as 80MB", s)
+		}
+	}
+	units := map[string]float64{"": 1, "b": 1, "k": 1e3, "kb": 1e3, "kib": 1 << 10, "m": 1e6, "mb": 1e6, "mib": 1 << 20, "g": 1e9, "gb": 1e9, "gib": 1 << 30}
+	u, ok := units[strings.ToLower(unit)]
+	if !ok || !(n*u >= 1 && n*u < 1e18) {
+		return 0, fmt.Errorf("%q is not a size, such as 80MB or 1.5GiB", s)
+	}
+	return int64(n * u), nil
+}
+
+func (a *app) quantize(c *cli.Context) (err error) {
+	q, err := a.quantizeArgs(c)
+	if err != nil {
+		return err
+	}
+	cfg, err := a.readConfig()
+	if err != nil {
+		return err
+	}
+	source, err := a.locate(c.Context, q.model, a.offline(c, cfg))
+	if err != nil {
+		return err
+	}
+	f, err := gguf.Open(source)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if !c.Bool("dry-run") {
+		if err := apart(f, q.path); err != nil {
+			return err
+		}
+		if err := free(c, q.path); err != nil {
+			return err
+		}
+	}
+	if q.eval != "" && !c.Bool("dry-run") {
+		switch err := quantize.Enough(f, q.eval); {
+		case err != nil && q.held:
+			a.note("note: the last third of %s is too short to measure on (%v): no quality will be shown; name a text with --eval-file", q.evalName, err)
+			q.eval = ""
+		case err != nil:
+			return fmt.Errorf("%s: %w", q.evalName, err)
+		}
+	}
+	o := quantize.PlanOptions{Overrides: q.overrides, Source: c.String("imatrix")}
+	if o.Source != "" {
+		if o.Matrix, err = imatrix.Read(o.Source); err != nil {
+			return err
+		}
+	}
+	p, err := a.plan(c, f, q, o)
+	if err != nil {
+		return a.cause(c, err)
+	}
+	a.remarks(c, p)
+	took := time.Duration(0)
+	if !c.Bool("dry-run") {
+		start := time.Now()
+		if err := a.writeQuantized(c, p, q.path); err != nil {
+			return a.cause(c, err)
+		}
+		took = time.Since(start)
+	}
+	return a.reportPlan(c, p, q, source, q.measuredOn(o.Matrix), took)
+}
+
+// cause is the interruption that ended the work, or the error.
+func (a *app) cause(c *cli.Context, err error) error {
+	if c.Context.Err() != nil {
+		return context.Cause(c.Context)
+	}
+	return err
+}
+
+// apart refuses to write over what is read.
+func apart(f *gguf.File, path string) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil // not there, or free tells
+	}
+	for _, d := range f.OnDisk() {
+		if os.SameFile(st, d.Info) {
+			return usagef("%s is the model that is read: name another file to write", path)
+		}
+	}
+	return nil
+}
+
+func (a *app) plan(c *cli.Context, f *gguf.File, q quantizeArgs, o quantize.PlanOptions) (*quantize.Plan, error) {
+	if q.budget == (quantize.Budget{}) {
+		return quantize.NewPlan(f, q.recipe, o)
+	}
+	bar := a.newProgress()
+	defer bar.Done()
+	left := newTimeLeft()
+	return quantize.Search(c.Context, f, q.budget, o, quantize.SearchOptions{
+		Text: q.chosen, Threads: c.Int("threads"),
+		Progress: func(what string, done, of int) {
+			fraction := float64(done) / float64(of)
+			bar.Show(what, fraction, fmt.Sprintf("%d of %d%s", done, of, left.text(what, fraction)))
+		},
+	})
+}
+
+func (a *app) writeQuantized(c *cli.Context, p *quantize.Plan, path string) error {
+	bar, left := a.newProgress(), newTimeLeft()
+	defer bar.Done()
+	return p.Write(c.Context, path, quantize.WriteOptions{
+		Threads: c.Int("threads"), Replace: c.Bool("force"),
+		Progress: func(done, total int64) {
+			fraction := float64(done) / float64(total)
+			bar.Show("quantize", fraction, fmt.Sprintf("%d of %d million weights%s", done/1e6, total/1e6, left.text("quantize", fraction)))
+		},
+	})
+}
+
+// remarks are what the user should know about a plan before he waits for it.
+func (a *app) remarks(c *cli.Context, p *quantize.Plan) {
+	if n := p.Requantized(); n > 0 && !c.Bool("allow-requantize") {
+		a.note("note: %d tensors are quantised already and lose a second time; start from F16, BF16 or F32 if you can", n)
+	}
+	if names := p.Missing(); len(names) > 0 {
+		a.note("note: the importance matrix has nothing about %d tensors, among them %s", len(names), names[0])
+	}
+	fell := 0
+	for _, ch := range p.Choices {
+		if strings.HasPrefix(ch.Note, "rows of") {
+			fell++
+		}
+	}
+	if fell > 0 {
+		a.note("note: %d tensors have rows that do not fit the blocks of their type and get another one (--dry-run shows them)", fell)
+	}
+}
+
+// planJSON is what --json writes.
+type planJSON struct {
+	Model   string       `json:"model"`
+	File    string       `json:"file,omitempty"`
+	Type    string       `json:"type"`
+	Seconds float64      `json:"seconds,omitempty"`
+	Before  sizeJSON     `json:"before"`
+	After   sizeJSON     `json:"after"`
+	Tensors []tensorJSON `json:"tensors"`
+	Quality *qualityJSON `json:"quality,omitempty"`
+}
+
+type qualityJSON struct {
+	On string `json:"measured_on"`
+	quantize.Loss
+}
+
+type sizeJSON struct {
+	Bytes         int64   `json:"tensor_bytes"`
+	BitsPerWeight float64 `json:"bits_per_weight"`
+}
+
+type tensorJSON struct {
+	Name  string `json:"name"`
+	Shape []int  `json:"shape"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Note  string `json:"note,omitempty"`
+}
+
+func (a *app) reportPlan(c *cli.Context, p *quantize.Plan, q quantizeArgs, source, on string, took time.Duration) error {
+	before, after, values := p.Sizes()
+	size := func(n int64) sizeJSON { return sizeJSON{n, 8 * float64(n) / float64(values)} }
+	r := planJSON{Model: q.model, File: q.path, Type: p.Recipe.Name, Seconds: took.Seconds(), Before: size(before), After: size(after)}
+	if q.eval != "" && q.path != "" && !c.Bool("dry-run") {
+		loss, err := a.compareFiles(c, source, q.path, q.eval)
+		if err != nil {
+			return a.cause(c, err)
+		}
+		r.Quality = &qualityJSON{on, loss}
+	}
+	if c.Bool("json") {
+		for _, t := range p.Choices {
+			r.Tensors = append(r.Tensors, tensorJSON{t.Name, t.Shape, t.From.String(), t.To.String(), t.Note})
+		}
+		return a.out.JSON(r, true)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	if c.Bool("dry-run") {
+		for _, t := range p.Choices {
+			fmt.Fprintf(w, "%s\t%v\t%v\t->\t%v\t%s\n", t.Name, t.Shape, t.From, t.To, t.Note)
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w, "type\ttensors before\tafter\tsize before\tafter")
+	for _, d := range dtype.All() {
+		nb, na, sb, sa := 0, 0, int64(0), int64(0)
+		for _, t := range p.Choices {
+			if t.From == d {
+				nb, sb = nb+1, sb+t.Before
+			}
+			if t.To == d {
+				na, sa = na+1, sa+t.After
+			}
+		}
+		if nb+na > 0 {
+			fmt.Fprintf(w, "%v\t%d\t%d\t%s\t%s\n", d, nb, na, hub.FormatBytes(sb), hub.FormatBytes(sa))
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out)
+	row := func(name, before, after string) { fmt.Fprintf(w, "%s\t%s\t%s\n", name, before, after) }
+	row("", "before", "after")
+	row("size of the weights", hub.FormatBytes(before), hub.FormatBytes(after))
+	row("bits per weight", fmt.Sprintf("%.3f", r.Before.BitsPerWeight), fmt.Sprintf("%.3f", r.After.BitsPerWeight))
+	if l := r.Quality; l != nil {
+		row("perplexity", fmt.Sprintf("%.4f", l.Before.Perplexity), fmt.Sprintf("%.4f", l.After.Perplexity))
+		row("KL to the source", "", fmt.Sprintf("%.5f ± %.5f", l.KL, l.KLError))
+		row("same first choice", "", fmt.Sprintf("%.2f %%", 100*l.SameTop))
+		row("tokens/s, reading", fmt.Sprintf("%.0f", l.Before.TokensPerSecond), fmt.Sprintf("%.0f", l.After.TokensPerSecond))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if l := r.Quality; l != nil {
+		fmt.Fprintf(a.out, "\nmeasured on %s: %d tokens in %d chunks of %d, the second half of each\n", l.On, l.Tokens, l.Chunks, l.ChunkSize)
+	}
+	if took > 0 {
+		fmt.Fprintf(a.out, "\n%s written in %.1f s\n", q.path, took.Seconds())
+	}
+	return a.out.Flush()
+}
+
+// compareFiles measures what was lost.
+func (a *app) compareFiles(c *cli.Context, before, after, text string) (quantize.Loss, error) {
+	eo, err := a.options(c)
+	if err != nil {
+		return quantize.Loss{}, err
+	}
+	bar, left := a.newProgress(), newTimeLeft()
+	defer bar.Done()
+	return quantize.Compare(c.Context, before, after, text, quantize.CompareOptions{Engine: eo, Chunks: c.Int("chunks"), Progress: func(done, of int) {
+		fraction := float64(done) / float64(of)
+		bar.Show("measuring", fraction, fmt.Sprintf("chunk %d of %d%s", done, of, left.text("measuring", fraction)))
+	}})
+}

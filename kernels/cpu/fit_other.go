@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package cpu
+
+func levelFits(Level) *fits { return nil }
