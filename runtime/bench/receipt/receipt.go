@@ -68,7 +68,7 @@ func (r Receipt) Sign(key ed25519.PrivateKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	const rest = len(`"signature":"",` + "\n") + (ed25519.SignatureSize+2)/3*4
+	const rest = len(`"signature":"",`+"\n") + (ed25519.SignatureSize+2)/3*4
 	if len(text) > MaxBytes-rest {
 		return nil, fmt.Errorf("receipt: it would have %d MiB, and nobody reads more than %d: leave cases out", len(text)>>20, MaxBytes>>20)
 	}
