@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,7 +59,17 @@ type words struct {
 // Default is the machine's own library, loaded with the first call.
 func Default() (*Library, error) { return standard() }
 
-var standard = sync.OnceValues(func() (*Library, error) { return Open(names()...) })
+var standard = sync.OnceValues(func() (*Library, error) {
+	if owned.Env("LEDGE_LIBNVML") == "" && runtime.GOOS == "linux" && !slices.ContainsFunc(nodes, exists) {
+		return nil, fmt.Errorf("%w: there is no %s", ErrNone, nodes[0])
+	}
+	return Open(names()...)
+})
+
+// nodes are what a driver of NVIDIA's shows of itself on Linux: on PCs and servers, on
+// boards, and under Windows. Where there is none, looking for the library costs time
+// and leaves memory behind that the C library keeps for its error.
+var nodes = []string{"/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvmap", "/dev/nvgpu", "/dev/dxg"}
 
 func names() []string {
 	if l := owned.Env("LEDGE_LIBNVML"); l != "" {

@@ -179,11 +179,9 @@ func (k *kernel) find(constants []uint32, t Target, capability int) (Binary, err
 		u := Unit{Entry: b.Entry}
 		b.Name = b.Entry + "." + u.archFor(t, capability)
 		b.PTX = func() ([]byte, error) { return u.PTXFor(t, capability) }
-		code, err := find(b.Entry + "." + t.Arch)
-		if err != nil {
-			return Binary{}, err
+		if code, err := find(b.Entry + "." + t.Arch); err == nil { // else PTX says what is not there
+			b.Sum, b.Size = code.sum, code.size
 		}
-		b.Sum, b.Size = code.sum, code.size
 		return b, nil
 	}
 	return Binary{}, fmt.Errorf("cuda: kernel %q is not compiled for the constants %d and %s: add a variant to kernels/cuda/kernels.go", k.name, constants, t.Arch)
