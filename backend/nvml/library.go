@@ -60,7 +60,7 @@ type words struct {
 func Default() (*Library, error) { return standard() }
 
 var standard = sync.OnceValues(func() (*Library, error) {
-	if owned.Env("LEDGE_LIBNVML") == "" && runtime.GOOS == "linux" && !slices.ContainsFunc(nodes, exists) {
+	if dl.Supported && owned.Env("LEDGE_LIBNVML") == "" && runtime.GOOS == "linux" && !slices.ContainsFunc(nodes, exists) {
 		return nil, fmt.Errorf("%w: there is no %s", ErrNone, nodes[0])
 	}
 	return Open(names()...)
