@@ -204,3 +204,29 @@ func (n *Node) String() string {
 	}
 	return fmt.Sprintf("%%%d %s", n.ID, n.Op)
 }
+
+// Prune drops the nodes that no output needs, and numbers the others anew. Inputs
+// stay, so that the arguments do not change, and so does what keep says, with all that
+// it needs.
+func (g *Graph) Prune(keep func(*Node) bool) {
+	live := make([]bool, len(g.Nodes))
+	for _, o := range g.Outputs {
+		live[o.Node.ID] = true
+	}
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		n := g.Nodes[i]
+		if live[i] = live[i] || n.Op == OpInput || keep(n); live[i] {
+			for _, in := range n.In {
+				live[in.ID] = true
+			}
+		}
+	}
+	kept := g.Nodes[:0]
+	for i, n := range g.Nodes {
+		if live[i] {
+			n.ID = len(kept)
+			kept = append(kept, n)
+		}
+	}
+	g.Nodes = kept
+}

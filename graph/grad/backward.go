@@ -131,26 +131,7 @@ func (d *differ) finish() (*graph.Graph, error) {
 
 // sweep drops forward nodes that a chunked loss took the place of. Inputs stay.
 func (d *differ) sweep() {
-	live := make([]bool, len(d.out.Nodes))
-	for _, o := range d.out.Outputs {
-		live[o.Node.ID] = true
-	}
-	for i := len(live) - 1; i >= 0; i-- {
-		n := d.out.Nodes[i]
-		if live[i] = live[i] || n.Op == graph.OpInput || n.Op.WritesState() || !d.dead[n]; live[i] {
-			for _, in := range n.In {
-				live[in.ID] = true
-			}
-		}
-	}
-	kept := d.out.Nodes[:0]
-	for i, n := range d.out.Nodes {
-		if live[i] {
-			n.ID = len(kept)
-			kept = append(kept, n)
-		}
-	}
-	d.out.Nodes = kept
+	d.out.Prune(func(n *graph.Node) bool { return n.Op.WritesState() || !d.dead[n] })
 }
 
 // value is an old node's value for the backward part: the forward part's, or

@@ -86,28 +86,6 @@ func (r *rewriter) finish() (*graph.Graph, error) {
 	for _, o := range r.old.Outputs {
 		r.out.Outputs = append(r.out.Outputs, graph.Output{Name: o.Name, Node: r.get(o.Node)})
 	}
-	live := make([]bool, len(r.out.Nodes))
-	for _, o := range r.out.Outputs {
-		live[o.Node.ID] = true
-	}
-	for i := len(r.out.Nodes) - 1; i >= 0; i-- {
-		n := r.out.Nodes[i]
-		if n.Op == graph.OpInput || n.Op.WritesState() && !r.gone[n] {
-			live[i] = true // inputs stay, so that the arguments do not change
-		}
-		if live[i] {
-			for _, in := range n.In {
-				live[in.ID] = true
-			}
-		}
-	}
-	kept := r.out.Nodes[:0]
-	for i, n := range r.out.Nodes {
-		if live[i] {
-			n.ID = len(kept)
-			kept = append(kept, n)
-		}
-	}
-	r.out.Nodes = kept
+	r.out.Prune(func(n *graph.Node) bool { return n.Op.WritesState() && !r.gone[n] })
 	return r.out, nil
 }
