@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -110,12 +109,10 @@ func (a *app) write(path string, data []byte) error {
 		}
 		return a.out.Flush()
 	}
-	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
-	defer os.Remove(part)
-	if err := os.WriteFile(part, data, 0o644); err != nil {
+	return console.WriteFile(path, a.out, func(f *console.File) error {
+		_, err := f.Write(data)
 		return err
-	}
-	return os.Rename(part, path)
+	})
 }
 
 func (a *app) verifyCommand() *cli.Command {

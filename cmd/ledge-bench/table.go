@@ -90,13 +90,13 @@ func (a *app) table(c *cli.Context) error {
 		text = table.Markdown(records, tables)
 	}
 	if into := c.String("into"); into != "" {
-		if err := rewrite(into, table.Markdown(records, tables)); err != nil {
+		if err := a.rewrite(into, table.Markdown(records, tables)); err != nil {
 			return err
 		}
 		text = ""
 	}
 	if p := c.String("picture"); p != "" {
-		if err := roofline(p, records); err != nil {
+		if err := a.roofline(p, records); err != nil {
 			return err
 		}
 	}
@@ -117,7 +117,7 @@ func (a *app) table(c *cli.Context) error {
 }
 
 // roofline draws what the machine allows and what is reached.
-func roofline(path string, records []record.Record) error {
+func (a *app) roofline(path string, records []record.Record) error {
 	c, err := chart.Roofline(summary.Rows(records), chart.Roofs(records))
 	if err != nil {
 		return err
@@ -129,11 +129,11 @@ func roofline(path string, records []record.Record) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, svg)
+	return a.write(path, svg)
 }
 
 // rewrite replaces the tables of a document, which stays as it is if that fails.
-func rewrite(path, text string) error {
+func (a *app) rewrite(path, text string) error {
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -142,17 +142,7 @@ func rewrite(path, text string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return replaceFile(path, []byte(document))
-}
-
-// replaceFile writes a file beside its place and renames it.
-func replaceFile(path string, data []byte) error {
-	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
-	defer os.Remove(part)
-	if err := os.WriteFile(part, data, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(part, path)
+	return a.write(path, []byte(document))
 }
 
 // figureNames reads --figures; nil if it is not there.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/chat"
 )
 
@@ -89,15 +90,11 @@ func (v *conversation) save(path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := v.a.createFile(v.a.expand(path))
+	err = console.WriteFile(v.a.expand(path), v.a.out, func(f *console.File) error {
+		_, err := f.Write(append(data, '\n'))
+		return err
+	})
 	if err != nil {
-		return err
-	}
-	defer f.discard()
-	if _, err := f.Write(append(data, '\n')); err != nil {
-		return err
-	}
-	if err := f.commit(); err != nil {
 		return err
 	}
 	v.a.note("(%d messages saved to %s)", len(v.withSystem(v.messages)), path)

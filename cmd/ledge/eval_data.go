@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/eval"
@@ -154,7 +155,7 @@ func (a *app) evalFiles(c *cli.Context, r *eval.Result, name string, i, of int) 
 		return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), i+1, ext)
 	}
 	if path := c.String("predictions"); path != "" {
-		err := a.writeResult(numbered(path), func(w *resultFile) error {
+		err := console.WriteFile(numbered(path), a.out, func(w *console.File) error {
 			e := json.NewEncoder(w)
 			e.SetEscapeHTML(false)
 			for _, o := range r.Outcomes {
@@ -180,21 +181,8 @@ func (a *app) evalFiles(c *cli.Context, r *eval.Result, name string, i, of int) 
 	if err != nil {
 		return err
 	}
-	return a.writeResult(numbered(path), func(w *resultFile) error {
+	return console.WriteFile(numbered(path), a.out, func(w *console.File) error {
 		_, err := w.Write(svg)
 		return err
 	})
-}
-
-// writeResult writes a file that is whole or not there.
-func (a *app) writeResult(path string, f func(*resultFile) error) error {
-	out, err := a.createFile(path)
-	if err != nil {
-		return err
-	}
-	defer out.discard()
-	if err := f(out); err != nil {
-		return err
-	}
-	return out.commit()
 }

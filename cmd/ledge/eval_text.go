@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/eval"
 )
@@ -125,7 +126,7 @@ func (a *app) evalPlain(c *cli.Context, report *evalReport, name string, m *engi
 		if err != nil {
 			return err
 		}
-		return a.writeResult(path, func(w *resultFile) error {
+		return console.WriteFile(path, a.out, func(w *console.File) error {
 			return eval.SaveLogits(c.Context, m, t, w, func(done, of int) {
 				bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left.text("", float64(done)/float64(of))))
 			})

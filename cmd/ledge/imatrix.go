@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
 )
 
@@ -137,13 +138,5 @@ func writeMatrix(c *cli.Context, m *imatrix.Matrix, path string) error {
 }
 
 func (a *app) writeLegacy(m *imatrix.Matrix, path string) error {
-	out, err := a.createFile(path)
-	if err != nil {
-		return err
-	}
-	defer out.discard()
-	if err := m.WriteLegacy(out); err != nil {
-		return err
-	}
-	return out.commit()
+	return console.WriteFile(path, a.out, func(w *console.File) error { return m.WriteLegacy(w) })
 }

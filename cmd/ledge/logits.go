@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/tokenizer"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
@@ -54,11 +55,11 @@ func (a *app) logits(c *cli.Context) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	out, err := a.createFile(path)
+	out, err := console.Create(path, a.out)
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	defer out.discard()
+	defer out.Discard()
 	m, err := a.load(c.Context, f, o)
 	if err != nil {
 		return err
@@ -122,7 +123,7 @@ func prepare(f *gguf.File, o engine.Options, encode func(*tokenizer.Tokenizer) [
 	return ids, o, nil
 }
 
-func (a *app) writeLogits(ctx context.Context, m *engine.Model, ids []int32, out *resultFile) error {
+func (a *app) writeLogits(ctx context.Context, m *engine.Model, ids []int32, out *console.File) error {
 	w, err := newNPY(out, len(ids), m.Vocab())
 	if err != nil {
 		return err
@@ -144,5 +145,5 @@ func (a *app) writeLogits(ctx context.Context, m *engine.Model, ids []int32, out
 	if err := w.finish(); err != nil {
 		return err
 	}
-	return out.commit()
+	return out.Commit()
 }

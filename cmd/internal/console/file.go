@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"errors"
@@ -7,25 +7,25 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-
-	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
-// resultFile is a file that gets its name only when it is whole: it is written
-// beside its place and renamed. What is no regular file (a device, a pipe), and
-// standard output, is written directly.
-type resultFile struct {
+// A File gets its name only when it is whole: it is written beside its place and
+// renamed. What is no regular file (a device, a pipe), and standard output, is
+// written directly.
+type File struct {
 	f    *os.File
-	out  *console.Output // standard output
+	out  *Output // standard output
 	path string
 	temp string // "" if written directly
 }
 
-func (a *app) createFile(path string) (*resultFile, error) {
+// Create begins a file; "-" stands for standard output, out. End it with Commit, and
+// with Discard whatever came of it.
+func Create(path string, out *Output) (*File, error) {
 	if path == "-" {
-		return &resultFile{out: a.out.Bytes()}, nil
+		return &File{out: out.Bytes()}, nil
 	}
-	r := &resultFile{path: path}
+	r := &File{path: path}
 	st, err := os.Stat(path)
 	switch {
 	case err == nil && st.IsDir():
@@ -43,7 +43,7 @@ func (a *app) createFile(path string) (*resultFile, error) {
 	return r, nil
 }
 
-func (r *resultFile) explain(err error) error {
+func (r *File) explain(err error) error {
 	var pe *os.PathError
 	if errors.As(err, &pe) {
 		err = pe.Err
@@ -55,7 +55,7 @@ func (r *resultFile) explain(err error) error {
 	return fmt.Errorf("cannot write %s: %w%s", r.path, err, hint)
 }
 
-func (r *resultFile) Write(p []byte) (int, error) {
+func (r *File) Write(p []byte) (int, error) {
 	if r.out != nil {
 		return r.out.Write(p)
 	}
@@ -66,8 +66,8 @@ func (r *resultFile) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// commit gives the file its name.
-func (r *resultFile) commit() error {
+// Commit gives the file its name.
+func (r *File) Commit() error {
 	if r.out != nil {
 		return r.out.Flush()
 	}
@@ -90,12 +90,25 @@ func (r *resultFile) commit() error {
 	return nil
 }
 
-// discard removes what commit has not named.
-func (r *resultFile) discard() {
+// Discard removes what Commit has not named.
+func (r *File) Discard() {
 	if r.f != nil {
 		_ = r.f.Close() // it is thrown away
 	}
 	if r.temp != "" {
 		_ = os.Remove(r.temp) // nothing better to do on failure
 	}
+}
+
+// WriteFile writes a file by a function, whole or not at all.
+func WriteFile(path string, out *Output, write func(*File) error) error {
+	f, err := Create(path, out)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	if err := write(f); err != nil {
+		return err
+	}
+	return f.Commit()
 }
