@@ -59,7 +59,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, interrupts := console.WatchInterrupts(context.Background())
 	defer interrupts.Stop()
 	a := &app{in: stdin, out: console.NewOutput(stdout), stderr: stderr, getenv: os.Getenv}
-	err := a.execute(ctx, args)
+	err := console.Execute(ctx, a.newCLI(), args)
 	if werr := a.out.Close(); err == nil || errors.Is(err, console.ErrOutput) {
 		err = werr
 	}
@@ -130,34 +130,7 @@ func (a *app) commands() []*cli.Command {
 
 // newCLI builds the table of commands.
 func (a *app) newCLI() *cli.App {
-	c := &cli.App{
-		Name:                      "ledge-bench",
-		Usage:                     "measure language models beside other engines",
-		Commands:                  a.commands(),
-		HideVersion:               true,
-		Writer:                    a.out,
-		ErrWriter:                 a.stderr,
-		CustomAppHelpTemplate:     appHelp,
-		DisableSliceFlagSeparator: true,
-		ExitErrHandler:            func(*cli.Context, error) {}, // run reports errors
-		OnUsageError:              console.UsageFault,
-	}
-	for _, cmd := range c.Commands {
-		cmd.Before = func(c *cli.Context) error { a.quiet = c.Bool("quiet"); return nil }
-		cmd.OnUsageError = console.UsageFault
-		cmd.HideHelpCommand = true
-	}
-	return c
-}
-
-// execute finds the command and runs it.
-func (a *app) execute(ctx context.Context, args []string) error {
-	c := a.newCLI()
-	args, err := console.Arrange(c.Name, c.Commands, console.Ask(args))
-	if err != nil {
-		return err
-	}
-	return c.RunContext(ctx, append([]string{c.Name}, args...))
+	return console.NewApp("ledge-bench", "measure language models beside other engines", appHelp, a.commands(), a.out, a.stderr, func(c *cli.Context) error { a.quiet = c.Bool("quiet"); return nil })
 }
 
 // note writes a line for the user to standard error.

@@ -34,7 +34,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, intr := console.WatchInterrupts(context.Background())
 	defer intr.Stop()
 	a := &app{in: stdin, out: console.NewOutput(stdout), stderr: stderr, getenv: os.Getenv, intr: intr}
-	err := a.execute(ctx, args)
+	err := console.Execute(ctx, a.newCLI(), args)
 	if werr := a.out.Close(); err == nil || errors.Is(err, console.ErrOutput) {
 		err = werr
 	}
@@ -63,40 +63,7 @@ func (a *app) commands() []*cli.Command {
 
 // newCLI builds the table of commands.
 func (a *app) newCLI() *cli.App {
-	c := &cli.App{
-		Name:                      "ledge",
-		Usage:                     "run language models on the device at hand",
-		Commands:                  a.commands(),
-		HideVersion:               true,
-		Writer:                    a.out,
-		ErrWriter:                 a.stderr,
-		CustomAppHelpTemplate:     appHelp,
-		DisableSliceFlagSeparator: true,
-		ExitErrHandler:            func(*cli.Context, error) {}, // run reports errors
-		OnUsageError:              console.UsageFault,
-	}
-	a.finish(c.Commands)
-	return c
-}
-
-// finish gives every command what all have in common.
-func (a *app) finish(commands []*cli.Command) {
-	for _, c := range commands {
-		c.Before = a.before
-		c.OnUsageError = console.UsageFault
-		c.HideHelpCommand = true
-		a.finish(c.Subcommands)
-	}
-}
-
-// execute finds the command and runs it.
-func (a *app) execute(ctx context.Context, args []string) error {
-	c := a.newCLI()
-	args, err := console.Arrange("ledge", c.Commands, console.Ask(args))
-	if err != nil {
-		return err
-	}
-	return c.RunContext(ctx, append([]string{"ledge"}, args...))
+	return console.NewApp("ledge", "run language models on the device at hand", appHelp, a.commands(), a.out, a.stderr, a.before)
 }
 
 // before runs ahead of every command.

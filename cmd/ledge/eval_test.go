@@ -162,7 +162,7 @@ func TestEvalInterrupt(t *testing.T) {
 		a := &app{out: console.NewOutput(&out), stderr: &errs, getenv: os.Getenv}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		timer := time.AfterFunc(delay, func() { cancel(console.ErrInterrupted) })
-		err := a.execute(ctx, []string{"eval", "-m", m, "-f", data, "--raw", "--json"})
+		err := console.Execute(ctx, a.newCLI(), []string{"eval", "-m", m, "-f", data, "--raw", "--json"})
 		timer.Stop()
 		if exitCode(ctx, err) != exitInterrupted {
 			t.Fatalf("%v: %s", err, errs.String())

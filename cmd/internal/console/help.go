@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -137,6 +138,44 @@ func Ask(args []string) []string {
 		return append([]string{"help"}, args[1:]...)
 	}
 	return args
+}
+
+// NewApp is a program's table of commands, with what all of them have in common:
+// complaints about a command line are the caller's to report, and each command first
+// calls before, which may be nil.
+func NewApp(name, usage, help string, commands []*cli.Command, out, complaints io.Writer, before cli.BeforeFunc) *cli.App {
+	var finish func([]*cli.Command)
+	finish = func(commands []*cli.Command) {
+		for _, c := range commands {
+			c.Before = before
+			c.OnUsageError = UsageFault
+			c.HideHelpCommand = true
+			finish(c.Subcommands)
+		}
+	}
+	finish(commands)
+	return &cli.App{
+		Name:                      name,
+		Usage:                     usage,
+		Commands:                  commands,
+		HideVersion:               true,
+		Writer:                    out,
+		ErrWriter:                 complaints,
+		CustomAppHelpTemplate:     help,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // the program reports errors
+		OnUsageError:              UsageFault,
+	}
+}
+
+// Execute finds the command of a command line (without the program's name) and runs
+// it.
+func Execute(ctx context.Context, c *cli.App, args []string) error {
+	args, err := Arrange(c.Name, c.Commands, Ask(args))
+	if err != nil {
+		return err
+	}
+	return c.RunContext(ctx, append([]string{c.Name}, args...))
 }
 
 // UsageFault passes on what the flag library says of a command line.
