@@ -40,7 +40,7 @@ func (g *group) keys(r *reader) handlers {
 	g.at = map[string]*yaml.Node{}
 	h := handlers{
 		"models":   func(n *yaml.Node) (err error) { g.models, err = r.readModels(n); return err },
-		"devices":  func(n *yaml.Node) (err error) { g.devices, err = r.texts(n); return err },
+		"devices":  func(n *yaml.Node) (err error) { g.devices, err = r.texts(n, true); return err },
 		"threads":  r.numbersTo(&g.threads, 0, maxThreads),
 		"prompt":   r.numbersTo(&g.prompts, 0, maxTokens),
 		"gen":      r.numbersTo(&g.gens, 0, maxTokens),
@@ -187,7 +187,7 @@ func (r *reader) readGreedy(n *yaml.Node) (*record.Greedy, error) {
 
 // readAgainst reads the names of peers in an entry of cases; "none" is none.
 func (r *reader) readAgainst(s *Suite, n *yaml.Node) ([]string, error) {
-	names, err := r.texts(n)
+	names, err := r.texts(n, true)
 	if err != nil || len(names) == 1 && names[0] == "none" {
 		return []string{}, err
 	}

@@ -121,10 +121,10 @@ func (r *reader) readPeer(key, n *yaml.Node) (Peer, error) {
 		"llama-bench": way("llama-bench", LlamaBench, r.textTo(&p.Program)),
 		"ledge":       way("ledge", OtherLedge, r.textTo(&p.Program)),
 		"command":     way("command", Command, func(n *yaml.Node) (err error) { p.Command, err = r.readCommand(n); return err }),
-		"args":        func(n *yaml.Node) (err error) { p.Args, err = r.words(n); return err },
+		"args":        func(n *yaml.Node) (err error) { p.Args, err = r.texts(n, false); return err },
 		"figures":     func(n *yaml.Node) (err error) { p.Figures, err = r.readSources(n); return err },
 		"env":         func(n *yaml.Node) (err error) { p.Env, err = r.pairs(n, "env"); return err },
-		"devices":     func(n *yaml.Node) (err error) { p.Devices, err = r.texts(n); return err },
+		"devices":     func(n *yaml.Node) (err error) { p.Devices, err = r.texts(n, true); return err },
 		"timeout":     func(n *yaml.Node) (err error) { p.Timeout, err = r.duration(n); return err },
 		"version":     r.textTo(&p.Version),
 	}
@@ -149,29 +149,12 @@ func (r *reader) readPeer(key, n *yaml.Node) (Peer, error) {
 	return p, nil
 }
 
-// words reads a list of texts that may repeat.
-func (r *reader) words(n *yaml.Node) ([]string, error) {
-	nodes, err := r.list(n)
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, n := range nodes {
-		s, err := r.text(n)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	return all, nil
-}
-
 // readCommand reads the words of a command and looks at its placeholders.
 func (r *reader) readCommand(n *yaml.Node) ([]string, error) {
 	if n.Kind == yaml.ScalarNode && strings.ContainsAny(n.Value, " \t") {
 		return nil, r.errorf(n, "a command is a list of words, [program, -m, \"{model}\"]: no shell divides it")
 	}
-	words, err := r.words(n)
+	words, err := r.texts(n, false)
 	if err != nil {
 		return nil, err
 	}

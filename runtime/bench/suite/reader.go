@@ -166,8 +166,8 @@ func (r *reader) textTo(to *string) func(*yaml.Node) error {
 	}
 }
 
-// texts reads one text or a list of them, all different.
-func (r *reader) texts(n *yaml.Node) ([]string, error) {
+// texts reads one text or a list of them, which may have to be all different.
+func (r *reader) texts(n *yaml.Node, different bool) ([]string, error) {
 	nodes, err := r.list(n)
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (r *reader) texts(n *yaml.Node) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(all, s) {
+		if different && slices.Contains(all, s) {
 			return nil, r.errorf(n, "%q stands twice in the list", s)
 		}
 		all = append(all, s)

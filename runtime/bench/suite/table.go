@@ -25,7 +25,7 @@ func (r *reader) readTables(s *Suite, n *yaml.Node) error {
 	// among reads names that must be known.
 	among := func(to *[]string, what string, known []string) func(*yaml.Node) error {
 		return func(n *yaml.Node) (err error) {
-			if *to, err = r.texts(n); err != nil {
+			if *to, err = r.texts(n, true); err != nil {
 				return err
 			}
 			for _, name := range *to {
