@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +12,7 @@ import (
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/journal"
 	"github.com/ledge-run/ledge/runtime/bench/worker"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 )
 
 // TestMain makes the test's program what ledge-bench is: a worker, and itself where a
@@ -41,19 +40,7 @@ func folder(t *testing.T, text string) (suite string) {
 	t.Helper()
 	dir := t.TempDir()
 	t.Setenv("LEDGE_PACK_CACHE", filepath.Join(dir, "packed"))
-	f, err := os.Open(filepath.Join("..", "..", "runtime", "model", "testdata", "llama-gqa.gguf.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := goldentest.Bytes(t, "../../runtime/model/testdata", "llama-gqa.gguf.gz")
 	suite = filepath.Join(dir, "tiny.yaml")
 	for path, data := range map[string][]byte{filepath.Join(dir, "m.gguf"): data, suite: []byte(text)} {
 		if err := os.WriteFile(path, data, 0o600); err != nil {

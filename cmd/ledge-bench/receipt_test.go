@@ -154,6 +154,14 @@ func one(change ...func(*record.Record)) record.Record {
 // forged signs records with a key of the test's user.
 func forged(t *testing.T, records ...record.Record) (path string) {
 	t.Helper()
+	path = filepath.Join(t.TempDir(), "forged.json")
+	sign(t, path, receipt.Receipt{Records: records})
+	return path
+}
+
+// sign writes a receipt with the signature of the test's user.
+func sign(t *testing.T, path string, r receipt.Receipt) {
+	t.Helper()
 	file, err := receipt.KeyPath()
 	if err != nil {
 		t.Fatal(err)
@@ -162,15 +170,13 @@ func forged(t *testing.T, records ...record.Record) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := receipt.Receipt{Records: records}.Sign(key)
-	path = filepath.Join(t.TempDir(), "forged.json")
+	data, err := r.Sign(key)
 	if err == nil {
 		err = os.WriteFile(path, data, 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 // TestKeys: which key signs, and who says so.

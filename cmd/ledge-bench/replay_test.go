@@ -45,30 +45,12 @@ func TestReplay(t *testing.T) {
 		}
 		again.Records = append(again.Records, rec)
 	}
-	sign := func(r receipt.Receipt) {
-		t.Helper()
-		file, err := receipt.KeyPath()
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, _, err := receipt.OpenKey(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := r.Sign(key)
-		if err == nil {
-			err = os.WriteFile(path, data, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	sign(again)
+	sign(t, path, again)
 	if f, code := replayed(t, args); code != 0 || f[name+" output"].Verdict != receipt.Same || f[name+" decode"].Now <= 0 {
 		t.Errorf("the same model: %+v", f)
 	}
 	again.Records[0].Runs[0].Output.SHA256 = strings.Repeat("0", 64)
-	sign(again)
+	sign(t, path, again)
 	if f, code := replayed(t, args); code != exitDiffer || f[name+" output"].Verdict != receipt.Differs {
 		t.Errorf("another text: %+v", f)
 	}
@@ -76,7 +58,7 @@ func TestReplay(t *testing.T) {
 	d := again.Records[0].Runs[0].Figures[record.Decode]
 	d.Samples = []float64{1e12}
 	again.Records[0].Runs[0].Figures[record.Decode] = d
-	sign(again)
+	sign(t, path, again)
 	// On a busy machine a disturbed round contradicts nothing.
 	if f, _ := replayed(t, args); f[name+" decode"].Verdict != receipt.Worse && f[name+" decode"].Verdict != receipt.Incomparable {
 		t.Errorf("a figure that cannot be: %+v", f)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ledge-run/ledge/cmd/internal/console"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 )
 
 // asProgram makes the test binary behave as the program itself, for tests that
@@ -69,22 +69,10 @@ func golden(t testing.TB, name string) string {
 	return path
 }
 
+// unzip unpacks a file of the golden models' folder.
 func unzip(t testing.TB, name string) []byte {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "..", "runtime", "model", "testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return goldentest.Bytes(t, "../../runtime/model/testdata", name)
 }
 
 // result is what a command left behind.

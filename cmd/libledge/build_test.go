@@ -4,9 +4,7 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ledge-run/ledge"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 )
 
 // limit is how long a program of these tests may take: one that hangs is ended.
@@ -101,19 +100,7 @@ func compile(t testing.TB, source string) string {
 // tiny is a model with random weights.
 func tiny(t testing.TB) string {
 	t.Helper()
-	in, err := os.Open("../../runtime/model/testdata/llama-gqa.gguf.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	z, err := gzip.NewReader(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := goldentest.Bytes(t, "../../runtime/model/testdata", "llama-gqa.gguf.gz")
 	path := filepath.Join(t.TempDir(), "tiny.gguf")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)

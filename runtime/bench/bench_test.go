@@ -1,12 +1,8 @@
 package bench_test
 
 import (
-	"compress/gzip"
 	"context"
 	"encoding/json"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,34 +10,13 @@ import (
 	_ "github.com/ledge-run/ledge/backend/cpu"
 	"github.com/ledge-run/ledge/runtime/bench"
 	"github.com/ledge-run/ledge/runtime/engine"
-	"github.com/ledge-run/ledge/runtime/weights/gguf"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 )
 
 func open(t *testing.T) *engine.Model {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "model", "testdata", "llama-gqa.gguf.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := gguf.Parse(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := engine.OpenFile(context.Background(), g, engine.Options{Threads: 1, Sequences: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
+	g := goldentest.Named("../model/testdata", "llama-gqa")
+	return g.Open(t, engine.Options{Threads: 1, Sequences: 3})
 }
 
 func TestNames(t *testing.T) {

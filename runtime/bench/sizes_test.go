@@ -1,35 +1,15 @@
 package bench
 
 import (
-	"compress/gzip"
-	"io"
-	"os"
-	"path/filepath"
 	"testing"
 
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 func tiny(t *testing.T, name string) *gguf.File {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "model", "testdata", name+".gguf.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := gguf.Parse(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
+	return goldentest.Parse(t, "../model/testdata", name+".gguf.gz")
 }
 
 func TestSizes(t *testing.T) {

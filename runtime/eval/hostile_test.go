@@ -1,18 +1,15 @@
 package eval_test
 
 import (
-	"compress/gzip"
 	"context"
 	"encoding/binary"
-	"io"
 	"math"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 	"github.com/ledge-run/ledge/runtime/eval"
-	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // tiny opens a tiny random model after its output matrix has been changed.
@@ -23,23 +20,7 @@ func tiny(t *testing.T, change func(output []byte)) *engine.Model {
 
 func tinyWith(t *testing.T, change func(output []byte), o engine.Options) *engine.Model {
 	t.Helper()
-	z, err := os.Open("../model/testdata/llama-gqa.gguf.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	r, err := gzip.NewReader(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := gguf.Parse(data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := goldentest.Parse(t, "../model/testdata", "llama-gqa.gguf.gz")
 	w, ok := f.Tensor("output.weight")
 	if !ok {
 		t.Fatal("the file has no output.weight")

@@ -2,7 +2,6 @@ package runner_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +24,7 @@ import (
 	"github.com/ledge-run/ledge/runtime/bench/suite"
 	"github.com/ledge-run/ledge/runtime/bench/worker"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 	"github.com/ledge-run/ledge/runtime/eval"
 )
 
@@ -168,19 +168,7 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) model(file, golden string) {
 	b.t.Helper()
-	f, err := os.Open(filepath.Join("..", "..", "model", "testdata", golden+".gguf.gz"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	data := goldentest.Bytes(b.t, "../../model/testdata", golden+".gguf.gz")
 	if err := os.WriteFile(filepath.Join(b.dir, file), data, 0o600); err != nil {
 		b.t.Fatal(err)
 	}

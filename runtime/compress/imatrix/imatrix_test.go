@@ -2,9 +2,7 @@ package imatrix
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -15,25 +13,14 @@ import (
 
 	_ "github.com/ledge-run/ledge/backend/cpu"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // tiny unpacks one of the small random models.
 func tiny(t testing.TB, name string) string {
 	t.Helper()
-	z, err := os.Open(filepath.Join("..", "..", "model", "testdata", name+".gguf.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	r, err := gzip.NewReader(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := goldentest.Bytes(t, "../../model/testdata", name+".gguf.gz")
 	path := filepath.Join(t.TempDir(), name+".gguf")
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)

@@ -474,12 +474,7 @@ func TestPlan(t *testing.T) {
 
 // The tiny models run in every type, and in Q8_0 predict nearly the same.
 func TestRuns(t *testing.T) {
-	const dir = "../../model/testdata"
-	g := goldentest.Named(dir, "llama-gqa")
-	f, err := gguf.Parse(g.File(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := goldentest.Parse(t, "../../model/testdata", "llama-gqa.gguf.gz")
 	run := func(f *gguf.File) []float32 {
 		m, err := engine.OpenFile(context.Background(), f, engine.Options{Device: "cpu", Threads: 1})
 		if err != nil {

@@ -56,7 +56,7 @@ func Models(t *testing.T, dir string) []Model {
 	for i := range manifest.Models {
 		m := &manifest.Models[i]
 		m.dir = dir
-		npy := gunzip(t, dir, m.Logits)
+		npy := Bytes(t, dir, m.Logits)
 		head := 10 + int(binary.LittleEndian.Uint16(npy[8:]))
 		m.logits = make([]float32, (len(npy)-head)/4)
 		if _, err := binary.Decode(npy[head:], binary.LittleEndian, m.logits); err != nil {
@@ -79,7 +79,9 @@ func (g *Model) byContext() map[int][]Sequence {
 	return out
 }
 
-func gunzip(t testing.TB, dir, name string) []byte {
+// Bytes unpacks a file of a folder that build/golden filled: a model's NAME.gguf.gz, or
+// what a reference says.
+func Bytes(t testing.TB, dir, name string) []byte {
 	t.Helper()
 	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
@@ -97,20 +99,27 @@ func gunzip(t testing.TB, dir, name string) []byte {
 	return b
 }
 
+// Parse unpacks a model's NAME.gguf.gz and reads it. Its tensors are in memory, in bytes
+// that no other test has: they may be changed.
+func Parse(t testing.TB, dir, name string) *gguf.File {
+	t.Helper()
+	f, err := gguf.Parse(Bytes(t, dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 // File is the model's GGUF file.
 func (g *Model) File(t testing.TB) []byte {
 	t.Helper()
-	return gunzip(t, g.dir, g.Gguf)
+	return Bytes(t, g.dir, g.Gguf)
 }
 
 // Open opens the model; it is closed when the test ends.
 func (g *Model) Open(t testing.TB, o engine.Options) *engine.Model {
 	t.Helper()
-	f, err := gguf.Parse(g.File(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := engine.OpenFile(context.Background(), f, o)
+	m, err := engine.OpenFile(context.Background(), Parse(t, g.dir, g.Gguf), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,14 +73,7 @@ func compare(t *testing.T, v *Vocabulary, want trained, heldout string) {
 	if !slices.Equal(v.Tokens, want.Tokens) {
 		t.Fatalf("%d tokens, want %d, or others", len(v.Tokens), len(want.Tokens))
 	}
-	c, err := v.Config()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tok, err := tokenizer.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tok := encoder(t, v)
 	i := 0
 	for line := range strings.Lines(heldout) {
 		if got := tok.Encode(line, tokenizer.EncodeOptions{ParseSpecial: true}); !slices.Equal(got, want.IDs[i]) {
@@ -268,14 +261,7 @@ print(json.dumps(out))`
 		if err := json.Unmarshal(out, &got); err != nil {
 			t.Fatal(err)
 		}
-		c, err := v.Config()
-		if err != nil {
-			t.Fatal(err)
-		}
-		tok, err := tokenizer.New(c)
-		if err != nil {
-			t.Fatal(err)
-		}
+		tok := encoder(t, v)
 		want := tok.Encode(heldout, tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: true})
 		if !slices.Equal(got.IDs, want) {
 			t.Errorf("%s: tokenizers\n got %v\nwant %v", preset, got.IDs, want)

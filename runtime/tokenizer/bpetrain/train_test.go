@@ -116,6 +116,7 @@ func TestLlama(t *testing.T) {
 	}
 }
 
+// encoder is a tokenizer of the vocabulary.
 func encoder(t testing.TB, v *Vocabulary) *tokenizer.Tokenizer {
 	t.Helper()
 	c, err := v.Config()

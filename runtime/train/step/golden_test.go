@@ -2,10 +2,8 @@ package step
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"encoding/json"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,8 +15,8 @@ import (
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/graph/grad"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 	"github.com/ledge-run/ledge/runtime/model"
-	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // measured is a tensor as build/golden/make_gradients.py writes it: its norm, and
@@ -64,28 +62,16 @@ func (m measured) off(x []float32) float64 {
 
 func readJSON(t *testing.T, path string, to any) {
 	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
+	var data []byte
+	var err error
+	if dir, name := filepath.Split(path); filepath.Ext(name) == ".gz" {
+		data = goldentest.Bytes(t, dir, name)
+	} else if data, err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
-	}
-	if filepath.Ext(path) == ".gz" {
-		data = unzip(t, data)
 	}
 	if err := json.Unmarshal(data, to); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func unzip(t *testing.T, data []byte) []byte {
-	t.Helper()
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err == nil {
-		data, err = io.ReadAll(z)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 const models = "../../model/testdata"
@@ -143,14 +129,7 @@ func TestGradients(t *testing.T) {
 	dev := openCPU(t, 2)
 	for i, m := range golden.Models {
 		t.Run(m.Name, func(t *testing.T) {
-			packed, err := os.ReadFile(filepath.Join(models, m.Name+".gguf.gz"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			f, err := gguf.Parse(unzip(t, packed))
-			if err != nil {
-				t.Fatal(err)
-			}
+			f := goldentest.Parse(t, models, m.Name+".gguf.gz")
 			net, err := engine.Network(f)
 			if err != nil {
 				t.Fatal(err)
