@@ -8,8 +8,10 @@ package mask
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Kind is what a span is.
@@ -141,4 +143,10 @@ func (m *Masker) Apply(text string, counts map[Kind]int) string {
 
 var finders = map[Kind]func(*view) []Span{
 	Email: findEmails, ID: findIDs, Card: findCards, Phone: findPhones, Plate: findPlates, Address: findAddresses,
+}
+
+// lazily is an expression that is compiled when it is first used: programs that link this package and mask nothing do
+// not wait for it.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }

@@ -1,7 +1,6 @@
 package mask
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,12 +15,12 @@ type run struct {
 	plus       bool
 }
 
-var digitRuns = regexp.MustCompile(`[+＋]?[(（]?[0-9０-９](?:[)） .·\-－–—]{0,2}[(（]?[0-9０-９Xx])*`)
+var digitRuns = lazily(`[+＋]?[(（]?[0-9０-９](?:[)） .·\-－–—]{0,2}[(（]?[0-9０-９Xx])*`)
 
 // runs finds runs of digits that are not a part of something larger: a word, a path, a decimal.
 func runs(text string) []run {
 	var all []run
-	for _, m := range digitRuns.FindAllStringIndex(text, -1) {
+	for _, m := range digitRuns().FindAllStringIndex(text, -1) {
 		r := run{start: m[0], end: m[1]}
 		before, _ := utf8.DecodeLastRuneInString(text[:r.start])
 		after, size := utf8.DecodeRuneInString(text[r.end:])
@@ -144,12 +143,12 @@ func findIDs(v *view) []Span {
 	if lower := strings.ToLower(text); !passportWords(lower) && !insuranceWords(lower) {
 		return spans
 	}
-	for _, m := range lettered.FindAllStringIndex(text, -1) {
+	for _, m := range lettered().FindAllStringIndex(text, -1) {
 		if before(text, m[0], passportWords) {
 			spans = append(spans, Span{m[0], m[1], ID})
 		}
 	}
-	for _, m := range insurance.FindAllStringIndex(text, -1) {
+	for _, m := range insurance().FindAllStringIndex(text, -1) {
 		if before(text, m[0], insuranceWords) {
 			spans = append(spans, Span{m[0], m[1], ID})
 		}
@@ -158,8 +157,8 @@ func findIDs(v *view) []Span {
 }
 
 var (
-	lettered       = regexp.MustCompile(`\b[A-Z]{1,2}[0-9]{7,8}\b`)
-	insurance      = regexp.MustCompile(`\b[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b`)
+	lettered       = lazily(`\b[A-Z]{1,2}[0-9]{7,8}\b`)
+	insurance      = lazily(`\b[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b`)
 	idWords        = words("身份证", "证件", "identity", "id number", "id card")
 	ssnWords       = words("ssn", "social security", "social insurance", "tax id")
 	passportWords  = words("护照", "通行证", "回乡证", "台胞证", "passport")
