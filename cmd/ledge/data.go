@@ -179,14 +179,13 @@ func (a *app) dataBuild(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	bar := a.newProgress()
-	left := newTimeLeft()
+	bar := a.newStages()
 	r, err := data.Build{Out: out, Paths: c.Args().Slice(), Settings: s, Threads: c.Int("threads"), Restart: c.Bool("restart"),
 		Note: func(text string) { a.note("%s", text) },
 		Progress: func(p data.Progress) {
-			bar.Show(p.Stage, p.Fraction, fmt.Sprintf("%.0f %%, %d documents%s", 100*p.Fraction, p.Docs, left.text(p.Stage, p.Fraction)))
+			bar.show(p.Stage, p.Fraction, "%.0f %%, %d documents", 100*p.Fraction, p.Docs)
 		}}.Run(c.Context)
-	bar.Done()
+	bar.done()
 	if err != nil {
 		var bad *source.BadRecord
 		switch {

@@ -133,4 +133,8 @@ func TestTimeLeft(t *testing.T) {
 	step(9, "reading", 0.75, ", 10s left") // 25 % took 10 s, 25 % are left
 	step(5, "writing", 0.1, "")
 	step(60, "writing", 0.4, ", 2m0s left")
+
+	l = &timeLeft{now: l.now} // of one stage, without a name
+	step(0, "", 0.25, "")
+	step(10, "", 0.5, ", 20s left")
 }

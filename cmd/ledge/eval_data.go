@@ -68,13 +68,12 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 			err := a.withModel(c, name, o, func(m *engine.Model) error {
 				p := p
 				p.Beside = bench.Beside(m)
-				bar := a.newProgress()
-				left := newTimeLeft()
+				bar := a.newStages()
 				p.Progress = func(done, of int) {
-					bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("%d of %d%s", done, of, left.text("", float64(done)/float64(of))))
+					bar.show(filepath.Base(name), fraction(done, of), "%d of %d", done, of)
 				}
 				r, err := eval.Run(c.Context, m, data, p)
-				bar.Done()
+				bar.done()
 				if r.Items == 0 {
 					return err // nothing was run, or the first failed
 				}

@@ -118,9 +118,8 @@ func isGGUF(path string) bool {
 
 // evalPlain measures perplexity, or saves log-probabilities.
 func (a *app) evalPlain(c *cli.Context, report *evalReport, name string, m *engine.Model, text string, size int) error {
-	bar := a.newProgress()
-	defer bar.Done()
-	left := newTimeLeft()
+	bar := a.newStages()
+	defer bar.done()
 	if path := c.String("save-logits"); path != "" {
 		t, err := eval.NewText(m, text, size, c.Int("chunks"))
 		if err != nil {
@@ -128,14 +127,14 @@ func (a *app) evalPlain(c *cli.Context, report *evalReport, name string, m *engi
 		}
 		return console.WriteFile(path, a.out, func(w *console.File) error {
 			return eval.SaveLogits(c.Context, m, t, w, func(done, of int) {
-				bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d%s", done, of, left.text("", float64(done)/float64(of))))
+				bar.show(filepath.Base(name), fraction(done, of), "chunk %d of %d", done, of)
 			})
 		})
 	}
 	var last eval.Perplexity
 	so, err := eval.MeasurePerplexity(c.Context, m, text, size, c.Int("chunks"), func(done, of int, so eval.Perplexity) {
 		last = so
-		bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, %.4f so far%s", done, of, so.PPL, left.text("", float64(done)/float64(of))))
+		bar.show(filepath.Base(name), fraction(done, of), "chunk %d of %d, %.4f so far", done, of, so.PPL)
 	})
 	if err != nil {
 		if so = last; c.Context.Err() == nil || so.Chunks == 0 {
@@ -148,11 +147,10 @@ func (a *app) evalPlain(c *cli.Context, report *evalReport, name string, m *engi
 
 // compare measures a model against a reference.
 func (a *app) compare(c *cli.Context, report *evalReport, name string, m *engine.Model, t eval.Text, ref eval.Reference) error {
-	bar := a.newProgress()
-	defer bar.Done()
-	left := newTimeLeft()
+	bar := a.newStages()
+	defer bar.done()
 	so, err := eval.Compare(c.Context, m, t, ref, func(done, of int, so eval.Divergence) {
-		bar.Show(filepath.Base(name), float64(done)/float64(of), fmt.Sprintf("chunk %d of %d, KL %.5f so far%s", done, of, so.KL, left.text("", float64(done)/float64(of))))
+		bar.show(filepath.Base(name), fraction(done, of), "chunk %d of %d, KL %.5f so far", done, of, so.KL)
 	})
 	if err != nil && (!so.Partial || so.Positions == 0) {
 		return err

@@ -103,15 +103,14 @@ func (a *app) imatrix(c *cli.Context) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	bar, left := a.newProgress(), newTimeLeft()
+	bar := a.newStages()
 	m, err := imatrix.Collect(c.Context, model, text, eo, imatrix.Options{
 		ChunkSize: c.Int("ctx"), Chunks: c.Int("chunks"), Output: c.Bool("process-output"), Dataset: file,
 		Progress: func(done, of int) {
-			fraction := float64(done) / float64(of)
-			bar.Show("imatrix", fraction, fmt.Sprintf("chunk %d of %d%s", done, of, left.text("imatrix", fraction)))
+			bar.show("imatrix", fraction(done, of), "chunk %d of %d", done, of)
 		},
 	})
-	bar.Done()
+	bar.done()
 	if err != nil {
 		if c.Context.Err() != nil {
 			return context.Cause(c.Context)

@@ -290,26 +290,23 @@ func (a *app) plan(c *cli.Context, f *gguf.File, q quantizeArgs, o quantize.Plan
 	if q.budget == (quantize.Budget{}) {
 		return quantize.NewPlan(f, q.recipe, o)
 	}
-	bar := a.newProgress()
-	defer bar.Done()
-	left := newTimeLeft()
+	bar := a.newStages()
+	defer bar.done()
 	return quantize.Search(c.Context, f, q.budget, o, quantize.SearchOptions{
 		Text: q.chosen, Threads: c.Int("threads"),
 		Progress: func(what string, done, of int) {
-			fraction := float64(done) / float64(of)
-			bar.Show(what, fraction, fmt.Sprintf("%d of %d%s", done, of, left.text(what, fraction)))
+			bar.show(what, fraction(done, of), "%d of %d", done, of)
 		},
 	})
 }
 
 func (a *app) writeQuantized(c *cli.Context, p *quantize.Plan, path string) error {
-	bar, left := a.newProgress(), newTimeLeft()
-	defer bar.Done()
+	bar := a.newStages()
+	defer bar.done()
 	return p.Write(c.Context, path, quantize.WriteOptions{
 		Threads: c.Int("threads"), Replace: c.Bool("force"),
 		Progress: func(done, total int64) {
-			fraction := float64(done) / float64(total)
-			bar.Show("quantize", fraction, fmt.Sprintf("%d of %d million weights%s", done/1e6, total/1e6, left.text("quantize", fraction)))
+			bar.show("quantize", fraction(done, total), "%d of %d million weights", done/1e6, total/1e6)
 		},
 	})
 }
@@ -434,10 +431,9 @@ func (a *app) compareFiles(c *cli.Context, before, after, text string) (quantize
 	if err != nil {
 		return quantize.Loss{}, err
 	}
-	bar, left := a.newProgress(), newTimeLeft()
-	defer bar.Done()
+	bar := a.newStages()
+	defer bar.done()
 	return quantize.Compare(c.Context, before, after, text, quantize.CompareOptions{Engine: eo, Chunks: c.Int("chunks"), Progress: func(done, of int) {
-		fraction := float64(done) / float64(of)
-		bar.Show("measuring", fraction, fmt.Sprintf("chunk %d of %d%s", done, of, left.text("measuring", fraction)))
+		bar.show("measuring", fraction(done, of), "chunk %d of %d", done, of)
 	}})
 }

@@ -79,25 +79,24 @@ func (a *app) tokenizerTrain(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	bar, left := a.newProgress(), newTimeLeft()
+	bar := a.newStages()
 	var total, bad int64
 	for _, f := range found.Files {
 		total += f.Size
 	}
 	texts := a.corpus(c.Context, found.Files, o, c.Bool("skip-bad"), &bad, func(done int64) {
-		f := float64(done) / float64(max(total, 1))
-		bar.Show("reading", f, fmt.Sprintf("%.0f %%%s", 100*f, left.text("reading", f)))
+		f := fraction(done, max(total, 1))
+		bar.show("reading", f, "%.0f %%", 100*f)
 	})
 	v, err := bpetrain.Train(c.Context, texts, bpetrain.Config{
 		Size: c.Int("size"), Preset: c.String("pre"), MinFrequency: c.Int64("min-frequency"), Special: c.StringSlice("special"),
 		EOS: c.String("eos"), BOS: c.String("bos"), PAD: c.String("pad"), AddBOS: c.Bool("add-bos"), Threads: c.Int("threads"),
 		Progress: func(stage string, done, of int64) {
 			if of > 0 {
-				f := float64(done) / float64(of)
-				bar.Show(stage, f, fmt.Sprintf("%d of %d tokens%s", done, of, left.text(stage, f)))
+				bar.show(stage, fraction(done, of), "%d of %d tokens", done, of)
 			}
 		}})
-	bar.Done()
+	bar.done()
 	if err != nil {
 		var record *source.BadRecord
 		if errors.As(err, &record) {
