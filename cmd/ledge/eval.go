@@ -160,12 +160,7 @@ func (a *app) evalModels(c *cli.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range []string{a.getenv("LEDGE_MODEL"), cfg.Model} {
-		if n != "" {
-			return []string{n}, nil
-		}
-	}
-	return []string{defaultModel}, nil
+	return []string{a.usualModel(cfg)}, nil
 }
 
 // withModel opens a model by name for the time of f.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -112,10 +111,7 @@ func (a *app) imatrix(c *cli.Context) error {
 	})
 	bar.done()
 	if err != nil {
-		if c.Context.Err() != nil {
-			return context.Cause(c.Context)
-		}
-		return err
+		return a.cause(c, err)
 	}
 	if legacy {
 		err = a.writeLegacy(m, path)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,12 +121,12 @@ func (a *app) modelName(c *cli.Context, cfg config, arg string) (string, error) 
 	case c.IsSet("model"):
 		return "", usagef("-m names no model")
 	}
-	for _, name := range []string{a.getenv("LEDGE_MODEL"), cfg.Model} {
-		if name != "" {
-			return name, nil
-		}
-	}
-	return defaultModel, nil
+	return a.usualModel(cfg), nil
+}
+
+// usualModel is the model of the environment or the configuration, or the default.
+func (a *app) usualModel(cfg config) string {
+	return cmp.Or(a.getenv("LEDGE_MODEL"), cfg.Model, defaultModel)
 }
 
 // locate finds a model's file and downloads it if it is not here.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -73,10 +72,7 @@ func (a *app) measure(c *cli.Context, m *engine.Model, text string, size int) er
 	})
 	bar.Done()
 	if err != nil {
-		if c.Context.Err() != nil {
-			return context.Cause(c.Context)
-		}
-		return err
+		return a.cause(c, err)
 	}
 	if c.Bool("json") {
 		return a.out.JSON(so, false)
