@@ -1,6 +1,47 @@
 package grammar
 
-import "fmt"
+import (
+	"fmt"
+	"iter"
+)
+
+// product is an automaton in the making whose states are places in several things at once: one's state and a
+// count, say. It has the places that are reached from the first, P's zero value.
+type product[P comparable] struct {
+	out  *NFA
+	ids  map[P]int32
+	todo []P
+}
+
+func newProduct[P comparable]() *product[P] {
+	var start P
+	return &product[P]{NewNFA(), map[P]int32{start: 0}, []P{start}}
+}
+
+// places gives every place that is reached with its state, and ends early if there are too many. Edges are added
+// meanwhile.
+func (w *product[P]) places() iter.Seq2[P, int32] {
+	return func(yield func(P, int32) bool) {
+		for len(w.todo) > 0 && !w.out.Full() {
+			p := w.todo[len(w.todo)-1]
+			w.todo = w.todo[:len(w.todo)-1]
+			if !yield(p, w.ids[p]) {
+				return
+			}
+		}
+	}
+}
+
+// edge leads from a state to a place with a byte from lo to hi.
+func (w *product[P]) edge(from int32, lo, hi byte, to P) {
+	id, ok := w.ids[to]
+	if !ok {
+		id = w.out.State()
+		w.ids[to] = id
+		w.todo = append(w.todo, to)
+	}
+	w.out.Range(from, lo, hi, id)
+}
 
 // Limit gives the automaton of the words with at least lo and at most hi (-1: any
 // number of) characters. A character begins with each byte that leaves one of the
@@ -18,15 +59,11 @@ func (n *NFA) Limit(lo, hi int, begins []int32) (*NFA, error) {
 		state int32
 		count int
 	}
-	out := NewNFA()
-	ids := map[place]int32{{}: 0}
-	todo := []place{{}}
-	for len(todo) > 0 {
-		p := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		from, s := ids[p], &d.states[p.state]
+	w := newProduct[place]()
+	for p, from := range w.places() {
+		s := &d.states[p.state]
 		if s.accept && p.count >= lo {
-			out.Accept(from)
+			w.out.Accept(from)
 		}
 		for _, e := range s.edges {
 			q := place{e.to, p.count}
@@ -38,18 +75,13 @@ func (n *NFA) Limit(lo, hi int, begins []int32) (*NFA, error) {
 					q.count = min(q.count, lo)
 				}
 			}
-			to, ok := ids[q]
-			if !ok {
-				if to = out.State(); out.Full() {
-					return nil, fmt.Errorf("%w: with its lengths it needs more than %d states", ErrTooLarge, maxRuleStates)
-				}
-				ids[q] = to
-				todo = append(todo, q)
-			}
-			out.Range(from, e.lo, e.hi, to)
+			w.edge(from, e.lo, e.hi, q)
 		}
 	}
-	return out, nil
+	if w.out.Full() {
+		return nil, fmt.Errorf("%w: with its lengths it needs more than %d states", ErrTooLarge, maxRuleStates)
+	}
+	return w.out, nil
 }
 
 // Without gives the automaton's words but those given.
@@ -81,27 +113,10 @@ func (n *NFA) Without(words []string) (*NFA, error) {
 		state int32
 		at    int
 	}
-	out := NewNFA()
-	ids := map[place]int32{{}: 0}
-	todo := []place{{}}
-	for len(todo) > 0 {
-		p := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		from := ids[p]
+	w := newProduct[place]()
+	for p, from := range w.places() {
 		if d.states[p.state].accept && (p.at < 0 || !trie[p.at].word) {
-			out.Accept(from)
-		}
-		edge := func(lo, hi byte, q place) error {
-			to, ok := ids[q]
-			if !ok {
-				if to = out.State(); out.Full() {
-					return out.err
-				}
-				ids[q] = to
-				todo = append(todo, q)
-			}
-			out.Range(from, lo, hi, to)
-			return nil
+			w.out.Accept(from)
 		}
 		for _, e := range d.states[p.state].edges {
 			lo := int(e.lo)
@@ -111,21 +126,18 @@ func (n *NFA) Without(words []string) (*NFA, error) {
 					continue
 				}
 				if lo < b {
-					if err := edge(byte(lo), byte(b-1), place{e.to, -1}); err != nil {
-						return nil, err
-					}
+					w.edge(from, byte(lo), byte(b-1), place{e.to, -1})
 				}
-				if err := edge(byte(b), byte(b), place{e.to, next}); err != nil {
-					return nil, err
-				}
+				w.edge(from, byte(b), byte(b), place{e.to, next})
 				lo = b + 1
 			}
 			if lo <= int(e.hi) {
-				if err := edge(byte(lo), e.hi, place{e.to, -1}); err != nil {
-					return nil, err
-				}
+				w.edge(from, byte(lo), e.hi, place{e.to, -1})
 			}
 		}
 	}
-	return out, nil
+	if w.out.Full() {
+		return nil, w.out.err
+	}
+	return w.out, nil
 }
