@@ -142,9 +142,8 @@ func (q *Measured) divergence(ctx context.Context, g *group, text eval.Text, ref
 		if !ok {
 			return 0, fmt.Errorf("the model has no tensor %s any more", t.choice.Name)
 		}
-		j := &job{tensor: tensor, to: d, kernels: q.kernels, weights: t.choice.weights(q.plan).all,
-			rows: tensor.NumRows(), columns: tensor.RowLen(), rowsOfMatrix: t.choice.Shape[len(t.choice.Shape)-2]}
-		if j.rowBytes, err = d.RowBytes(j.columns); err != nil {
+		j, err := newJob(tensor, d, q.kernels, t.choice.weights(q.plan))
+		if err != nil {
 			return 0, err
 		}
 		data := make([]byte, j.rows*j.rowBytes)

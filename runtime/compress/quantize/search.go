@@ -305,17 +305,29 @@ func weighted(x, y, w []float32) (sum float64) {
 
 // rowWeights are a tensor's weights by row.
 type rowWeights struct {
-	all     []float32
+	all     []float32 // by column, for each matrix; or nil
 	columns int
 	rows    int // of a matrix
 }
 
+// byRow are a tensor's weights, as Plan.weights gives them, by row.
+func (c *Choice) byRow(all []float32) rowWeights {
+	w := rowWeights{all: all, columns: c.Shape[len(c.Shape)-1], rows: 1}
+	if len(c.Shape) == 3 {
+		w.rows = c.Shape[1]
+		return w
+	}
+	for _, n := range c.Shape[:len(c.Shape)-1] {
+		w.rows *= n
+	}
+	return w
+}
+
 func (c *Choice) weights(p *Plan) rowWeights {
-	w := rowWeights{columns: c.Shape[len(c.Shape)-1], rows: c.Shape[len(c.Shape)-2]}
 	other := *c
 	other.To = dtype.Q8_0 // any that is quantised
-	w.all, _, _ = p.weights(&other)
-	return w
+	all, _, _ := p.weights(&other)
+	return c.byRow(all)
 }
 
 func (w rowWeights) row(r int) []float32 {

@@ -130,12 +130,8 @@ func (p *Plan) encode(ctx context.Context, out io.Writer, t *gguf.Tensor, c *Cho
 	if err != nil {
 		return err
 	}
-	job := &job{tensor: t, to: c.To, kernels: k, weights: weights, rows: t.NumRows(), columns: t.RowLen()}
-	job.rowsOfMatrix = job.rows
-	if len(c.Shape) == 3 {
-		job.rowsOfMatrix = c.Shape[1]
-	}
-	if job.rowBytes, err = c.To.RowBytes(job.columns); err != nil {
+	job, err := newJob(t, c.To, k, c.byRow(weights))
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -181,12 +177,19 @@ func (p *Plan) encode(ctx context.Context, out io.Writer, t *gguf.Tensor, c *Cho
 
 // job encodes the rows of one tensor.
 type job struct {
-	tensor                      *gguf.Tensor
-	to                          dtype.DType
-	kernels                     *cpu.Kernels
-	weights                     []float32 // by column, for each matrix; or nil
-	rows, columns, rowsOfMatrix int
-	rowBytes                    int
+	tensor        *gguf.Tensor
+	to            dtype.DType
+	kernels       *cpu.Kernels
+	weights       rowWeights
+	rows, columns int
+	rowBytes      int
+}
+
+func newJob(t *gguf.Tensor, to dtype.DType, k *cpu.Kernels, w rowWeights) (*job, error) {
+	j := &job{tensor: t, to: to, kernels: k, weights: w, rows: t.NumRows(), columns: t.RowLen()}
+	var err error
+	j.rowBytes, err = to.RowBytes(j.columns)
+	return j, err
 }
 
 // run encodes n rows from the row first on.
@@ -230,12 +233,7 @@ func (j *job) work(ctx context.Context, dst []byte, first, n, chunk int, next *a
 			if err != nil {
 				return err
 			}
-			var w []float32
-			if j.weights != nil {
-				m := (first + r) / j.rowsOfMatrix
-				w = j.weights[m*j.columns : (m+1)*j.columns]
-			}
-			if err := e.Row(dst[r*j.rowBytes:(r+1)*j.rowBytes], x, w); err != nil {
+			if err := e.Row(dst[r*j.rowBytes:(r+1)*j.rowBytes], x, j.weights.row(first+r)); err != nil {
 				return fmt.Errorf("tensor %s, row %d: %w", j.tensor.Name, first+r, err)
 			}
 		}
