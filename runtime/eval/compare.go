@@ -150,6 +150,9 @@ func (t Text) chunk(m *engine.Model, i int) []int32 {
 	return c
 }
 
+// next is the token after the i-th scored position of a chunk.
+func (t Text) next(chunk, i int) int32 { return t.Tokens[chunk*t.Size+t.Size/2+i+1] }
+
 // rows gives the logits of the scored positions of a chunk, valid until the next.
 func (t Text) rows(ctx context.Context, m *engine.Model, i int) iter.Seq2[[]float32, error] {
 	return func(yield func([]float32, error) bool) {
@@ -327,7 +330,7 @@ func compareChunk(ctx context.Context, m *engine.Model, t Text, ref Reference, c
 	for range workers {
 		all.Go(func() {
 			for j := range jobs {
-				out[j.at] = compareRow(j.logits, j.base, t.Tokens[c*t.Size+t.Size/2+j.at+1], ref.floor())
+				out[j.at] = compareRow(j.logits, j.base, t.next(c, j.at), ref.floor())
 				free <- j
 			}
 		})

@@ -8,7 +8,6 @@ import (
 	"math"
 
 	"github.com/ledge-run/ledge/runtime/engine"
-	"github.com/ledge-run/ledge/runtime/sampler"
 )
 
 // Perplexity is the result of a measurement.
@@ -36,35 +35,22 @@ func MeasurePerplexity(ctx context.Context, m *engine.Model, text string, size, 
 	chunks = t.Chunks()
 	var sum, squares float64
 	count := 0
-	score := func(logits []float32, token int32) error {
-		lp, err := sampler.Logprob(logits, token)
-		if errors.Is(err, sampler.ErrBadLogits) || err == nil && !(lp >= -math.MaxFloat32) {
-			return fmt.Errorf("%w for token %d of the text: %s", errNoNumber, count+1, damaged)
-		}
-		if err != nil {
-			return err
-		}
-		sum -= float64(lp)
-		squares += float64(lp) * float64(lp)
-		count++
-		return nil
-	}
 	var so Perplexity
 	for c := range chunks {
-		chunk := t.chunk(m, c)
-		err := m.Logits(ctx, chunk, func(first int, logits []float32) error {
-			v := m.Vocab()
-			for i := range len(logits) / v {
-				if at := first + i; at >= size/2 && at < size-1 {
-					if err := score(logits[i*v:(i+1)*v], chunk[at+1]); err != nil {
-						return err
-					}
-				}
+		for logits, err := range t.rows(ctx, m, c) {
+			if err != nil {
+				return so, err
 			}
-			return nil
-		})
-		if err != nil {
-			return so, err
+			lp, err := logprob(logits, t.next(c, count%scored(size)))
+			if errors.Is(err, errNoNumber) {
+				return so, fmt.Errorf("%w for token %d of the text: %s", errNoNumber, count+1, damaged)
+			}
+			if err != nil {
+				return so, err
+			}
+			sum -= float64(lp)
+			squares += float64(lp) * float64(lp)
+			count++
 		}
 		so = summary(sum, squares, count, c+1)
 		if err := so.check(); err != nil {
