@@ -201,6 +201,7 @@ func (b Build) read(ctx context.Context, w *work, files []source.File) error {
 			if err := b.take(w, it); err != nil {
 				return errors.Join(err, w.save())
 			}
+			w.done(it)
 		}
 		b.Progress(Progress{"reading", k.fraction, w.state.Report.Read.Documents})
 		if time.Since(last) > b.Interval {
@@ -277,7 +278,7 @@ func (b Build) take(w *work, it *item) error {
 		if r.BadCount++; len(r.Bad) < 10 {
 			r.Bad = append(r.Bad, it.bad.Error())
 		}
-		return w.done(it)
+		return nil
 	}
 	r.Read.Documents++
 	r.Read.Bytes += int64(it.read)
@@ -291,7 +292,7 @@ func (b Build) take(w *work, it *item) error {
 			r.Filtered[it.rule] = &Removed{}
 		}
 		r.Filtered[it.rule].add(it.doc.Text, example)
-		return w.done(it)
+		return nil
 	}
 	// Bytes are counted before masking, so that the steps before it add up.
 	r.Normalized.Documents++
@@ -306,22 +307,18 @@ func (b Build) take(w *work, it *item) error {
 	}
 	if _, twice := w.seen[it.hash]; twice && b.Settings.Exact {
 		r.Exact.add(it.doc.Text, example)
-		return w.done(it)
+		return nil
 	}
 	r.Unique.add(it.doc.Text)
 	r.Units += int64(it.measures.Units)
 	r.Han += int64(it.measures.Han)
-	if err := w.add(it.line, it.hash, it.group, it.sign); err != nil {
-		return err
-	}
-	return w.done(it)
+	return w.add(it.line, it.hash, it.group, it.sign)
 }
 
 // done notes that an item is dealt with.
-func (w *work) done(it *item) error {
+func (w *work) done(it *item) {
 	if it.file != w.state.File {
 		w.state.File, w.state.Item = it.file, 0
 	}
 	w.state.Item++
-	return nil
 }

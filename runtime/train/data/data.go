@@ -22,6 +22,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/ledge-run/ledge/runtime/train/data/clean"
 	"github.com/ledge-run/ledge/runtime/train/data/mask"
@@ -63,7 +64,7 @@ func Defaults() Settings {
 	}
 }
 
-var splitName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+var splitName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`) })
 
 // ParseSplits reads splits as "train=0.9,valid=0.05,test=0.05"; shares may be percents.
 func ParseSplits(text string) ([]Split, error) {
@@ -102,7 +103,7 @@ func (s Settings) Check() error {
 	}
 	sum := 0.0
 	for i, p := range s.Splits {
-		if !splitName.MatchString(p.Name) {
+		if !splitName().MatchString(p.Name) {
 			return fmt.Errorf("the split %q: a name has small letters, digits, - and _, at most 32", p.Name)
 		}
 		for _, q := range s.Splits[:i] {

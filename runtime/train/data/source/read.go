@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -276,7 +277,7 @@ func names(fields map[string]json.RawMessage) string {
 		}
 		all = append(all, fmt.Sprintf("%q", k))
 	}
-	sortStrings(all)
+	slices.Sort(all)
 	if len(all) > 8 {
 		all = append(all[:8], "…")
 	}

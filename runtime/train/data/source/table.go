@@ -11,8 +11,6 @@ import (
 	"unicode/utf8"
 )
 
-func sortStrings(s []string) { slices.Sort(s) }
-
 // csv reads a table whose first record names its columns (RFC 4180; a tab divides
 // in TSV).
 func (r *reader) csv() error {
