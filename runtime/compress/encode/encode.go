@@ -139,7 +139,7 @@ func finite(x []float32) bool {
 	return a+b+c+d == 0
 }
 
-// sum adds up weights. Where all are zero, the columns are never used, and count
+// weights are those of a block, with their sum. Where all are zero, the columns are never used, and count
 // alike.
 func (e *Encoder) weights(w []float32) ([]float32, float32) {
 	var a, b float32
