@@ -161,7 +161,7 @@ func (p *Plan) check() error {
 		if !c.From.Computable() {
 			return fmt.Errorf("%s is of type %v, which Ledge cannot read: start from a file in F16, BF16 or another type of this list: %s", c.Name, c.From, strings.Join(typeNames(), " "))
 		}
-		if p.matrix == nil || !c.To.Quantized() || !strings.HasPrefix(c.Name, "blk.") {
+		if !p.asks(&c) {
 			continue
 		}
 		asked++
@@ -194,12 +194,17 @@ func (p *Plan) weights(c *Choice) ([]float32, bool, error) {
 	return w, ok, err
 }
 
+// asks tells the tensors that the matrix should know: those of the layers that are quantised.
+func (p *Plan) asks(c *Choice) bool {
+	return p.matrix != nil && c.From != c.To && c.To.Quantized() && strings.HasPrefix(c.Name, "blk.")
+}
+
 // Missing are the tensors that are quantised without importance, though there is a
 // matrix: not the embedding, which has no inputs to measure.
 func (p *Plan) Missing() (names []string) {
 	for i := range p.Choices {
 		c := &p.Choices[i]
-		if p.matrix == nil || c.From == c.To || !c.To.Quantized() || !strings.HasPrefix(c.Name, "blk.") {
+		if !p.asks(c) {
 			continue
 		}
 		if _, ok, _ := p.weights(c); !ok {
