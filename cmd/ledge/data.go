@@ -161,8 +161,8 @@ func parseSize(s string) (int64, error) {
 		}
 	}
 	var v float64
-	if n, err := fmt.Sscanf(s+"\n", "%g\n", &v); binary || err != nil || n != 1 || !(v*unit >= 1 && v*unit <= 1<<50) {
-		return 0, errors.New("it is not a size: write a number with k, M or G (powers of 1000) or Ki, Mi or Gi (of 1024), as in 64MB or 64MiB")
+	if n, err := fmt.Sscanf(s+"\n", "%g\n", &v); binary || err != nil || n != 1 || v*unit < 1 || v*unit > 1<<50 {
+		return 0, errors.New("it is no size: write a number with k, M or G (powers of 1000) or Ki, Mi or Gi (of 1024), as in 64MB or 64MiB")
 	}
 	return int64(v * unit), nil
 }

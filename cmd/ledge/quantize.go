@@ -175,8 +175,8 @@ func (q *quantizeArgs) measuredOn(m *imatrix.Matrix) string {
 // budget reads --target-size and --target-bpw.
 func budget(c *cli.Context) (b quantize.Budget, err error) {
 	if s := c.String("target-size"); s != "" {
-		if b.Bytes, err = parseSize(s); err != nil {
-			return b, usagef("--target-size %s: %v", s, err)
+		if b.Bytes, err = parseBytes(s); err != nil {
+			return b, usagef("--target-size: %v", err)
 		}
 	}
 	if c.IsSet("target-bpw") {
@@ -188,6 +188,23 @@ func budget(c *cli.Context) (b quantize.Budget, err error) {
 		return b, usagef("--target-size and --target-bpw: give one of them")
 	}
 	return b, nil
+}
+
+// parseBytes reads a number of bytes: 80MB, 1.5GiB, 83886080.
+func parseBytes(s string) (int64, error) {
+	var n float64
+	var unit string
+	if _, err := fmt.Sscanf(s+" ", "%g%s", &n, &unit); err != nil && unit == "" {
+		if _, err := fmt.Sscanf(s, "%g", &n); err != nil {
+			return 0, fmt.Errorf("%q is not a size, such as 80MB", s)
+		}
+	}
+	units := map[string]float64{"": 1, "b": 1, "k": 1e3, "kb": 1e3, "kib": 1 << 10, "m": 1e6, "mb": 1e6, "mib": 1 << 20, "g": 1e9, "gb": 1e9, "gib": 1 << 30}
+	u, ok := units[strings.ToLower(unit)]
+	if !ok || !(n*u >= 1 && n*u < 1e18) {
+		return 0, fmt.Errorf("%q is not a size, such as 80MB or 1.5GiB", s)
+	}
+	return int64(n * u), nil
 }
 
 func (a *app) quantize(c *cli.Context) (err error) {

@@ -157,14 +157,14 @@ func TestQuantizeUsage(t *testing.T) {
 	}
 }
 
-func TestTargetSize(t *testing.T) {
+func TestParseBytes(t *testing.T) {
 	for s, want := range map[string]int64{"80MB": 80e6, "1.5GiB": 3 << 29, "123": 123, "2k": 2000, "7 mb": 7e6, "1e3": 1000} {
-		if n, err := parseSize(s); err != nil || n != want {
+		if n, err := parseBytes(s); err != nil || n != want {
 			t.Errorf("%s: %d, %v", s, n, err)
 		}
 	}
 	for _, s := range []string{"", "MB", "0", "-1", "1XB", "1e30", "NaN", "5MB5"} {
-		if n, err := parseSize(s); err == nil {
+		if n, err := parseBytes(s); err == nil {
 			t.Errorf("%q: %d", s, n)
 		}
 	}
