@@ -15,6 +15,7 @@ import (
 
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/receipt"
+	"github.com/ledge-run/ledge/runtime/bench/record"
 )
 
 func (a *app) receiptCommand() *cli.Command {
@@ -135,7 +136,7 @@ func (a *app) verify(c *cli.Context) error {
 	}
 	fmt.Fprintf(a.out, "%s: as it was signed by %s\n", console.OneLine(c.Args().First()), receipt.Fingerprint(r.Key))
 	fmt.Fprintf(a.out, "made %s by ledge-bench %s; %d rounds of %d cases\n", r.Time.UTC().Format("2006-01-02 15:04 UTC"), console.OneLine(r.Maker.Version),
-		len(r.Records), len(receipt.Cases(r.Records)))
+		len(r.Records), len(record.Cases(r.Records)))
 	m := r.Records[0].Machine
 	fmt.Fprintf(a.out, "machine: %s\n", console.OneLine(strings.TrimPrefix(fmt.Sprintf("%s %s, %d cores, %s %s", m.Board, m.CPU, m.Cores, m.OS, m.Kernel), " ")))
 	disturbed := 0

@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/runtime/bench/record"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/power"
 	"github.com/ledge-run/ledge/runtime/sched"
@@ -29,24 +29,9 @@ type Test struct {
 // streams is the number of sequences.
 func (t Test) streams() int { return max(1, t.Parallel) }
 
-// String is the test's name as llama-bench writes it: "pp512", "tg64 @ d4096";
-// followed by the number of sequences, " x8", if there are several.
+// String is the test's name as llama-bench writes it.
 func (t Test) String() string {
-	var parts []string
-	if t.Prompt > 0 {
-		parts = append(parts, fmt.Sprintf("pp%d", t.Prompt))
-	}
-	if t.Gen > 0 {
-		parts = append(parts, fmt.Sprintf("tg%d", t.Gen))
-	}
-	s := strings.Join(parts, "+")
-	if t.Depth > 0 {
-		s += fmt.Sprintf(" @ d%d", t.Depth)
-	}
-	if t.streams() > 1 {
-		s += fmt.Sprintf(" x%d", t.Parallel)
-	}
-	return s
+	return record.Settings{Prompt: t.Prompt, Gen: t.Gen, Depth: t.Depth, Parallel: t.Parallel}.Test()
 }
 
 // Context is how many tokens of a sequence a test needs room for.

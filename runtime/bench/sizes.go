@@ -26,25 +26,27 @@ func Sizes(path string) (record.Model, error) {
 		return m, fmt.Errorf("%s: %w", path, err)
 	}
 	m.File = filepath.Base(path)
-	h := sha256.New()
-	for _, part := range f.Paths() {
-		n, err := hashInto(h, part)
-		if err != nil {
-			return m, err
-		}
-		m.Bytes += n
-	}
-	m.SHA256 = hex.EncodeToString(h.Sum(nil))
-	return m, nil
+	m.SHA256, m.Bytes, err = Hash(f.Paths()...)
+	return m, err
 }
 
-func hashInto(w io.Writer, path string) (int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, err
+// Hash is the SHA-256 of files, one after the other, in hexadecimal, and how many bytes
+// they have.
+func Hash(paths ...string) (sum string, bytes int64, err error) {
+	h := sha256.New()
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", 0, err
+		}
+		n, err := io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return "", 0, err
+		}
+		bytes += n
 	}
-	defer f.Close()
-	return io.Copy(w, f)
+	return hex.EncodeToString(h.Sum(nil)), bytes, nil
 }
 
 // sizesOf counts what a token reads: every tensor, but of an embedding that is not

@@ -115,7 +115,7 @@ func Ratios(rows []summary.Row) (*Chart, error) {
 }
 
 // Label names a row for people: model, test, and what else was set.
-func Label(r *summary.Row) string { return strings.TrimSpace(label(r, " "+Test(r))) }
+func Label(r *summary.Row) string { return strings.TrimSpace(label(r, " "+test(r))) }
 
 func label(r *summary.Row, test string) string {
 	s := r.Model.Name
@@ -135,31 +135,16 @@ func label(r *summary.Row, test string) string {
 	return s
 }
 
-// Test names what a row's test does as llama-bench does: "tg64 @ d4096 x8".
-func Test(r *summary.Row) string {
-	var s string
+// test names what a row's figure is of: prompts and generation are measured apart.
+func test(r *summary.Row) string {
+	set := r.Settings
 	switch r.Figure {
 	case record.Decode:
-		s = fmt.Sprintf("tg%d", r.Settings.Gen)
+		set.Prompt = 0
 	case record.Prefill:
-		s = fmt.Sprintf("pp%d", r.Settings.Prompt)
-	default: // of both
-		var parts []string
-		if r.Settings.Prompt > 0 {
-			parts = append(parts, fmt.Sprintf("pp%d", r.Settings.Prompt))
-		}
-		if r.Settings.Gen > 0 {
-			parts = append(parts, fmt.Sprintf("tg%d", r.Settings.Gen))
-		}
-		s = strings.Join(parts, "+")
+		set.Gen = 0
 	}
-	if r.Settings.Depth > 0 {
-		s += fmt.Sprintf(" @ d%d", r.Settings.Depth)
-	}
-	if r.Settings.Parallel > 1 {
-		s += fmt.Sprintf(" x%d", r.Settings.Parallel)
-	}
-	return s
+	return set.Test()
 }
 
 func plural(n int, word string) string {

@@ -47,8 +47,8 @@ type Finding struct {
 func Compare(was, now []record.Record, tolerance float64) []Finding {
 	var all []Finding
 	was, now = Newest(was), Newest(now)
-	for _, name := range Cases(was) {
-		a, b := of(was, name), of(now, name)
+	for _, name := range record.Cases(was) {
+		a, b := record.Rounds(was, name), record.Rounds(now, name)
 		all = append(all, compareOutput(name, a, b)...)
 		all = append(all, compareFigures(name, a, b, tolerance)...)
 	}
@@ -56,7 +56,9 @@ func Compare(was, now []record.Record, tolerance float64) []Finding {
 }
 
 // Newest are the records of each case that have the settings, the model and the
-// program of its last one in which Ledge ran: journals grow over several of them.
+// program of its last one in which Ledge ran: journals grow over several of them. Peers,
+// machines and variables around them, by which summary tells rounds apart, do not
+// matter: they are not what is measured again.
 func Newest(all []record.Record) []record.Record {
 	last := map[string]string{}
 	for i := range all {
@@ -84,27 +86,6 @@ func subject(r *record.Record) string {
 		return ""
 	}
 	return fmt.Sprintf("%s %s %s", run.Engine.SHA256, r.Model.SHA256, set)
-}
-
-// Cases are the names of cases in the order in which they first come up.
-func Cases(all []record.Record) []string {
-	var names []string
-	for i := range all {
-		if !slices.Contains(names, all[i].Case) {
-			names = append(names, all[i].Case)
-		}
-	}
-	return names
-}
-
-func of(all []record.Record, name string) []*record.Record {
-	var some []*record.Record
-	for i := range all {
-		if all[i].Case == name {
-			some = append(some, &all[i])
-		}
-	}
-	return some
 }
 
 func compareOutput(name string, was, now []*record.Record) []Finding {
@@ -322,11 +303,8 @@ func figures(all []*record.Record) []string {
 // values are a figure's medians in the rounds. Rounds that were disturbed count
 // only if all were.
 func values(all []*record.Record, figure string) (x []float64, unit string, lower bool) {
-	for _, quiet := range []bool{true, false} {
-		for _, r := range all {
-			if quiet == (len(r.Disturbed) > 0) {
-				continue
-			}
+	for _, some := range [][]*record.Record{record.Quiet(all), all} {
+		for _, r := range some {
 			if run, ok := r.Of(record.Ledge); ok {
 				if v, has := run.Value(figure); has {
 					x = append(x, v)
@@ -353,16 +331,8 @@ func failure(all []*record.Record) string {
 
 // disturbances are those of rounds that were all disturbed; else "".
 func disturbances(all []*record.Record) string {
-	var why []string
-	for _, r := range all {
-		if len(r.Disturbed) == 0 {
-			return ""
-		}
-		for _, d := range r.Disturbed {
-			if !slices.Contains(why, d) {
-				why = append(why, d)
-			}
-		}
+	if len(record.Quiet(all)) > 0 {
+		return ""
 	}
-	return strings.Join(why, "; ")
+	return strings.Join(record.Disturbances(all), "; ")
 }

@@ -8,7 +8,11 @@
 // taken within a round, so that a machine which slows down slows both.
 package record
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Version is of the JSON form. A reader refuses records of a later one.
 const Version = 1
@@ -65,6 +69,26 @@ type Settings struct {
 	Quality  *Quality          `json:"quality,omitempty"`
 	Greedy   *Greedy           `json:"greedy,omitempty"`
 	Env      map[string]string `json:"env,omitempty"` // variables that the suite sets for Ledge
+}
+
+// Test says what is measured as llama-bench does: "pp512", "tg64 @ d4096"; followed by
+// the number of sequences, " x8", if there are several.
+func (s Settings) Test() string {
+	var parts []string
+	if s.Prompt > 0 {
+		parts = append(parts, fmt.Sprintf("pp%d", s.Prompt))
+	}
+	if s.Gen > 0 {
+		parts = append(parts, fmt.Sprintf("tg%d", s.Gen))
+	}
+	name := strings.Join(parts, "+")
+	if s.Depth > 0 {
+		name += fmt.Sprintf(" @ d%d", s.Depth)
+	}
+	if s.Parallel > 1 {
+		name += fmt.Sprintf(" x%d", s.Parallel)
+	}
+	return name
 }
 
 // Greedy is what Output is made of: the most likely tokens after a prompt.

@@ -233,7 +233,8 @@ func outputs(records []record.Record) []output {
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // Short writes a figure with three digits, as many as a measurement bears; "-" if
-// it is none.
+// it is none. Tables in text (table.number) write whole numbers as such, and large ones
+// without an exponent; axes (chart.short) need no zeros at the end.
 func Short(v float64) string {
 	a := math.Abs(v)
 	switch {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -41,18 +42,12 @@ func found(program string) (string, error) {
 		var lookup *exec.Error
 		if st, serr := os.Stat(program); serr == nil && st.IsDir() {
 			return "", fmt.Errorf("%s is a folder, not a program", program)
-		} else if ok := asLookup(err, &lookup); ok {
+		} else if errors.As(err, &lookup) {
 			err = lookup.Err
 		}
 		return "", fmt.Errorf("%s: %w", program, err)
 	}
 	return filepath.Abs(path)
-}
-
-func asLookup(err error, to **exec.Error) bool {
-	e, ok := err.(*exec.Error)
-	*to = e
-	return ok
 }
 
 // processFigures are what a process took, seen from outside.

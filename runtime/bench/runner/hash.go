@@ -1,11 +1,10 @@
 package runner
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
 	"os"
 	"time"
+
+	"github.com/ledge-run/ledge/runtime/bench"
 )
 
 // hashes remembers the hashes of files for as long as they do not change.
@@ -23,23 +22,17 @@ func newHashes() *hashes { return &hashes{map[string]hashed{}} }
 func HashFile(path string) (string, error) { return newHashes().of(path) }
 
 func (h *hashes) of(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	st, err := f.Stat()
+	st, err := os.Stat(path)
 	if err != nil {
 		return "", err
 	}
 	if k, ok := h.known[path]; ok && k.size == st.Size() && k.time.Equal(st.ModTime()) {
 		return k.sum, nil
 	}
-	w := sha256.New()
-	if _, err := io.Copy(w, f); err != nil {
+	sum, _, err := bench.Hash(path)
+	if err != nil {
 		return "", err
 	}
-	k := hashed{st.Size(), st.ModTime(), hex.EncodeToString(w.Sum(nil))}
-	h.known[path] = k
-	return k.sum, nil
+	h.known[path] = hashed{st.Size(), st.ModTime(), sum}
+	return sum, nil
 }

@@ -77,7 +77,7 @@ func (r *run) round(ctx context.Context, t *todo) (*record.Record, error) {
 	*rec = r.blank(t)
 	in := input{model: t.model.path, trained: t.model.sizes.TrainedLength, timeout: r.Suite.Timeout, energy: r.Energy}
 	if t.Settings.Start != "" {
-		reply, _, err := r.self.Ask(ctx, worker.Job{Kind: worker.Sizes, Model: in.model, Text: t.Settings.Start}, nil, in.timeout)
+		reply, _, err := r.self.Ask(ctx, worker.Job{Kind: worker.Tokens, Model: in.model, Text: t.Settings.Start}, nil, in.timeout)
 		if err != nil {
 			return nil, err
 		}

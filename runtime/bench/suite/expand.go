@@ -240,20 +240,7 @@ func TestName(set record.Settings) string {
 		}
 		return s + "-" + set.Quality.Text
 	}
-	var parts []string
-	if set.Prompt > 0 {
-		parts = append(parts, fmt.Sprintf("pp%d", set.Prompt))
-	}
-	if set.Gen > 0 {
-		parts = append(parts, fmt.Sprintf("tg%d", set.Gen))
-	}
-	s := strings.Join(parts, "+")
-	if set.Depth > 0 {
-		s += fmt.Sprintf("@d%d", set.Depth)
-	}
-	if set.Parallel > 1 {
-		s += fmt.Sprintf("x%d", set.Parallel)
-	}
+	s := strings.ReplaceAll(set.Test(), " ", "") // a part of identifiers
 	if set.Busy > 0 {
 		s += fmt.Sprintf("-busy%d", set.Busy)
 	}

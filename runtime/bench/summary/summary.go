@@ -62,7 +62,7 @@ func (r *Row) Of(name string) (Engine, bool) {
 // newest count.
 func Rows(records []record.Record) []Row {
 	var rows []Row
-	for _, name := range cases(records) {
+	for _, name := range record.Cases(records) {
 		all := latest(records, name)
 		use, left, disturbed := usable(all)
 		for _, figure := range figures(all) {
@@ -120,30 +120,16 @@ func engine(use []*record.Record, name, figure string, row *Row) (Engine, bool) 
 	return e, ran
 }
 
-// cases are the names of cases in order.
-func cases(records []record.Record) []string {
-	var names []string
-	for i := range records {
-		if !slices.Contains(names, records[i].Case) {
-			names = append(names, records[i].Case)
-		}
-	}
-	return names
-}
-
 // latest are the rounds of a case that are like its newest one: of the same settings,
 // model, machine and program of Ledge. A round in which Ledge did not run counts with
 // those around it; one with another program of a peer, or with a peer that was asked in
 // another way, does not count.
 func latest(records []record.Record, name string) []*record.Record {
-	var all []*record.Record
+	all := record.Rounds(records, name)
 	var newest *record.Record
-	for i := range records {
-		if r := &records[i]; r.Case == name {
-			all = append(all, r)
-			if newest == nil || !r.Time.Before(newest.Time) {
-				newest = r
-			}
+	for _, r := range all {
+		if newest == nil || !r.Time.Before(newest.Time) {
+			newest = r
 		}
 	}
 	all = slices.DeleteFunc(all, func(r *record.Record) bool { return !r.Alike(newest) })
@@ -165,7 +151,7 @@ func latest(records []record.Record, name string) []*record.Record {
 // disturbed or not, in their order.
 func Latest(records []record.Record) []record.Record {
 	use := map[*record.Record]bool{}
-	for _, name := range cases(records) {
+	for _, name := range record.Cases(records) {
 		for _, r := range latest(records, name) {
 			use[r] = true
 		}
@@ -182,22 +168,10 @@ func Latest(records []record.Record) []record.Record {
 // usable are the rounds that count: those that nobody disturbed, unless that
 // would leave less than half.
 func usable(all []*record.Record) (use []*record.Record, left int, disturbed []string) {
-	for _, r := range all {
-		if len(r.Disturbed) == 0 {
-			use = append(use, r)
-		}
-	}
-	if 2*len(use) >= len(all) {
+	if use = record.Quiet(all); 2*len(use) >= len(all) {
 		return use, len(all) - len(use), nil
 	}
-	for _, r := range all {
-		for _, d := range r.Disturbed {
-			if !slices.Contains(disturbed, d) {
-				disturbed = append(disturbed, d)
-			}
-		}
-	}
-	return all, 0, disturbed
+	return all, 0, record.Disturbances(all)
 }
 
 // order is in which figures are shown.

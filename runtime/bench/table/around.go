@@ -140,8 +140,8 @@ func commands(records []record.Record, rows []summary.Row) []string {
 	return all
 }
 
-// Intro says when, on what and with what all was measured.
-func Intro(records []record.Record) string {
+// intro says when, on what and with what all was measured.
+func intro(records []record.Record) string {
 	records = summary.Latest(records)
 	last := newest(records)
 	versions := map[string][]string{}

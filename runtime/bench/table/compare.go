@@ -44,8 +44,9 @@ func Compare(before, after []record.Record, figures []string, tolerance float64)
 		if i < 0 || !slices.Contains(figures, now.Figure) {
 			continue
 		}
-		c := Change{Case: now.Case, Figure: now.Figure, Verdict: Same, Why: unlike(summary.Rounds(before, now.Case), summary.Rounds(after, now.Case))}
-		a, b := values(after, now.Case, now.Figure, ""), values(before, now.Case, now.Figure, "")
+		first, second := summary.Rounds(before, now.Case), summary.Rounds(after, now.Case)
+		c := Change{Case: now.Case, Figure: now.Figure, Verdict: Same, Why: unlike(first, second)}
+		a, b := values(second, now.Figure, ""), values(first, now.Figure, "")
 		if c.Ratio = stats.Ratio(a, b); c.Ratio.N == 0 {
 			continue
 		}
@@ -54,7 +55,7 @@ func Compare(before, after []record.Record, figures []string, tolerance float64)
 			if e.Name == record.Ledge || c.Peer != "" {
 				continue
 			}
-			if r := stats.Ratio(values(after, now.Case, now.Figure, e.Name), values(before, now.Case, now.Figure, e.Name)); r.N > 0 {
+			if r := stats.Ratio(values(second, now.Figure, e.Name), values(first, now.Figure, e.Name)); r.N > 0 {
 				c.Peer, c.Beside = e.Name, r
 			}
 		}
@@ -101,10 +102,10 @@ func unlike(before, after []*record.Record) string {
 	return strings.Join(all, "; ")
 }
 
-// values are a figure of Ledge in the rounds that count, or with a peer its ratio to it.
-func values(records []record.Record, name, figure, peer string) []float64 {
+// values are a figure of Ledge in rounds, or with a peer its ratio to it.
+func values(rounds []*record.Record, figure, peer string) []float64 {
 	var x []float64
-	for _, r := range summary.Rounds(records, name) {
+	for _, r := range rounds {
 		ours, ok := r.Of(record.Ledge)
 		if !ok {
 			continue

@@ -12,7 +12,7 @@ import (
 // Markdown writes tables as a document has them.
 func Markdown(records []record.Record, tables []Table) string {
 	var b strings.Builder
-	b.WriteString(Intro(records))
+	b.WriteString(intro(records))
 	for _, t := range tables {
 		fmt.Fprintf(&b, "\n### %s\n\n", t.Title)
 		line := func(cells []string) {
@@ -65,7 +65,7 @@ func (t *Table) below(quote string) []string {
 // Text writes tables for a terminal.
 func Text(records []record.Record, tables []Table) string {
 	var b strings.Builder
-	b.WriteString(strings.ReplaceAll(Intro(records), "\n\n", "\n"))
+	b.WriteString(strings.ReplaceAll(intro(records), "\n\n", "\n"))
 	for _, t := range tables {
 		b.WriteString("\n" + t.Text())
 	}

@@ -30,9 +30,11 @@ func sizes(j *Job, r *Reply) error {
 		return err
 	}
 	r.Model = &m
-	if j.Text == "" {
-		return nil
-	}
+	return nil
+}
+
+// tokens counts those of a text.
+func tokens(j *Job, r *Reply) error {
 	f, err := gguf.Open(j.Model)
 	if err != nil {
 		return err

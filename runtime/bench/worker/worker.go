@@ -30,7 +30,8 @@ const version = 1
 type Kind string
 
 const (
-	Sizes    Kind = "sizes"    // of the model, and how many tokens the text is
+	Sizes    Kind = "sizes"    // of the model, with its hash
+	Tokens   Kind = "tokens"   // how many the text is
 	Ceilings Kind = "ceilings" // of the machine
 	Pack     Kind = "pack"     // have the packed weights kept
 	Speed    Kind = "speed"    // prompts and generation
@@ -46,7 +47,7 @@ type Job struct {
 	Started   time.Time       `json:"started"` // when the process was started
 	Model     string          `json:"model,omitempty"`
 	Settings  record.Settings `json:"settings"`
-	Text      string          `json:"text,omitempty"`      // of Sizes: a prompt; of Quality: a file
+	Text      string          `json:"text,omitempty"`      // of Tokens: a prompt; of Quality: a file
 	Reference string          `json:"reference,omitempty"` // of Quality: a file of another model's predictions
 	Energy    bool            `json:"energy,omitempty"`    // measure it
 	MiB       int             `json:"mib,omitempty"`       // of Ceilings: what is read,
@@ -176,6 +177,8 @@ func do(ctx context.Context, j *Job, r *Reply, set func(*engine.Options), out io
 	switch j.Kind {
 	case Sizes:
 		return sizes(j, r)
+	case Tokens:
+		return tokens(j, r)
 	case Ceilings:
 		return ceilings(ctx, j, r)
 	case Spin:
