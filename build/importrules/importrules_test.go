@@ -87,7 +87,9 @@ var rules = []rule{
 	{"runtime/train/data/...", []string{"golang.org/x/text/...", "golang.org/x/net/html/..."}, nil},
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	// What a quantisation loses is measured as ledge eval measures it: one divergence under one name.
-	{"runtime/compress/...", append([]string{"kernels/cpu", "runtime/eval"}, upToEngine...), []string{"backend/..."}},
+	// The table before and after has what ledge bench measures, too.
+	{"runtime/compress/delta", append([]string{"runtime/bench", "runtime/eval"}, upToEngine...), []string{"backend/...", "runtime/compress/quantize"}},
+	{"runtime/compress/...", append([]string{"kernels/cpu", "runtime/eval", "runtime/compress/..."}, upToEngine...), []string{"backend/..."}},
 	{"runtime/home/...", nil, []string{"github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
@@ -98,6 +100,7 @@ var rules = []rule{
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
 	{"build/release", []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/licensecheck", "github.com/google/uuid"}, nil},
+	{"build/prunereport", []string{"backend/cpu", "runtime/..."}, nil},
 	{"build/quantreport", []string{"backend/cpu", "graph/...", "runtime/..."}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},
 }
