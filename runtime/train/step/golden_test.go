@@ -199,7 +199,16 @@ func runs(t *testing.T, dev backend.Device, g *graph.Graph, rows int, values map
 		err := binary.Write(&b, binary.LittleEndian, values[w.Name])
 		return b.Bytes(), func() {}, err
 	}
-	p, err := compile(t.Context(), dev, g, open)
+	g, err := lower(dev, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, err := load(t.Context(), dev, open, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer weights.Close()
+	p, err := compile(t.Context(), dev, g, weights)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, g)
 	}
