@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -191,14 +192,9 @@ func TestGradients(t *testing.T) {
 	}
 }
 
-// runs compiles a graph and runs it once; weights and inputs are given by name.
-func runs(t *testing.T, dev backend.Device, g *graph.Graph, rows int, values map[string][]float32) map[string][]float32 {
+// alone is a graph on the device with weights of its own, until the test ends.
+func alone(t *testing.T, dev backend.Device, g *graph.Graph, open Open) *program {
 	t.Helper()
-	open := func(w backend.WeightSpec) ([]byte, func(), error) {
-		var b bytes.Buffer
-		err := binary.Write(&b, binary.LittleEndian, values[w.Name])
-		return b.Bytes(), func() {}, err
-	}
 	g, err := lower(dev, g)
 	if err != nil {
 		t.Fatal(err)
@@ -207,12 +203,27 @@ func runs(t *testing.T, dev backend.Device, g *graph.Graph, rows int, values map
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer weights.Close()
 	p, err := compile(t.Context(), dev, g, weights)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, g)
 	}
-	defer p.close()
+	t.Cleanup(func() {
+		if err := errors.Join(p.close(), weights.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// runs compiles a graph and runs it once; weights and inputs are given by name.
+func runs(t *testing.T, dev backend.Device, g *graph.Graph, rows int, values map[string][]float32) map[string][]float32 {
+	t.Helper()
+	open := func(w backend.WeightSpec) ([]byte, func(), error) {
+		var b bytes.Buffer
+		err := binary.Write(&b, binary.LittleEndian, values[w.Name])
+		return b.Bytes(), func() {}, err
+	}
+	p := alone(t, dev, g, open)
 	a := &backend.Args{Segments: []backend.Segment{{Rows: rows}}, Seqs: 1}
 	for _, in := range p.graph.Inputs() {
 		a.Inputs = append(a.Inputs, backend.Tensor{F32: values[in.Name]})

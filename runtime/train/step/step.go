@@ -54,6 +54,16 @@ type Part struct {
 	Labels  []int32   // of each token: the one that is to follow; -1 for none
 	Lengths []int     // tokens of each document; nil: there is one
 	Weights []float32 // what each token's loss counts; nil: 1
+	Targets *Soft     // what a teacher says; asked for by a graph with a teacher
+}
+
+// Soft are a teacher's words on the tokens that have labels, in order: for each, K ids
+// and their probabilities at the teacher's temperature (model.Teacher). An id of -1 is
+// none; what the probabilities leave of 1 is of all other ids.
+type Soft struct {
+	K     int
+	IDs   []int32
+	Probs []float32
 }
 
 // Result tells how a step went.
@@ -130,7 +140,7 @@ func New(ctx context.Context, dev backend.Device, g *graph.Graph, open Open, o O
 	if _, ok := t.state.(backend.Tensors); !ok {
 		return nil, fmt.Errorf("device %s does not train", dev.Info().Name)
 	}
-	if t.forwardGraph, err = grad.Forward(g, grad.Options{Train: o.Train}); err != nil {
+	if t.forwardGraph, err = grad.Forward(g, grad.Options{Train: o.Train, Chunks: true}); err != nil {
 		return nil, err
 	}
 	// Both programs read the weights that are not trained: they are loaded once.
@@ -297,9 +307,6 @@ func (t *Trainer) Get(name string, dst []float32) error {
 func (t *Trainer) Set(name string, src []float32) error {
 	return t.state.(backend.Tensors).WriteTensor(name, src)
 }
-
-// Memory is how many bytes a step takes besides the states.
-func (t *Trainer) Memory() int { return t.run.arena }
 
 // Close frees everything on the device.
 func (t *Trainer) Close() error {
