@@ -19,6 +19,12 @@ type SelfAttentionAttr struct {
 	Mask    MaskKind
 }
 
+// ProductAttr belongs to linear, linear_t, outer and accumulate_outer, which mostly
+// have none: nil means the same as its zero value.
+type ProductAttr struct {
+	Round string // type that both operands are rounded to: bf16, or empty for none. Sums stay f32.
+}
+
 // NormGradAttr belongs to norm_grad and norm_grad_w.
 type NormGradAttr struct {
 	Eps    float32
@@ -74,6 +80,7 @@ type AdamWAttr struct {
 }
 
 func (ParamAttr) attr()         {}
+func (ProductAttr) attr()       {}
 func (SelfAttentionAttr) attr() {}
 func (NormGradAttr) attr()      {}
 func (LinearLossAttr) attr()    {}

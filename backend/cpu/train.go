@@ -19,6 +19,7 @@ type trainNeeds struct {
 	logits int // elements of a chunk of logits
 	capped int // elements of a row of them that is capped
 	store  int // bytes of a quantised row
+	heads  int // elements of each head's own gradients of k and v
 }
 
 // trainLocal is what one worker has to itself in training.
@@ -37,6 +38,7 @@ type trainShared struct {
 	norms  []float64
 	matrix []float32
 	logits []float32 // a chunk
+	heads  []float32 // each head's own gradients of k and v, a row of all heads a row
 }
 
 func (c *compiler) allocateTrain() {
@@ -49,6 +51,7 @@ func (c *compiler) allocateTrain() {
 	s.norms = make([]float64, n.norms)
 	s.matrix = make([]float32, n.matrix)
 	s.logits = make([]float32, n.logits)
+	s.heads = make([]float32, n.heads)
 	for _, l := range c.workers {
 		if n.gemm {
 			l.train.gemm = make([]float32, kernels.GemmPacked+kernels.GemmScratch)
@@ -110,7 +113,7 @@ func (c *compiler) trainStep(n *graph.Node) (func(*pool.Worker), error) {
 // matrix that is no loaded weight, linear_t, outer, accumulate_outer.
 func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 	c.train.gemm = true
-	e := c.executable
+	e, round := c.executable, n.Round() != ""
 	switch n.Op {
 	case graph.OpLinear:
 		return func(w *pool.Worker) {
@@ -119,7 +122,7 @@ func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 				M: e.RowsOf(x), N: rows, K: cols,
 				A: kernels.Operand{F32: e.value(x), LD: cols},
 				B: kernels.Operand{F32: e.value(n.In[1]), LD: cols, T: true},
-				C: e.value(out), LDC: rows,
+				C: e.value(out), LDC: rows, Round: round,
 			}
 			e.multiply(w, g)
 		}, nil
@@ -133,7 +136,7 @@ func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 				M: e.RowsOf(x), N: cols, K: rows,
 				A: kernels.Operand{F32: e.value(x), LD: rows},
 				B: kernels.Operand{F32: e.value(n.In[1]), LD: cols},
-				C: e.value(out), LDC: cols,
+				C: e.value(out), LDC: cols, Round: round,
 			})
 		}, nil
 	}
@@ -147,7 +150,7 @@ func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 			M: rows, N: cols, K: e.RowsOf(in[0]),
 			A: kernels.Operand{F32: e.value(in[0]), LD: rows, T: true},
 			B: kernels.Operand{F32: e.value(in[1]), LD: cols},
-			C: e.value(out), LDC: cols, Add: n.Op == graph.OpAccumulateOuter,
+			C: e.value(out), LDC: cols, Add: n.Op == graph.OpAccumulateOuter, Round: round,
 		})
 	}, nil
 }
@@ -163,7 +166,7 @@ func (e *executable) multiply(w *pool.Worker, g *kernels.Gemm) {
 		return
 	}
 	lo, hi := pool.Split(g.M, gemmUnit, w.ID, w.N)
-	for i := range kernels.GemmBlocks(g.N, g.K) {
+	for i := range e.k.GemmBlocks(g) {
 		packed := e.shared.train.packed[i%2]
 		s0, s1 := pool.Split(kernels.GemmSteps, 16, w.ID, w.N)
 		e.k.GemmPack(packed, g, i, s0, s1)
@@ -184,7 +187,7 @@ func (e *executable) multiplyAlone(y yielder, g *kernels.Gemm, lo, hi int, scrat
 		return
 	}
 	packed, scratch := scratch[:kernels.GemmPacked], scratch[kernels.GemmPacked:]
-	for i := range kernels.GemmBlocks(part.N, part.K) {
+	for i := range e.k.GemmBlocks(&part) {
 		e.k.GemmPack(packed, &part, i, 0, kernels.GemmSteps)
 		e.block(y, &part, packed, i, 0, part.M, scratch)
 	}
@@ -212,6 +215,7 @@ const frozenRows = 4 * kernels.GemmSteps
 func (c *compiler) frozen(n *graph.Node) (func(*pool.Worker), error) {
 	e, m := c.executable, c.weights.byName[n.In[1].Name].packed
 	c.train.matrix = max(c.train.matrix, min(frozenRows, m.Rows)*m.Cols)
+	round := n.Round() != ""
 	return func(w *pool.Worker) {
 		x, part := e.value(n.In[0]), e.shared.train.matrix
 		for r := 0; r < m.Rows; r += frozenRows {
@@ -222,7 +226,7 @@ func (c *compiler) frozen(n *graph.Node) (func(*pool.Worker), error) {
 				M: e.RowsOf(n.In[0]), N: m.Cols, K: rows,
 				A: kernels.Operand{F32: x[min(r, len(x)):], LD: m.Rows},
 				B: kernels.Operand{F32: part, LD: m.Cols},
-				C: e.value(n), LDC: m.Cols, Add: r > 0,
+				C: e.value(n), LDC: m.Cols, Add: r > 0, Round: round,
 			})
 			w.Barrier()
 		}
