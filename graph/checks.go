@@ -32,7 +32,10 @@ func wantF32(n *Node, idx ...int) error {
 // Round is the type that operands of the products that n is made of are rounded to,
 // or empty.
 func (n *Node) Round() string {
-	if a, ok := n.Attr.(ProductAttr); ok {
+	switch a := n.Attr.(type) {
+	case ProductAttr:
+		return a.Round
+	case LinearLossAttr:
 		return a.Round
 	}
 	return ""
@@ -99,9 +102,13 @@ func (n *Node) Writes() []string {
 	case OpAccumulate, OpAccumulateOuter, OpAccumulateRows:
 		return []string{n.In[0].State()}
 	case OpLinearLoss:
-		if len(n.In) == 5 {
-			return []string{n.In[4].State()}
+		var states []string
+		for _, s := range n.LinearLoss().Sums {
+			if s != nil {
+				states = append(states, s.State())
+			}
 		}
+		return states
 	case OpAdamW:
 		return []string{n.In[0].State(), n.In[1].State(), n.In[2].State(), n.In[3].State()}
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
 	"github.com/ledge-run/ledge/runtime/compress/quantize"
 	"github.com/ledge-run/ledge/runtime/engine"
@@ -22,7 +23,7 @@ var qualityTypes = []string{"Q6_K", "Q5_K_M", "Q5_0", "Q4_K_M", "Q4_1", "IQ4_NL"
 type made struct {
 	kind, by, path string
 	bytes          int64
-	loss           quantize.Loss
+	loss           *delta.Report
 }
 
 // quality quantises the model with both programs, the same importance matrix given,
@@ -112,8 +113,10 @@ func (r *report) quality(ctx context.Context) (_ string, err error) {
 		all[i].bytes = st.Size()
 	}
 	for i := range all {
-		all[i].loss, err = quantize.Compare(ctx, r.model, all[i].path, string(text), quantize.CompareOptions{Engine: engine.Options{Device: "cpu"}, Chunks: r.chunks,
-			Progress: func(done, of int) { fmt.Fprintf(r.log, "%s: chunk %d of %d\n", filepath.Base(all[i].path), done, of) }})
+		all[i].loss, err = delta.Measure(ctx, r.model, all[i].path, delta.Options{Engine: engine.Options{Device: "cpu"}, Text: string(text), Chunks: r.chunks,
+			Progress: func(_ string, done, of int) {
+				fmt.Fprintf(r.log, "%s: chunk %d of %d\n", filepath.Base(all[i].path), done, of)
+			}})
 		if err != nil {
 			return "", err
 		}
@@ -137,10 +140,11 @@ func llamaArgs(t, matrix, from, to string, threads int) []string {
 
 func qualityTable(all []made) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d positions compared, the second halves of %d chunks of %d tokens; the source's perplexity is %.4f.\n\n", all[0].loss.Tokens, all[0].loss.Chunks, all[0].loss.ChunkSize, all[0].loss.Before.Perplexity)
+	q := all[0].loss.Quality
+	fmt.Fprintf(&b, "%d positions compared, the second halves of %d chunks of %d tokens; the source's perplexity is %.4f.\n\n", q.Tokens, q.Chunks, q.ChunkSize, *all[0].loss.Before.Perplexity)
 	b.WriteString("| Type | By | MB | KL to the source | Same first choice | Perplexity |\n|---|---|--:|--:|--:|--:|\n")
 	for _, m := range all {
-		fmt.Fprintf(&b, "| %s | %s | %.1f | %.5f ± %.5f | %.2f %% | %.3f |\n", m.kind, m.by, float64(m.bytes)/1e6, m.loss.KL, m.loss.KLError, 100*m.loss.SameTop, m.loss.After.Perplexity)
+		fmt.Fprintf(&b, "| %s | %s | %.1f | %.5f ± %.5f | %.2f %% | %.3f |\n", m.kind, m.by, float64(m.bytes)/1e6, m.loss.Quality.KL, m.loss.Quality.KLError, 100*m.loss.Quality.SameTop, *m.loss.After.Perplexity)
 	}
 	return b.String()
 }

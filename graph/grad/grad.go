@@ -66,8 +66,8 @@ type Options struct {
 	// of rotations.
 	Train func(name string) bool
 
-	// Chunks computes the loss of trained output matrices in chunks of rows, so
-	// that never all logits are there at once.
+	// Chunks computes the loss in chunks of rows, so that never all logits are
+	// there at once.
 	Chunks bool
 
 	// Round is the type that operands of products are rounded to, bf16, or empty:
@@ -77,6 +77,12 @@ type Options struct {
 	// Recompute keeps of a layer only what other layers read, and repeats its
 	// forward operations before its backward ones.
 	Recompute bool
+}
+
+func (o *Options) defaults() {
+	if o.Loss == "" {
+		o.Loss = "loss"
+	}
 }
 
 // Param is a weight being trained.
@@ -118,9 +124,7 @@ func States(params []Param) []graph.StateDecl {
 // [Param.Grad] names. The input LOSS.grad is what each element of the loss counts.
 // It returns the parameters in the order of their weights.
 func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
-	if o.Loss == "" {
-		o.Loss = "loss"
-	}
+	o.defaults()
 	d, params, err := parameters(g, o, true)
 	if err != nil {
 		return nil, nil, err
@@ -168,21 +172,57 @@ func round(g *graph.Graph, to string) {
 			}
 		case graph.OpLinearT, graph.OpOuter, graph.OpAccumulateOuter:
 			n.Attr = graph.ProductAttr{Round: to}
+		case graph.OpLinearLoss, graph.OpLinearLossW:
+			a := n.Attr.(graph.LinearLossAttr)
+			a.Round = to
+			n.Attr = a
 		}
 	}
 }
 
-// Forward is g with the weights that [Train] would train as parameters and without
-// dropout: what evaluates a model in training, by the same State.
+// Forward is g with the weights that [Train] would train as parameters, without
+// dropout and with losses by labels alone: what evaluates a model in training, by the
+// same State. Inputs that only these read are gone. With Options.Chunks there are no
+// more logits at once than in training.
 func Forward(g *graph.Graph, o Options) (*graph.Graph, error) {
+	o.defaults()
 	d, _, err := parameters(g, o, false)
 	if err != nil {
 		return nil, err
 	}
 	d.evaluate = true
 	d.forward()
+	if o.Chunks {
+		d.chunkedLoss(o.Loss)
+	}
 	d.outputs()
+	d.dropInputs()
 	return d.finish()
+}
+
+// dropInputs takes inputs out that the old graph reads and the new one does not.
+func (d *differ) dropInputs() {
+	old, uses := d.old.Uses(), d.out.Uses()
+	kept := d.out.Nodes[:0]
+	for _, n := range d.out.Nodes {
+		if n.Op != graph.OpInput || len(uses[n.ID]) > 0 || len(old[d.was(n).ID]) == 0 {
+			kept = append(kept, n)
+		}
+	}
+	d.out.Nodes = kept
+	for i, n := range kept {
+		n.ID = i
+	}
+}
+
+// was is the old node of a new input.
+func (d *differ) was(n *graph.Node) *graph.Node {
+	for i, m := range d.moved {
+		if m == n {
+			return d.old.Nodes[i]
+		}
+	}
+	return nil
 }
 
 // parameters starts with a graph whose weights are to become parameters, with states

@@ -175,14 +175,14 @@ func (r *rig) compile(ctx context.Context, v variant) (err error) {
 		if err != nil {
 			return r.blame(p.Device, err)
 		}
-		segs = append(segs, newSegment(e, p))
+		segs = append(segs, newSegment(e, p, pl.Arena))
 	}
 	r.exec[v] = segs
 	return nil
 }
 
-func newSegment(e backend.Executable, p pass.Part) *segment {
-	s := &segment{exec: e, part: p, inputs: p.Graph.Inputs(), cuts: map[string][]float32{}}
+func newSegment(e backend.Executable, p pass.Part, arena int) *segment {
+	s := &segment{exec: e, part: p, arena: arena, inputs: p.Graph.Inputs(), cuts: map[string][]float32{}}
 	s.args.Inputs = make([]backend.Tensor, len(s.inputs))
 	s.args.Outputs = make([]backend.Output, len(p.Graph.Outputs))
 	for _, o := range p.Graph.Outputs {

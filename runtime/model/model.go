@@ -35,6 +35,18 @@ type Options struct {
 // output is "loss" f32[R].
 type Train struct {
 	Dropout float32 // of embeddings and of what each part adds to the residual stream
+
+	Teacher *Teacher // what the loss takes from another model; nil for labels alone
+}
+
+// Teacher adds another model's probabilities to the loss: graph.CrossEntropyAttr says
+// how. Inputs of the graph are "targets" i32[R, K], the ids that it finds likeliest after
+// each row (-1 for none), and "target.probs" f32[R, K], their probabilities at the
+// temperature.
+type Teacher struct {
+	K           int
+	Temperature float32
+	Mix         float32 // of the labels: from 0 to 1
 }
 
 // Info is what a model says about itself.

@@ -211,12 +211,26 @@ func (d *Decoder) Finish(x *graph.Node) (*graph.Graph, error) {
 		y = d.SoftCap(y, d.LogitCap)
 	}
 	if d.opts.Train != nil {
-		labels := d.Input("labels", graph.I32(dtype.Sym(dtype.R)))
-		d.Output("loss", d.Add(graph.OpCrossEntropy, nil, y, labels))
+		d.Output("loss", d.loss(y))
 		return d.Graph()
 	}
 	d.Output("logits", d.Add(graph.OpReadout, nil, y))
 	return d.Graph()
+}
+
+// loss is that of each row's logits, by its label and, if there is a teacher, by that.
+func (d *Decoder) loss(logits *graph.Node) *graph.Node {
+	r, a := dtype.Sym(dtype.R), graph.CrossEntropyAttr{}
+	in := []*graph.Node{logits, d.Input("labels", graph.I32(r))}
+	if t := d.opts.Train.Teacher; t != nil {
+		if t.K < 1 || t.K > d.Vocab || !(t.Temperature > 0) {
+			d.Fail("a teacher of %d ids at temperature %g: want 1 to %d ids and a positive temperature", t.K, t.Temperature, d.Vocab)
+		}
+		k := dtype.Const(t.K)
+		in = append(in, d.Input("targets", graph.I32(r, k)), d.Input("target.probs", graph.F32(r, k)))
+		a = graph.CrossEntropyAttr{Temperature: t.Temperature, Mix: t.Mix}
+	}
+	return d.Add(graph.OpCrossEntropy, a, in...)
 }
 
 // Standard is the pre-norm decoder with SwiGLU: attention and feed-forward,

@@ -86,6 +86,10 @@ func (p *program) submit(ctx context.Context, state backend.State, b *batch) err
 			v.I32 = b.rows
 		case "labels":
 			v.I32 = b.labels
+		case "targets":
+			v.I32 = b.targets
+		case "target.probs":
+			v.F32 = b.probs
 		case "key":
 			v.I32 = b.key[:]
 		case "loss.grad":

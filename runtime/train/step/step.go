@@ -62,6 +62,16 @@ type Part struct {
 	Labels  []int32   // of each token: the one that is to follow; -1 for none
 	Lengths []int     // tokens of each document; nil: there is one
 	Weights []float32 // what each token's loss counts; nil: 1
+	Targets *Soft     // what a teacher says; asked for by a graph with a teacher
+}
+
+// Soft are a teacher's words on the tokens that have labels, in order: for each, K ids
+// and their probabilities at the teacher's temperature (model.Teacher). An id of -1 is
+// none; what the probabilities leave of 1 is of all other ids.
+type Soft struct {
+	K     int
+	IDs   []int32
+	Probs []float32
 }
 
 // Result tells how a step went.
@@ -211,7 +221,7 @@ func (t *Trainer) Step(ctx context.Context, parts ...Part) (Result, error) {
 // dropout.
 func (t *Trainer) Loss(ctx context.Context, parts ...Part) (float64, error) {
 	if t.forward == nil {
-		g, err := grad.Forward(t.built, grad.Options{Train: t.o.Train})
+		g, err := grad.Forward(t.built, grad.Options{Train: t.o.Train, Chunks: true})
 		if err != nil {
 			return 0, fmt.Errorf("train: %w", err)
 		}
@@ -278,9 +288,6 @@ func (t *Trainer) Get(name string, dst []float32) error {
 func (t *Trainer) Set(name string, src []float32) error {
 	return t.state.(backend.Tensors).WriteTensor(name, src)
 }
-
-// Memory is how many bytes a step takes besides the states.
-func (t *Trainer) Memory() int { return t.run.arena }
 
 // Close frees everything on the device.
 func (t *Trainer) Close() error {

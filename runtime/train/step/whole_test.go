@@ -138,7 +138,7 @@ func TestRoundedTable(t *testing.T) {
 	table := b.Add(graph.OpFakeQuant, graph.QuantAttr{Type: "q8_0"}, b.Weight("embd", dtype.F32, small.vocab, 32))
 	x := b.Add(graph.OpGatherRows, nil, b.Embed(table, tokens), at)
 	x = b.Linear(x, b.Weight("w", dtype.F32, 32, 32))
-	b.Output("loss", b.Add(graph.OpCrossEntropy, nil, b.Linear(x, table), labels))
+	b.Output("loss", b.Add(graph.OpCrossEntropy, graph.CrossEntropyAttr{}, b.Linear(x, table), labels))
 	g, err := b.Graph()
 	if err != nil {
 		t.Fatal(err)
