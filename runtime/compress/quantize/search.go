@@ -330,6 +330,14 @@ func (w rowWeights) row(r int) []float32 {
 	return w.all[m*w.columns : (m+1)*w.columns]
 }
 
+// alike is the number of rows from r on that have the same weights.
+func (w rowWeights) alike(r int) int {
+	if w.all == nil {
+		return math.MaxInt
+	}
+	return w.rows - r%w.rows
+}
+
 // Plan allots a budget.
 func (q *Measured) Plan(b Budget) (*Plan, error) {
 	if err := q.fits(b); err != nil {
