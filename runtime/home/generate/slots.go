@@ -137,6 +137,10 @@ func (s *sentence) assign(set string) error {
 		if s.device != "fan" && s.device != "extractor" && s.device != "ac" && s.device != "air_purifier" || s.device == "ac" && s.amount.Unit == "" {
 			return errAgain
 		}
+	case "blow": // a device that one feels blowing
+		if s.device != "fan" && s.device != "ac" && s.device != "heater" {
+			return errAgain
+		}
 	case "deg": // a step in degrees
 		if s.amount.Unit != home.Celsius {
 			return errAgain
