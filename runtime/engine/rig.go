@@ -133,7 +133,7 @@ func (r *rig) load(ctx context.Context, pack backend.Pack, progress func(done, t
 func (r *rig) weightSpecs(device int) []backend.WeightSpec {
 	specs := weightsOn(r.parts, device)
 	for i := range specs {
-		t, _ := r.m.File.Tensor(specs[i].Name) // the model has asked for it already
+		t := r.m.tensor(specs[i].Name)
 		specs[i].Open = func() ([]byte, func(), error) {
 			return t.Data, func() { _ = t.Advise(gguf.DontNeed) }, nil // only a hint
 		}
