@@ -16,7 +16,24 @@ import (
 const ModelName = "model.gguf"
 
 // fileTypes are llama.cpp's numbers for the types that a model is exported in.
-var fileTypes = map[dtype.DType]uint32{dtype.F32: 0, dtype.F16: 1, dtype.BF16: 32}
+var fileTypes = map[dtype.DType]uint32{
+	dtype.F32: 0, dtype.F16: 1, dtype.BF16: 32,
+	// Of models that were trained rounded.
+	dtype.Q4_0: 2, dtype.Q4_1: 3, dtype.Q8_0: 7, dtype.Q5_0: 8, dtype.Q5_1: 9,
+	dtype.Q2_K: 10, dtype.Q3_K: 12, dtype.Q4_K: 15, dtype.Q5_K: 17, dtype.Q6_K: 18, dtype.IQ4_NL: 25, dtype.IQ4_XS: 30, dtype.MXFP4: 38,
+}
+
+// exportType is what matrices are written in that were trained: the type asked for, or
+// the one that they were trained for.
+func (r *running) exportType() dtype.DType {
+	switch t := r.plan.r.Export.Type; {
+	case t != dtype.Invalid:
+		return t
+	case r.rounded:
+		return r.plan.r.Round.Type
+	}
+	return dtype.F32
+}
 
 // export writes the model's file: what was trained in the type asked for (vectors in
 // float32, as engines want them), and what was not as it was.
@@ -35,7 +52,10 @@ func (r *running) export(ctx context.Context) (string, error) {
 	for _, p := range r.trainer.Params() {
 		trained[p.Name] = true
 	}
-	to := r.plan.r.Export.Type
+	if r.plan.r.Adapters != nil {
+		return r.exportAdapter(ctx, values)
+	}
+	to := r.exportType()
 	whole := true // all matrices are of that type
 	for _, name := range r.tensors() {
 		_, shape, _ := r.net.TensorType(name)

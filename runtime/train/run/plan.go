@@ -56,13 +56,20 @@ func (p *plan) schedule() step.Schedule {
 	return s
 }
 
-// model are the options of the graph.
-func (p *plan) model() model.Options {
+// model are the options of the graph, of steps that are rounded or not.
+func (p *plan) model(rounded bool) model.Options {
 	rows := p.packing.TokensAtOnce
-	return model.Options{
+	o := model.Options{
 		Max: graph.Limits{T: rows, S: rows, R: rows}, Context: p.context,
 		Train: &model.Train{Dropout: float32(p.r.Train.Dropout)},
 	}
+	if p.r.Adapters != nil {
+		o.Adapters = p.adapter
+	}
+	if rounded {
+		o.Train.Round = p.round
+	}
+	return o
 }
 
 // step are the options of the trainer.
@@ -71,6 +78,9 @@ func (p *plan) step() step.Options {
 	o := step.Options{
 		AdamW: grad.AdamW{Beta1: float32(t.Beta1), Beta2: float32(t.Beta2), Eps: 1e-8, Decay: float32(t.Decay), Clip: float32(t.Clip)},
 		Rate:  p.schedule(), Seed: int32(p.r.Seed), Recompute: t.Recompute, Layout: p.layout(),
+	}
+	if p.r.Adapters != nil {
+		o.Train = step.IsAdapter
 	}
 	for _, g := range t.Groups {
 		o.Groups = append(o.Groups, step.Group{Weights: g.Weights, Rate: g.Rate})

@@ -73,6 +73,7 @@ type running struct {
 	plan    *plan
 	built   *graph.Graph
 	trainer *step.Trainer
+	rounded bool // the trainer reads its weights rounded
 	feed    *feed.Feed
 	valid   []step.Part
 	store   checkpoint.Store
@@ -110,7 +111,7 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	if err := x.prepare(ctx, r); err != nil {
 		return nil, err
 	}
-	if err := x.resume(); err != nil {
+	if err := x.resume(ctx); err != nil {
 		return nil, err
 	}
 	target := x.plan.steps
@@ -164,11 +165,7 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 			return err
 		}
 	}
-	if x.built, err = x.net.Model.Decoder(x.plan.model()); err != nil {
-		return err
-	}
-	x.trainer, err = step.New(ctx, x.o.Device, x.built, x.net.Open, x.plan.step())
-	if err != nil {
+	if err := x.begin(ctx, x.plan.rounds(1)); err != nil {
 		return err
 	}
 	x.feed = feed.New(d, x.plan.packing)
@@ -209,7 +206,7 @@ func (x *running) data(ctx context.Context, r *recipe.Recipe, name string, patte
 }
 
 // resume goes on from the last checkpoint.
-func (x *running) resume() error {
+func (x *running) resume(ctx context.Context) error {
 	logName := filepath.Join(x.plan.r.Out, LogName)
 	if x.o.Restart {
 		if err := x.store.Clear(); err != nil {
@@ -226,6 +223,9 @@ func (x *running) resume() error {
 	x.keptAt = time.Now()
 	if c != nil {
 		defer c.Close()
+		if err := x.begin(ctx, x.plan.rounds(max(1, c.State.Step))); err != nil {
+			return err
+		}
 		err := x.trainer.SetState(c.State, x.o.Changed, c.Read)
 		var other *step.ErrOtherSettings
 		switch {
