@@ -61,6 +61,11 @@ func (r *running) export(ctx context.Context) (string, error) {
 		_, shape, _ := r.net.TensorType(name)
 		whole = whole && (trained[name] || len(shape) < 2)
 	}
+	if to.Quantized() {
+		if err := w.Set("general.quantization_version", uint32(2)); err != nil {
+			return "", err
+		}
+	}
 	if whole {
 		if err := w.Set("general.file_type", fileTypes[to]); err != nil {
 			return "", err

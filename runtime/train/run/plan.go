@@ -90,8 +90,12 @@ func (p *plan) step() step.Options {
 
 // layout says what the parts of every step are made of.
 func (p *plan) layout() string {
-	return fmt.Sprintf("data: %s\ntokens_per_step: %d\ntokens_at_once: %d\nprompt_loss: %g",
+	text := fmt.Sprintf("data: %s\ntokens_per_step: %d\ntokens_at_once: %d\nprompt_loss: %g",
 		hex.EncodeToString(p.data.Key[:8]), p.packing.TokensPerStep, p.packing.TokensAtOnce, p.packing.PromptLoss)
+	if r := p.r.Round; r != nil {
+		text += fmt.Sprintf("\nround: %s from step %d", r.Type, r.FromStep)
+	}
+	return text
 }
 
 // check refuses what a recipe may ask for and this version does not do.
@@ -101,11 +105,17 @@ func (p *plan) check() error {
 		asked bool
 		what  string
 	}{
-		{r.Adapters != nil, "adapters"}, {r.Round != nil, "round"}, {r.Distill != nil, "distill"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
+		{r.Distill != nil, "distill"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
 	} {
 		if c.asked {
 			return fmt.Errorf("%s: this version does not know %s: leave it away", r.File, c.what)
 		}
+	}
+	switch {
+	case r.Adapters != nil && r.From == "":
+		return fmt.Errorf("%s: adapters need a model that they are for: name its file under from", r.File)
+	case r.Adapters != nil && r.Round != nil:
+		return fmt.Errorf("%s: adapters and round are both there: adapters leave the weights as they are, so that nothing is rounded; leave one away", r.File)
 	}
 	if p.steps > math.MaxInt32 {
 		return fmt.Errorf("%s: %d steps are too many", r.File, p.steps)

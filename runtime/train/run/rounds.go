@@ -67,7 +67,7 @@ func (x *running) switchRounding(ctx context.Context) error {
 	if err := x.begin(ctx, rounded); err != nil {
 		return err
 	}
-	x.o.Note(fmt.Sprintf("from step %d on, weights are read rounded to %s", x.trainer.Taken()+1, x.plan.r.Round.Type))
+	x.o.Note(fmt.Sprintf("from step %d on, weights are read rounded to %s", state.Step+1, x.plan.r.Round.Type))
 	return x.trainer.SetState(state, true, func(t step.Tensor, dst []byte) error {
 		copy(dst, values[t.Name])
 		return nil
