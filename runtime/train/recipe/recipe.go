@@ -131,7 +131,7 @@ type Validate struct {
 
 // Export is the model's file.
 type Export struct {
-	Type    dtype.DType // of the matrices that were trained; Invalid: Round's, or F32
+	Type    dtype.DType // of the matrices that were trained
 	Average int         // of the parameters of the last checkpoints; 1 for the last one alone
 }
 
@@ -144,7 +144,7 @@ func Default() *Recipe {
 		Train:      Train{TokensPerStep: 2048, TokensAtOnce: 2048, Schedule: "cosine", Rate: 1e-3, Floor: 0.1, Warmup: -1, Beta1: 0.9, Beta2: 0.95, Decay: 0.1, Clip: 1, Precision: "f32"},
 		Checkpoint: Checkpoint{Every: 5 * time.Minute, Keep: 2},
 		Validate:   Validate{Tokens: 100_000},
-		Export:     Export{Average: 1},
+		Export:     Export{Type: dtype.F32, Average: 1},
 	}
 }
 

@@ -85,7 +85,7 @@ func (x *running) exportAdapter(ctx context.Context, values func(name string) ([
 		}
 		all = append(all, m)
 	}
-	w, err := lora.NewWriter(lora.Header{Architecture: arch, Alpha: float32(a.Alpha), Base: name}, x.exportType(), all)
+	w, err := lora.NewWriter(lora.Header{Architecture: arch, Alpha: float32(a.Alpha), Base: name}, x.plan.r.Export.Type, all)
 	if err != nil {
 		return "", err
 	}

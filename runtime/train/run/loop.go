@@ -17,7 +17,7 @@ func (x *running) loop(ctx context.Context, target int) error {
 		if err := ctx.Err(); err != nil {
 			return x.stop(context.Cause(ctx))
 		}
-		if err := x.switchRounding(ctx); err != nil {
+		if err := x.change(ctx); err != nil {
 			return err
 		}
 		parts, err := x.feed.Next()
