@@ -45,7 +45,7 @@ func TestRoundedRun(t *testing.T) {
 	if x.net, err = OpenNetwork(read); err != nil {
 		t.Fatal(err)
 	}
-	if err := x.prepare(t.Context(), read); err != nil {
+	if err := errors.Join(x.prepare(t.Context(), read), x.begin(t.Context(), 0)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := x.trainer.Loss(t.Context(), x.valid...)
