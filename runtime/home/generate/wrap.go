@@ -103,7 +103,7 @@ func (s *sentence) otherRoom() error {
 		return errAgain
 	}
 	attr, where, noun, err := s.roomWords(room)
-	if err != nil || attr == "-" {
+	if err != nil || attr == "_" {
 		return errAgain
 	}
 	no, err := s.from("corrected.no")
