@@ -188,6 +188,11 @@ func continued(t *testing.T, path, prompt string) string {
 		t.Fatal(err)
 	}
 	defer m.Close()
+	return continuedBy(t, m, prompt)
+}
+
+func continuedBy(t *testing.T, m *engine.Model, prompt string) string {
+	t.Helper()
 	set := engine.Settings{MaxTokens: 8, Sampler: sampler.DefaultParams()}
 	set.Sampler.Temperature = 0
 	s, text := m.NewSession(), ""
