@@ -93,6 +93,9 @@ func (p *plan) step() step.Options {
 		AdamW: grad.AdamW{Beta1: float32(t.Beta1), Beta2: float32(t.Beta2), Eps: 1e-8, Decay: float32(t.Decay), Clip: float32(t.Clip)},
 		Rate:  p.schedule(), Seed: int32(p.r.Seed), Recompute: t.Recompute, Layout: p.layout(),
 	}
+	if t.Precision == dtype.BF16.String() { // else it is f32
+		o.Precision = dtype.BF16
+	}
 	if p.r.Adapters != nil {
 		o.Train = step.IsAdapter
 	}
@@ -119,7 +122,7 @@ func (p *plan) check() error {
 		asked bool
 		what  string
 	}{
-		{r.Distill != nil, "distill"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
+		{r.Distill != nil, "distill"},
 	} {
 		if c.asked {
 			return fmt.Errorf("%s: this version does not know %s: leave it away", r.File, c.what)
