@@ -323,6 +323,9 @@ func (a *app) open(c *cli.Context) (*engine.Model, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	if o.Adapters, err = a.adapters(c); err != nil {
+		return nil, "", errors.Join(err, f.Close())
+	}
 	m, err := a.load(c.Context, f, o)
 	return m, name, err
 }

@@ -93,7 +93,7 @@ func (g *Generator) try(lang string) (Example, error) {
 		}
 	}
 	s.wrap()
-	text := s.slips(tidy(s.text, lang, s.mixed && s.chance(.5)))
+	text := s.slips(s.speak(tidy(s.text, lang, s.mixed && s.chance(.5))))
 	if len([]rune(text)) > 120 {
 		return Example{}, errAgain
 	}
