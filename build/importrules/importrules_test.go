@@ -85,7 +85,9 @@ var rules = []rule{
 	{"runtime/bench/...", append([]string{"kernels/cpu", "backend/packcache", "runtime/eval", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
 	{"runtime/train/data/...", []string{"golang.org/x/text/...", "golang.org/x/net/html/..."}, nil},
-	{"runtime/train/...", upToEngine, []string{"backend/..."}},
+	{"runtime/train/recipe", []string{"graph/dtype", "runtime/bench/nearest", "go.yaml.in/yaml/v4"}, []string{"runtime/model/..."}},
+	{"runtime/train/run", append([]string{"runtime/train/...", "golang.org/x/image/font/...", "golang.org/x/image/math/fixed", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
+	{"runtime/train/...", append([]string{"runtime/train/...", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	// What a quantisation loses is measured as ledge eval measures it: one divergence under one name.
 	// The table before and after has what ledge bench measures, too.
 	{"runtime/compress/delta", append([]string{"runtime/bench", "runtime/eval"}, upToEngine...), []string{"backend/...", "runtime/compress/quantize"}},
@@ -342,6 +344,10 @@ func TestRules(t *testing.T) {
 		{"runtime/eval", ".", false, false},
 		{"runtime/eval", "kernels/cpu", false, false},
 		{"runtime/bench", "kernels/cpu", false, true},
+		{"runtime/train/run", "runtime/train/step", false, true},
+		{"runtime/train/run", "backend/cpu", false, false},
+		{"runtime/train/recipe", "runtime/train/step", false, false},
+		{"runtime/train/data", "runtime/train/step", false, false},
 		{"build/benchmodels", "runtime/weights/gguf", false, true},
 		{"build/benchmodels", "backend/cpu", false, false},
 		{"build/radv", "backend/vulkan", false, true},

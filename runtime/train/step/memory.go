@@ -37,11 +37,7 @@ func (t *Trainer) Memory() Memory {
 	}
 	m.Gradients, m.Moments = m.Parameters, 2*m.Parameters
 	m.Step, m.Update, m.Loss = t.run.bytes(), t.update.bytes(), t.forward.bytes()
-	for _, p := range []*program{t.run, t.update, t.forward} {
-		if p != nil {
-			m.Weights += p.weights.Bytes()
-		}
-	}
+	m.Weights = t.weights.Bytes()
 	return m
 }
 

@@ -63,11 +63,7 @@ func TestSoft(t *testing.T) {
 				if has := hasOp(g, graph.OpLinearLoss); has != chunks {
 					t.Fatalf("a chunked loss: %v\n%s", has, g)
 				}
-				p, err := compile(t.Context(), dev, g, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer p.close()
+				p := alone(t, dev, g, nil)
 				state, err := dev.NewState(backend.StateSpec{Decls: grad.States(params)})
 				if err != nil {
 					t.Fatal(err)
@@ -207,11 +203,7 @@ func TestHeads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			q, err := compile(t.Context(), dev, whole, open)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer q.close()
+			q := alone(t, dev, whole, open)
 			batches, total, err := tr.prepare(q, 0, []Part{p})
 			if err != nil {
 				t.Fatal(err)

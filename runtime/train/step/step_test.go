@@ -70,7 +70,7 @@ func trainer(t testing.TB, threads int, g *graph.Graph, open step.Open, o step.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Rate == nil {
+	if o.Rate == (step.Schedule{}) {
 		o.Rate = step.Cosine(3e-3, 1e-4, 5, 100)
 	}
 	tr, err := step.New(t.Context(), dev, g, open, o)
