@@ -51,8 +51,12 @@ type Teacher struct {
 	m     *engine.Model
 	vocab int // ids that the student knows
 	store *store
+	key   [sha256.Size]byte
 	Counts
 }
+
+// Key tells apart teachers of which one would say other words.
+func (t *Teacher) Key() [sha256.Size]byte { return t.key }
 
 // Counts are what a teacher has done, in tokens.
 type Counts struct {
@@ -93,13 +97,12 @@ func Open(ctx context.Context, path string, vocabulary *gguf.File, ids int, o Op
 		return nil, fmt.Errorf("teacher %s was trained for %d tokens, the student is to learn from documents of %d: take a shorter context, or another teacher", path, info.Context, o.Longest)
 	}
 	t := &Teacher{o: o, vocab: ids}
+	if t.key, err = keyOf(ctx, f, vocabulary, o, ids); err != nil {
+		return nil, err
+	}
 	if o.Store != "" {
-		key, err := keyOf(ctx, f, vocabulary, o, ids)
-		if err != nil {
-			return nil, err
-		}
 		var stale error
-		if t.store, stale, err = openStore(o.Store, key, o.K, ids, o.Most); err != nil {
+		if t.store, stale, err = openStore(o.Store, t.key, o.K, ids, o.Most); err != nil {
 			return nil, err
 		}
 		defer func() {

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -20,14 +21,21 @@ type plan struct {
 	packing feed.Packing
 	steps   int // in all
 	data    *feed.Data
+
+	teacher    *model.Teacher // nil without one
+	teacherKey [sha256.Size]byte
 }
 
 // contextOf is how many tokens an example may have.
 func contextOf(r *recipe.Recipe, n *Network) int {
-	if r.From == "" {
-		return r.Model.Context
+	most := r.Model.Context
+	if r.From != "" {
+		most = min(n.Model.Info().Context, r.Train.TokensPerStep)
 	}
-	return min(n.Model.Info().Context, r.Train.TokensPerStep)
+	if r.Data.Context > 0 {
+		most = min(most, r.Data.Context)
+	}
+	return most
 }
 
 func newPlan(r *recipe.Recipe, n *Network, d *feed.Data) *plan {
@@ -61,7 +69,7 @@ func (p *plan) model() model.Options {
 	rows := p.packing.TokensAtOnce
 	return model.Options{
 		Max: graph.Limits{T: rows, S: rows, R: rows}, Context: p.context,
-		Train: &model.Train{Dropout: float32(p.r.Train.Dropout)},
+		Train: &model.Train{Dropout: float32(p.r.Train.Dropout), Teacher: p.teacher},
 	}
 }
 
@@ -80,8 +88,12 @@ func (p *plan) step() step.Options {
 
 // layout says what the parts of every step are made of.
 func (p *plan) layout() string {
-	return fmt.Sprintf("data: %s\ntokens_per_step: %d\ntokens_at_once: %d\nprompt_loss: %g",
+	text := fmt.Sprintf("data: %s\ntokens_per_step: %d\ntokens_at_once: %d\nprompt_loss: %g",
 		hex.EncodeToString(p.data.Key[:8]), p.packing.TokensPerStep, p.packing.TokensAtOnce, p.packing.PromptLoss)
+	if p.teacher != nil {
+		text += "\nteacher: " + hex.EncodeToString(p.teacherKey[:8])
+	}
+	return text
 }
 
 // check refuses what a recipe may ask for and this version does not do.
@@ -91,7 +103,7 @@ func (p *plan) check() error {
 		asked bool
 		what  string
 	}{
-		{r.Adapters != nil, "adapters"}, {r.Round != nil, "round"}, {r.Distill != nil, "distill"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
+		{r.Adapters != nil, "adapters"}, {r.Round != nil, "round"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
 	} {
 		if c.asked {
 			return fmt.Errorf("%s: this version does not know %s: leave it away", r.File, c.what)

@@ -12,6 +12,7 @@ import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/runtime/train/checkpoint"
+	"github.com/ledge-run/ledge/runtime/train/distill"
 	"github.com/ledge-run/ledge/runtime/train/feed"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 	"github.com/ledge-run/ledge/runtime/train/step"
@@ -74,6 +75,7 @@ type running struct {
 	built   *graph.Graph
 	trainer *step.Trainer
 	feed    *feed.Feed
+	teacher *distill.Teacher // nil without one
 	valid   []step.Part
 	store   checkpoint.Store
 	log     *logFile
@@ -163,6 +165,9 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 		if err = errors.Join(err, v.Close()); err != nil {
 			return err
 		}
+	}
+	if err := x.teach(ctx); err != nil {
+		return err
 	}
 	if x.built, err = x.net.Model.Decoder(x.plan.model()); err != nil {
 		return err
@@ -257,6 +262,9 @@ func (x *running) close() error {
 	}
 	if x.trainer != nil {
 		errs = append(errs, x.trainer.Close())
+	}
+	if x.teacher != nil {
+		errs = append(errs, x.teacher.Close())
 	}
 	if x.plan != nil {
 		errs = append(errs, x.plan.data.Close())
