@@ -1,7 +1,7 @@
 // Command homedata writes the data of the default model: sentences of household
 // commands and their lines, made by runtime/home/generate from a seed.
 //
-//	go run ./build/homedata -n 200000 -seed 1 -split train -o DIR    DIR/train.jsonl and DIR/train.md
+//	go run ./build/homedata -n 200000 -seed 1 -split train -o DIR    DIR/train.jsonl, DIR/train.md, DIR/vocabulary.txt
 //	go run ./build/homedata -n 5000 -seed 1 -split test -o DIR
 //	go run ./build/homedata -sets DIR                                what the model is judged by, for ledge eval
 //	go run ./build/homedata -doc docs/home-data.md                   the report in the docs, of both
@@ -76,6 +76,11 @@ func write(dir string, split generate.Split, seed uint64, n int) error {
 	if err := os.WriteFile(filepath.Join(dir, string(split)+".jsonl"), lines.Bytes(), 0o644); err != nil {
 		return err
 	}
+	if split == generate.Train {
+		if err := os.WriteFile(filepath.Join(dir, "vocabulary.txt"), vocabularyText(lines.Bytes()), 0o644); err != nil {
+			return err
+		}
+	}
 	var page bytes.Buffer
 	c.report(&page)
 	return os.WriteFile(filepath.Join(dir, string(split)+".md"), page.Bytes(), 0o644)
@@ -116,19 +121,20 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 			return nil, err
 		}
 		line := e.Command.String()
-		if before, twice := labels[e.Text]; twice {
+		prompt := generate.Prompt(e.Text)
+		if before, twice := labels[prompt]; twice {
 			if before != line {
 				return nil, fmt.Errorf("%q has two lines: %s and %s", e.Text, before, line)
 			}
 			c.twice++
 			continue
 		}
-		labels[e.Text] = line
+		labels[prompt] = line
 		if _, s := judged.Nearest(e.Text); s >= evalset.TooNear {
 			c.near++
 			continue
 		}
-		r := row{generate.Prompt(e.Text), line, e.Lang, e.Section, nil}
+		r := row{prompt, line, e.Lang, e.Section, nil}
 		if split == generate.Test {
 			e.Command.Reply = ""
 			r.Command = &e.Command

@@ -71,3 +71,31 @@ func writeSets(dir string) error {
 	}
 	return nil
 }
+
+// vocabularyLines is how many lines a vocabulary is trained on.
+const vocabularyLines = 100000
+
+// vocabularyText is what a vocabulary is trained on: prompts and completions, with every
+// Chinese character on a line of its own. So no token has two of them: 一点 is "one
+// o'clock" in 十一点半 and "a bit" elsewhere, and a model of a million parameters learns
+// such things from characters more readily than which token hides which.
+func vocabularyText(lines []byte) []byte {
+	var out bytes.Buffer
+	n := 0
+	for line := range bytes.Lines(lines) {
+		var r row
+		if n++; n > vocabularyLines || json.Unmarshal(line, &r) != nil {
+			break
+		}
+		for _, c := range r.Prompt + r.Completion + "\n" {
+			if c < 0x2e80 { // scripts before the first of Chinese
+				out.WriteRune(c)
+				continue
+			}
+			out.WriteByte('\n')
+			out.WriteRune(c)
+			out.WriteByte('\n')
+		}
+	}
+	return out.Bytes()
+}

@@ -297,4 +297,4 @@ func wide(r rune) bool { return isHan(r) || r >= 0x3000 && r < 0x3040 || r >= 0x
 
 // Prompt is a sentence as the model reads it: the newline says that it is complete.
 // The completion is the command's line.
-func Prompt(text string) string { return text + "\n" }
+func Prompt(text string) string { return home.Normal(text) + "\n" }
