@@ -18,7 +18,8 @@ import (
 //	turn on {d}                             a template: an imperative
 //	- {n} on                                one that is no clause of its own
 //	? is {d} on                             a whole sentence, which takes no "could you"
-//	! ? dinner is served                    one that is never held back for tests: an idiom
+//	! ? dinner is served                    one that is never held back for tests: an idiom; of
+//	                                        none, sentences without slots and choices always are
 //	:: d.light                              a list that {d.light} draws from
 //	lights *3                               three times as likely as the others
 //	:: topic split                          a list of which a part is for tests only
@@ -279,6 +280,13 @@ func (l *language) finish() error {
 		return nil
 	}
 	for _, s := range l.sections {
+		if s.intent == "none" {
+			for i, t := range s.entries { // a fixed sentence about anything at all is an idiom
+				if t.style == whole && len(t.root) == 1 && !t.root[0].slot && t.root[0].alts == nil {
+					s.entries[i].known = true
+				}
+			}
+		}
 		if err := check(&s.list); err != nil {
 			return err
 		}

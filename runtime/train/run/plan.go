@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/graph/grad"
 	"github.com/ledge-run/ledge/runtime/model"
 	"github.com/ledge-run/ledge/runtime/train/feed"
@@ -17,6 +18,7 @@ import (
 // plan is what a recipe makes of a network and data.
 type plan struct {
 	r       *recipe.Recipe
+	net     *Network
 	context int
 	packing feed.Packing
 	steps   int // in all
@@ -40,7 +42,7 @@ func contextOf(r *recipe.Recipe, n *Network) int {
 
 func newPlan(r *recipe.Recipe, n *Network, d *feed.Data) *plan {
 	t := &r.Train
-	p := &plan{r: r, data: d, context: contextOf(r, n), steps: t.Steps}
+	p := &plan{r: r, net: n, data: d, context: contextOf(r, n), steps: t.Steps}
 	p.packing = feed.Packing{Seed: uint64(r.Seed), TokensPerStep: t.TokensPerStep, PromptLoss: r.Data.PromptLoss}
 	// A part has room for the longest example, and needs none for more than a step.
 	p.packing.TokensAtOnce = max(min(t.TokensAtOnce, t.TokensPerStep), p.context)
@@ -64,13 +66,29 @@ func (p *plan) schedule() step.Schedule {
 	return s
 }
 
-// model are the options of the graph.
-func (p *plan) model() model.Options {
+// model are the options of the graph of the steps that follow a number of steps.
+func (p *plan) model(taken int) model.Options {
 	rows := p.packing.TokensAtOnce
-	return model.Options{
+	o := model.Options{
 		Max: graph.Limits{T: rows, S: rows, R: rows}, Context: p.context,
 		Train: &model.Train{Dropout: float32(p.r.Train.Dropout), Teacher: p.teacher},
 	}
+	if p.rounds(taken) {
+		o.Train.Round = p.round
+	}
+	return o
+}
+
+// rounds reports whether weights are rounded in the steps that follow a number of
+// steps. The graph is another then: see running.change.
+func (p *plan) rounds(taken int) bool { return p.r.Round != nil && taken >= p.r.Round.FromStep }
+
+// round is the type that a matrix is trained for: rows that are no whole number of
+// blocks stay as they are.
+func (p *plan) round(weight string) (dtype.DType, bool) {
+	_, shape, ok := p.net.TensorType(weight)
+	d := p.r.Round.Type
+	return d, ok && len(shape) == 2 && shape[1]%d.BlockLen() == 0
 }
 
 // step are the options of the trainer.
@@ -93,6 +111,9 @@ func (p *plan) layout() string {
 	if p.teacher != nil {
 		text += "\nteacher: " + hex.EncodeToString(p.teacherKey[:8])
 	}
+	if q := p.r.Round; q != nil {
+		text += fmt.Sprintf("\nround: %s after step %d", q.Type, q.FromStep)
+	}
 	return text
 }
 
@@ -103,11 +124,14 @@ func (p *plan) check() error {
 		asked bool
 		what  string
 	}{
-		{r.Adapters != nil, "adapters"}, {r.Round != nil, "round"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
+		{r.Adapters != nil, "adapters"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
 	} {
 		if c.asked {
 			return fmt.Errorf("%s: this version does not know %s: leave it away", r.File, c.what)
 		}
+	}
+	if r.Round != nil && r.Round.FromStep >= p.steps {
+		return fmt.Errorf("%s: round: from_step is %d, and there are %d steps: no step would be rounded", r.File, r.Round.FromStep, p.steps)
 	}
 	if p.steps > math.MaxInt32 {
 		return fmt.Errorf("%s: %d steps are too many", r.File, p.steps)
