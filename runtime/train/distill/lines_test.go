@@ -38,7 +38,7 @@ func TestLines(t *testing.T) {
 		}
 		got += r.Text
 	}
-	if got != text.String()+"the end" || len(pieces) != 4 {
+	if got != text.String()+"the end" || len(pieces) != 3 {
 		t.Errorf("%d bytes in %d pieces came of %d", len(got), len(pieces), text.Len())
 	}
 	for name, bad := range map[string]string{"no text": " \n\n", "not UTF-8": "a\xff"} {

@@ -72,6 +72,10 @@ func (l Lesson) yaml(length string) ([]byte, error) {
 		}
 		return "[" + strings.Join(all, ", ") + "]"
 	}
+	valid := ""
+	if len(l.Valid) > 0 {
+		valid = "valid: " + list(l.Valid) + ", "
+	}
 	mix := 0.2
 	if l.Mix >= 0 {
 		mix = l.Mix
@@ -79,11 +83,11 @@ func (l Lesson) yaml(length string) ([]byte, error) {
 	text := fmt.Sprintf(`# What a student learns from its teacher: ledge distill.
 from: %s
 distill: {teacher: %s, temperature: %s, mix: %g, top_k: %s}
-data: {train: %s, valid: %s, context: 512}
+data: {train: %s, %scontext: 512}
 train: {%stokens_per_step: 2048, tokens_at_once: 512, rate: %s, decay: 0}
 export: {type: F16}
 out: %s
 `, path(l.Student), path(l.Teacher), numberOr(l.Temperature, 2), mix, numberOr(float64(l.TopK), 32),
-		list(l.Files), list(l.Valid), length, numberOr(l.Rate, 2e-4), path(l.Out))
+		list(l.Files), valid, length, numberOr(l.Rate, 2e-4), path(l.Out))
 	return []byte(text), failed
 }
