@@ -96,6 +96,9 @@ func (p *plan) step() step.Options {
 	if p.r.Adapters != nil {
 		o.Train = step.IsAdapter
 	}
+	if t.Precision == "bf16" {
+		o.Precision = dtype.BF16
+	}
 	for _, g := range t.Groups {
 		o.Groups = append(o.Groups, step.Group{Weights: g.Weights, Rate: g.Rate})
 	}
@@ -119,7 +122,7 @@ func (p *plan) check() error {
 		asked bool
 		what  string
 	}{
-		{r.Distill != nil, "distill"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
+		{r.Distill != nil, "distill"},
 	} {
 		if c.asked {
 			return fmt.Errorf("%s: this version does not know %s: leave it away", r.File, c.what)
