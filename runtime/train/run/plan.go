@@ -93,11 +93,11 @@ func (p *plan) step() step.Options {
 		AdamW: grad.AdamW{Beta1: float32(t.Beta1), Beta2: float32(t.Beta2), Eps: 1e-8, Decay: float32(t.Decay), Clip: float32(t.Clip)},
 		Rate:  p.schedule(), Seed: int32(p.r.Seed), Recompute: t.Recompute, Layout: p.layout(),
 	}
+	if t.Precision == dtype.BF16.String() { // else it is f32
+		o.Precision = dtype.BF16
+	}
 	if p.r.Adapters != nil {
 		o.Train = step.IsAdapter
-	}
-	if t.Precision == "bf16" {
-		o.Precision = dtype.BF16
 	}
 	for _, g := range t.Groups {
 		o.Groups = append(o.Groups, step.Group{Weights: g.Weights, Rate: g.Rate})
