@@ -1,6 +1,7 @@
 package run
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -22,14 +23,21 @@ type plan struct {
 	packing feed.Packing
 	steps   int // in all
 	data    *feed.Data
+
+	teacher    *model.Teacher // nil without one
+	teacherKey [sha256.Size]byte
 }
 
 // contextOf is how many tokens an example may have.
 func contextOf(r *recipe.Recipe, n *Network) int {
-	if r.From == "" {
-		return r.Model.Context
+	most := r.Model.Context
+	if r.From != "" {
+		most = min(n.Model.Info().Context, r.Train.TokensPerStep)
 	}
-	return min(n.Model.Info().Context, r.Train.TokensPerStep)
+	if r.Data.Context > 0 {
+		most = min(most, r.Data.Context)
+	}
+	return most
 }
 
 func newPlan(r *recipe.Recipe, n *Network, d *feed.Data) *plan {
@@ -63,7 +71,7 @@ func (p *plan) model(taken int) model.Options {
 	rows := p.packing.TokensAtOnce
 	o := model.Options{
 		Max: graph.Limits{T: rows, S: rows, R: rows}, Context: p.context,
-		Train: &model.Train{Dropout: float32(p.r.Train.Dropout)},
+		Train: &model.Train{Dropout: float32(p.r.Train.Dropout), Teacher: p.teacher},
 	}
 	if p.rounds(taken) {
 		o.Train.Round = p.round
@@ -93,6 +101,9 @@ func (p *plan) step() step.Options {
 		AdamW: grad.AdamW{Beta1: float32(t.Beta1), Beta2: float32(t.Beta2), Eps: 1e-8, Decay: float32(t.Decay), Clip: float32(t.Clip)},
 		Rate:  p.schedule(), Seed: int32(p.r.Seed), Recompute: t.Recompute, Layout: p.layout(),
 	}
+	if t.Precision == dtype.BF16.String() { // else it is f32
+		o.Precision = dtype.BF16
+	}
 	if p.r.Adapters != nil {
 		o.Train = step.IsAdapter
 	}
@@ -106,25 +117,18 @@ func (p *plan) step() step.Options {
 func (p *plan) layout() string {
 	text := fmt.Sprintf("data: %s\ntokens_per_step: %d\ntokens_at_once: %d\nprompt_loss: %g",
 		hex.EncodeToString(p.data.Key[:8]), p.packing.TokensPerStep, p.packing.TokensAtOnce, p.packing.PromptLoss)
+	if p.teacher != nil {
+		text += "\nteacher: " + hex.EncodeToString(p.teacherKey[:8])
+	}
 	if q := p.r.Round; q != nil {
 		text += fmt.Sprintf("\nround: %s after step %d", q.Type, q.FromStep)
 	}
 	return text
 }
 
-// check refuses what a recipe may ask for and this version does not do.
+// check refuses what does not go together.
 func (p *plan) check() error {
 	r := p.r
-	for _, c := range []struct {
-		asked bool
-		what  string
-	}{
-		{r.Distill != nil, "distill"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
-	} {
-		if c.asked {
-			return fmt.Errorf("%s: this version does not know %s: leave it away", r.File, c.what)
-		}
-	}
 	switch {
 	case r.Adapters != nil && r.From == "":
 		return fmt.Errorf("%s: adapters need a model that they are for: name its file under from", r.File)

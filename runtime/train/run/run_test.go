@@ -206,6 +206,19 @@ func continuedBy(t *testing.T, m *engine.Model, prompt string) string {
 	return text
 }
 
+// TestPrecision: a recipe's products of bfloat16 give another model, about as good.
+func TestPrecision(t *testing.T) {
+	r := numbers(t)
+	r.Train.Steps = 30
+	plain := train(t, r, Options{})
+	c := elsewhere(t, r)
+	c.Train.Precision = "bf16"
+	rounded := train(t, c, Options{})
+	if d := math.Abs(rounded.Loss-plain.Loss) / plain.Loss; d == 0 || d > 0.05 {
+		t.Errorf("the loss is %g, in float32 %g", rounded.Loss, plain.Loss)
+	}
+}
+
 // TestFrom: a run begins with a file, whose metadata stays; half precision and the mean
 // of checkpoints are other files of the same model.
 func TestFrom(t *testing.T) {
