@@ -168,8 +168,9 @@ func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 // computes rows; while some still do, the next block goes to the other buffer.
 func (e *executable) multiply(w *pool.Worker, g *kernels.Gemm) {
 	l := &e.workers[w.ID].train
-	if g.K == 0 || g.M < kernels.GemmRows*w.N {
-		// Too few rows to share, or no blocks at all.
+	if g.K == 0 || g.M < kernels.GemmRows*w.N || g.M <= fewGemmRows && !g.A.T && g.N >= 2*kernels.GroupRows*w.N {
+		// Too few rows to share, no blocks at all, or columns that are shared out
+		// evenly without waiting for each other.
 		lo, hi := pool.Split(g.N, kernels.GroupRows, w.ID, w.N)
 		e.multiplyAlone(w, g, lo, hi, l.gemm)
 		return
@@ -211,8 +212,9 @@ func (e *executable) block(y yielder, g *kernels.Gemm, packed []float32, i, lo, 
 }
 
 const (
-	gemmUnit  = 6   // rows that kernels take at once
-	gemmYield = 768 // rows of a block that are computed between yields
+	fewGemmRows = 128 // rows, up to which products share columns
+	gemmUnit    = 6   // rows that kernels take at once
+	gemmYield   = 768 // rows of a block that are computed between yields
 )
 
 // frozenRows is how many rows of a frozen weight are dequantised at once: a multiple

@@ -25,6 +25,7 @@ import (
 
 type report struct {
 	llama  string // folder of llama.cpp's programs
+	ledge  string
 	dir    string // for files
 	model  string
 	calib  string
@@ -52,6 +53,7 @@ func run(args []string, log io.Writer) (err error) {
 	flags := flag.NewFlagSet("quantreport", flag.ContinueOnError)
 	flags.SetOutput(log)
 	flags.StringVar(&r.llama, "llama", filepath.Join(os.Getenv("LEDGE_TEST_LLAMA"), "bin"), "folder of llama-quantize and llama-imatrix")
+	flags.StringVar(&r.ledge, "ledge", "", "program to measure the speed of (default: built of this source)")
 	flags.StringVar(&r.model, "model", filepath.Join(os.Getenv("LEDGE_TEST_MODELS"), "smollm2-q8_0.gguf"), "source of quality and speed")
 	flags.StringVar(&r.calib, "calibration", "", "text for the importance matrix")
 	flags.StringVar(&r.text, "text", "", "text to measure on, of two chunks of 512 tokens or more")

@@ -29,6 +29,9 @@ func (r *running) export(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if r.plan.r.Adapters != nil {
+		return r.exportAdapter(ctx, values)
+	}
 	w := &gguf.Writer{}
 	for k, v := range r.net.metadata() {
 		if err := w.Set(k, v); err != nil {

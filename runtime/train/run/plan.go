@@ -68,6 +68,9 @@ func (p *plan) model(taken int) model.Options {
 	if p.rounds(taken) {
 		o.Train.Round = p.round
 	}
+	if p.r.Adapters != nil {
+		o.Adapters = p.adapter
+	}
 	return o
 }
 
@@ -89,6 +92,12 @@ func (p *plan) step() step.Options {
 	o := step.Options{
 		AdamW: grad.AdamW{Beta1: float32(t.Beta1), Beta2: float32(t.Beta2), Eps: 1e-8, Decay: float32(t.Decay), Clip: float32(t.Clip)},
 		Rate:  p.schedule(), Seed: int32(p.r.Seed), Recompute: t.Recompute, Layout: p.layout(),
+	}
+	if t.Precision == dtype.BF16.String() { // else it is f32
+		o.Precision = dtype.BF16
+	}
+	if p.r.Adapters != nil {
+		o.Train = step.IsAdapter
 	}
 	for _, g := range t.Groups {
 		o.Groups = append(o.Groups, step.Group{Weights: g.Weights, Rate: g.Rate})
@@ -113,11 +122,17 @@ func (p *plan) check() error {
 		asked bool
 		what  string
 	}{
-		{r.Adapters != nil, "adapters"}, {r.Distill != nil, "distill"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
+		{r.Distill != nil, "distill"},
 	} {
 		if c.asked {
 			return fmt.Errorf("%s: this version does not know %s: leave it away", r.File, c.what)
 		}
+	}
+	switch {
+	case r.Adapters != nil && r.From == "":
+		return fmt.Errorf("%s: adapters need a model that they are for: name its file under from", r.File)
+	case r.Adapters != nil && r.Round != nil:
+		return fmt.Errorf("%s: adapters and round are both there: adapters leave the weights as they are, so that nothing is rounded; leave one away", r.File)
 	}
 	if r.Round != nil && r.Round.FromStep >= p.steps {
 		return fmt.Errorf("%s: round: from_step is %d, and there are %d steps: no step would be rounded", r.File, r.Round.FromStep, p.steps)

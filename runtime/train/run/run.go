@@ -208,6 +208,9 @@ func (x *running) begin(ctx context.Context, taken int) (err error) {
 	if x.built, err = x.net.Model.Decoder(o); err != nil {
 		return err
 	}
+	if err := x.checkTargets(); err != nil {
+		return err
+	}
 	x.rounded = o.Train.Round != nil
 	x.trainer, err = step.New(ctx, x.o.Device, x.built, x.net.Open, x.plan.step())
 	return err

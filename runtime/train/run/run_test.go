@@ -188,6 +188,11 @@ func continued(t *testing.T, path, prompt string) string {
 		t.Fatal(err)
 	}
 	defer m.Close()
+	return continuedBy(t, m, prompt)
+}
+
+func continuedBy(t *testing.T, m *engine.Model, prompt string) string {
+	t.Helper()
 	set := engine.Settings{MaxTokens: 8, Sampler: sampler.DefaultParams()}
 	set.Sampler.Temperature = 0
 	s, text := m.NewSession(), ""
@@ -199,6 +204,19 @@ func continued(t *testing.T, path, prompt string) string {
 		text += p.Text
 	}
 	return text
+}
+
+// TestPrecision: a recipe's products of bfloat16 give another model, about as good.
+func TestPrecision(t *testing.T) {
+	r := numbers(t)
+	r.Train.Steps = 30
+	plain := train(t, r, Options{})
+	c := elsewhere(t, r)
+	c.Train.Precision = "bf16"
+	rounded := train(t, c, Options{})
+	if d := math.Abs(rounded.Loss-plain.Loss) / plain.Loss; d == 0 || d > 0.05 {
+		t.Errorf("the loss is %g, in float32 %g", rounded.Loss, plain.Loss)
+	}
 }
 
 // TestFrom: a run begins with a file, whose metadata stays; half precision and the mean

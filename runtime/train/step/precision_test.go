@@ -47,6 +47,21 @@ func TestPrecisionLearns(t *testing.T) {
 	}
 }
 
+// TestPrecisionState: a run with other products is not gone on from unasked.
+func TestPrecisionState(t *testing.T) {
+	g, open := graphOf(t, small, limits, 0), step.Random(1, 0.05, small.layers)
+	a, b := trainer(t, 1, g, open, step.Options{Precision: dtype.BF16}), trainer(t, 1, g, open, step.Options{Precision: dtype.F32})
+	if a.State().Settings == b.State().Settings {
+		t.Fatal("the settings are the same")
+	}
+	if d := a.State().Settings.Differences(b.State().Settings); len(d) != 1 || d[0] != "rounding of products was bf16, now none" {
+		t.Errorf("differences: %q", d)
+	}
+	if c := trainer(t, 1, g, open, step.Options{}); c.State().Settings != b.State().Settings {
+		t.Errorf("f32 and nothing differ: %q", c.State().Settings.Differences(b.State().Settings))
+	}
+}
+
 func TestPrecisionMisuse(t *testing.T) {
 	dev, err := cpu.Open(backend.Options{Threads: 1})
 	if err != nil {
