@@ -36,7 +36,9 @@ type report struct {
 	thread int
 	chunks int
 	lot    int
-	budget bool
+
+	context int
+	budget  bool
 }
 
 func main() {
@@ -60,8 +62,9 @@ func run(args []string, log io.Writer) (err error) {
 	flags.StringVar(&r.docs, "docs", "docs/quantize.md", "page to write the tables into")
 	flags.StringVar(&r.types, "types", "", "types to measure, with commas between (default: all)")
 	flags.IntVar(&r.thread, "threads", 2, "threads of both programs")
-	flags.IntVar(&r.chunks, "chunks", 160, "chunks of the text to measure quality on, 255 positions each")
+	flags.IntVar(&r.chunks, "chunks", 160, "chunks of the text to measure quality on, ctx/2-1 positions each")
 	flags.IntVar(&r.lot, "lot", 8, "chunks that all files are measured on before the next")
+	flags.IntVar(&r.context, "ctx", 512, "tokens of a chunk")
 	minutes := flags.Float64("minutes", 0, "end quality after so long, with a table of what was measured until then (0: when it is done)")
 	flags.BoolVar(&r.budget, "budget", true, "search for budgets, too")
 	dir := flags.String("dir", "", "folder for files (default: a temporary one)")

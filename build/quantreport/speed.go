@@ -38,7 +38,7 @@ func (r *report) speed(ctx context.Context) (string, error) {
 				to := r.path("speed.gguf")
 				name, args := filepath.Join(r.llama, "llama-quantize"), []string{"--pure", source, to, llamaType(t), fmt.Sprint(r.thread)}
 				if i == 1 {
-					name, args = ledge, []string{"quantize", "-q", "-t", fmt.Sprint(r.thread), "--tensor", "weight=" + t, source, to, "F32"}
+					name, args = ledge, []string{"quantize", "-q", "--no-speed", "-t", fmt.Sprint(r.thread), "--tensor", "weight=" + t, source, to, "F32"}
 				}
 				s, err := r.timed(ctx, name, args, to)
 				if err != nil {

@@ -49,7 +49,6 @@ func (s *sentence) lead() {
 	x := s.l.lists["lead"]
 	for range 2 {
 		t := s.pick(x, false)
-		s.used = append(s.used, "lead: "+t.text)
 		comma := map[string]string{"en": ", ", "zh": "，"}[s.lang]
 		if s.chance(.3) {
 			comma = gap(s.lang)
@@ -104,7 +103,7 @@ func (s *sentence) otherRoom() error {
 		return errAgain
 	}
 	attr, where, noun, err := s.roomWords(room)
-	if err != nil || attr == "-" {
+	if err != nil || attr == "_" {
 		return errAgain
 	}
 	no, err := s.from("corrected.no")
