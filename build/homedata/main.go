@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ledge-run/ledge/runtime/home"
 	"github.com/ledge-run/ledge/runtime/home/evalset"
 	"github.com/ledge-run/ledge/runtime/home/generate"
 )
@@ -109,7 +110,7 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 			c.near++
 			continue
 		}
-		if err := enc.Encode(row{generate.Prompt(e.Text), line, e.Lang, e.Section}); err != nil {
+		if err := enc.Encode(row{home.Prompt(e.Text), line, e.Lang, e.Section}); err != nil {
 			return nil, err
 		}
 		c.add(e)

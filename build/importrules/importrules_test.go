@@ -88,6 +88,7 @@ var rules = []rule{
 	{"runtime/train/...", upToEngine, []string{"backend/..."}},
 	// What a quantisation loses is measured as ledge eval measures it: one divergence under one name.
 	{"runtime/compress/...", append([]string{"kernels/cpu", "runtime/eval"}, upToEngine...), []string{"backend/..."}},
+	{"runtime/home/model", []string{"runtime/weights/gguf"}, nil},
 	{"runtime/home/...", nil, []string{"github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
@@ -127,6 +128,7 @@ var never = []struct {
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
 	{"backend/internal/fakedriver", []string{}, "the fake driver is for tests"},
 	{"runtime/home/evalset", []string{"cmd/...", "build/..."}, "its sentences are for evaluation, never for training"},
+	{"runtime/home/model", []string{"cmd/ledge"}, "two megabytes that no library should bring along"},
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
 	{"runtime/engine/goldentest", []string{}, "goldentest is for tests"},
 }

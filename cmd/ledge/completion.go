@@ -175,7 +175,7 @@ func (a *app) commandOf(commands []*cli.Command, words []string) *cli.Command {
 func (a *app) values(cmd *cli.Command, flag string) []string {
 	switch flag {
 	case "model", "m":
-		var all []string
+		all := []string{builtinModel}
 		for _, e := range hub.Catalog() {
 			all = append(all, e.Name)
 		}
