@@ -33,5 +33,5 @@ require (
 	github.com/russross/blackfriday/v2 v2.1.0 // indirect
 	github.com/xrash/smetrics v0.0.0-20240521201337-686a1a2994c1 // indirect
 	go.yaml.in/yaml/v4 v4.0.0
-	golang.org/x/image v0.30.0 // indirect
+	golang.org/x/image v0.30.0
 )

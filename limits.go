@@ -54,15 +54,18 @@ func (l *limiter) close() {
 
 // openLimited opens a model that is held back if there are limits.
 func openLimited(ctx context.Context, path string, c config) (*engine.Model, *limiter, error) {
-	if !c.limits.Any() {
-		m, err := engine.Open(ctx, path, c.o)
-		return m, nil, err
+	var l *limiter
+	if c.limits.Any() {
+		var err error
+		if l, err = newLimiter(c.limits); err != nil {
+			return nil, nil, err
+		}
+		c.o.Pacer = l
 	}
-	l, err := newLimiter(c.limits)
-	if err != nil {
+	if err := c.openAdapters(); err != nil {
+		l.close()
 		return nil, nil, err
 	}
-	c.o.Pacer = l
 	m, err := engine.Open(ctx, path, c.o)
 	if err != nil {
 		l.close()

@@ -1,6 +1,7 @@
 package ledge
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/power/governor"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
 // Option changes how a model is opened. Options do not change once made and may
@@ -18,6 +20,28 @@ type config struct {
 	o      engine.Options
 	limits governor.Limits
 	err    error
+
+	adapters []adapter
+}
+
+type adapter struct {
+	path  string
+	scale float32
+}
+
+// openAdapters opens the adapters for the engine, which closes them.
+func (c *config) openAdapters() error {
+	for _, a := range c.adapters {
+		f, err := lora.Open(a.path)
+		if err != nil {
+			for _, u := range c.o.Adapters {
+				err = errors.Join(err, u.File.Close())
+			}
+			return err
+		}
+		c.o.Adapters = append(c.o.Adapters, lora.Use{File: f, Scale: a.scale})
+	}
+	return nil
 }
 
 func configOf(opts []Option) config {
@@ -28,6 +52,14 @@ func configOf(opts []Option) config {
 		}
 	}
 	return c
+}
+
+// WithAdapter changes the weights by a low-rank adapter (LoRA) in llama.cpp's GGUF
+// format, as ledge finetune and convert_lora_to_gguf.py write them: at the given scale,
+// 1 as it was trained. Several adapters add up. The weights in memory stay as they
+// are; ledge merge writes a model with the adapter in it.
+func WithAdapter(path string, scale float32) Option {
+	return Option{func(c *config) { c.adapters = append(c.adapters, adapter{path, scale}) }}
 }
 
 // WithDevice asks for a device ("vulkan0") or a driver ("vulkan") by name. If it

@@ -259,6 +259,13 @@ type Executable interface {
 	Close() error
 }
 
+// Sized is implemented by executables that can tell what they take.
+type Sized interface {
+	// Bytes is the memory held besides weights and states: values in between, and
+	// scratch. Some of that may grow with the first runs.
+	Bytes() int64
+}
+
 // Fence marks the end of a run.
 type Fence interface {
 	// Wait blocks until the run is over and its outputs are readable.

@@ -25,6 +25,12 @@ func WeightUses(g *graph.Graph) map[string]Uses {
 				mark(w, UseProduct)
 			}
 			in = append([]*graph.Node{p.X, p.Norm, p.Residual}, p.Biases...)
+		case graph.OpLinearLoss, graph.OpLinearLossW:
+			p := n.LinearLoss()
+			for _, w := range p.W {
+				mark(w, UseProduct)
+			}
+			in = append(p.X, p.Bias)
 		}
 		for _, i := range in {
 			mark(i, UseVector)

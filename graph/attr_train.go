@@ -25,12 +25,41 @@ type NormGradAttr struct {
 	Centre bool // of layer_norm, which subtracts the mean; else of rms_norm
 }
 
-// LinearLossAttr belongs to linear_loss: cross_entropy(soft_cap(linear(x, w)),
-// labels) and, with the rows' losses counting dy, its gradients, without all logits
-// being there at once. A row of the result is the gradient of x, then the row's loss;
-// the gradient of w is added to the parameter, if there is one.
+// CrossEntropyAttr belongs to cross_entropy and its gradient. Without a Temperature
+// labels are all there is. With one there are soft targets: of each row the ids that a
+// teacher finds likeliest, and their probabilities q at that temperature; an id of -1
+// is none. What they leave of 1 is q_rest, of all other ids together. With p the
+// softmax of x/Temperature, p_rest the sum of all others, the loss is (Hinton, Vinyals
+// and Dean, https://arxiv.org/abs/1503.02531, with the tail as one class)
+//
+//	Mix (log-sum-exp(x) - x[label]) + (1-Mix) Temperature² (sum of q log(q/p) + q_rest log(q_rest/p_rest))
+//
+// and 0, as without, where the label is -1. If no id is left out there is no rest.
+type CrossEntropyAttr struct {
+	Temperature float32
+	Mix         float32 // from 0 (the teacher alone) to 1 (the labels alone)
+}
+
+// LinearLossAttr belongs to linear_loss and linear_loss_w: cross_entropy of
+// soft_cap of a sum of products linear(x, w), and of a bias, without all logits being
+// there at once. Inputs in order:
+//
+//	x, w         of each of Terms products
+//	bias [V]     with Bias
+//	labels       and with a temperature the targets i32 [R K] and their probabilities [R K]
+//	dy           what each row's loss counts; without it only losses are computed
+//	params       to which gradients are added, for each bit of Sums
+//
+// A row of linear_loss's result is the gradients of the x side by side, then the row's
+// loss; without dy the losses are all, [R]. The result of linear_loss_w, which has no
+// params, is the gradient of the w of term Of.
 type LinearLossAttr struct {
+	Terms   int // 0 for one
+	Bias    bool
 	SoftCap float32 // 0 for none
+	Soft    CrossEntropyAttr
+	Sums    int // bit i: of w of term i; bit Terms: of the bias
+	Of      int // of linear_loss_w
 }
 
 // UnaryGradAttr belongs to unary_grad.
@@ -76,6 +105,7 @@ type AdamWAttr struct {
 func (ParamAttr) attr()         {}
 func (SelfAttentionAttr) attr() {}
 func (NormGradAttr) attr()      {}
+func (CrossEntropyAttr) attr()  {}
 func (LinearLossAttr) attr()    {}
 func (UnaryGradAttr) attr()     {}
 func (KeepAttr) attr()          {}

@@ -77,9 +77,13 @@ func (n *Node) Writes() []string {
 	case OpAccumulate, OpAccumulateOuter, OpAccumulateRows:
 		return []string{n.In[0].State()}
 	case OpLinearLoss:
-		if len(n.In) == 5 {
-			return []string{n.In[4].State()}
+		var states []string
+		for _, s := range n.LinearLoss().Sums {
+			if s != nil {
+				states = append(states, s.State())
+			}
 		}
+		return states
 	case OpAdamW:
 		return []string{n.In[0].State(), n.In[1].State(), n.In[2].State(), n.In[3].State()}
 	}

@@ -42,8 +42,15 @@ func inferParam(n *Node, g *Graph) (Type, error) {
 
 // wantParam asks that an input is a parameter of the given type.
 func wantParam(n *Node, i int, t Type) error {
-	if in := n.In[i]; in.Op != OpParam || !in.Type.Equal(t) {
-		return fmt.Errorf("input %d must be a param of %s, is %s (%s)", i, t, in.Type, in)
+	if err := isParam(n.In[i], t); err != nil {
+		return fmt.Errorf("input %d: %w", i, err)
+	}
+	return nil
+}
+
+func isParam(in *Node, t Type) error {
+	if in.Op != OpParam || !in.Type.Equal(t) {
+		return fmt.Errorf("must be a param of %s, is %s (%s)", t, in.Type, in)
 	}
 	return nil
 }
@@ -127,58 +134,6 @@ func inferSelfAttentionGrad(n *Node, g *Graph) (Type, error) {
 		return Type{}, errors.New("the heads are too large")
 	}
 	return F32(dtype.Sym(dtype.T), dtype.Const(sum+values)), nil
-}
-
-func inferCrossEntropy(n *Node, g *Graph) (Type, error) {
-	want := 2
-	if n.Op == OpCrossEntropyGrad {
-		want = 3
-	}
-	if err := arity(n, want, want); err != nil {
-		return Type{}, err
-	}
-	if err := wantF32(n, 0); err != nil {
-		return Type{}, err
-	}
-	x, labels := n.In[0].Type, n.In[1].Type
-	if len(x.Shape) != 2 || !x.Shape[1].IsConst() {
-		return Type{}, fmt.Errorf("x must be [R V], is %s", x)
-	}
-	if !labels.Equal(I32(x.Shape[0])) {
-		return Type{}, fmt.Errorf("labels must be i32[%s], are %s", x.Shape[0], labels)
-	}
-	if n.Op == OpCrossEntropy {
-		return F32(x.Shape[0]), nil
-	}
-	return x, wantVector(n, 2, x.Shape[0])
-}
-
-func inferLinearLoss(n *Node, g *Graph) (Type, error) {
-	if err := arity(n, 4, 5); err != nil {
-		return Type{}, err
-	}
-	x, w := n.In[0].Type, n.In[1].Type
-	if err := wantF32(n, 0, 1); err != nil {
-		return Type{}, err
-	}
-	if len(x.Shape) != 2 || len(w.Shape) != 2 || !w.Shape[0].IsConst() || !w.Shape[1].IsConst() || x.Shape[1] != w.Shape[1] {
-		return Type{}, fmt.Errorf("x is %s and the weight %s: want [R D] and [V D]", x, w)
-	}
-	if labels := n.In[2].Type; !labels.Equal(I32(x.Shape[0])) {
-		return Type{}, fmt.Errorf("labels must be i32[%s], are %s", x.Shape[0], labels)
-	}
-	if err := wantVector(n, 3, x.Shape[0]); err != nil {
-		return Type{}, err
-	}
-	if len(n.In) == 5 {
-		if err := wantParam(n, 4, w); err != nil {
-			return Type{}, err
-		}
-	}
-	if a := n.Attr.(LinearLossAttr); a.SoftCap < 0 {
-		return Type{}, fmt.Errorf("soft cap %g must not be negative", a.SoftCap)
-	}
-	return F32(x.Shape[0], dtype.Const(w.Shape[1].N+1)), nil
 }
 
 func inferLinearT(n *Node, g *Graph) (Type, error) {

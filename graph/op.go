@@ -46,9 +46,10 @@ const (
 	OpParam             // () -> the value of a tensor state
 	OpSelfAttention     // (q [T H Dk], k [T G Dk], v [T G Dv]) -> [T H Dv]: within each segment, without a state
 	OpSelfAttentionGrad // (q, k, v, dy [T H Dv]) -> [T H*Dk+G*Dk+G*Dv]: gradients of q, k and v side by side
-	OpCrossEntropy      // (x [R V], labels i32 [R]) -> [R]: log-sum-exp less the label's; 0 where the label is -1
-	OpCrossEntropyGrad  // (x [R V], labels i32 [R], dy [R]) -> [R V]
-	OpLinearLoss        // (x [R D], w [V D], labels i32 [R], dy [R], param [V D]?) -> [R D+1]: see LinearLossAttr
+	OpCrossEntropy      // (x [R V], labels i32 [R], targets i32 [R K]?, probs [R K]?) -> [R]: see CrossEntropyAttr
+	OpCrossEntropyGrad  // (x [R V], labels i32 [R], targets i32 [R K]?, probs [R K]?, dy [R]) -> [R V]
+	OpLinearLoss        // (x [R D], w [V D].., labels i32 [R].., dy [R]?, param [V D]..) -> [R D+1] or [R]: see LinearLossAttr
+	OpLinearLossW       // (x [R D], w [V D].., labels i32 [R].., dy [R]) -> [V D]: gradient of a w that is computed
 	OpLinearT           // (x [X.. N], w [N K]) -> [X.. K]: x times w
 	OpOuter             // (a [X.. N], b [X.. K]) -> [N K]: a transposed times b, over all rows
 	OpNormGrad          // (x [X.. D], dy, w [D]?) -> [X.. D]: gradient of a norm's x
@@ -194,9 +195,10 @@ func init() {
 		OpParam:             {name: "param", attr: ParamAttr{}, stage: Training, infer: inferParam},
 		OpSelfAttention:     {name: "self_attention", attr: SelfAttentionAttr{}, stage: Training, infer: inferSelfAttention},
 		OpSelfAttentionGrad: {name: "self_attention_grad", attr: SelfAttentionAttr{}, stage: Training, infer: inferSelfAttentionGrad},
-		OpCrossEntropy:      {name: "cross_entropy", stage: Training, infer: inferCrossEntropy},
-		OpCrossEntropyGrad:  {name: "cross_entropy_grad", stage: Training, infer: inferCrossEntropy},
+		OpCrossEntropy:      {name: "cross_entropy", stage: Training, attr: CrossEntropyAttr{}, infer: inferCrossEntropy},
+		OpCrossEntropyGrad:  {name: "cross_entropy_grad", stage: Training, attr: CrossEntropyAttr{}, infer: inferCrossEntropy},
 		OpLinearLoss:        {name: "linear_loss", stage: Training, attr: LinearLossAttr{}, infer: inferLinearLoss},
+		OpLinearLossW:       {name: "linear_loss_w", stage: Training, attr: LinearLossAttr{}, infer: inferLinearLoss},
 		OpLinearT:           {name: "linear_t", stage: Training, infer: inferLinearT},
 		OpOuter:             {name: "outer", stage: Training, infer: inferOuter},
 		OpNormGrad:          {name: "norm_grad", attr: NormGradAttr{}, stage: Training, infer: inferNormGrad},

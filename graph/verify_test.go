@@ -72,8 +72,8 @@ func everything(t *testing.T) *graph.Graph {
 	h := b.Add(graph.OpSelfAttention, sa, hq, hk, hk)
 	hg := b.Add(graph.OpSelfAttentionGrad, sa, hq, hk, hk, h)
 	e = b.Slice(hg, 1, 32, 32)
-	loss := b.Add(graph.OpCrossEntropy, nil, e, labels)
-	e = b.Add(graph.OpCrossEntropyGrad, nil, e, labels, loss)
+	loss := b.Add(graph.OpCrossEntropy, graph.CrossEntropyAttr{}, e, labels)
+	e = b.Add(graph.OpCrossEntropyGrad, graph.CrossEntropyAttr{}, e, labels, loss)
 	e = b.Add(graph.OpLinearT, nil, e, b.Weight("embd", dtype.Q8_0, 32, 32))
 	ng := graph.NormGradAttr{Eps: 1e-5, Centre: true}
 	e = b.Add(graph.OpNormGrad, ng, e, e, vec("fn", 32))
@@ -86,7 +86,12 @@ func everything(t *testing.T) *graph.Graph {
 	b.Add(graph.OpAccumulateOuter, nil, acc2, e, e)
 	b.Add(graph.OpAccumulateRows, nil, acc2, e, labels)
 	dy := b.Input("dy", graph.F32(dimT))
-	e = b.Slice(b.Add(graph.OpLinearLoss, graph.LinearLossAttr{SoftCap: 3}, e, b.Reshape(b.Slice(b.Weight("f33", dtype.F32, 33, 32), 0, 0, 32), n(32), n(32)), labels, dy, acc2), 1, 0, 32)
+	table := b.Reshape(b.Slice(b.Weight("f33", dtype.F32, 33, 32), 0, 0, 32), n(32), n(32))
+	e = b.Slice(b.Add(graph.OpLinearLoss, graph.LinearLossAttr{SoftCap: 3, Sums: 1}, e, table, labels, dy, acc2), 1, 0, 32)
+	soft := graph.CrossEntropyAttr{Temperature: 2, Mix: 0.25}
+	e = b.Add(graph.OpLinearLossW, graph.LinearLossAttr{Terms: 2, Bias: true, Soft: soft, Of: 1}, e, table, e, table, weight,
+		labels, b.Input("targets", graph.I32(dimT, n(3))), b.Input("probs", graph.F32(dimT, n(3))), dy)
+	e = b.Embed(e, labels)
 	e = b.Add(graph.OpPad, graph.PadAttr{Axis: 1, Start: 4, Size: 32}, b.Slice(e, 1, 0, 16))
 	e = b.Add(graph.OpScatterRows, graph.ReshapeAttr{Shape: dtype.Shape{dimT, n(32)}}, e, labels)
 	b.Add(graph.OpAdamW, graph.AdamWAttr{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, Clip: 1},
@@ -273,8 +278,20 @@ func TestVerifyOps(t *testing.T) {
 		{"fused residual", "fused_linear(%x, %q, %x) segments=1 residual=true : f32[T, 6]", "residual is"},
 		{"norm_add", "norm_add(%x, %v, %w) eps=1e-05 : f32[T, 4]", "x is f32[T, 4] but what is added"},
 		{"cross_entropy labels", "cross_entropy(%x, %v) : f32[T]", "labels must be i32[T]"},
-		{"linear_loss", "linear_loss(%x, %w, %i, %v) : f32[T, 5]", "want [R D] and [V D]"},
+		{"linear_loss", "linear_loss(%x, %w, %i, %v) : f32[T, 5]", "and the weight"},
 		{"linear_loss labels", "linear_loss(%x, %q, %v, %v) : f32[T, 5]", "labels must be"},
+		{"linear_loss terms", "linear_loss(%x, %q, %i, %v) terms=2 : f32[T, 5]", "takes 5 to 6 inputs"},
+		{"linear_loss bias", "linear_loss(%x, %q, %x, %i, %u) bias=true : f32[T, 5]", "the bias is"},
+		{"linear_loss sums", "linear_loss(%x, %q, %i, %u, %q) sums=1 : f32[T, 5]", "must be a param"},
+		{"linear_loss sum of no bias", "linear_loss(%x, %q, %i, %u, %q) sums=2 : f32[T, 5]", "a bias that is not there"},
+		{"linear_loss sum of no term", "linear_loss(%x, %q, %i, %u, %q) sums=4 : f32[T, 5]", "there are at most"},
+		{"linear_loss counts", "linear_loss(%x, %q, %i, %v) : f32[T, 5]", "must be f32[T]"},
+		{"linear_loss_w", "linear_loss_w(%x, %q, %i) : f32[6, 4]", "takes 4 inputs"},
+		{"linear_loss_w of", "linear_loss_w(%x, %q, %i, %u) of=1 : f32[6, 4]", "of 1"},
+		{"targets", "cross_entropy(%x, %i, %i, %x) temperature=1 : f32[T]", "want i32[T, K] and f32[T, K]"},
+		{"temperature", "cross_entropy(%x, %i, %i, %x) temperature=-1 : f32[T]", "want a positive temperature"},
+		{"mix alone", "cross_entropy(%x, %i) mix=0.5 : f32[T]", "or neither"},
+		{"mix", "cross_entropy(%x, %i, %i, %x) temperature=1 mix=1.5 : f32[T]", "mix from 0 to 1"},
 		{"linear_t", "linear_t(%x, %o) : f32[T, 4]", "is not the weight's N"},
 		{"outer", "outer(%x, %v) : f32[4, 4]", "transposed by"},
 		{"norm_grad", "norm_grad(%x, %v) eps=1e-05 : f32[T, 4]", "must have one shape"},

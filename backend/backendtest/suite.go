@@ -344,6 +344,21 @@ func args(g *graph.Graph, s step, state backend.State) *backend.Args {
 				}
 			case kind == indexPosition:
 				v.I32 = append(v.I32, int32(p.pos))
+			case kind == indexTarget:
+				// Ids that differ, and here and there none.
+				from := p.seq*131 + p.pos*37
+				for j := range cols {
+					id := int32((from + j*7) % limit)
+					if limit%7 == 0 {
+						id = int32((from + j) % limit)
+					}
+					if j%5 == 3 {
+						id = -1
+					}
+					v.I32 = append(v.I32, id)
+				}
+			case kind == indexLabel && p.pos%9 == 4:
+				v.I32 = append(v.I32, -1)
 			case first.Sym == dtype.R:
 				v.I32 = append(v.I32, read[r])
 			default:
@@ -364,6 +379,8 @@ type index int
 const (
 	indexID index = iota
 	indexPosition
+	indexLabel
+	indexTarget
 )
 
 // indexKind says what an int32 input counts, from what reads it.
@@ -380,9 +397,9 @@ func indexKind(g *graph.Graph, in *graph.Node) (kind index, limit int) {
 			case n.Op == graph.OpRope || n.Op == graph.OpRopeCache:
 				return indexPosition, 0
 			case n.Op == graph.OpCrossEntropy || n.Op == graph.OpCrossEntropyGrad:
-				return indexID, n.In[0].Type.Shape[1].N
-			case n.Op == graph.OpLinearLoss:
-				return indexID, n.In[1].Type.Shape[0].N
+				return labelKind(n.CrossEntropy(), in), n.In[0].Type.Shape[1].N
+			case n.Op == graph.OpLinearLoss || n.Op == graph.OpLinearLossW:
+				return labelKind(n.LinearLoss().Labels, in), n.In[1].Type.Shape[0].N
 			case n.Op == graph.OpScatterRows:
 				return indexID, n.Type.Shape[0].N
 			case n.Op == graph.OpAccumulateRows:
@@ -393,6 +410,13 @@ func indexKind(g *graph.Graph, in *graph.Node) (kind index, limit int) {
 		}
 	}
 	return indexID, limit
+}
+
+func labelKind(l graph.Labels, in *graph.Node) index {
+	if in == l.Targets {
+		return indexTarget
+	}
+	return indexLabel
 }
 
 // guard is how many elements before and after a buffer must stay as they are.

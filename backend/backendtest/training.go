@@ -73,22 +73,6 @@ func trainingCases() []opCase {
 		add(one(graph.OpSumTo, "all-"+name, rows, func(b *graph.Builder) *graph.Node {
 			return b.Add(graph.OpSumTo, graph.KeepAttr{}, b.Add(graph.OpExp, nil, value(b, "x", d)))
 		}))
-		c = one(graph.OpCrossEntropy, name, fewRows, func(b *graph.Builder) *graph.Node {
-			return b.Add(graph.OpCrossEntropy, nil, b.Scale(value(b, "x", d), 3), b.Input("labels", graph.I32(T)))
-		})
-		if d > 1 {
-			add(c)
-		}
-		c = one(graph.OpCrossEntropyGrad, name, fewRows, func(b *graph.Builder) *graph.Node {
-			labels := b.Input("labels", graph.I32(T))
-			x := b.Scale(value(b, "x", d), 3)
-			b.Output("loss", b.Add(graph.OpCrossEntropy, nil, x, labels)) // checks the labels
-			return b.Add(graph.OpCrossEntropyGrad, nil, x, labels, b.Input("dy", graph.F32(T)))
-		})
-		c.bound = 1e-9
-		if d > 1 {
-			add(c)
-		}
 		for _, p := range []graph.PadAttr{{Axis: 1, Start: 0, Size: d + 3}, {Axis: 1, Start: 5, Size: d + 5}, {Axis: 2, Start: 1, Size: 9}} {
 			add(one(graph.OpPad, fmt.Sprintf("%d-%d-%d", d, p.Axis, p.Start), []int{1, 5}, func(b *graph.Builder) *graph.Node {
 				return b.Add(graph.OpPad, p, value(b, "x", d, 4))
@@ -115,7 +99,7 @@ func trainingCases() []opCase {
 		table := b.Add(graph.OpFakeQuant, graph.QuantAttr{Type: dtype.Q8_0.String()}, b.Input("w", graph.F32(C(23), C(64))))
 		return b.Embed(table, b.Input("ids", graph.I32(T)))
 	}))
-	return append(append(all, transposedCases()...), selfAttentionCases()...)
+	return append(append(append(all, transposedCases()...), selfAttentionCases()...), lossCases()...)
 }
 
 // transposedCases are the products that gradients are.
@@ -135,21 +119,6 @@ func transposedCases() []opCase {
 			one(graph.OpOuter, fmt.Sprintf("%dx%d", n, k), rows, func(b *graph.Builder) *graph.Node {
 				return b.Add(graph.OpOuter, nil, x(b, "a", n), x(b, "b", k))
 			}))
-	}
-	for _, s := range [][2]int{{2, 3}, {77, 20}, {9000, 5}} {
-		rows := []int{1, 130, 300}
-		if s[0] > 1000 {
-			rows = []int{130} // of so many logits a chunk is fewer rows
-		}
-		for _, limit := range []float32{0, 2} {
-			v, d := s[0], s[1]
-			c := one(graph.OpLinearLoss, fmt.Sprintf("%dx%d-%g", v, d, limit), rows, func(b *graph.Builder) *graph.Node {
-				return b.Add(graph.OpLinearLoss, graph.LinearLossAttr{SoftCap: limit}, b.Input("x", graph.F32(T, C(d))),
-					b.Input("w", graph.F32(C(v), C(d))), b.Input("labels", graph.I32(T)), b.Input("dy", graph.F32(T)))
-			})
-			c.bound = 1e-9
-			all = append(all, c)
-		}
 	}
 	for _, typ := range []dtype.DType{dtype.F16, dtype.Q8_0, dtype.Q4_0, dtype.Q6_K} {
 		c := one(graph.OpLinearT, "frozen-"+typ.String(), []int{1, 17}, func(b *graph.Builder) *graph.Node {
@@ -210,8 +179,12 @@ func updates(t testing.TB, clip float32) *graph.Graph {
 	b.Add(graph.OpAccumulateOuter, nil, outer, y, x)
 	b.Add(graph.OpAccumulateRows, nil, rows, x, ids)
 	b.Add(graph.OpAccumulate, nil, sum, b.Add(graph.OpSumTo, graph.KeepAttr{Keep: 1}, x))
-	table := param("table", 50, 70)
-	b.Output("loss", b.Add(graph.OpLinearLoss, graph.LinearLossAttr{}, x, b.Input("matrix", graph.F32(C(50), C(70))), b.Input("labels", graph.I32(T)), b.Input("dy", graph.F32(T)), table))
+	table, low, bias := param("table", 50, 70), param("low", 50, 33), param("bias", 50)
+	labels, dy := b.Input("labels", graph.I32(T)), b.Input("dy", graph.F32(T))
+	matrix := b.Input("matrix", graph.F32(C(50), C(70)))
+	b.Output("loss", b.Add(graph.OpLinearLoss, graph.LinearLossAttr{Sums: 1}, x, matrix, labels, dy, table))
+	b.Output("losses", b.Add(graph.OpLinearLoss, graph.LinearLossAttr{Terms: 2, Bias: true, SoftCap: 5, Sums: 6},
+		x, matrix, y, b.Input("second", graph.F32(C(50), C(33))), b.Input("offsets", graph.F32(C(50))), labels, dy, low, bias))
 	w, g, m, v := param("w", 130, 41), param("g", 130, 41), param("m", 130, 41), param("v", 130, 41)
 	norm := b.Add(graph.OpGlobalNorm, nil, g, w, b.Scale(w, 2))
 	b.Output("norm", norm)

@@ -123,8 +123,10 @@ func (d *device) supports(g *graph.Graph, n *graph.Node) error {
 			return fmt.Errorf("%s must be a weight", w)
 		}
 	}
-	if i := indexOperand(n); i != nil && i.Op != graph.OpInput {
-		return fmt.Errorf("%s must be an input of the graph", i)
+	for _, i := range indexOperands(n) {
+		if i.Op != graph.OpInput {
+			return fmt.Errorf("%s must be an input of the graph", i)
+		}
 	}
 	return nil
 }
@@ -164,16 +166,15 @@ func loadedOperands(n *graph.Node) []*graph.Node {
 	return nil
 }
 
-// indexOperand is the operand of integers, or nil.
-func indexOperand(n *graph.Node) *graph.Node {
-	switch n.Op {
-	case graph.OpEmbed, graph.OpGatherRows, graph.OpRope, graph.OpRopeCache, graph.OpCrossEntropy, graph.OpCrossEntropyGrad,
-		graph.OpScatterRows, graph.OpDropout:
-		return n.In[1]
-	case graph.OpAccumulateRows, graph.OpLinearLoss:
-		return n.In[2]
+// indexOperands are the operands of integers.
+func indexOperands(n *graph.Node) []*graph.Node {
+	var all []*graph.Node
+	for _, in := range n.In {
+		if in.Type.DType == dtype.I32 {
+			all = append(all, in)
+		}
 	}
-	return nil
+	return all
 }
 
 // supportsState says which caches the device keeps.

@@ -50,6 +50,16 @@ type product struct {
 
 func (c *compiler) linear(n *graph.Node, a graph.FusedLinearAttr, parts graph.FusedLinearParts) (func(*pool.Worker), error) {
 	x := parts.X.Type.Shape
+	p, err := c.product(n, a, parts, c.maxElems(x)/max(1, lastDim(parts.X)))
+	if err != nil {
+		return nil, err
+	}
+	return p.run, nil
+}
+
+// product compiles products that n does, of at most so many rows at once.
+func (c *compiler) product(n *graph.Node, a graph.FusedLinearAttr, parts graph.FusedLinearParts, rows int) (*product, error) {
+	x := parts.X.Type.Shape
 	p := &product{executable: c.executable, FusedLinearAttr: a, parts: parts, node: n, k: x[len(x)-1].N}
 	for i, wn := range parts.Weights {
 		w := c.weights.byName[wn.Name]
@@ -81,15 +91,18 @@ func (c *compiler) linear(n *graph.Node, a graph.FusedLinearAttr, parts graph.Fu
 	}
 	p.plain = !a.Gated && !a.Residual && a.SoftCap == 0 && a.Act == ""
 	c.maxCols = max(c.maxCols, p.k)
-	c.maxRows = max(c.maxRows, c.maxElems(x)/max(1, p.k))
+	c.maxRows = max(c.maxRows, rows)
 	// Two halves for a gated product, each with room for a misaligned start.
 	c.tile = max(c.tile, 2*tileElems+tileRowN*kernels.GroupRows)
-	return p.run, nil
+	return p, nil
 }
 
 func (p *product) run(w *pool.Worker) {
-	m := p.RowsOf(p.parts.X)
-	x, out := p.value(p.parts.X), p.value(p.node)
+	p.over(w, p.value(p.parts.X), p.value(p.node), p.RowsOf(p.parts.X))
+}
+
+// over computes the products of m rows of x.
+func (p *product) over(w *pool.Worker, x, out []float32, m int) {
 	in := &p.shared.acts
 	if m == 1 {
 		// A row's preparation is cheaper done by all than waited for.

@@ -17,7 +17,10 @@ type trainNeeds struct {
 	norms  int // blocks of global norms
 	matrix int // elements of a frozen weight's rows, of linear_t
 	logits int // elements of a chunk of logits
+	more   int // elements of another, to be added to them
 	capped int // elements of a row of them that is capped
+	soft   int // elements of scratch for a row with soft targets
+	column int // elements of a sum of rows of them
 	store  int // bytes of a quantised row
 }
 
@@ -26,6 +29,7 @@ type trainLocal struct {
 	gemm   []float32
 	row    []float32 // a row or a chunk
 	capped []float32 // a row of logits
+	soft   []float32
 	scores []float32 // of attention within the batch
 	store  []byte
 }
@@ -37,6 +41,8 @@ type trainShared struct {
 	norms  []float64
 	matrix []float32
 	logits []float32 // a chunk
+	more   []float32 // another
+	column []float32 // a sum of rows
 }
 
 func (c *compiler) allocateTrain() {
@@ -49,12 +55,15 @@ func (c *compiler) allocateTrain() {
 	s.norms = make([]float64, n.norms)
 	s.matrix = make([]float32, n.matrix)
 	s.logits = make([]float32, n.logits)
+	s.more = make([]float32, n.more)
+	s.column = make([]float32, n.column)
 	for _, l := range c.workers {
 		if n.gemm {
 			l.train.gemm = make([]float32, kernels.GemmPacked+kernels.GemmScratch)
 		}
 		l.train.row = make([]float32, max(c.maxRow, chunk))
 		l.train.capped = make([]float32, n.capped)
+		l.train.soft = make([]float32, n.soft)
 		l.train.store = make([]byte, n.store)
 	}
 }
@@ -70,7 +79,7 @@ func (c *compiler) trainStep(n *graph.Node) (func(*pool.Worker), error) {
 		return c.crossEntropy(n)
 	case graph.OpCrossEntropyGrad:
 		return c.crossEntropyGrad(n)
-	case graph.OpLinearLoss:
+	case graph.OpLinearLoss, graph.OpLinearLossW:
 		return c.linearLoss(n)
 	case graph.OpLinearT, graph.OpOuter:
 		return c.gemm(n, n)
@@ -211,22 +220,31 @@ const frozenRows = 4 * kernels.GemmSteps
 // a time.
 func (c *compiler) frozen(n *graph.Node) (func(*pool.Worker), error) {
 	e, m := c.executable, c.weights.byName[n.In[1].Name].packed
-	c.train.matrix = max(c.train.matrix, min(frozenRows, m.Rows)*m.Cols)
+	c.train.matrix = max(c.train.matrix, frozenElems(m))
 	return func(w *pool.Worker) {
-		x, part := e.value(n.In[0]), e.shared.train.matrix
-		for r := 0; r < m.Rows; r += frozenRows {
-			rows := min(frozenRows, m.Rows-r)
-			eachRow(w, rows, func(i int) { e.k.GatherRow(part[i*m.Cols:(i+1)*m.Cols], m, r+i) })
-			w.Barrier()
-			e.multiply(w, &kernels.Gemm{
-				M: e.RowsOf(n.In[0]), N: m.Cols, K: rows,
-				A: kernels.Operand{F32: x[min(r, len(x)):], LD: m.Rows},
-				B: kernels.Operand{F32: part, LD: m.Cols},
-				C: e.value(n), LDC: m.Cols, Add: r > 0,
-			})
-			w.Barrier()
-		}
+		e.timesFrozen(w, e.value(n.In[0]), e.RowsOf(n.In[0]), m, e.value(n), m.Cols)
 	}, nil
+}
+
+// frozenElems is how much scratch timesFrozen needs.
+func frozenElems(m *kernels.Matrix) int { return min(frozenRows, m.Rows) * m.Cols }
+
+// timesFrozen is x times a loaded weight, of which x has a column for each row; out has
+// rows of ldo.
+func (e *executable) timesFrozen(w *pool.Worker, x []float32, rows int, m *kernels.Matrix, out []float32, ldo int) {
+	part := e.shared.train.matrix
+	for r := 0; r < m.Rows; r += frozenRows {
+		some := min(frozenRows, m.Rows-r)
+		eachRow(w, some, func(i int) { e.k.GatherRow(part[i*m.Cols:(i+1)*m.Cols], m, r+i) })
+		w.Barrier()
+		e.multiply(w, &kernels.Gemm{
+			M: rows, N: m.Cols, K: some,
+			A: kernels.Operand{F32: x[min(r, len(x)):], LD: m.Rows},
+			B: kernels.Operand{F32: part, LD: m.Cols},
+			C: out, LDC: ldo, Add: r > 0,
+		})
+		w.Barrier()
+	}
 }
 
 func (c *compiler) accumulate(n *graph.Node) (func(*pool.Worker), error) {

@@ -102,39 +102,6 @@ func (c *compiler) softmaxGrad(n *graph.Node) (func(*pool.Worker), error) {
 	}, nil
 }
 
-func (c *compiler) crossEntropy(n *graph.Node) (func(*pool.Worker), error) {
-	e, cols := c.executable, lastDim(n.In[0])
-	if err := wantInts(n.In[1]); err != nil {
-		return nil, err
-	}
-	return func(w *pool.Worker) {
-		x, labels, out, tmp := e.value(n.In[0]), e.Ints(n.In[1]), e.value(n), e.workers[w.ID].train.row
-		eachRow(w, len(labels), func(i int) {
-			if out[i] = 0; labels[i] >= 0 {
-				out[i] = e.k.CrossEntropy(x[i*cols:(i+1)*cols], int(labels[i]), tmp)
-			}
-		})
-	}, nil
-}
-
-func (c *compiler) crossEntropyGrad(n *graph.Node) (func(*pool.Worker), error) {
-	e, cols := c.executable, lastDim(n)
-	if err := wantInts(n.In[1]); err != nil {
-		return nil, err
-	}
-	return func(w *pool.Worker) {
-		x, labels, dy, out := e.value(n.In[0]), e.Ints(n.In[1]), e.value(n.In[2]), e.value(n)
-		eachRow(w, len(labels), func(i int) {
-			row := out[i*cols : (i+1)*cols]
-			if labels[i] < 0 {
-				clear(row)
-				return
-			}
-			e.k.CrossEntropyGrad(row, x[i*cols:(i+1)*cols], int(labels[i]), dy[i])
-		})
-	}, nil
-}
-
 func (c *compiler) pad(n *graph.Node) (func(*pool.Worker), error) {
 	e, a := c.executable, n.Attr.(graph.PadAttr)
 	return func(w *pool.Worker) {

@@ -93,9 +93,9 @@ func (r *ReferenceOf[F]) Run(a *backend.Args) ([][]F, error) {
 			rows := len(a.Inputs[i].I32)
 			if n.Type.DType == dtype.F32 {
 				rows = len(a.Inputs[i].F32)
-				for _, d := range s[1:] {
-					rows /= max(1, d.N)
-				}
+			}
+			for _, d := range s[1:] {
+				rows /= max(1, d.N)
 			}
 			switch s[0].Sym {
 			case dtype.T:

@@ -23,11 +23,11 @@ func (r *ReferenceOf[F]) train(n *graph.Node, out []F) error {
 	case graph.OpSelfAttentionGrad:
 		r.selfAttentionGrad(n, out)
 	case graph.OpCrossEntropy:
-		ref.CrossEntropy(out, in[0], ints(1), lastOf(r.sizes(n.In[0])))
+		r.crossEntropy(n.Attr.(graph.CrossEntropyAttr), n.CrossEntropy(), out, nil, in[0], nil)
 	case graph.OpCrossEntropyGrad:
-		ref.CrossEntropyGrad(out, in[0], ints(1), in[2], lastOf(r.sizes(n)))
-	case graph.OpLinearLoss:
-		r.linearLoss(n, in, ints(2), out)
+		r.crossEntropy(n.Attr.(graph.CrossEntropyAttr), n.CrossEntropy(), nil, out, in[0], in[len(in)-1])
+	case graph.OpLinearLoss, graph.OpLinearLossW:
+		r.linearLoss(n, out)
 	case graph.OpLinearT:
 		w := r.sizes(n.In[1])
 		ref.LinearT(out, in[0], in[1], len(in[0])/max(1, w[0]), w[0], w[1])
@@ -131,33 +131,6 @@ func (r *ReferenceOf[F]) pad(n *graph.Node, out []F) {
 	run := s[a.Axis] * inner
 	for i := 0; run > 0 && i < len(x)/run; i++ {
 		copy(out[(i*a.Size+a.Start)*inner:], x[i*run:(i+1)*run])
-	}
-}
-
-// linearLoss follows the definition in graph.LinearLossAttr.
-func (r *ReferenceOf[F]) linearLoss(n *graph.Node, in [][]F, labels []int32, out []F) {
-	limit := float64(n.Attr.(graph.LinearLossAttr).SoftCap)
-	w := r.sizes(n.In[1])
-	rows, vocab, cols := len(labels), w[0], w[1]
-	raw, logits, g := make([]F, rows*vocab), make([]F, rows*vocab), make([]F, rows*vocab)
-	ref.Linear(raw, in[0], in[1], rows, vocab, cols)
-	copy(logits, raw)
-	if limit != 0 {
-		ref.Map(logits, raw, ref.SoftCap(limit))
-	}
-	loss, dx := make([]F, rows), make([]F, rows*cols)
-	ref.CrossEntropy(loss, logits, labels, vocab)
-	ref.CrossEntropyGrad(g, logits, labels, in[3], vocab)
-	if limit != 0 {
-		ref.Zip(g, raw, g, func(x, dy float64) float64 { return ref.SoftCapDerivative(limit)(x) * dy })
-	}
-	ref.LinearT(dx, g, in[1], rows, vocab, cols)
-	if len(in) == 5 {
-		ref.Outer(in[4], g, in[0], rows, vocab, cols)
-	}
-	for i := range rows {
-		copy(out[i*(cols+1):], dx[i*cols:(i+1)*cols])
-		out[i*(cols+1)+cols] = loss[i]
 	}
 }
 

@@ -1,13 +1,15 @@
 // Command homedata writes the data of the default model: sentences of household
 // commands and their lines, made by runtime/home/generate from a seed.
 //
-//	go run ./build/homedata -n 200000 -seed 1 -split train -o DIR    DIR/train.jsonl and DIR/train.md
+//	go run ./build/homedata -n 200000 -seed 1 -split train -o DIR    DIR/train.jsonl, DIR/train.md, DIR/vocabulary.txt
 //	go run ./build/homedata -n 5000 -seed 1 -split test -o DIR
+//	go run ./build/homedata -sets DIR                                what the model is judged by, for ledge eval
 //	go run ./build/homedata -doc docs/home-data.md                   the report in the docs, of both
 //
 // A line is {"prompt":"...","completion":"...","lang":"en","section":"on"}: what goes in, with the
-// newline that ends it, and what is to come out. No line comes twice, and none is within
-// trigram Jaccard 0.8 of a sentence of the evaluation set: those are counted and left out.
+// newline that ends it, and what is to come out; lines for tests have the "command" that is right,
+// too. No line comes twice, and none is within trigram Jaccard 0.8 of a sentence of the evaluation
+// or the development set: those are counted and left out.
 package main
 
 import (
@@ -21,6 +23,7 @@ import (
 	"path/filepath"
 
 	"github.com/ledge-run/ledge/runtime/home"
+	"github.com/ledge-run/ledge/runtime/home/devset"
 	"github.com/ledge-run/ledge/runtime/home/evalset"
 	"github.com/ledge-run/ledge/runtime/home/generate"
 )
@@ -30,12 +33,15 @@ func main() {
 	seed := flag.Uint64("seed", 1, "seed; the same one gives the same lines")
 	split := flag.String("split", "train", "train or test")
 	dir := flag.String("o", "", "folder to write SPLIT.jsonl and its report SPLIT.md to")
+	sets := flag.String("sets", "", "write handwritten.jsonl, routing.jsonl and dev.jsonl for ledge eval to this folder instead")
 	doc := flag.String("doc", "", "write the report of the documentation to this file instead")
 	flag.Parse()
 	var err error
 	switch {
-	case flag.NArg() > 0 || *n < 1 || *dir == "" == (*doc == ""):
-		err = fmt.Errorf("give -o DIR or -doc FILE, and -n at least 1; see -h")
+	case flag.NArg() > 0 || *n < 1 || given(*dir, *doc, *sets) != 1:
+		err = fmt.Errorf("give one of -o DIR, -sets DIR and -doc FILE, and -n at least 1; see -h")
+	case *sets != "":
+		err = writeSets(*sets)
 	case *doc != "":
 		err = document(*doc)
 	default:
@@ -45,6 +51,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, "homedata:", err)
 		os.Exit(1)
 	}
+}
+
+func given(flags ...string) int {
+	n := 0
+	for _, f := range flags {
+		if f != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // write makes one part and its report.
@@ -60,6 +76,11 @@ func write(dir string, split generate.Split, seed uint64, n int) error {
 	if err := os.WriteFile(filepath.Join(dir, string(split)+".jsonl"), lines.Bytes(), 0o644); err != nil {
 		return err
 	}
+	if split == generate.Train {
+		if err := os.WriteFile(filepath.Join(dir, "vocabulary.txt"), vocabularyText(lines.Bytes()), 0o644); err != nil {
+			return err
+		}
+	}
 	var page bytes.Buffer
 	c.report(&page)
 	return os.WriteFile(filepath.Join(dir, string(split)+".md"), page.Bytes(), 0o644)
@@ -71,6 +92,8 @@ type row struct {
 	Completion string `json:"completion"`
 	Lang       string `json:"lang"`
 	Section    string `json:"section"`
+
+	Command *home.Command `json:"command,omitempty"` // of tests: without the reply
 }
 
 // collect draws lines until there are n.
@@ -98,19 +121,25 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 			return nil, err
 		}
 		line := e.Command.String()
-		if before, twice := labels[e.Text]; twice {
+		prompt := generate.Prompt(e.Text)
+		if before, twice := labels[prompt]; twice {
 			if before != line {
 				return nil, fmt.Errorf("%q has two lines: %s and %s", e.Text, before, line)
 			}
 			c.twice++
 			continue
 		}
-		labels[e.Text] = line
+		labels[prompt] = line
 		if _, s := judged.Nearest(e.Text); s >= evalset.TooNear {
 			c.near++
 			continue
 		}
-		if err := enc.Encode(row{home.Prompt(e.Text), line, e.Lang, e.Section}); err != nil {
+		r := row{prompt, line, e.Lang, e.Section, nil}
+		if split == generate.Test {
+			e.Command.Reply = ""
+			r.Command = &e.Command
+		}
+		if err := enc.Encode(r); err != nil {
 			return nil, err
 		}
 		c.add(e)
@@ -118,10 +147,10 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 	return c, out.Flush()
 }
 
-// judgedBy is an index of all sentences that are for evaluation only.
+// judgedBy is an index of all sentences that are for evaluation and development only.
 func judgedBy() (*evalset.Index, error) {
 	x := evalset.NewIndex()
-	for _, read := range []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing} {
+	for _, read := range []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing, devset.Sentences} {
 		items, err := read()
 		if err != nil {
 			return nil, err

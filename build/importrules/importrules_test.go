@@ -85,10 +85,18 @@ var rules = []rule{
 	{"runtime/bench/...", append([]string{"kernels/cpu", "backend/packcache", "runtime/eval", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", upToEngine, []string{"backend/..."}},
 	{"runtime/train/data/...", []string{"golang.org/x/text/...", "golang.org/x/net/html/..."}, nil},
-	{"runtime/train/...", upToEngine, []string{"backend/..."}},
+	{"runtime/train/recipe", []string{"graph/dtype", "runtime/bench/nearest", "go.yaml.in/yaml/v4"}, []string{"runtime/model/..."}},
+	{"runtime/train/run", append([]string{"runtime/train/...", "golang.org/x/image/font/...", "golang.org/x/image/math/fixed", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
+	{"runtime/train/...", append([]string{"runtime/train/...", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	// What a quantisation loses is measured as ledge eval measures it: one divergence under one name.
+<<<<<<< HEAD
 	{"runtime/compress/...", append([]string{"kernels/cpu", "runtime/eval"}, upToEngine...), []string{"backend/..."}},
 	{"runtime/home/model", []string{"runtime/weights/gguf"}, nil},
+=======
+	// The table before and after has what ledge bench measures, too.
+	{"runtime/compress/delta", append([]string{"runtime/bench", "runtime/eval"}, upToEngine...), []string{"backend/...", "runtime/compress/quantize"}},
+	{"runtime/compress/...", append([]string{"kernels/cpu", "runtime/eval", "runtime/compress/..."}, upToEngine...), []string{"backend/..."}},
+>>>>>>> main
 	{"runtime/home/...", nil, []string{"github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
@@ -99,6 +107,7 @@ var rules = []rule{
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
 	{"build/release", []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/licensecheck", "github.com/google/uuid"}, nil},
+	{"build/prunereport", []string{"backend/cpu", "runtime/..."}, nil},
 	{"build/quantreport", []string{"backend/cpu", "graph/...", "runtime/..."}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},
 }
@@ -127,8 +136,13 @@ var never = []struct {
 	{"backend/backendtest", []string{}, "the suite is for tests"},
 	{"backend/internal/accel/kerneltest", []string{}, "the suite is for tests"},
 	{"backend/internal/fakedriver", []string{}, "the fake driver is for tests"},
+<<<<<<< HEAD
 	{"runtime/home/evalset", []string{"cmd/...", "build/..."}, "its sentences are for evaluation, never for training"},
 	{"runtime/home/model", []string{"cmd/ledge"}, "two megabytes that no library should bring along"},
+=======
+	{"runtime/home/evalset", []string{"cmd/...", "build/...", "runtime/home/devset"}, "its sentences are for evaluation, never for training"},
+	{"runtime/home/devset", []string{"build/..."}, "its sentences show what the grammar lacks, and are never for training"},
+>>>>>>> main
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
 	{"runtime/engine/goldentest", []string{}, "goldentest is for tests"},
 }
@@ -340,6 +354,10 @@ func TestRules(t *testing.T) {
 		{"runtime/eval", ".", false, false},
 		{"runtime/eval", "kernels/cpu", false, false},
 		{"runtime/bench", "kernels/cpu", false, true},
+		{"runtime/train/run", "runtime/train/step", false, true},
+		{"runtime/train/run", "backend/cpu", false, false},
+		{"runtime/train/recipe", "runtime/train/step", false, false},
+		{"runtime/train/data", "runtime/train/step", false, false},
 		{"build/benchmodels", "runtime/weights/gguf", false, true},
 		{"build/benchmodels", "backend/cpu", false, false},
 		{"build/radv", "backend/vulkan", false, true},

@@ -5,8 +5,8 @@
 //
 // error encodes synthetic F32 weights in every type with both programs and compares
 // the errors, tensor by tensor. quality quantises a model with both, with the same
-// importance matrix, and compares the divergence from the source. speed takes turns
-// with the two. Each writes its table alone, so that they can be run one at a time.
+// importance matrix, and compares the divergence from the source; with -dir it goes on
+// where it was when it ended, by -minutes or by Ctrl-C. speed takes turns with the two. Each writes its table alone, so that they can be run one at a time.
 package main
 
 import (
@@ -17,8 +17,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 type report struct {
@@ -32,6 +34,7 @@ type report struct {
 	log    io.Writer
 	thread int
 	chunks int
+	lot    int
 	budget bool
 }
 
@@ -55,7 +58,9 @@ func run(args []string, log io.Writer) (err error) {
 	flags.StringVar(&r.docs, "docs", "docs/quantize.md", "page to write the tables into")
 	flags.StringVar(&r.types, "types", "", "types to measure, with commas between (default: all)")
 	flags.IntVar(&r.thread, "threads", 2, "threads of both programs")
-	flags.IntVar(&r.chunks, "chunks", 80, "chunks of the text to measure quality on")
+	flags.IntVar(&r.chunks, "chunks", 160, "chunks of the text to measure quality on, 255 positions each")
+	flags.IntVar(&r.lot, "lot", 8, "chunks that all files are measured on before the next")
+	minutes := flags.Float64("minutes", 0, "end quality after so long, with a table of what was measured until then (0: when it is done)")
 	flags.BoolVar(&r.budget, "budget", true, "search for budgets, too")
 	dir := flags.String("dir", "", "folder for files (default: a temporary one)")
 	if err := flags.Parse(args); err != nil {
@@ -70,7 +75,13 @@ func run(args []string, log io.Writer) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
 	}
-	ctx := context.Background()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if *minutes > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(*minutes*float64(time.Minute)))
+		defer cancel()
+	}
 	what := flags.Arg(0)
 	var table string
 	switch what {

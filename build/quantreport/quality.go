@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,114 +12,201 @@ import (
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
 	"github.com/ledge-run/ledge/runtime/compress/quantize"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/eval"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 
 	_ "github.com/ledge-run/ledge/backend/cpu"
 )
 
-var qualityTypes = []string{"Q6_K", "Q5_K_M", "Q5_0", "Q4_K_M", "Q4_1", "IQ4_NL", "Q4_0", "MXFP4", "IQ4_XS", "Q3_K_M", "Q2_K"}
+var qualityTypes = []string{"Q8_0", "Q6_K", "Q5_K_M", "Q5_0", "Q4_K_M", "Q4_1", "IQ4_NL", "Q4_0", "MXFP4", "IQ4_XS", "Q3_K_M", "Q2_K"}
+
+// budgets are the types whose files' sizes are given to the search.
+var budgets = map[string]bool{"Q5_K_M": true, "Q4_K_M": true, "Q4_0": true, "Q3_K_M": true}
 
 // made is a file of either program.
 type made struct {
 	kind, by, path string
-	bytes          int64
-	loss           quantize.Loss
 }
 
+// chunk is the context that quality is measured with, in tokens.
+const chunk = 512
+
 // quality quantises the model with both programs, the same importance matrix given,
-// and with a budget of the size of each of llama-quantize's files.
-func (r *report) quality(ctx context.Context) (_ string, err error) {
-	calib, err := os.ReadFile(r.calib)
-	if err != nil {
-		return "", err
-	}
+// and with a budget of the size of some of llama-quantize's files; then it compares
+// all of them with the model, a few chunks of the text at a time. What is measured
+// is in the folder's quality.jsonl, so that a run that ends goes on.
+func (r *report) quality(ctx context.Context) (string, error) {
 	text, err := os.ReadFile(r.text)
 	if err != nil {
 		return "", err
 	}
+	calib, err := os.ReadFile(r.calib)
+	if err != nil {
+		return "", err
+	}
+	all, err := r.make(ctx, string(calib))
+	if err != nil {
+		return "", err
+	}
+	tally, err := openTally(r.path("quality.jsonl"), header{Model: filepath.Base(r.model), Text: sum(text), Calibration: sum(calib), Lot: r.lot})
+	if err != nil {
+		return "", err
+	}
+	err = r.measure(ctx, all, string(text), tally)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		err = nil // the table tells how far it came
+	}
+	if err := errors.Join(err, tally.close()); err != nil {
+		return "", err
+	}
+	return tally.table(all)
+}
+
+// measure compares the files lot by lot.
+func (r *report) measure(ctx context.Context, all []made, text string, tally *tally) (err error) {
+	o := engine.Options{Device: "cpu", Threads: r.thread, Context: chunk, Sequences: 1}
+	source, err := engine.Open(ctx, r.model, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	t, err := eval.NewText(source, text, chunk, r.chunks)
+	if err != nil {
+		return err
+	}
+	open := map[string]*engine.Model{}
+	defer func() {
+		for _, m := range open {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	for lot := 0; lot*r.lot < t.Chunks(); lot++ {
+		part := eval.Text{Size: t.Size, Tokens: t.Tokens[lot*r.lot*t.Size : min((lot+1)*r.lot, t.Chunks())*t.Size]}
+		var kept *eval.Kept
+		for _, f := range all {
+			if tally.has(f, lot) {
+				continue
+			}
+			if kept == nil {
+				if kept, err = eval.Keep(ctx, source, part, nil); err != nil {
+					return err
+				}
+			}
+			m := open[f.path]
+			if m == nil {
+				if m, err = engine.Open(ctx, f.path, o); err != nil {
+					return fmt.Errorf("%s: %w", f.path, err)
+				}
+				open[f.path] = m
+			}
+			so, err := eval.Compare(ctx, m, part, kept, nil)
+			if err != nil {
+				return fmt.Errorf("%s: %w", f.path, err)
+			}
+			if so.Partial {
+				return context.Cause(ctx)
+			}
+			if err := tally.add(f, lot, so); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(r.log, "chunks %d of %d\n", min((lot+1)*r.lot, t.Chunks()), t.Chunks())
+	}
+	return nil
+}
+
+// make quantises the model; files that are there already are taken as they are.
+func (r *report) make(ctx context.Context, calib string) (all []made, err error) {
 	matrix := r.path("imatrix.gguf")
-	if _, err := os.Stat(matrix); err != nil {
-		m, err := imatrix.Collect(ctx, r.model, string(calib), engine.Options{Threads: r.thread}, imatrix.Options{Dataset: r.calib})
-		if err != nil {
-			return "", err
-		}
-		w, err := m.Writer()
-		if err != nil {
-			return "", err
-		}
-		if err := w.Save(ctx, matrix, true); err != nil {
-			return "", err
-		}
+	if err := r.collect(ctx, matrix, calib); err != nil {
+		return nil, err
 	}
 	m, err := imatrix.Read(matrix)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	f, err := gguf.Open(r.model)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	po := quantize.PlanOptions{Matrix: m, Source: matrix}
 	var measured *quantize.Measured
-	if r.budget {
-		measured, err = quantize.Measure(ctx, f, quantize.PlanOptions{Matrix: m, Source: matrix}, quantize.SearchOptions{Text: string(calib), Progress: func(what string, done, of int) {
-			if done%16 == 0 {
-				fmt.Fprintf(r.log, "%s: %d of %d\n", what, done, of)
-			}
-		}})
-		if err != nil {
-			return "", err
-		}
-	}
-	var all []made
 	for _, t := range r.list(qualityTypes) {
-		ours, theirs := r.path("ledge-"+t+".gguf"), r.path("llama-"+t+".gguf")
-		recipe, err := quantize.FindRecipe(t)
-		if err != nil {
-			return "", err
+		ours, theirs, best := r.path("ledge-"+t+".gguf"), r.path("llama-"+t+".gguf"), r.path("budget-"+t+".gguf")
+		if !exists(ours) {
+			recipe, err := quantize.FindRecipe(t)
+			if err != nil {
+				return nil, err
+			}
+			p, err := quantize.NewPlan(f, recipe, po)
+			if err != nil {
+				return nil, err
+			}
+			if err := p.Write(ctx, ours, quantize.WriteOptions{Threads: r.thread}); err != nil {
+				return nil, err
+			}
 		}
-		p, err := quantize.NewPlan(f, recipe, quantize.PlanOptions{Matrix: m, Source: matrix})
-		if err != nil {
-			return "", err
+		if !exists(theirs) {
+			part := theirs + ".part"
+			if err := r.program(ctx, "llama-quantize", llamaArgs(t, matrix, r.model, part, r.thread)...); err != nil {
+				return nil, err
+			}
+			if err := os.Rename(part, theirs); err != nil {
+				return nil, err
+			}
 		}
-		if err := p.Write(ctx, ours, quantize.WriteOptions{Replace: true}); err != nil {
-			return "", err
+		all = append(all, made{t, "llama-quantize", theirs}, made{t, "ledge", ours})
+		if !r.budget || !budgets[t] {
+			continue
 		}
-		if err := r.program(ctx, "llama-quantize", llamaArgs(t, matrix, r.model, theirs, r.thread)...); err != nil {
-			return "", err
-		}
-		st, err := os.Stat(theirs)
-		if err != nil {
-			return "", err
-		}
-		all = append(all, made{kind: t, by: "llama-quantize", path: theirs}, made{kind: t, by: "ledge", path: ours})
-		if r.budget && (t == "Q4_K_M" || t == "Q4_0" || t == "Q3_K_M") {
-			best := r.path("budget-" + t + ".gguf")
+		if !exists(best) {
+			if measured == nil {
+				measured, err = quantize.Measure(ctx, f, po, quantize.SearchOptions{Text: calib, Threads: r.thread, Progress: func(what string, done, of int) {
+					if done%16 == 0 {
+						fmt.Fprintf(r.log, "%s: %d of %d\n", what, done, of)
+					}
+				}})
+				if err != nil {
+					return nil, err
+				}
+			}
+			st, err := os.Stat(theirs)
+			if err != nil {
+				return nil, err
+			}
 			p, err := measured.Plan(quantize.Budget{Bytes: st.Size()})
 			if err != nil {
-				return "", err
+				return nil, err
 			}
-			if err := p.Write(ctx, best, quantize.WriteOptions{Replace: true}); err != nil {
-				return "", err
+			if err := p.Write(ctx, best, quantize.WriteOptions{Threads: r.thread}); err != nil {
+				return nil, err
 			}
-			all = append(all, made{kind: t, by: "ledge --target-size", path: best})
 		}
+		all = append(all, made{t, "ledge --target-size", best})
 	}
-	for i := range all {
-		st, err := os.Stat(all[i].path)
-		if err != nil {
-			return "", err
-		}
-		all[i].bytes = st.Size()
+	return all, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// collect makes the importance matrix that both programs get.
+func (r *report) collect(ctx context.Context, path, calib string) error {
+	if exists(path) {
+		return nil
 	}
-	for i := range all {
-		all[i].loss, err = quantize.Compare(ctx, r.model, all[i].path, string(text), quantize.CompareOptions{Engine: engine.Options{Device: "cpu"}, Chunks: r.chunks,
-			Progress: func(done, of int) { fmt.Fprintf(r.log, "%s: chunk %d of %d\n", filepath.Base(all[i].path), done, of) }})
-		if err != nil {
-			return "", err
-		}
+	m, err := imatrix.Collect(ctx, r.model, calib, engine.Options{Threads: r.thread}, imatrix.Options{Dataset: r.calib})
+	if err != nil {
+		return err
 	}
-	return qualityTable(all), nil
+	w, err := m.Writer()
+	if err != nil {
+		return err
+	}
+	return w.Save(ctx, path, false)
 }
 
 // llamaArgs are those of llama-quantize. It has no MXFP4 for models without experts:
@@ -135,12 +223,21 @@ func llamaArgs(t, matrix, from, to string, threads int) []string {
 	return append(args, from, to, t, fmt.Sprint(threads))
 }
 
-func qualityTable(all []made) string {
+// table has a line for each file that something is known of.
+func (t *tally) table(all []made) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d positions compared, the second halves of %d chunks of %d tokens; the source's perplexity is %.4f.\n\n", all[0].loss.Tokens, all[0].loss.Chunks, all[0].loss.ChunkSize, all[0].loss.Before.Perplexity)
-	b.WriteString("| Type | By | MB | KL to the source | Same first choice | Perplexity |\n|---|---|--:|--:|--:|--:|\n")
+	b.WriteString("| Type | By | MB | Positions | KL to the source | Same first choice | Perplexity |\n|---|---|--:|--:|--:|--:|--:|\n")
 	for _, m := range all {
-		fmt.Fprintf(&b, "| %s | %s | %.1f | %.5f ± %.5f | %.2f %% | %.3f |\n", m.kind, m.by, float64(m.bytes)/1e6, m.loss.KL, m.loss.KLError, 100*m.loss.SameTop, m.loss.After.Perplexity)
+		s := t.total(m)
+		if s.n == 0 {
+			continue
+		}
+		st, err := os.Stat(m.path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "| %s | %s | %.1f | %d | %.5f ± %.5f | %.2f %% | %.3f |\n", m.kind, m.by, float64(st.Size())/1e6, s.n, s.kl, s.klErr, 100*s.same, s.ppl)
 	}
-	return b.String()
+	fmt.Fprintf(&b, "\nThe source's perplexity on these positions is %.4f.\n", t.base())
+	return b.String(), nil
 }

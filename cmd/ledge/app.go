@@ -54,8 +54,9 @@ func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
 		a.runCommand(), a.chatCommand(), a.pullCommand(), a.modelsCommand(), a.cacheCommand(), a.infoCommand(),
 		a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(), a.evalCommand(), a.benchCommand(),
-		a.dataCommand(), a.tokenizerCommand(),
-		a.quantizeCommand(), a.imatrixCommand(),
+		a.dataCommand(), a.tokenizerCommand(), a.trainCommand(),
+		a.quantizeCommand(), a.pruneCommand(), a.imatrixCommand(),
+		a.mergeCommand(),
 		a.devicesCommand(), a.powerCommand(), a.graphCommand(), a.versionCommand(), a.completionCommand(),
 		a.helpCommand(), a.probeCommand(), a.completeCommand(), console.TableCommand("ledge"), a.measureCommand(),
 	}

@@ -18,7 +18,7 @@ func (a *app) chatCommand() *cli.Command {
 	c := &cli.Command{
 		Name:   "chat",
 		Usage:  "talk with a model",
-		Flags:  join(generationFlags(), limitFlags(), nameFlags(), deviceFlags()),
+		Flags:  join(generationFlags(), limitFlags(), nameFlags(), []cli.Flag{loraFlag()}, deviceFlags()),
 		Action: a.chat,
 	}
 	return describe(c, "ledge chat [FLAGS]\nledge chat [FLAGS] < FILE", `

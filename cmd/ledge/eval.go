@@ -58,8 +58,13 @@ func (a *app) evalCommand() *cli.Command {
 			text("predictions", "write what became of each item to `FILE`.jsonl", ""),
 			text("confusion", "draw the confusion matrix: `FILE`.svg", ""),
 			jsonFlag(),
+<<<<<<< HEAD
 			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:..., address or builtin; several are compared", Category: catModel},
 			offlineFlag(), quietFlag(),
+=======
+			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:... or address; several are compared", Category: catModel},
+			loraFlag(), offlineFlag(), quietFlag(),
+>>>>>>> main
 		}, deviceFlags()),
 		Action: a.eval,
 	}
@@ -77,15 +82,17 @@ if something fails.`,
 		`ledge eval -m model.gguf -f commands.jsonl --json-schema schema.json --system "Answer in JSON."`,
 		`ledge eval -m model.gguf -f quiz.jsonl --raw --template "Question: {text} Answer:" --shots shots.jsonl --n-shots 3 --seed 1`,
 		`ledge eval -m q4.gguf -m q8.gguf -f wiki.test.raw --reference f16.gguf --json`,
+		`ledge eval -m base.gguf --lora adapter.gguf -f wiki.test.raw --reference base.gguf`,
 		`ledge eval -m model.gguf -f reviews.jsonl --confusion matrix.svg --predictions out.jsonl`)
 }
 
 // evalReport is the output of ledge eval --json.
 type evalReport struct {
-	Data    string       `json:"data,omitempty"`
-	Partial bool         `json:"partial"`
-	Models  []evalResult `json:"models"`
-	failed  bool         // Partial because something failed, not because it was interrupted
+	Data     string       `json:"data,omitempty"`
+	Adapters []string     `json:"adapters,omitempty"` // of each model
+	Partial  bool         `json:"partial"`
+	Models   []evalResult `json:"models"`
+	failed   bool         // Partial because something failed, not because it was interrupted
 }
 
 // evalResult is one model's; one of the three is there.
@@ -124,7 +131,7 @@ func (a *app) eval(c *cli.Context) error {
 		return err
 	}
 	report, failed := run(names, o)
-	report.Data = file
+	report.Data, report.Adapters = file, c.StringSlice("lora")
 	report.Partial = failed != nil
 	report.failed = report.Partial && c.Context.Err() == nil
 	// What was finished is shown whatever ended the rest: it may have taken hours.
@@ -162,17 +169,33 @@ func (a *app) evalModels(c *cli.Context) ([]string, error) {
 	return []string{a.usualModel(c, cfg)}, nil
 }
 
-// withModel opens a model by name for the time of f.
-func (a *app) withModel(c *cli.Context, name string, o engine.Options, f func(*engine.Model) error) error {
+// withModel opens a model by name, with the adapters that were given, for the time of f.
+func (a *app) withModel(c *cli.Context, name string, o engine.Options, f func(*engine.Model) error) (err error) {
+	if o.Adapters, err = a.adapters(c); err != nil {
+		return err
+	}
+	return a.withPlain(c, name, o, f)
+}
+
+// withPlain opens a model as the options say.
+func (a *app) withPlain(c *cli.Context, name string, o engine.Options, f func(*engine.Model) error) error {
 	cfg, err := a.readConfig()
 	if err != nil {
-		return err
+		return closeAdapters(o.Adapters, err)
 	}
 	file, err := a.openNamed(c.Context, name, a.offline(c, cfg))
 	if err != nil {
-		return err
+		return closeAdapters(o.Adapters, err)
 	}
+<<<<<<< HEAD
 	m, err := a.load(c.Context, file, onProcessor(c, name, o))
+=======
+	file, err := gguf.Open(path)
+	if err != nil {
+		return closeAdapters(o.Adapters, err)
+	}
+	m, err := a.load(c.Context, file, o)
+>>>>>>> main
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (a *app) evalText(c *cli.Context, report *evalReport, name, text string, o 
 		return usagef("a reference model needs a text: -f TEXT")
 	}
 	return a.withModel(c, name, o, func(m *engine.Model) error {
-		return a.withModel(c, reference, o, func(ref *engine.Model) error {
+		return a.withPlain(c, reference, o, func(ref *engine.Model) error {
 			t, err := eval.NewText(m, text, o.Context, c.Int("chunks"))
 			if err != nil {
 				return err

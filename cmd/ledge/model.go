@@ -340,7 +340,13 @@ func (a *app) open(c *cli.Context) (*engine.Model, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+<<<<<<< HEAD
 	o = onProcessor(c, name, o)
+=======
+	if o.Adapters, err = a.adapters(c); err != nil {
+		return nil, "", errors.Join(err, f.Close())
+	}
+>>>>>>> main
 	m, err := a.load(c.Context, f, o)
 	return m, name, err
 }

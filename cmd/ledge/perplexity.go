@@ -14,7 +14,7 @@ func (a *app) perplexityCommand() *cli.Command {
 	flags := join([]cli.Flag{
 		&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` file to score; - is standard input"},
 		&cli.IntFlag{Name: "chunks", Usage: "score the first `N` chunks (default: all)"},
-		jsonFlag(),
+		loraFlag(), jsonFlag(),
 	}, nameFlags(), deviceFlags())
 	for _, f := range flags {
 		if i, ok := f.(*cli.IntFlag); ok && i.Name == "ctx" {
@@ -57,6 +57,9 @@ func (a *app) perplexity(c *cli.Context) error {
 	f, _, err := a.openFile(c, "")
 	if err != nil {
 		return err
+	}
+	if o.Adapters, err = a.adapters(c); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	m, err := a.load(c.Context, f, o)
 	if err != nil {

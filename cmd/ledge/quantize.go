@@ -14,8 +14,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
 	"github.com/ledge-run/ledge/runtime/compress/quantize"
+	"github.com/ledge-run/ledge/runtime/eval"
 	"github.com/ledge-run/ledge/runtime/hub"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
@@ -24,19 +26,18 @@ func (a *app) quantizeCommand() *cli.Command {
 	c := &cli.Command{
 		Name:  "quantize",
 		Usage: "write a model's weights in fewer bits",
-		Flags: []cli.Flag{
+		Flags: join([]cli.Flag{
 			&cli.StringFlag{Name: "imatrix", Usage: "`FILE` of ledge imatrix or llama-imatrix: which columns matter"},
 			&cli.StringSliceFlag{Name: "tensor", Usage: "`REGEXP=TYPE`: give the tensors so named this type, or keep them; may be repeated, the first that matches counts"},
 			&cli.StringFlag{Name: "target-size", Usage: "make a file of at most `SIZE`, such as 80MB, with the types that lose least"},
 			&cli.Float64Flag{Name: "target-bpw", Usage: "the same, with at most `N` bits per weight"},
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` to measure on: what types lose, for a target; and the models before and after (after a target, on its last third)"},
 			&cli.StringFlag{Name: "eval-file", Usage: "another `TEXT` to measure the models before and after on"},
-			&cli.IntFlag{Name: "chunks", Usage: "measure them on the first `N` chunks of 512 tokens (default: all)"},
 			&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default or 0: all processors)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be written, write nothing"},
 			&cli.BoolFlag{Name: "allow-requantize", Usage: "say nothing about weights that are quantised a second time"},
 			forceFlag(), jsonFlag(), offlineFlag(), quietFlag(),
-		},
+		}, deltaFlags()),
 		Action: a.quantize,
 	}
 	var names []string
@@ -70,6 +71,7 @@ type quantizeArgs struct {
 	eval        string // text that the models are measured on, or ""
 	evalName    string // its file
 	held        bool   // it is the last third of a text whose rest is chosen by
+	task        *eval.Data
 }
 
 func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
@@ -108,8 +110,8 @@ func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
 		}
 		q.overrides = append(q.overrides, o)
 	}
-	if n := c.Int("chunks"); n < 0 {
-		return q, usagef("--chunks %d: it must be 1 or more, or 0 for all", n)
+	if q.task, err = a.deltaTask(c); err != nil {
+		return q, err
 	}
 	return q, a.quantizeTexts(c, &q)
 }
@@ -138,7 +140,7 @@ func (a *app) quantizeTexts(c *cli.Context, q *quantizeArgs) error {
 		q.eval, err = a.readFile(c.Context, other)
 	case target:
 		q.evalName, q.held = file, true
-		q.chosen, q.eval = quantize.HoldOut(text)
+		q.chosen, q.eval = delta.HoldOut(text)
 	default:
 		q.evalName, q.eval = file, text
 	}
@@ -234,7 +236,7 @@ func (a *app) quantize(c *cli.Context) (err error) {
 		}
 	}
 	if q.eval != "" && !c.Bool("dry-run") {
-		switch err := quantize.Enough(f, q.eval); {
+		switch err := delta.Enough(f, q.eval, delta.Chunk); {
 		case err != nil && q.held:
 			a.note("note: the last third of %s is too short to measure on (%v): no quality will be shown; name a text with --eval-file", q.evalName, err)
 			q.eval = ""
@@ -261,7 +263,7 @@ func (a *app) quantize(c *cli.Context) (err error) {
 		}
 		took = time.Since(start)
 	}
-	return a.reportPlan(c, p, q, source, q.measuredOn(o.Matrix), took)
+	return a.reportPlan(c, f, p, q, source, q.measuredOn(o.Matrix), took)
 }
 
 // cause is the interruption that ended the work, or the error.
@@ -332,24 +334,12 @@ func (a *app) remarks(c *cli.Context, p *quantize.Plan) {
 
 // planJSON is what --json writes.
 type planJSON struct {
-	Model   string       `json:"model"`
-	File    string       `json:"file,omitempty"`
-	Type    string       `json:"type"`
-	Seconds float64      `json:"seconds,omitempty"`
-	Before  sizeJSON     `json:"before"`
-	After   sizeJSON     `json:"after"`
+	Model   string  `json:"model"`
+	File    string  `json:"file,omitempty"`
+	Type    string  `json:"type"`
+	Seconds float64 `json:"seconds,omitempty"`
+	*delta.Report
 	Tensors []tensorJSON `json:"tensors"`
-	Quality *qualityJSON `json:"quality,omitempty"`
-}
-
-type qualityJSON struct {
-	On string `json:"measured_on"`
-	quantize.Loss
-}
-
-type sizeJSON struct {
-	Bytes         int64   `json:"tensor_bytes"`
-	BitsPerWeight float64 `json:"bits_per_weight"`
 }
 
 type tensorJSON struct {
@@ -360,17 +350,25 @@ type tensorJSON struct {
 	Note  string `json:"note,omitempty"`
 }
 
-func (a *app) reportPlan(c *cli.Context, p *quantize.Plan, q quantizeArgs, source, on string, took time.Duration) error {
-	before, after, values := p.Sizes()
-	size := func(n int64) sizeJSON { return sizeJSON{n, 8 * float64(n) / float64(values)} }
-	r := planJSON{Model: q.model, File: q.path, Type: p.Recipe.Name, Seconds: took.Seconds(), Before: size(before), After: size(after)}
-	if q.eval != "" && q.path != "" && !c.Bool("dry-run") {
-		loss, err := a.compareFiles(c, source, q.path, q.eval)
-		if err != nil {
-			return a.cause(c, err)
-		}
-		r.Quality = &qualityJSON{on, loss}
+// deltaOf makes the table before and after; of a plan that was not carried out it has
+// sizes alone.
+func (a *app) deltaOf(c *cli.Context, f *gguf.File, p *quantize.Plan, q quantizeArgs, source, on string) (*delta.Report, error) {
+	if c.Bool("dry-run") {
+		r := delta.Sizes(f, f)
+		_, after, _ := p.Sizes()
+		r.After.FileBytes = 0
+		r.After.SetBytes(after)
+		return r, nil
 	}
+	return a.delta(c, source, q.path, q.eval, on, q.task)
+}
+
+func (a *app) reportPlan(c *cli.Context, f *gguf.File, p *quantize.Plan, q quantizeArgs, source, on string, took time.Duration) error {
+	d, err := a.deltaOf(c, f, p, q, source, on)
+	if err != nil {
+		return a.cause(c, err)
+	}
+	r := planJSON{Model: q.model, File: q.path, Type: p.Recipe.Name, Seconds: took.Seconds(), Report: d}
 	if c.Bool("json") {
 		for _, t := range p.Choices {
 			r.Tensors = append(r.Tensors, tensorJSON{t.Name, t.Shape, t.From.String(), t.To.String(), t.Note})
@@ -403,37 +401,11 @@ func (a *app) reportPlan(c *cli.Context, p *quantize.Plan, q quantizeArgs, sourc
 		return err
 	}
 	fmt.Fprintln(a.out)
-	row := func(name, before, after string) { fmt.Fprintf(w, "%s\t%s\t%s\n", name, before, after) }
-	row("", "before", "after")
-	row("size of the weights", hub.FormatBytes(before), hub.FormatBytes(after))
-	row("bits per weight", fmt.Sprintf("%.3f", r.Before.BitsPerWeight), fmt.Sprintf("%.3f", r.After.BitsPerWeight))
-	if l := r.Quality; l != nil {
-		row("perplexity", fmt.Sprintf("%.4f", l.Before.Perplexity), fmt.Sprintf("%.4f", l.After.Perplexity))
-		row("KL to the source", "", fmt.Sprintf("%.5f ± %.5f", l.KL, l.KLError))
-		row("same first choice", "", fmt.Sprintf("%.2f %%", 100*l.SameTop))
-		row("tokens/s, reading", fmt.Sprintf("%.0f", l.Before.TokensPerSecond), fmt.Sprintf("%.0f", l.After.TokensPerSecond))
-	}
-	if err := w.Flush(); err != nil {
+	if err := d.WriteTable(a.out); err != nil {
 		return err
-	}
-	if l := r.Quality; l != nil {
-		fmt.Fprintf(a.out, "\nmeasured on %s: %d tokens in %d chunks of %d, the second half of each\n", l.On, l.Tokens, l.Chunks, l.ChunkSize)
 	}
 	if took > 0 {
 		fmt.Fprintf(a.out, "\n%s written in %.1f s\n", q.path, took.Seconds())
 	}
 	return a.out.Flush()
-}
-
-// compareFiles measures what was lost.
-func (a *app) compareFiles(c *cli.Context, before, after, text string) (quantize.Loss, error) {
-	eo, err := a.options(c)
-	if err != nil {
-		return quantize.Loss{}, err
-	}
-	bar := a.newStages()
-	defer bar.done()
-	return quantize.Compare(c.Context, before, after, text, quantize.CompareOptions{Engine: eo, Chunks: c.Int("chunks"), Progress: func(done, of int) {
-		bar.show("measuring", fraction(done, of), "chunk %d of %d", done, of)
-	}})
 }

@@ -85,7 +85,7 @@ func TestQuantize(t *testing.T) {
 		t.Fatalf("%+v", r.Quality)
 	}
 	p := decode[eval.Perplexity](t, must(t, "perplexity", "--json", "-m", small, "-f", other, "-c", fmt.Sprint(r.Quality.ChunkSize), "--chunks", "3"))
-	if math.Abs(p.PPL/r.Quality.After.Perplexity-1) > 1e-5 || p.Tokens != r.Quality.Tokens {
+	if math.Abs(p.PPL / *r.After.Perplexity - 1) > 1e-5 || p.Tokens != r.Quality.Tokens {
 		t.Errorf("%+v, ledge perplexity says %+v", r.Quality, p)
 	}
 	refused(t, 2, "chosen by", "quantize", "--force", "-f", text, "--eval-file", text, "--target-bpw", "6", model, small)

@@ -35,6 +35,7 @@ func (a *app) tokenizerTrainCommand() *cli.Command {
 		&cli.StringFlag{Name: "pre", Value: "gpt2", Usage: "pre-tokenizer `NAME`: " + strings.Join(bpetrain.Presets(), ", "), Category: catTokens},
 		&cli.Int64Flag{Name: "min-frequency", Value: 2, Usage: "make a token only of pairs seen `N` times", Category: catTokens},
 		&cli.StringSliceFlag{Name: "special", Usage: "`TOKEN` that is no text, such as <|im_start|>; as often as wanted", Category: catTokens},
+		&cli.StringSliceFlag{Name: "whole", Usage: "`TEXT` that is always one token, such as a key of a format; as often as wanted", Category: catTokens},
 		&cli.StringFlag{Name: "eos", Value: "<|endoftext|>", Usage: "`TOKEN` that ends a text", Category: catTokens},
 		&cli.StringFlag{Name: "bos", Usage: "`TOKEN` that begins a text", Category: catTokens},
 		&cli.StringFlag{Name: "pad", Usage: "`TOKEN` for padding", Category: catTokens},
@@ -50,7 +51,7 @@ func (a *app) tokenizerTrainCommand() *cli.Command {
 Writes tokenizer.gguf (a GGUF file with a vocabulary only, for ledge tokenize -m, training, llama.cpp), tokenizer.json and
 tokenizer_config.json (for Hugging Face's tokenizers and transformers). Tokens, merges and ids are the same as those of
 Hugging Face's BpeTrainer on the same texts and settings, at any number of threads. Special tokens get the first
-ids in the order given; those of --eos, --bos and --pad follow if they are not among them. PATH is what ledge data
+ids in the order given; those of --eos, --bos and --pad follow if they are not among them, then those of --whole. PATH is what ledge data
 build reads, or a folder that it made. Pre-tokenizers:
 
 `+strings.Join(presets, "\n"),
@@ -89,7 +90,7 @@ func (a *app) tokenizerTrain(c *cli.Context) error {
 		bar.show("reading", f, "%.0f %%", 100*f)
 	})
 	v, err := bpetrain.Train(c.Context, texts, bpetrain.Config{
-		Size: c.Int("size"), Preset: c.String("pre"), MinFrequency: c.Int64("min-frequency"), Special: c.StringSlice("special"),
+		Size: c.Int("size"), Preset: c.String("pre"), MinFrequency: c.Int64("min-frequency"), Special: c.StringSlice("special"), Whole: c.StringSlice("whole"),
 		EOS: c.String("eos"), BOS: c.String("bos"), PAD: c.String("pad"), AddBOS: c.Bool("add-bos"), Threads: c.Int("threads"),
 		Progress: func(stage string, done, of int64) {
 			if of > 0 {

@@ -48,25 +48,34 @@ func PackMXFP4(dst []byte, e byte, q []byte) {
 	packHalves(dst[1:17], q)
 }
 
+// Codes are packed eight at a time, as the bytes of a word.
+const (
+	low4 = 0x0f0f0f0f0f0f0f0f
+	low2 = 0x0303030303030303
+	low1 = 0x0101010101010101
+)
+
+func word(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8]) }
+
+func putWord(b []byte, i int, v uint64) { binary.LittleEndian.PutUint64(b[i:i+8], v) }
+
 // packHalves puts values j and j+16 into byte j.
 func packHalves(dst, q []byte) {
 	dst, q = dst[:16], q[:32]
-	for j := range dst {
-		dst[j] = q[j] | q[j+16]<<4
-	}
+	putWord(dst, 0, word(q, 0)|word(q, 16)<<4)
+	putWord(dst, 8, word(q, 8)|word(q, 24)<<4)
 }
 
 func packFive(dst, q []byte) {
-	q = q[:32]
+	dst, q = dst[:20], q[:32]
 	var high uint32
-	for j, v := range q {
-		high |= uint32(v>>4) << j
+	for j := 0; j < 32; j += 8 {
+		// The product brings bit 0 of byte k to bit 56 + k.
+		high |= uint32((word(q, j)>>4&low1)*0x0102040810204080>>56) << j
 	}
 	binary.LittleEndian.PutUint32(dst, high)
-	dst = dst[4:20]
-	for j := range dst {
-		dst[j] = q[j]&15 | q[j+16]<<4
-	}
+	putWord(dst, 4, word(q, 0)&low4|word(q, 16)&low4<<4)
+	putWord(dst, 12, word(q, 8)&low4|word(q, 24)&low4<<4)
 }
 
 // PackQ4_K packs 256 codes of 0 to 15 in eight groups; a value is
@@ -85,12 +94,18 @@ func PackQ5_K(dst []byte, d, m uint16, scales, mins [8]byte, q []byte) {
 	packScaleMins(dst[4:16], scales, mins)
 	packNibbles(dst[48:176], q)
 	fifth, q := dst[16:48], q[:superLen]
-	for i := range fifth {
-		var b byte
+	packBits(fifth, q, 4)
+}
+
+// packBits puts one bit of 256 codes, bit at of code 32g+i, into bit g of byte i.
+func packBits(dst, q []byte, at int) {
+	dst, q = dst[:32], q[:superLen]
+	for i := 0; i < 32; i += 8 {
+		var b uint64
 		for g := range 8 {
-			b |= q[32*g+i] >> 4 << g
+			b |= word(q, 32*g+i) >> at & low1 << g
 		}
-		fifth[i] = b
+		putWord(dst, i, b)
 	}
 }
 
@@ -98,8 +113,8 @@ func PackQ5_K(dst []byte, d, m uint16, scales, mins [8]byte, q []byte) {
 func packNibbles(dst, q []byte) {
 	for p := range 4 {
 		lo, hi, d := q[64*p:64*p+32], q[64*p+32:64*p+64], dst[32*p:32*p+32]
-		for i := range d {
-			d[i] = lo[i]&15 | hi[i]<<4
+		for i := 0; i < 32; i += 8 {
+			putWord(d, i, word(lo, i)&low4|word(hi, i)&low4<<4)
 		}
 	}
 }
@@ -108,8 +123,8 @@ func packNibbles(dst, q []byte) {
 func packPairs(dst, q []byte) {
 	for h := range 2 {
 		d, q := dst[32*h:32*h+32], q[128*h:128*h+128]
-		for i := range d {
-			d[i] = q[i]&3 | q[i+32]&3<<2 | q[i+64]&3<<4 | q[i+96]&3<<6
+		for i := 0; i < 32; i += 8 {
+			putWord(d, i, word(q, i)&low2|word(q, i+32)&low2<<2|word(q, i+64)&low2<<4|word(q, i+96)&low2<<6)
 		}
 	}
 }
@@ -129,13 +144,7 @@ func PackQ2_K(dst []byte, d, m uint16, scales, mins [16]byte, q []byte) {
 // d scale (q-4), scales being -32 to 31.
 func PackQ3_K(dst []byte, d uint16, scales [16]int, q []byte) {
 	third, q := dst[:32], q[:superLen]
-	for i := range third {
-		var b byte
-		for g := range 8 {
-			b |= q[32*g+i] >> 2 & 1 << g
-		}
-		third[i] = b
-	}
+	packBits(third, q, 2)
 	packPairs(dst[32:96], q)
 	packQ3Scales(dst[96:108], scales)
 	binary.LittleEndian.PutUint16(dst[108:], d)
@@ -146,11 +155,11 @@ func PackQ3_K(dst []byte, d uint16, scales [16]int, q []byte) {
 func PackQ6_K(dst []byte, d uint16, scales [16]int, q []byte) {
 	for h := range 2 {
 		low, high, q := dst[64*h:64*h+64], dst[128+32*h:160+32*h], q[128*h:128*h+128]
-		for i := range low {
-			low[i] = q[i]&15 | q[i+64]<<4
+		for i := 0; i < 64; i += 8 {
+			putWord(low, i, word(q, i)&low4|word(q, i+64)&low4<<4)
 		}
-		for i := range high {
-			high[i] = q[i]>>4 | q[i+32]>>4<<2 | q[i+64]>>4<<4 | q[i+96]>>4<<6
+		for i := 0; i < 32; i += 8 {
+			putWord(high, i, word(q, i)>>4&low2|word(q, i+32)>>4&low2<<2|word(q, i+64)>>4&low2<<4|word(q, i+96)>>4&low2<<6)
 		}
 	}
 	for g, s := range scales {

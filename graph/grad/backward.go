@@ -22,8 +22,8 @@ type differ struct {
 
 	own       bool // the gradient that a rule is given is that of its node alone
 	recompute bool
-	evaluate  bool                            // leaves dropout out
-	chunks    func(w *graph.Node) *graph.Node // the state of a weight's gradient, for chunked losses; nil for none
+	evaluate  bool                            // leaves dropout and teachers out
+	chunks    func(w *graph.Node) *graph.Node // the state of a trained weight's gradient, for chunked losses; nil for none
 	err       error
 }
 
@@ -95,9 +95,12 @@ func (d *differ) forward() {
 			m.In[i] = d.moved[in.ID]
 			d.need[n.ID] = d.need[n.ID] || d.need[in.ID]
 		}
-		if n.Op == graph.OpDropout && d.evaluate {
+		switch {
+		case n.Op == graph.OpDropout && d.evaluate:
 			d.moved[n.ID] = m.In[0]
 			continue
+		case n.Op == graph.OpCrossEntropy && d.evaluate:
+			m.Attr, m.In = graph.CrossEntropyAttr{}, m.In[:2]
 		}
 		d.moved[n.ID] = d.put(&m)
 	}

@@ -44,6 +44,10 @@ func arguments(g *graph.Graph, rng *rand.Rand) *backend.Args {
 				v.I32 = append(v.I32, []int32{2, -1, 0, 6, 2}[i%5])
 			case "key":
 				v.I32 = append(v.I32, []int32{-7, 3}[i])
+			case "targets": // two a row, one of them none
+				v.I32 = append(v.I32, []int32{2, 5, 4, 3, 1, -1, 6, 0, 3, 2}[i%10])
+			case "probs": // of two, together less than 1
+				v.F32 = append(v.F32, float32(0.05+0.4*rng.Float64()))
 			default:
 				v.F32 = append(v.F32, float32(rng.NormFloat64()))
 			}
@@ -131,14 +135,16 @@ func checkGradients(t *testing.T, g *graph.Graph) {
 			t.Errorf("all gradients by %s are zero", name)
 		}
 	}
-	checkTrained(t, g, a, r.Weights, by, got)
+	checkTrained(t, g, a, r.Weights, by, got, false)
+	checkTrained(t, g, a, r.Weights, by, got, true)
 }
 
 // checkTrained compares the gradients that a step of training adds to its states with
 // those that are wanted of the same weights and inputs.
-func checkTrained(t *testing.T, g *graph.Graph, a *backend.Args, weights map[string][]float64, by []string, want [][]float64) {
+func checkTrained(t *testing.T, g *graph.Graph, a *backend.Args, weights map[string][]float64, by []string, want [][]float64, chunks bool) {
 	t.Helper()
-	d, _, err := grad.Train(g, grad.Options{Loss: "y", Train: func(name string) bool { return !strings.HasPrefix(name, "const") }})
+	o := grad.Options{Loss: "y", Chunks: chunks, Train: func(name string) bool { return !strings.HasPrefix(name, "const") }}
+	d, _, err := grad.Train(g, o)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, g)
 	}
@@ -151,17 +157,52 @@ func checkTrained(t *testing.T, g *graph.Graph, a *backend.Args, weights map[str
 		r.Tensors[name] = weights[name]
 	}
 	const runs = 2 // they add up
+	var losses [][]float64
 	for range runs {
-		if _, err := r.Run(a); err != nil {
+		if losses, err = r.Run(a); err != nil {
 			t.Fatalf("%v\n%s", err, d)
 		}
 	}
+	checkForward(t, g, o, a, r, losses[0])
 	for i, name := range by {
 		for j, v := range r.Tensors[grad.Param{Name: name}.Grad()] {
 			if w := runs * want[i][j]; !(math.Abs(v-w) <= 1e-12*max(1, math.Abs(w))) {
 				t.Errorf("training adds %.17g to the gradient of %s[%d], want %.17g\n%s", v, name, j, w, d)
 				return
 			}
+		}
+	}
+}
+
+// checkForward compares the losses of evaluation with those of training.
+func checkForward(t *testing.T, g *graph.Graph, o grad.Options, a *backend.Args, trained *selftest.ReferenceOf[float64], want []float64) {
+	t.Helper()
+	for _, n := range g.Nodes {
+		if a, ok := n.Attr.(graph.CrossEntropyAttr); n.Op == graph.OpDropout || ok && a.Temperature != 0 {
+			return // not in evaluation
+		}
+	}
+	f, err := grad.Forward(g, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := selftest.NewReferenceOf[float64](f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Weights = trained.Weights
+	for name := range r.Tensors {
+		r.Tensors[name] = trained.Tensors[name]
+	}
+	b := *a
+	b.Inputs = b.Inputs[:len(b.Inputs)-1] // without what rows count
+	got, err := r.Run(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range got[0] {
+		if !(math.Abs(v-want[i]) <= 1e-12*max(1, math.Abs(v))) {
+			t.Errorf("evaluation gives %.17g in row %d, training %.17g\n%s", v, i, want[i], f)
 		}
 	}
 }
@@ -194,6 +235,14 @@ func qkv(heads, key, groups, value int) string {
 		@v = reshape($2) shape=[T,%[3]d,%[4]d] : f32[T, %[3]d, %[4]d]
 		`, heads, key, groups, value)
 }
+
+// head are the inputs of a loss, and what is read out of an embedded value of width 5.
+const head = `@r = input "rows" : i32[R]
+			@l = input "labels" : i32[R]
+			@t = input "targets" : i32[R, 2]
+			@p = input "probs" : f32[R, 2]
+			@x = gather_rows($0, @r) : f32[R, 5]
+			`
 
 // TestDifferences: every rule against finite differences.
 func TestDifferences(t *testing.T) {
@@ -306,6 +355,53 @@ func TestDifferences(t *testing.T) {
 			@l = input "labels" : i32[R]
 			@x = gather_rows($0, @r) : f32[R, 7]
 			@y = cross_entropy(@x, @l) : f32[R]`},
+		{"cross_entropy-soft", []int{7}, `@r = input "rows" : i32[R]
+			@l = input "labels" : i32[R]
+			@t = input "targets" : i32[R, 2]
+			@p = input "probs" : f32[R, 2]
+			@x = gather_rows($0, @r) : f32[R, 7]
+			@y = cross_entropy(@x, @l, @t, @p) temperature=2.5 mix=0.3 : f32[R]`},
+		{"cross_entropy-teacher-alone", []int{7}, `@r = input "rows" : i32[R]
+			@l = input "labels" : i32[R]
+			@t = input "targets" : i32[R, 2]
+			@p = input "probs" : f32[R, 2]
+			@x = gather_rows($0, @r) : f32[R, 7]
+			@y = cross_entropy(@x, @l, @t, @p) temperature=1 : f32[R]`},
+		{"head", []int{5}, head + `@w = weight "w" : f32[7, 5]
+			@z = linear(@x, @w) : f32[R, 7]
+			@y = cross_entropy(@z, @l) : f32[R]`},
+		{"head-frozen", []int{5}, head + `@w = weight "const" : f32[7, 5]
+			@z = linear(@x, @w) : f32[R, 7]
+			@c = soft_cap(@z) cap=1.5 : f32[R, 7]
+			@y = cross_entropy(@c, @l) : f32[R]`},
+		{"head-bias", []int{5}, head + `@w = weight "w" : f32[7, 5]
+			@z = linear(@x, @w) : f32[R, 7]
+			@b = weight "b" : f32[7]
+			@s = add(@z, @b) : f32[R, 7]
+			@c = soft_cap(@s) cap=1.5 : f32[R, 7]
+			@y = cross_entropy(@c, @l, @t, @p) temperature=2 mix=0.5 : f32[R]`},
+		{"head-adapter", []int{5}, head + `@w = weight "const" : f32[7, 5]
+			@z = linear(@x, @w) : f32[R, 7]
+			@a = weight "a" : f32[2, 5]
+			@b = weight "b" : f32[7, 2]
+			@xa = linear(@x, @a) : f32[R, 2]
+			@d = linear(@xa, @b) : f32[R, 7]
+			@e = scale(@d) factor=0.7 : f32[R, 7]
+			@s = add(@z, @e) : f32[R, 7]
+			@y = cross_entropy(@s, @l, @t, @p) temperature=2 mix=0.5 : f32[R]`},
+		{"head-merged", []int{5}, head + `@w = weight "w" : f32[7, 5]
+			@a = weight "a" : f32[2, 5]
+			@b = weight "b" : f32[7, 2]
+			@d = matmul(@b, @a) : f32[7, 5]
+			@m = add(@w, @d) : f32[7, 5]
+			@z = linear(@x, @m) : f32[R, 7]
+			@c = soft_cap(@z) cap=1.5 : f32[R, 7]
+			@y = cross_entropy(@c, @l, @t, @p) temperature=0.5 mix=0.5 : f32[R]`},
+		{"head-tied", []int{5}, `@r = input "rows" : i32[R]
+			@l = input "labels" : i32[R]
+			@x = gather_rows($0, @r) : f32[R, 5]
+			@z = linear(@x, @t0) : f32[R, 9]
+			@y = cross_entropy(@z, @l) : f32[R]`},
 		{"readout", []int{3}, `@z = silu($0) : f32[T, 3]
 			@y = readout(@z) : f32[T, 3]`},
 		{"dropout", []int{8}, `@k = input "key" : i32[2]

@@ -66,13 +66,19 @@ type Options struct {
 	// of rotations.
 	Train func(name string) bool
 
-	// Chunks computes the loss of trained output matrices in chunks of rows, so
-	// that never all logits are there at once.
+	// Chunks computes the loss in chunks of rows, so that never all logits are
+	// there at once.
 	Chunks bool
 
 	// Recompute keeps of a layer only what other layers read, and repeats its
 	// forward operations before its backward ones.
 	Recompute bool
+}
+
+func (o *Options) defaults() {
+	if o.Loss == "" {
+		o.Loss = "loss"
+	}
 }
 
 // Param is a weight being trained.
@@ -114,9 +120,7 @@ func States(params []Param) []graph.StateDecl {
 // [Param.Grad] names. The input LOSS.grad is what each element of the loss counts.
 // It returns the parameters in the order of their weights.
 func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
-	if o.Loss == "" {
-		o.Loss = "loss"
-	}
+	o.defaults()
 	d, params, err := parameters(g, o, true)
 	if err != nil {
 		return nil, nil, err
@@ -150,17 +154,49 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 	return out, params, err
 }
 
-// Forward is g with the weights that [Train] would train as parameters and without
-// dropout: what evaluates a model in training, by the same State.
+// Forward is g with the weights that [Train] would train as parameters, without
+// dropout and with losses by labels alone: what evaluates a model in training, by the
+// same State. Inputs that only these read are gone. With Options.Chunks there are no
+// more logits at once than in training.
 func Forward(g *graph.Graph, o Options) (*graph.Graph, error) {
+	o.defaults()
 	d, _, err := parameters(g, o, false)
 	if err != nil {
 		return nil, err
 	}
 	d.evaluate = true
 	d.forward()
+	if o.Chunks {
+		d.chunkedLoss(o.Loss)
+	}
 	d.outputs()
+	d.dropInputs()
 	return d.finish()
+}
+
+// dropInputs takes inputs out that the old graph reads and the new one does not.
+func (d *differ) dropInputs() {
+	old, uses := d.old.Uses(), d.out.Uses()
+	kept := d.out.Nodes[:0]
+	for _, n := range d.out.Nodes {
+		if n.Op != graph.OpInput || len(uses[n.ID]) > 0 || len(old[d.was(n).ID]) == 0 {
+			kept = append(kept, n)
+		}
+	}
+	d.out.Nodes = kept
+	for i, n := range kept {
+		n.ID = i
+	}
+}
+
+// was is the old node of a new input.
+func (d *differ) was(n *graph.Node) *graph.Node {
+	for i, m := range d.moved {
+		if m == n {
+			return d.old.Nodes[i]
+		}
+	}
+	return nil
 }
 
 // parameters starts with a graph whose weights are to become parameters, with states

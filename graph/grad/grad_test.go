@@ -20,7 +20,7 @@ const separator = "----\n"
 //
 //	// of y by w x              grad.Of
 //	// train [recompute] [chunks] [w...] grad.Train, of all weights if none is named
-//	// forward                  grad.Forward, of all weights
+//	// forward [chunks]         grad.Forward, of all weights
 //	// update                   grad.Update with the parameters of grad.Train
 //
 // -update rewrites the second halves; read the difference before keeping it.
@@ -79,7 +79,7 @@ func differentiate(t *testing.T, g *graph.Graph, words []string) string {
 		}
 		out, _, err = grad.Train(g, o)
 	case "forward":
-		out, err = grad.Forward(g, grad.Options{})
+		out, err = grad.Forward(g, grad.Options{Chunks: len(words) > 1 && words[1] == "chunks"})
 	case "update":
 		_, params, e := grad.Train(g, grad.Options{})
 		if e != nil {

@@ -226,6 +226,10 @@ func crossEntropy(d *differ, n, gy *graph.Node) {
 		return
 	}
 	d.give(n, 0, func() *graph.Node {
-		return d.add(n, graph.OpCrossEntropyGrad, nil, d.value(n.In[0]), d.value(n.In[1]), gy)
+		in := []*graph.Node{d.value(n.In[0])}
+		for _, l := range n.CrossEntropy().Nodes() {
+			in = append(in, d.value(l))
+		}
+		return d.add(n, graph.OpCrossEntropyGrad, n.Attr, append(in, gy)...)
 	})
 }

@@ -112,3 +112,51 @@ func TestDropoutRate(t *testing.T) {
 		}
 	}
 }
+
+// TestSoftCrossEntropy: losses and gradients at each level are the oracle's, with
+// targets from none to all, with a label among them or not, and where the student is
+// so sure that what its targets leave of 1 is less than rounding.
+func TestSoftCrossEntropy(t *testing.T) {
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		for _, n := range []int{2, 3, 17, 64, 129, 1000} {
+			for _, targets := range []int{1, 2, 7, 64, n} {
+				if targets > n {
+					continue
+				}
+				for c, temperature := range []float32{1, 2.5, 0.5} {
+					rng := newRand(uint64(n*100 + targets))
+					x := randoms(rng, n)
+					s := Soft{IDs: make([]int32, targets), Probs: make([]float32, targets), Temperature: temperature, Mix: float32(c) * 0.5}
+					left := float32(1)
+					for i, id := range rng.Perm(n)[:targets] {
+						s.IDs[i], s.Probs[i] = int32(id), left*float32(rng.Float64())
+						left -= s.Probs[i]
+						if c == 0 && i == 0 {
+							x[id] += 60
+						}
+						if c == 1 && i%3 == 2 { // no target
+							left += s.Probs[i]
+							s.IDs[i], s.Probs[i] = -1, 0
+						}
+					}
+					label, dy := int32(rng.IntN(n)), []float32{-0.75}
+					oracle := ref.Soft[float32]{IDs: s.IDs, Probs: s.Probs, K: targets, Temperature: float64(temperature), Mix: float64(s.Mix)}
+					loss, want := []float32{0}, make([]float32, n)
+					ref.SoftCrossEntropy(loss, x, []int32{label}, oracle, n)
+					ref.SoftCrossEntropyGrad(want, x, []int32{label}, dy, oracle, n)
+					tmp, got := make([]float32, SoftScratch(n)), append([]float32(nil), x...)
+					what := fmt.Sprintf("%d of %d at %g", targets, n, temperature)
+					if l := k.SoftCrossEntropy(nil, x, int(label), &s, 0, tmp); !(math.Abs(float64(l-loss[0])) <= 2e-6*max(1, math.Abs(float64(loss[0])))) {
+						t.Errorf("%s: loss %g, want %g", what, l, loss[0])
+					}
+					k.SoftCrossEntropy(got, got, int(label), &s, dy[0], tmp)
+					for i := range want {
+						if !(math.Abs(float64(got[i]-want[i])) <= 1e-6) {
+							t.Fatalf("%s: gradient %d is %g, want %g", what, i, got[i], want[i])
+						}
+					}
+				}
+			}
+		}
+	})
+}

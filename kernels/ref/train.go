@@ -150,50 +150,6 @@ func ScatterRows[F Float](dst, x []F, rows []int32, cols int) {
 	}
 }
 
-// logSumExp is the logarithm of the sum of e to the power of each.
-func logSumExp[F Float](x []F) float64 {
-	top := math.Inf(-1)
-	for _, v := range x {
-		top = max(top, float64(v))
-	}
-	sum := 0.0
-	for _, v := range x {
-		sum += math.Exp(float64(v) - top)
-	}
-	return top + math.Log(sum)
-}
-
-// CrossEntropy is the negative logarithm of the label's probability for rows of
-// cols logits, and 0 where the label is negative.
-func CrossEntropy[F Float](dst, x []F, labels []int32, cols int) {
-	for i, l := range labels {
-		dst[i] = 0
-		if l >= 0 {
-			row := x[i*cols : (i+1)*cols]
-			dst[i] = F(logSumExp(row) - float64(row[l]))
-		}
-	}
-}
-
-// CrossEntropyGrad is (softmax - 1 at the label) * dy for each row.
-func CrossEntropyGrad[F Float](dst, x []F, labels []int32, dy []F, cols int) {
-	for i, l := range labels {
-		row, out := x[i*cols:(i+1)*cols], dst[i*cols:(i+1)*cols]
-		if l < 0 {
-			clear(out)
-			continue
-		}
-		sum := logSumExp(row)
-		for j, v := range row {
-			p := math.Exp(float64(v) - sum)
-			if j == int(l) {
-				p--
-			}
-			out[j] = F(p * float64(dy[i]))
-		}
-	}
-}
-
 // AttentionGrad adds the gradients of one head's attention among n rows to dq, dk
 // and dv. Vectors of row i begin at i times the row lengths in ld (of q and dq, of
 // k and dk, of v and dv, of dy), their sizes are key and value. sees tells which rows

@@ -13,6 +13,7 @@ import (
 	"github.com/ledge-run/ledge/backend/trust"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
 // Choice is how the options select a device.
@@ -39,13 +40,25 @@ func prover(program string) *trust.Prover {
 	return p.(*trust.Prover)
 }
 
-// weightTypes are the types of a file's matrices: what a device must compute
-// rightly to run this model.
-func weightTypes(f *gguf.File) []dtype.DType {
+// weightTypes are the types of a file's matrices, and of adapters' if there are any:
+// what a device must compute rightly to run this model.
+func weightTypes(f *gguf.File, adapters *lora.Set) []dtype.DType {
 	var out []dtype.DType
+	add := func(d dtype.DType) {
+		if d.Computable() && !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
 	for _, t := range f.Tensors() {
-		if len(t.Shape) > 1 && t.DType.Computable() && !slices.Contains(out, t.DType) {
-			out = append(out, t.DType)
+		if len(t.Shape) > 1 {
+			add(t.DType)
+		}
+	}
+	if adapters != nil {
+		for _, w := range adapters.Weights() {
+			a, _ := adapters.Adapter(w)
+			add(a.A)
+			add(a.B)
 		}
 	}
 	return out

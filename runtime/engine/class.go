@@ -8,10 +8,11 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/sched"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
 // className names everything that a cached key or value depends on: the
-// weights, the graph (whether it is fused, its rope factors)
+// weights, adapters', too, the graph (whether it is fused, its rope factors)
 // and the devices' numerics. Saved caches carry it, and the cache's
 // layout besides. All of the weights are hashed, when it is first asked for:
 // files that differ in a few rows are different models.
@@ -36,7 +37,16 @@ func (m *Model) className() (string, error) {
 			_, _ = io.WriteString(h, n.Text())
 		}
 	}
-	for _, t := range m.File.Tensors() {
+	var tensors []*gguf.Tensor
+	for i := range m.File.Tensors() {
+		tensors = append(tensors, &m.File.Tensors()[i])
+	}
+	if s := m.Options.adapters; s != nil { // their scales are in the graph
+		for _, w := range s.Weights() {
+			tensors = append(tensors, m.tensor(w+lora.SuffixA), m.tensor(w+lora.SuffixB))
+		}
+	}
+	for _, t := range tensors {
 		if m.closing.Load() {
 			return "", sched.ErrClosed
 		}

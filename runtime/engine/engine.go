@@ -25,6 +25,7 @@ import (
 	"github.com/ledge-run/ledge/runtime/sched"
 	"github.com/ledge-run/ledge/runtime/tokenizer"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
 // Options for opening a model. The zero value is a good start.
@@ -38,6 +39,10 @@ type Options struct {
 	CacheType dtype.DType
 	NoFuse    bool // run operations as built; LEDGE_FUSE=0 does the same
 	Tap       Tap  // sees the inputs of linear weights; see there what that costs
+
+	// Adapters change weights as the model runs. Their files belong to the model, which
+	// closes them, also if opening it fails.
+	Adapters []lora.Use
 
 	// GPULayers is how many layers run on the chosen device if that is not the
 	// CPU, on which the others run; more than the model has are all. Nil or -1
@@ -58,6 +63,8 @@ type Options struct {
 
 	// Progress is told how many of the weights' bytes are loaded.
 	Progress func(done, total int64)
+
+	adapters *lora.Set // Adapters, when they are in use
 }
 
 // DefaultContext is the context of a model whose user asks for none: enough
@@ -124,7 +131,7 @@ func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	start := time.Now()
 	f, err := gguf.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(append([]error{err}, closeAdapters(o.Adapters)...)...)
 	}
 	m, err := OpenFile(ctx, f, o)
 	if err != nil {
@@ -138,7 +145,7 @@ func Open(ctx context.Context, path string, o Options) (*Model, error) {
 func OpenFile(ctx context.Context, f *gguf.File, o Options) (*Model, error) {
 	m, err := open(ctx, f, o)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(append([]error{err, f.Close()}, closeAdapters(o.Adapters)...)...)
 	}
 	return m, nil
 }
@@ -149,6 +156,9 @@ func open(ctx context.Context, f *gguf.File, o Options) (_ *Model, err error) {
 		return nil, err
 	}
 	if m.Options, err = resolve(o, m.Network.Info()); err != nil {
+		return nil, err
+	}
+	if err := m.adapt(); err != nil {
 		return nil, err
 	}
 	// The tokenizer is built while the device is tried and the weights load.
@@ -179,7 +189,7 @@ func open(ctx context.Context, f *gguf.File, o Options) (_ *Model, err error) {
 // start finds a device and loads the model onto it.
 func (m *Model) start(ctx context.Context) (err error) {
 	c := m.Options.Choice()
-	c.Types = weightTypes(m.File)
+	c.Types = weightTypes(m.File, m.Options.adapters)
 	var devices []backend.Device
 	if devices, m.candidates, err = OpenDevices(ctx, m.Options, c); err != nil {
 		return err
@@ -245,7 +255,7 @@ func (m *Model) Close() error {
 		}
 		m.fileMu.Lock()
 		defer m.fileMu.Unlock()
-		m.closeErr = errors.Join(m.closeParts(), m.File.Close())
+		m.closeErr = errors.Join(append([]error{m.closeParts(), m.File.Close()}, closeAdapters(m.Options.Adapters)...)...)
 	})
 	return m.closeErr
 }

@@ -108,7 +108,7 @@ func (m *Model) assemble(ctx context.Context, devices []backend.Device, layers i
 	if err := m.proveCPU(ctx, r); err != nil {
 		return err
 	}
-	pack := packModel(m.Options.PackCache, m.File, m.Options.Share)
+	pack := packModel(m.Options.PackCache, m.File, m.Options.adapters, m.Options.Share)
 	var keep backend.Pack
 	if pack != nil { // else it would be an interface that is not nil
 		keep = pack

@@ -9,6 +9,7 @@ import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
 const (
@@ -34,10 +35,19 @@ type keeper struct {
 	last    time.Time // of keep's goroutine: when the last piece began
 }
 
-// packModel binds a cache to the model's files; nil without a cache.
-func packModel(c *packcache.Cache, f *gguf.File, share bool) *packcache.Model {
+// packModel binds a cache to the model's files and its adapters': packed weights are
+// those of all of them. It is nil without a cache, or where weights are in no file.
+func packModel(c *packcache.Cache, f *gguf.File, adapters *lora.Set, share bool) *packcache.Model {
 	var files []packcache.File
-	for _, d := range f.OnDisk() {
+	disk := f.OnDisk()
+	if adapters != nil && len(disk) > 0 {
+		more, ok := adapters.OnDisk()
+		if !ok {
+			return nil
+		}
+		disk = append(disk, more...)
+	}
+	for _, d := range disk {
 		files = append(files, packcache.File{Path: d.Path, Info: d.Info, Header: d.Header})
 	}
 	if c == nil || len(files) == 0 {

@@ -11,7 +11,7 @@ import (
 )
 
 func modelOptions(o Options, l graph.Limits, hidden bool) model.Options {
-	return model.Options{Max: l, Cache: o.CacheType, Context: o.Context, Hidden: hidden}
+	return model.Options{Max: l, Cache: o.CacheType, Context: o.Context, Hidden: hidden, Adapters: adapterOf(o.adapters)}
 }
 
 // limits of a variant's graph.

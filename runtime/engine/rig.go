@@ -133,7 +133,7 @@ func (r *rig) load(ctx context.Context, pack backend.Pack, progress func(done, t
 func (r *rig) weightSpecs(device int) []backend.WeightSpec {
 	specs := weightsOn(r.parts, device)
 	for i := range specs {
-		t, _ := r.m.File.Tensor(specs[i].Name) // the model has asked for it already
+		t := r.m.tensor(specs[i].Name)
 		specs[i].Open = func() ([]byte, func(), error) {
 			return t.Data, func() { _ = t.Advise(gguf.DontNeed) }, nil // only a hint
 		}
@@ -175,14 +175,14 @@ func (r *rig) compile(ctx context.Context, v variant) (err error) {
 		if err != nil {
 			return r.blame(p.Device, err)
 		}
-		segs = append(segs, newSegment(e, p))
+		segs = append(segs, newSegment(e, p, pl.Arena))
 	}
 	r.exec[v] = segs
 	return nil
 }
 
-func newSegment(e backend.Executable, p pass.Part) *segment {
-	s := &segment{exec: e, part: p, inputs: p.Graph.Inputs(), cuts: map[string][]float32{}}
+func newSegment(e backend.Executable, p pass.Part, arena int) *segment {
+	s := &segment{exec: e, part: p, arena: arena, inputs: p.Graph.Inputs(), cuts: map[string][]float32{}}
 	s.args.Inputs = make([]backend.Tensor, len(s.inputs))
 	s.args.Outputs = make([]backend.Output, len(p.Graph.Outputs))
 	for _, o := range p.Graph.Outputs {

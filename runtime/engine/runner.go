@@ -30,6 +30,7 @@ const allRowsBytes = 64 << 20
 type segment struct {
 	exec   backend.Executable
 	part   pass.Part
+	arena  int // bytes between operations
 	inputs []*graph.Node
 	args   backend.Args
 	cuts   map[string][]float32 // values that leave for a later part

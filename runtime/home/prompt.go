@@ -2,10 +2,10 @@ package home
 
 import "strings"
 
-// Prompt is a sentence as the model reads it: on one line, with single spaces, and
-// a newline that says that it is complete. What the model writes then is the
-// command's line.
-func Prompt(text string) string { return strings.Join(strings.Fields(text), " ") + "\n" }
+// Prompt is a sentence as the model reads it: in its one way of writing, and with a
+// newline that says that it is complete. What the model writes then is the command's
+// line.
+func Prompt(text string) string { return Normal(text) + "\n" }
 
 // None is the line of a sentence that is no household command.
 const None = `{"intent":"none","device":"","room":"","value":""}`

@@ -27,7 +27,29 @@ type Options struct {
 	Context int         // longest sequence; chooses between short and long rope factors
 	Hidden  bool        // output the normed last hidden rows ("hidden") instead of "logits"
 	Train   *Train      // the graph of training instead: without cache, ending in a loss
+
+	// Adapters says which weights have a low-rank adapter; nil for none. It is asked
+	// for every matrix, by the name of its tensor; for a tied output matrix by
+	// "output.weight", so that the embedding has an adapter of its own.
+	Adapters func(weight string) (Adapter, bool)
 }
+
+// Adapter is a low-rank change of a weight W [out, in] (LoRA, Hu et al.,
+// https://arxiv.org/abs/2106.09685): a product with W also gives Scale B (A x), from
+// the tensors W.lora_a [Rank, in] and W.lora_b [out, Rank]. Those of an embedding
+// [vocab, size] are turned, as in llama.cpp: lora_a [vocab, Rank] is looked up and
+// lora_b [size, Rank] multiplied with.
+type Adapter struct {
+	Rank  int
+	Scale float32
+	A, B  dtype.DType // types of the tensors; Invalid is F32
+}
+
+// SuffixA and SuffixB follow a weight's name in the names of its adapter's tensors.
+const (
+	SuffixA = ".lora_a"
+	SuffixB = ".lora_b"
+)
 
 // Train shapes a graph of training. It attends within the segments of a batch,
 // keeps no cache, and gives the loss of the rows asked for: inputs besides the
@@ -35,6 +57,23 @@ type Options struct {
 // output is "loss" f32[R].
 type Train struct {
 	Dropout float32 // of embeddings and of what each part adds to the residual stream
+
+	// Round trains a matrix for the type that it will be stored in: it is read rounded
+	// to that (fake_quant), and the gradient goes to what was rounded. Nil rounds
+	// nothing; so does false. A tied matrix is rounded once, for both of its uses.
+	Round func(weight string) (dtype.DType, bool)
+
+	Teacher *Teacher // what the loss takes from another model; nil for labels alone
+}
+
+// Teacher adds another model's probabilities to the loss: graph.CrossEntropyAttr says
+// how. Inputs of the graph are "targets" i32[R, K], the ids that it finds likeliest after
+// each row (-1 for none), and "target.probs" f32[R, K], their probabilities at the
+// temperature.
+type Teacher struct {
+	K           int
+	Temperature float32
+	Mix         float32 // of the labels: from 0 to 1
 }
 
 // Info is what a model says about itself.
@@ -86,6 +125,9 @@ func Names() []string {
 
 // New makes the model that the source describes.
 func New(s Source) (Model, error) {
+	if v, _ := s.Value("general.type"); v == "adapter" {
+		return nil, fmt.Errorf("model: the file is an adapter, not a model: open the model that it was made for, with it as an adapter (ledge run -m MODEL --lora FILE)")
+	}
 	v, ok := s.Value("general.architecture")
 	name, _ := v.(string)
 	if !ok || name == "" {

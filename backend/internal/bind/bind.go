@@ -28,7 +28,8 @@ type Run struct {
 	Size dtype.Binding
 	Rows []Row // of the batch, in order
 
-	index []int // by node ID: the number of an input
+	index   []int // by node ID: the number of an input
+	indices []indices
 }
 
 // New prepares for runs of g.
@@ -36,6 +37,9 @@ func New(g *graph.Graph) *Run {
 	r := &Run{Graph: g, Inputs: g.Inputs(), Rows: make([]Row, 0, g.Max.T), index: make([]int, len(g.Nodes))}
 	for i, n := range r.Inputs {
 		r.index[n.ID] = i
+	}
+	for _, n := range g.Nodes {
+		r.indices = append(r.indices, indicesOf(n)...)
 	}
 	return r
 }

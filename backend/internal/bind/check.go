@@ -8,33 +8,50 @@ import (
 	"github.com/ledge-run/ledge/graph/dtype"
 )
 
+// indices is an input of ids or rows, and what they index.
+type indices struct {
+	what  string
+	in    *graph.Node
+	least int
+	limit dtype.Dim
+}
+
+// indicesOf lists what n indexes by.
+func indicesOf(n *graph.Node) []indices {
+	var l graph.Labels
+	var vocab dtype.Dim
+	switch n.Op {
+	case graph.OpEmbed:
+		return []indices{{"token", n.In[1], 0, n.In[0].Type.Shape[0]}}
+	case graph.OpGatherRows:
+		return []indices{{"row", n.In[1], 0, n.In[0].Type.Shape[0]}}
+	case graph.OpRope, graph.OpRopeCache:
+		return []indices{{"position", n.In[1], 0, dtype.Const(MaxPosition)}}
+	case graph.OpScatterRows:
+		return []indices{{"row", n.In[1], 0, n.Type.Shape[0]}}
+	case graph.OpAccumulateRows:
+		return []indices{{"row", n.In[2], 0, n.In[0].Type.Shape[0]}}
+	case graph.OpCrossEntropy:
+		l, vocab = n.CrossEntropy(), n.In[0].Type.Shape[1]
+	case graph.OpLinearLoss, graph.OpLinearLossW:
+		l, vocab = n.LinearLoss().Labels, n.In[1].Type.Shape[0]
+	default:
+		return nil
+	}
+	all := []indices{{"label", l.IDs, -1, vocab}}
+	if l.Targets != nil {
+		all = append(all, indices{"target", l.Targets, -1, vocab})
+	}
+	return all
+}
+
 // checkIndices refuses ids and rows that lie outside what they index.
 func (r *Run) checkIndices() error {
-	for _, n := range r.Graph.Nodes {
-		var what string
-		var least, limit int
-		var idx *graph.Node
-		switch n.Op {
-		case graph.OpEmbed:
-			what, limit, idx = "token", n.In[0].Type.Shape[0].N, n.In[1]
-		case graph.OpGatherRows:
-			what, limit, idx = "row", r.Dim(n.In[0].Type.Shape[0]), n.In[1]
-		case graph.OpRope, graph.OpRopeCache:
-			what, limit, idx = "position", MaxPosition, n.In[1]
-		case graph.OpScatterRows:
-			what, limit, idx = "row", r.Dim(n.Type.Shape[0]), n.In[1]
-		case graph.OpAccumulateRows:
-			what, limit, idx = "row", r.Dim(n.In[0].Type.Shape[0]), n.In[2]
-		case graph.OpCrossEntropy:
-			what, least, limit, idx = "label", -1, n.In[0].Type.Shape[1].N, n.In[1]
-		case graph.OpLinearLoss:
-			what, least, limit, idx = "label", -1, n.In[1].Type.Shape[0].N, n.In[2]
-		default:
-			continue
-		}
-		for i, v := range r.Ints(idx) {
-			if int(v) < least || int(v) >= limit {
-				return fmt.Errorf("%s %d is %d, outside %d to %d", what, i, v, least, limit-1)
+	for _, x := range r.indices {
+		limit := r.Dim(x.limit)
+		for i, v := range r.Ints(x.in) {
+			if int(v) < x.least || int(v) >= limit {
+				return fmt.Errorf("%s %d is %d, outside %d to %d", x.what, i, v, x.least, limit-1)
 			}
 		}
 	}

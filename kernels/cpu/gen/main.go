@@ -71,7 +71,7 @@ func generate() (map[string][]byte, error) {
 	if err := generateCeilings(files); err != nil {
 		return nil, err
 	}
-	if err := generateFits(files); err != nil {
+	if err := generateBatch(files); err != nil {
 		return nil, err
 	}
 	if err := addStubs(files, "stubs_amd64.go", stubs.Bytes()); err != nil {

@@ -9,10 +9,11 @@
 //
 // Every type is searched in the same way. A candidate is a scale (and a minimum,
 // where a type has one); the codes are the values' nearest, and least squares give
-// the scale that suits these codes best (Lloyd's two steps). Sixteen candidates are
-// tried at once (cpu.Fit). Types whose groups share a scale choose that from the
-// groups' own optima, and then each group tries the neighbours of its rounded
-// scale and minimum, with the codes they would have.
+// the scale that suits these codes best (Lloyd's two steps). Sixteen blocks are
+// searched at once, or groups of blocks, a lane of each vector for each (cpu.Batch).
+// Types whose groups share a scale choose that from the groups' own optima, and then
+// each group tries the neighbours of its rounded scale and minimum, with the codes
+// they would have. What becomes of a block does not depend on those beside it.
 package encode
 
 import (
@@ -22,25 +23,37 @@ import (
 	"github.com/ledge-run/ledge/kernels/cpu"
 )
 
-const lanes = cpu.FitLanes
-
 // Encoder encodes rows of one type. It is not for concurrent use.
 type Encoder struct {
-	dtype dtype.DType
-	block func(e *Encoder, dst []byte, x, w []float32)
-	k     *cpu.Kernels
-	f     cpu.Fit
-	ones  [256]float32
-	q     [256]byte
-	lost  bool // the errors of every candidate of a block overflowed
+	dtype    dtype.DType
+	size     int // values that a lane of a batch has: a block, or a group of one
+	batch    func(e *Encoder, dst []byte, x []float32, blocks int)
+	k        *cpu.Kernels
+	b        cpu.Batch
+	weighted bool
+
+	x, w  [512]float32 // a batch that is not whole, or whose weights are not in one piece
+	q     [512]byte    // codes
+	id    cpu.Lanes    // what values are multiplied with, and what is added, to become codes
+	off   cpu.Lanes
+	scale cpu.Lanes // of groups: what their scales are multiples of
+	mul   [cpu.BatchLanes]int
+	h     [2 * cpu.BatchLanes]byte
+	t     cpu.Lanes
 }
 
-var blocks = map[dtype.DType]func(e *Encoder, dst []byte, x, w []float32){
-	dtype.Q4_0: (*Encoder).q4_0, dtype.Q5_0: (*Encoder).q5_0, dtype.Q8_0: (*Encoder).q8_0,
-	dtype.Q4_1: (*Encoder).q4_1, dtype.Q5_1: (*Encoder).q5_1,
-	dtype.Q2_K: (*Encoder).q2_K, dtype.Q4_K: (*Encoder).q4_K, dtype.Q5_K: (*Encoder).q5_K,
-	dtype.Q3_K: (*Encoder).q3_K, dtype.Q6_K: (*Encoder).q6_K,
-	dtype.IQ4_NL: (*Encoder).iq4_NL, dtype.IQ4_XS: (*Encoder).iq4_XS, dtype.MXFP4: (*Encoder).mxfp4,
+// kind is how a type is encoded: sixteen lanes of size values at a time.
+type kind struct {
+	size  int
+	batch func(e *Encoder, dst []byte, x []float32, blocks int)
+}
+
+var kinds = map[dtype.DType]kind{
+	dtype.Q4_0: {32, (*Encoder).q4_0}, dtype.Q5_0: {32, (*Encoder).q5_0}, dtype.Q8_0: {32, (*Encoder).q8_0},
+	dtype.Q4_1: {32, (*Encoder).q4_1}, dtype.Q5_1: {32, (*Encoder).q5_1},
+	dtype.Q2_K: {16, (*Encoder).q2_K}, dtype.Q4_K: {32, (*Encoder).q4_K}, dtype.Q5_K: {32, (*Encoder).q5_K},
+	dtype.Q3_K: {16, (*Encoder).q3_K}, dtype.Q6_K: {16, (*Encoder).q6_K},
+	dtype.IQ4_NL: {32, (*Encoder).iq4_NL}, dtype.IQ4_XS: {32, (*Encoder).iq4_XS}, dtype.MXFP4: {32, (*Encoder).mxfp4},
 }
 
 // Can tells whether there is an encoder for a type.
@@ -49,7 +62,7 @@ func Can(d dtype.DType) bool {
 	case dtype.F32, dtype.F16, dtype.BF16:
 		return true
 	}
-	return blocks[d] != nil
+	return kinds[d].batch != nil
 }
 
 // New makes an encoder, on the best kernels of this processor.
@@ -66,44 +79,81 @@ func With(k *cpu.Kernels, d dtype.DType) (*Encoder, error) {
 	if !Can(d) {
 		return nil, fmt.Errorf("encode: there is no encoder for type %v", d)
 	}
-	e := &Encoder{dtype: d, block: blocks[d], k: k}
-	for i := range e.ones {
-		e.ones[i] = 1
-	}
-	return e, nil
+	return &Encoder{dtype: d, size: kinds[d].size, batch: kinds[d].batch, k: k}, nil
 }
 
-// Row encodes a row, of whole blocks, into dst, which has just the room. w holds a
-// weight for each column, none negative; nil stands for ones. Values that are no
-// finite numbers are an error, and so are those whose errors cannot be summed up.
-func (e *Encoder) Row(dst []byte, x, w []float32) error {
-	n, err := e.dtype.RowBytes(len(x))
+// Row is Rows for one row.
+func (e *Encoder) Row(dst []byte, x, w []float32) error { return e.Rows(dst, x, len(x), w) }
+
+// Rows encodes rows of the given number of columns, of whole blocks, into dst, which
+// has just the room. w holds a weight for each column, none negative; nil stands for
+// ones. Values that are no finite numbers are an error, and so are those whose errors
+// cannot be summed up.
+func (e *Encoder) Rows(dst []byte, x []float32, columns int, w []float32) error {
+	n, err := e.dtype.RowBytes(columns)
 	if err != nil {
 		return err
 	}
-	if len(dst) != n || w != nil && len(w) != len(x) {
-		return fmt.Errorf("encode: a row of %d values with %d weights into %d bytes of %v", len(x), len(w), len(dst), e.dtype)
+	if columns <= 0 || len(x)%columns != 0 || len(dst) != n*(len(x)/columns) || w != nil && len(w) != columns {
+		return fmt.Errorf("encode: %d values in rows of %d with %d weights into %d bytes of %v", len(x), columns, len(w), len(dst), e.dtype)
 	}
-	if !finite(x) {
-		return ErrNotFinite
-	}
-	if e.block == nil {
+	if e.batch == nil {
+		if !finite(x) {
+			return ErrNotFinite
+		}
 		return dtype.Quantize(e.dtype, dst, x)
 	}
-	size, bytes := e.dtype.BlockLen(), e.dtype.BlockBytes()
-	e.lost = false
-	for at := 0; at < len(x); at += size {
-		wb := e.ones[:size]
-		if w != nil {
-			wb = w[at : at+size]
+	block, bytes := e.dtype.BlockLen(), e.dtype.BlockBytes()
+	e.weighted = w != nil
+	for at, per := 0, cpu.BatchLanes*e.size; at < len(x); at += per {
+		xs := x[at:min(at+per, len(x))]
+		blocks := len(xs) / block
+		if len(xs) < per {
+			clear(e.x[copy(e.x[:], xs):])
+			xs = e.x[:per]
 		}
-		e.block(e, dst[:bytes], x[at:at+size], wb)
-		if e.lost {
+		e.k.Load(&e.b, xs, e.size)
+		if e.weighted {
+			e.k.LoadWeights(&e.b, e.window(w, at%columns, per), e.size)
+		}
+		e.k.Range(&e.b, e.size)
+		if err := e.check(xs); err != nil {
+			return err
+		}
+		e.batch(e, dst[:blocks*bytes], xs, blocks)
+		if e.b.Lost() {
 			return ErrOverflow
 		}
-		dst = dst[bytes:]
+		dst = dst[blocks*bytes:]
 	}
 	return nil
+}
+
+// window are n weights from a column on, those of the first after those of the last.
+func (e *Encoder) window(w []float32, from, n int) []float32 {
+	if from+n <= len(w) {
+		return w[from : from+n]
+	}
+	for at := 0; at < n; from = 0 {
+		at += copy(e.w[at:n], w[from:])
+	}
+	return e.w[:n]
+}
+
+// check finds values that are no numbers, and what overflows. Sums of weights go with
+// the squares of codes, at most 128.
+func (e *Encoder) check(x []float32) error {
+	var sum float32
+	for i, v := range &e.b.Energy {
+		sum += v*0 + e.b.Total[i]*(128*128)*0
+	}
+	switch {
+	case sum == 0:
+		return nil
+	case !finite(x):
+		return ErrNotFinite
+	}
+	return ErrOverflow
 }
 
 // ErrNotFinite is returned for values that are no numbers or infinite.
@@ -111,18 +161,6 @@ var ErrNotFinite = fmt.Errorf("it has values that are infinite or no numbers (Na
 
 // ErrOverflow is returned for values that no candidate has a finite error for.
 var ErrOverflow = fmt.Errorf("its values, or their importance, are so large that squared errors overflow: the file is damaged, or the tensor must keep its type")
-
-// better is the lane with the least error, or -1 where they overflowed, which Row
-// then tells. An error may be minus infinity: a rounding below zero in units of a
-// step whose square overflows.
-func (e *Encoder) better() int {
-	k := e.f.Best(lanes)
-	if k < 0 || e.f.Err[k]-e.f.Err[k] != 0 {
-		e.lost = true
-		return -1
-	}
-	return k
-}
 
 // finite tells whether all values are finite: anything else times zero is NaN.
 func finite(x []float32) bool {
@@ -139,57 +177,6 @@ func finite(x []float32) bool {
 	return a+b+c+d == 0
 }
 
-// weights are those of a block, with their sum. Where all are zero, the columns are never used, and count
-// alike.
-func (e *Encoder) weights(w []float32) ([]float32, float32) {
-	var a, b float32
-	for i := 0; i+1 < len(w); i += 2 {
-		a += w[i]
-		b += w[i+1]
-	}
-	if a+b > 1e-30 {
-		return w, a + b
-	}
-	return e.ones[:len(w)], float32(len(w))
-}
-
-// extreme is the value of the largest magnitude.
-func extreme(x []float32) float32 {
-	lo, hi := bounds(x)
-	if -lo > hi {
-		return lo
-	}
-	return hi
-}
-
-// bounds are the smallest and the largest value.
-func bounds(x []float32) (lo, hi float32) {
-	lo, hi = x[0], x[0]
-	low, high := lo, hi // two chains, for what the processor does at once
-	for ; len(x) >= 2; x = x[2:] {
-		a, b := x[0], x[1]
-		if a < lo {
-			lo = a
-		}
-		if a > hi {
-			hi = a
-		}
-		if b < low {
-			low = b
-		}
-		if b > high {
-			high = b
-		}
-	}
-	if low < lo {
-		lo = low
-	}
-	if high > hi {
-		hi = high
-	}
-	return lo, hi
-}
-
 // half rounds to what a float16 holds, and never to an infinity.
 func half(v float32) (uint16, float32) {
 	h := dtype.F32ToF16(min(max(v, -65504), 65504))
@@ -199,10 +186,10 @@ func half(v float32) (uint16, float32) {
 // tiny is the magnitude below which blocks are zeros: no float16 scale reaches it.
 const tiny = 1e-9
 
-// inverse is 1/d, and for 0 a number so small that every code becomes 0.
+// inverse is 1/d, and 0 for 0, which makes every code 0.
 func inverse(d float32) float32 {
 	if d == 0 {
-		return 1e-6
+		return 0
 	}
 	return 1 / d
 }

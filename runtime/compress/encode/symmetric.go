@@ -7,242 +7,271 @@ import (
 	"github.com/ledge-run/ledge/kernels/cpu"
 )
 
-// scheme is a set of codes under one scale: whole numbers from lo to hi, or the
-// values of a curve.
+// scheme is a set of codes under one scale: whole numbers, or the values of a curve.
 type scheme struct {
-	lo, hi float32
-	curve  *cpu.Curve
-	grid   [lanes]float32
-	step   float32 // how much the scales of a finer search differ, relatively
-	even   bool    // the codes are the same on both sides of zero: scales are positive
+	codes  cpu.Codebook
+	grid   []float32 // places that the value of the largest magnitude is put at
+	finer  []float32 // factors to the best of these
+	tries  int       // how many common scales are tried, on either side
+	nearby []float32 // how far from its rounded scale a group looks for a better one
 }
 
 // uniform has codes from -n to n-1. The scales that are tried put the value of the
 // largest magnitude on or about -n, where there is room for one more, or n-1.
 func uniform(n float32) *scheme {
-	s := &scheme{lo: -n, hi: n - 1}
-	s.grid = [lanes]float32{}
+	s := &scheme{codes: cpu.Codebook{Lo: -n, Hi: n - 1}, tries: 8, nearby: counted(8)}
 	for i := range 9 {
-		s.grid[i] = -n * (1.06 - 0.04*float32(i)*min(1, 8/n))
+		s.grid = append(s.grid, -n*(1.06-0.04*float32(i)*min(1, 8/n)))
 	}
 	for i := range 7 {
-		s.grid[9+i] = (n - 1) * (1.08 - 0.045*float32(i)*min(1, 8/n))
+		s.grid = append(s.grid, (n-1)*(1.08-0.045*float32(i)*min(1, 8/n)))
 	}
-	s.step = 0.005 * min(1, 8/n)
 	return s
 }
 
-var (
-	bits3, bits4, bits5, bits6 = uniform(4), uniform(8), uniform(16), uniform(32)
+// counted are the whole numbers about 0.
+func counted(n int) []float32 {
+	g := make([]float32, n)
+	for i := range g {
+		g[i] = float32(i - n/2)
+	}
+	return g
+}
 
-	bits8 = func() *scheme {
-		s := &scheme{lo: -127, hi: 127, even: true}
-		for i := range s.grid {
-			s.grid[i] = 127.25 - 0.125*float32(i)
-		}
+var (
+	bits3, bits4, bits5 = uniform(4), uniform(8), uniform(16)
+
+	bits6 = func() *scheme {
+		s := uniform(32)
+		s.tries = 2 // rounding to one of 256 scales hardly matters
+		s.nearby = counted(16)
 		return s
 	}()
 
+	// grid8 are the places that the largest magnitude is put at in q8_0.
+	grid8 = []float32{127.25, 127, 126.75, 126.5, 126.25, 126, 125.75, 125.5}
+
 	iq4 = func() *scheme {
 		values := dtype.IQ4Curve()
-		s := &scheme{step: 0.005}
 		rising, codes := make([]float32, len(values)), make([]byte, len(values))
 		for i, v := range values {
 			rising[i], codes[i] = float32(v), byte(i)
 		}
-		s.curve = cpu.NewCurve(rising, codes, -128, 8)
+		s := &scheme{codes: cpu.Codebook{Curve: cpu.NewCurve(rising, codes, -128, 8)}, tries: 8, nearby: counted(8)}
 		for i := range 8 {
-			s.grid[i] = -127 * (1.1 - 0.04*float32(i))
-			s.grid[8+i] = 113 * (1.14 - 0.045*float32(i))
+			s.grid = append(s.grid, -127*(1.1-0.04*float32(i)), 113*(1.14-0.045*float32(i)))
+		}
+		for i := range 16 {
+			s.finer = append(s.finer, 1+0.005*(float32(i)-7.5))
 		}
 		return s
 	}()
 )
 
-// fit tries the candidates in e.f.
-func (s *scheme) fit(e *Encoder, x, w []float32, mode int, total float32) {
-	if s.curve != nil {
-		e.k.FitCurve(&e.f, lanes, x, w, mode, s.curve, total)
+// search finds the best scale of each lane: P of the batch.
+func (s *scheme) search(e *Encoder) {
+	b := &e.b
+	b.Reset()
+	e.largest()
+	e.k.FitScale(b, e.size, s.grid, &s.codes)
+	if len(s.finer) == 0 {
 		return
 	}
-	e.k.FitUniform(&e.f, lanes, x, w, mode, s.lo, s.hi, total)
+	for i, p := range &b.P {
+		b.A[i] = inverse(p)
+	}
+	e.k.FitScale(b, e.size, s.finer, &s.codes)
 }
 
-// codes writes the codes as a file has them, not negative, for the scale 1/id.
-func (s *scheme) codes(e *Encoder, q []byte, x []float32, id float32) {
-	if s.curve != nil {
-		e.k.CurveCodes(q, x, s.curve, id)
+// largest sets A to the inverse of the value of the largest magnitude; lanes of zeros,
+// or of values that no float16 scale reaches, get 0.
+func (e *Encoder) largest() {
+	b := &e.b
+	for i, hi := range &b.Hi {
+		if lo := b.Lo[i]; -lo > hi {
+			hi = lo
+		}
+		b.A[i] = 0
+		if hi >= tiny || hi <= -tiny {
+			b.A[i] = 1 / hi
+		}
+	}
+}
+
+// halves rounds a scale for each lane to what a float16 holds, and never to an
+// infinity. The inverses go to id, 0 for a scale of 0, so that every code becomes 0.
+func (e *Encoder) halves(scales *cpu.Lanes) {
+	for i, v := range scales {
+		e.t[i] = min(max(v, -65504), 65504)
+	}
+	e.k.F32ToF16(e.h[:], e.t[:])
+	e.k.F16ToF32(e.t[:], e.h[:])
+	for i, v := range &e.t {
+		e.id[i] = inverse(v)
+	}
+}
+
+// half is the float16 of lane i that halves has made.
+func (e *Encoder) half(i int) uint16 { return uint16(e.h[2*i]) | uint16(e.h[2*i+1])<<8 }
+
+// write puts the codes as a file has them, not negative, into q; id holds the inverses of
+// the scales.
+func (s *scheme) write(e *Encoder, x []float32) {
+	if s.codes.Curve != nil {
+		e.k.CurveCodes(e.q[:], x, e.size, &e.id, s.codes.Curve)
 		return
 	}
-	e.k.Codes(q, x, id, -s.lo, 0, s.hi-s.lo)
+	for i := range e.off {
+		e.off[i] = -s.codes.Lo
+	}
+	e.k.Codes(e.q[:], x, e.size, &e.id, &e.off, 0, s.codes.Hi-s.codes.Lo)
 }
 
-// scale is what a search has found: x is about value times the codes, with the
-// error err; ll is the weighted sum of the codes' squares.
-type scale struct{ value, err, ll float32 }
+// single encodes blocks that have their scale to themselves.
+func (s *scheme) single(e *Encoder, x []float32) {
+	s.search(e)
+	e.halves(&e.b.P)
+	s.write(e, x)
+}
 
-// search finds the best scale of a block. The finer search has sixteen more
-// candidates about the best.
-func (s *scheme) search(e *Encoder, x, w []float32, total float32, finer bool) scale {
-	big := extreme(x)
-	if big < tiny && big > -tiny {
-		return scale{}
+func (e *Encoder) q4_0(dst []byte, x []float32, blocks int) {
+	bits4.single(e, x)
+	for i := range blocks {
+		dtype.PackQ4_0(dst[18*i:], e.half(i), e.q[32*i:32*i+32])
 	}
-	if s.even && big < 0 {
-		big = -big
+}
+
+func (e *Encoder) q5_0(dst []byte, x []float32, blocks int) {
+	bits5.single(e, x)
+	for i := range blocks {
+		dtype.PackQ5_0(dst[22*i:], e.half(i), e.q[32*i:32*i+32])
 	}
-	for i, g := range s.grid {
-		e.f.ID[i] = g / big
+}
+
+func (e *Encoder) iq4_NL(dst []byte, x []float32, blocks int) {
+	iq4.single(e, x)
+	for i := range blocks {
+		dtype.PackIQ4_NL(dst[18*i:], e.half(i), e.q[32*i:32*i+32])
 	}
-	s.fit(e, x, w, cpu.FitScale, total)
-	best, ok := e.best()
-	if !ok {
-		return scale{}
-	}
-	if finer {
-		id := 1 / best.value
-		for i := range lanes {
-			e.f.ID[i] = id * (1 + s.step*(float32(i)-7.5))
+}
+
+// q8_0 has codes that are the same on both sides of zero.
+func (e *Encoder) q8_0(dst []byte, x []float32, blocks int) {
+	b := &e.b
+	b.Reset()
+	e.largest()
+	for i, v := range &b.A {
+		switch {
+		case v == 0:
+			b.A[i] = 1
+		case v < 0:
+			b.A[i] = -v
 		}
-		s.fit(e, x, w, cpu.FitScale, total)
-		if other, ok := e.best(); ok && other.err < best.err {
-			best = other
+	}
+	e.k.FitFine(b, e.size, grid8)
+	for i := range &b.P {
+		if b.Lo[i] > -tiny && b.Hi[i] < tiny {
+			b.P[i] = 0
 		}
 	}
-	return best
-}
-
-// best is the best lane of a fit of scales.
-func (e *Encoder) best() (scale, bool) {
-	k := e.better()
-	if k < 0 {
-		return scale{}, false
+	e.halves(&b.P)
+	clear(e.off[:])
+	e.k.Codes(e.q[:], x, e.size, &e.id, &e.off, -127, 127)
+	for i := range blocks {
+		dtype.PackQ8_0(dst[34*i:], e.half(i), e.q[32*i:32*i+32])
 	}
-	id, a := e.f.ID[k], e.f.Scale[k]
-	return scale{(1 + a) / id, e.f.Err[k], e.f.LL[k]}, true
 }
 
-// single encodes a block that has its scale to itself.
-func (s *scheme) single(e *Encoder, x, w []float32, finer bool) (d uint16) {
-	w, total := e.weights(w)
-	best := s.search(e, x, w, total, finer)
-	d, v := half(best.value)
-	s.codes(e, e.q[:len(x)], x, inverse(v))
-	return d
-}
-
-func (e *Encoder) q4_0(dst []byte, x, w []float32) {
-	dtype.PackQ4_0(dst, bits4.single(e, x, w, false), e.q[:32])
-}
-
-func (e *Encoder) q5_0(dst []byte, x, w []float32) {
-	dtype.PackQ5_0(dst, bits5.single(e, x, w, false), e.q[:32])
-}
-
-func (e *Encoder) q8_0(dst []byte, x, w []float32) {
-	w, total := e.weights(w)
-	d, v := half(bits8.search(e, x, w, total, false).value)
-	e.k.Codes(e.q[:32], x, inverse(v), 0, -127, 127)
-	dtype.PackQ8_0(dst, d, e.q[:32])
-}
-
-func (e *Encoder) iq4_NL(dst []byte, x, w []float32) {
-	dtype.PackIQ4_NL(dst, iq4.single(e, x, w, true), e.q[:32])
-}
-
-// grouped encodes a super-block of groups of size values whose scales are whole
-// numbers, from -limit to limit-1, of times one float16.
-func (s *scheme) grouped(e *Encoder, x, w []float32, size, limit int, q []int, finer bool) (d uint16) {
-	groups := len(x) / size
-	var own [16]scale
-	for g := range groups {
-		wg, total := e.weights(w[g*size : (g+1)*size])
-		own[g] = s.search(e, x[g*size:(g+1)*size], wg, total, finer)
+// grouped encodes super-blocks of groups whose scales are whole numbers, from -limit
+// to limit-1, of times one float16. The multiples are left in mul.
+func (s *scheme) grouped(e *Encoder, x []float32, limit int) {
+	b := &e.b
+	groups := 256 / e.size
+	s.search(e)
+	for from := 0; from < cpu.BatchLanes; from += groups {
+		own, ll := b.P[from:from+groups], b.LL[from:from+groups]
+		unit := common(own, ll, limit, s.tries)
+		id := inverse(unit)
+		for i, v := range own {
+			b.A[from+i] = unit
+			b.B[from+i] = float32(nearest(v*id, -limit, limit-1))
+		}
 	}
-	d, unit := common(own[:groups], limit)
-	for g := range groups {
-		xg := x[g*size : (g+1)*size]
-		wg, total := e.weights(w[g*size : (g+1)*size])
-		q[g] = s.neighbour(e, xg, wg, total, unit, nearest(own[g].value*inverse(unit), -limit, limit-1), limit)
-	}
+	s.neighbours(e, limit)
 	// The common scale that suits these codes best, and the groups' once more.
-	var num, den float32
-	for g := range groups {
-		xg := x[g*size : (g+1)*size]
-		wg, total := e.weights(w[g*size : (g+1)*size])
-		id := inverse(unit * float32(q[g]))
-		for i := range lanes {
-			e.f.ID[i] = id
+	for from := 0; from < cpu.BatchLanes; from += groups {
+		var num, den float32
+		for i := from; i < from+groups; i++ {
+			num += b.P[i] * b.XL[i]
+			den += b.P[i] * b.P[i] * b.LL[i]
 		}
-		s.fit(e, xg, wg, cpu.FitScale, total)
-		v := (1 + e.f.Scale[0]) / id
-		if q[g] == 0 {
-			v = 0
+		unit := b.A[from]
+		if den > 0 {
+			_, unit = half(num / den)
 		}
-		num += e.f.LL[0] * v * float32(q[g])
-		den += e.f.LL[0] * float32(q[g]) * float32(q[g])
+		for i := from; i < from+groups; i++ {
+			b.A[i], b.B[i] = unit, b.P[i]
+		}
 	}
-	if den > 0 {
-		d, unit = half(num / den)
+	s.neighbours(e, limit)
+	e.scale = b.A
+	for i, p := range &b.P {
+		e.mul[i] = int(p)
+		e.id[i] = inverse(b.A[i] * p)
 	}
-	for g := range groups {
-		xg := x[g*size : (g+1)*size]
-		wg, total := e.weights(w[g*size : (g+1)*size])
-		q[g] = s.neighbour(e, xg, wg, total, unit, q[g], limit)
-		s.codes(e, e.q[g*size:(g+1)*size], xg, inverse(unit*float32(q[g])))
-	}
-	return d
+	s.write(e, x)
 }
 
-// neighbour is the best of the scales about q times unit.
-func (s *scheme) neighbour(e *Encoder, x, w []float32, total, unit float32, q, limit int) int {
-	from := min(max(q-lanes/2, -limit), limit-lanes)
-	for i := range lanes {
-		e.f.ID[i] = inverse(unit * float32(from+i))
+// neighbours replaces each group's multiple, B, by the best of those about it: P.
+func (s *scheme) neighbours(e *Encoder, limit int) {
+	b := &e.b
+	low, high := -float32(limit)-s.nearby[0], float32(limit-1)-s.nearby[len(s.nearby)-1]
+	for i, v := range &b.B {
+		b.B[i] = min(max(v, low), high)
 	}
-	s.fit(e, x, w, cpu.FitAsIs, total)
-	if k := e.better(); k >= 0 {
-		return from + k
-	}
-	return 0
+	b.Reset()
+	e.k.FitNear(b, e.size, s.nearby, &s.codes)
 }
 
 // common chooses the float16 of which the groups' scales become multiples, so that
 // rounding them loses the least: a scale that is off by δ loses ll δ².
-func common(own []scale, limit int) (uint16, float32) {
+func common(own, ll []float32, limit, tries int) float32 {
 	big := float32(0)
-	for _, s := range own {
-		if math.Abs(float64(s.value)) > math.Abs(float64(big)) {
-			big = s.value
+	for _, v := range own {
+		if math.Abs(float64(v)) > math.Abs(float64(big)) {
+			big = v
 		}
 	}
 	if big == 0 {
-		return 0, 0
+		return 0
 	}
-	tries := 8
-	if limit > 64 {
-		tries = 2 // rounding hardly matters
-	}
-	var best uint16
 	var unit float32
 	least := float32(math.Inf(1))
+	ll = ll[:len(own)]
+	low, high := -float32(limit), float32(limit-1)
 	for i := range tries {
-		for _, n := range [2]float32{-float32(limit) + 0.6*float32(i), float32(limit-1) - 0.6*float32(i)} {
-			d, v := half(big / n)
+		for _, n := range [2]float32{low + 0.6*float32(i), high - 0.6*float32(i)} {
+			_, v := half(big / n)
 			if v == 0 {
 				continue
 			}
 			id, loss := 1/v, float32(0)
-			for _, s := range own {
-				off := s.value - v*float32(nearest(s.value*id, -limit, limit-1))
-				loss += s.ll * off * off
+			for g, s := range own {
+				off := s - v*min(max(whole(s*id), low), high)
+				loss += ll[g] * off * off
 			}
 			if loss < least {
-				best, unit, least = d, v, loss
+				unit, least = v, loss
 			}
 		}
 	}
-	return best, unit
+	return unit
+}
+
+// whole rounds to the nearest whole number, for magnitudes of at most 2^22.
+func whole(v float32) float32 {
+	const magic = 3 << 22
+	return float32(v+magic) - magic
 }
 
 // nearest rounds into [lo, hi].
@@ -253,20 +282,22 @@ func nearest(v float32, lo, hi int) int {
 	return min(int(v+0.5), hi)
 }
 
-func (e *Encoder) q3_K(dst []byte, x, w []float32) {
-	var q [16]int
-	d := bits3.grouped(e, x, w, 16, 32, q[:], false)
-	dtype.PackQ3_K(dst, d, q, e.q[:])
+func (e *Encoder) q3_K(dst []byte, x []float32, blocks int) {
+	bits3.grouped(e, x, 32)
+	dtype.PackQ3_K(dst, e.unit(0), e.mul, e.q[:256])
 }
 
-func (e *Encoder) q6_K(dst []byte, x, w []float32) {
-	var q [16]int
-	d := bits6.grouped(e, x, w, 16, 128, q[:], false)
-	dtype.PackQ6_K(dst, d, q, e.q[:])
+func (e *Encoder) q6_K(dst []byte, x []float32, blocks int) {
+	bits6.grouped(e, x, 128)
+	dtype.PackQ6_K(dst, e.unit(0), e.mul, e.q[:256])
 }
 
-func (e *Encoder) iq4_XS(dst []byte, x, w []float32) {
-	var q [8]int
-	d := iq4.grouped(e, x, w, 32, 32, q[:], true)
-	dtype.PackIQ4_XS(dst, d, q, e.q[:])
+func (e *Encoder) iq4_XS(dst []byte, x []float32, blocks int) {
+	iq4.grouped(e, x, 32)
+	for i := range blocks {
+		dtype.PackIQ4_XS(dst[136*i:], e.unit(8*i), [8]int(e.mul[8*i:8*i+8]), e.q[256*i:256*i+256])
+	}
 }
+
+// unit is the float16 that the scales of the groups from lane i on are multiples of.
+func (e *Encoder) unit(i int) uint16 { return dtype.F32ToF16(e.scale[i]) }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 )
@@ -133,19 +134,20 @@ func TestSearch(t *testing.T) {
 	if st, err = os.Stat(found); err != nil || st.Size() > size {
 		t.Errorf("%d bytes, %d were asked for, %v", st.Size(), size, err)
 	}
-	var loss []Loss
+	var loss []*delta.Report
 	for _, path := range []string{source, naive, found} {
-		l, err := Compare(context.Background(), source, path, strings.Repeat(text, 3), CompareOptions{Engine: engine.Options{Device: "cpu"}})
+		l, err := delta.Measure(context.Background(), source, path, delta.Options{Engine: engine.Options{Device: "cpu"}, Text: strings.Repeat(text, 3)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		loss = append(loss, l)
 	}
-	if math.Abs(loss[0].KL) > 1e-6 || loss[0].SameTop != 1 || math.Abs(loss[0].Before.Perplexity/loss[0].After.Perplexity-1) > 1e-6 {
-		t.Errorf("the source against itself: %+v", loss[0])
+	q := func(i int) *delta.Quality { return loss[i].Quality }
+	if math.Abs(q(0).KL) > 1e-6 || q(0).SameTop != 1 || math.Abs(*loss[0].Before.Perplexity / *loss[0].After.Perplexity - 1) > 1e-6 {
+		t.Errorf("the source against itself: %+v", q(0))
 	}
-	if !(loss[1].KL > 0) || !(loss[2].KL < loss[1].KL) {
-		t.Errorf("KL %g by the recipe, %g found", loss[1].KL, loss[2].KL)
+	if !(q(1).KL > 0) || !(q(2).KL < q(1).KL) {
+		t.Errorf("KL %g by the recipe, %g found", q(1).KL, q(2).KL)
 	}
 	few, err := measured.Plan(Budget{BitsPerWeight: 6})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/eval"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
@@ -165,7 +166,7 @@ func (q *Measured) divergence(ctx context.Context, g *group, text eval.Text, ref
 	if err != nil {
 		return 0, err
 	}
-	if err := finite(so); err != nil {
+	if err := delta.Finite(so); err != nil {
 		return 0, fmt.Errorf("with %s and others like it in %v: %w", replaced[0].Name, replaced[0].DType, err)
 	}
 	return so.KL, nil

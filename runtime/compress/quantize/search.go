@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/kernels/cpu"
+	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/compress/encode"
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
 	"github.com/ledge-run/ledge/runtime/engine"
@@ -58,15 +59,6 @@ func Search(ctx context.Context, f *gguf.File, b Budget, o PlanOptions, s Search
 	return m.Plan(b)
 }
 
-// chunkSize is a number of tokens, or what the model was trained for if that is less.
-func chunkSize(f *gguf.File, size int) (int, error) {
-	net, err := engine.Network(f)
-	if err != nil {
-		return 0, err
-	}
-	return min(size, net.Info().Context), nil
-}
-
 // Measured knows what each type would cost each tensor, and makes plans for any
 // budget.
 type Measured struct {
@@ -94,11 +86,11 @@ func newMeasured(ctx context.Context, f *gguf.File, o PlanOptions, s SearchOptio
 	if s.Progress == nil {
 		s.Progress = func(string, int, int) {}
 	}
-	size, err := chunkSize(f, searchChunk)
+	size, err := delta.ChunkSize(f, searchChunk)
 	if err != nil {
 		return nil, err
 	}
-	if err := enough(f, s.Text, size); err != nil {
+	if err := delta.Enough(f, s.Text, size); err != nil {
 		return nil, err // before the long part
 	}
 	if o.Matrix == nil {
@@ -336,6 +328,14 @@ func (w rowWeights) row(r int) []float32 {
 	}
 	m := r / w.rows
 	return w.all[m*w.columns : (m+1)*w.columns]
+}
+
+// alike is the number of rows from r on that have the same weights.
+func (w rowWeights) alike(r int) int {
+	if w.all == nil {
+		return math.MaxInt
+	}
+	return w.rows - r%w.rows
 }
 
 // Plan allots a budget.

@@ -219,7 +219,7 @@ func (j *job) work(ctx context.Context, dst []byte, first, n, chunk int, next *a
 	if err != nil {
 		return err
 	}
-	row := make([]float32, j.columns)
+	var buf []float32
 	for {
 		from := int(next.Add(int64(chunk))) - chunk
 		if from >= n {
@@ -228,28 +228,47 @@ func (j *job) work(ctx context.Context, dst []byte, first, n, chunk int, next *a
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		for r := from; r < min(from+chunk, n); r++ {
-			x, err := j.read(row, first+r)
+		for r, end := from, min(from+chunk, n); r < end; {
+			// Rows that have the same weights are encoded in one piece.
+			m := min(end-r, j.weights.alike(first+r))
+			x, err := j.read(&buf, first+r, m)
 			if err != nil {
 				return err
 			}
-			if err := e.Row(dst[r*j.rowBytes:(r+1)*j.rowBytes], x, j.weights.row(first+r)); err != nil {
-				return fmt.Errorf("tensor %s, row %d: %w", j.tensor.Name, first+r, err)
+			w := j.weights.row(first + r)
+			if err := e.Rows(dst[r*j.rowBytes:(r+m)*j.rowBytes], x, j.columns, w); err != nil {
+				return j.blame(e, dst[r*j.rowBytes:], x, w, first+r, err)
 			}
+			r += m
 		}
 	}
 }
 
-// read decodes a row into buf, or finds it as it is.
-func (j *job) read(buf []float32, row int) ([]float32, error) {
-	switch j.tensor.DType {
-	case dtype.F32:
-		if x, ok := floats(j.tensor.Data[4*row*j.columns : 4*(row+1)*j.columns]); ok {
+// blame names the row that is the cause of an error in rows from first on.
+func (j *job) blame(e *encode.Encoder, dst []byte, x, w []float32, first int, cause error) error {
+	for r := 0; len(x) > 0; r, x = r+1, x[j.columns:] {
+		if err := e.Row(dst[:j.rowBytes], x[:j.columns], w); err != nil {
+			return fmt.Errorf("tensor %s, row %d: %w", j.tensor.Name, first+r, err)
+		}
+	}
+	return fmt.Errorf("tensor %s: %w", j.tensor.Name, cause)
+}
+
+// read decodes rows into buf, or finds them as they are.
+func (j *job) read(buf *[]float32, row, rows int) ([]float32, error) {
+	from, to := row*j.columns, (row+rows)*j.columns
+	if j.tensor.DType == dtype.F32 {
+		if x, ok := floats(j.tensor.Data[4*from : 4*to]); ok {
 			return x, nil
 		}
-	case dtype.F16:
-		j.kernels.F16ToF32(buf, j.tensor.Data[2*row*j.columns:2*(row+1)*j.columns])
-		return buf, nil
 	}
-	return buf, j.tensor.DequantizeRows(buf, row, 1)
+	if len(*buf) < to-from {
+		*buf = make([]float32, to-from)
+	}
+	x := (*buf)[:to-from]
+	if j.tensor.DType == dtype.F16 {
+		j.kernels.F16ToF32(x, j.tensor.Data[2*from:2*to])
+		return x, nil
+	}
+	return x, j.tensor.DequantizeRows(x, row, rows)
 }

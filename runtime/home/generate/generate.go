@@ -93,7 +93,7 @@ func (g *Generator) try(lang string) (Example, error) {
 		}
 	}
 	s.wrap()
-	text := s.slips(tidy(s.text, lang, s.mixed && s.chance(.5)))
+	text := s.slips(s.speak(tidy(s.text, lang, s.mixed && s.chance(.5))))
 	if len([]rune(text)) > 120 {
 		return Example{}, errAgain
 	}
@@ -294,3 +294,6 @@ func tidy(text, lang string, apart bool) string {
 func latin(r rune) bool { return r|32 >= 'a' && r|32 <= 'z' }
 
 func wide(r rune) bool { return isHan(r) || r >= 0x3000 && r < 0x3040 || r >= 0xff00 }
+
+// Prompt is a sentence as the model reads it. The completion is the command's line.
+func Prompt(text string) string { return home.Prompt(text) }

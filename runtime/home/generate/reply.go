@@ -228,41 +228,40 @@ var intentZh = map[string]string{"on": "已打开", "off": "已关闭", "open": 
 func (r replier) zhSay(c home.Command, v home.Value) string {
 	thing := r.rooms(c.Rooms()) + deviceZh[c.Device]
 	when := whenZh(v)
-	ok := r.pick("好的，", "好，", "")
 	switch {
 	case c.Intent == "none":
 		return "抱歉，这个家里做不到。"
 	case c.Intent == "query":
 		return "正在查看" + thing + "。"
 	case c.Device == "scene":
-		return ok + when + map[string]string{"on": "开启", "off": "退出"}[c.Intent] + wordZh[v.Word] + "模式。"
+		return when + map[string]string{"on": "开启", "off": "退出"}[c.Intent] + wordZh[v.Word] + "模式。"
 	case c.Device == "alarm" && c.Intent == "set":
-		return "好的，" + when + "叫你。"
+		return when + "叫你。"
 	case c.Device == "alarm" && c.Intent == "off":
-		return "好的，取消" + when + "闹钟。"
+		return "取消" + when + "闹钟。"
 	case c.Device == "alarm":
-		return "好的，" + when + "稍后再响。"
+		return when + "稍后再响。"
 	case c.Device == "timer" && (c.Intent == "up" || c.Intent == "down"):
-		return "好的，" + map[string]string{"up": "加", "down": "减"}[c.Intent] + when + "。"
+		return map[string]string{"up": "加", "down": "减"}[c.Intent] + when + "。"
 	case c.Device == "timer" && v.For > 0:
-		return "好的，计时" + when + "。"
+		return "计时" + when + "。"
 	case c.Intent == "set":
-		return ok + timeFirst(v, thing+"调到"+amountZh(v)) + "。"
+		return timeFirst(v, thing+"调到"+amountZh(v)) + "。"
 	case c.Intent == "start":
-		return ok + timeFirst(v, "启动"+thing+amountZh(v)) + "。"
+		return timeFirst(v, "启动"+thing+amountZh(v)) + "。"
 	case c.Intent == "up" || c.Intent == "down":
 		size := amountZh(v)
 		if v.Word == "lot" {
 			size = "很多"
 		}
-		return ok + timeFirst(v, thing+intentZh[c.Intent]+size) + "。"
+		return timeFirst(v, thing+intentZh[c.Intent]+size) + "。"
 	case c.Intent == "on" || c.Intent == "off":
 		if v.Timed() {
-			return ok + timeFirst(v, map[string]string{"on": "打开", "off": "关闭"}[c.Intent]+thing) + "。"
+			return timeFirst(v, map[string]string{"on": "打开", "off": "关闭"}[c.Intent]+thing) + "。"
 		}
-		return ok + thing + intentZh[c.Intent] + "。"
+		return thing + intentZh[c.Intent] + "。"
 	}
-	return ok + timeFirst(v, intentZh[c.Intent]+thing) + "。"
+	return timeFirst(v, intentZh[c.Intent]+thing) + "。"
 }
 
 // timeFirst puts a time before what happens then, a length behind.

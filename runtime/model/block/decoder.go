@@ -17,9 +17,10 @@ type Decoder struct {
 
 	Tokens, Positions, Rows *graph.Node
 
-	opts  model.Options
-	layer int
-	sites int // of dropout so far
+	opts    model.Options
+	layer   int
+	sites   int                    // of dropout so far
+	rounded map[string]*graph.Node // matrices, by name
 }
 
 // NewDecoder starts a graph with the usual inputs.
@@ -81,7 +82,13 @@ func (d *Decoder) Tensor(full string, shape ...int) *graph.Node {
 
 // Embed looks the tokens up.
 func (d *Decoder) Embed() *graph.Node {
-	x := d.Label("token_embd").Embed(d.Tensor("token_embd.weight", d.Vocab, d.Embedding), d.Tokens)
+	const name = "token_embd.weight"
+	w := d.matrix(name, d.Vocab, d.Embedding)
+	x := d.Label("token_embd").Embed(w, d.Tokens)
+	if a, ok := d.adapter(name); ok {
+		low := d.Label("%s", name+model.SuffixA).Embed(d.Weight(name+model.SuffixA, a.A, d.Vocab, a.Rank), d.Tokens)
+		x = d.adapted(x, low, name, a, d.Embedding)
+	}
 	return d.dropout(x)
 }
 
@@ -110,9 +117,20 @@ func (d *Decoder) Norm(x *graph.Node, short string) *graph.Node {
 // file has one. Every projection of every model goes through here.
 func (d *Decoder) Linear(x *graph.Node, short string, in, out int) *graph.Node {
 	name := d.name(short)
-	y := d.Label("%s", name).Linear(x, d.Tensor(name+".weight", out, in))
+	return d.linear(x, name, name+".weight", in, out)
+}
+
+// linear is the projection of this name, with the adapter of a weight that may be
+// another's: see model.Options.Adapters.
+func (d *Decoder) linear(x *graph.Node, name, weight string, in, out int) *graph.Node {
+	w := d.matrix(name+".weight", out, in)
+	y := d.Label("%s", name).Linear(x, w)
 	if _, _, ok := d.src.TensorType(name + ".bias"); ok {
 		y = d.Add(graph.OpAdd, nil, y, d.Tensor(name+".bias", out))
+	}
+	if a, ok := d.adapter(weight); ok {
+		low := d.Label("%s", weight+model.SuffixA).Linear(x, d.Weight(weight+model.SuffixA, a.A, a.Rank, in))
+		y = d.adapted(y, low, weight, a, out)
 	}
 	return y
 }
@@ -206,17 +224,31 @@ func (d *Decoder) Finish(x *graph.Node) (*graph.Graph, error) {
 	if !d.Has("output.weight") {
 		name = "token_embd"
 	}
-	y := d.Linear(x, name, d.Embedding, d.Vocab)
+	y := d.linear(x, name, "output.weight", d.Embedding, d.Vocab)
 	if d.LogitCap > 0 {
 		y = d.SoftCap(y, d.LogitCap)
 	}
 	if d.opts.Train != nil {
-		labels := d.Input("labels", graph.I32(dtype.Sym(dtype.R)))
-		d.Output("loss", d.Add(graph.OpCrossEntropy, nil, y, labels))
+		d.Output("loss", d.loss(y))
 		return d.Graph()
 	}
 	d.Output("logits", d.Add(graph.OpReadout, nil, y))
 	return d.Graph()
+}
+
+// loss is that of each row's logits, by its label and, if there is a teacher, by that.
+func (d *Decoder) loss(logits *graph.Node) *graph.Node {
+	r, a := dtype.Sym(dtype.R), graph.CrossEntropyAttr{}
+	in := []*graph.Node{logits, d.Input("labels", graph.I32(r))}
+	if t := d.opts.Train.Teacher; t != nil {
+		if t.K < 1 || t.K > d.Vocab || !(t.Temperature > 0) {
+			d.Fail("a teacher of %d ids at temperature %g: want 1 to %d ids and a positive temperature", t.K, t.Temperature, d.Vocab)
+		}
+		k := dtype.Const(t.K)
+		in = append(in, d.Input("targets", graph.I32(r, k)), d.Input("target.probs", graph.F32(r, k)))
+		a = graph.CrossEntropyAttr{Temperature: t.Temperature, Mix: t.Mix}
+	}
+	return d.Add(graph.OpCrossEntropy, a, in...)
 }
 
 // Standard is the pre-norm decoder with SwiGLU: attention and feed-forward,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -49,6 +50,7 @@ const batchBytes = 1 << 18
 // countWords cuts texts into words, in as many threads as the Config says, and
 // counts them. A single byte is no pair, so such words are left out.
 func countWords(ctx context.Context, texts iter.Seq2[string, error], s *tokenizer.Splitter, c Config, stats *Stats) (*counter, error) {
+	whole := slices.SortedStableFunc(slices.Values(c.Whole), func(a, b string) int { return len(b) - len(a) })
 	counters := make([]*counter, c.Threads)
 	batches := make(chan []string, c.Threads)
 	var wg sync.WaitGroup
@@ -58,7 +60,7 @@ func countWords(ctx context.Context, texts iter.Seq2[string, error], s *tokenize
 		wg.Go(func() {
 			for batch := range batches {
 				for _, text := range batch {
-					s.Words(text, k.add)
+					between(text, whole, func(part string) { s.Words(part, k.add) })
 				}
 			}
 		})

@@ -9,7 +9,7 @@
 //
 // Given the same texts and settings, the tokens, their ids and the merges are those
 // of the BpeTrainer of Hugging Face's tokenizers with the byte alphabet, in the same
-// order: special tokens first, then the 256 bytes by the code point that GPT-2's
+// order: special tokens first, whole ones after them, then the 256 bytes by the code point that GPT-2's
 // alphabet writes them with, then merges. That includes what follows from how it
 // updates counts: a pair that has been merged keeps its count, and occurrences that
 // arise later because another pair made the same token are counted on top and queued

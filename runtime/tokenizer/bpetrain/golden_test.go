@@ -28,7 +28,10 @@ type trained struct {
 	IDs    [][]int32 // of the lines of the held-out text
 }
 
-var special = []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"}
+var (
+	special = []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"}
+	whole   = []string{`","`, `{"name":"`, `","age":"`, `","名":"`}
+)
 
 // linesOf are the lines of a text with their ends, as Hugging Face's trainer reads files.
 func linesOf(text string) iter.Seq2[string, error] {
@@ -211,10 +214,10 @@ func TestAgainstTokenizers(t *testing.T) {
 // TestLoadsInTokenizers: tokenizer.json gives the same ids in Hugging Face's library.
 func TestLoadsInTokenizers(t *testing.T) {
 	py := python(t)
-	heldout := readText(t, "heldout.txt") + "<|im_start|>user\n你好<|im_end|>\n"
+	heldout := readText(t, "heldout.txt") + "<|im_start|>user\n你好<|im_end|>\n" + `{"name":"Ann","age":"7","名":"x"}` + "\n"
 	for _, preset := range Presets() {
 		v, err := Train(t.Context(), linesOf(readText(t, "corpus.txt")), Config{Size: 1500, Preset: preset, MinFrequency: 2,
-			Special: special, BOS: special[1], EOS: special[0], PAD: "<|pad|>", AddBOS: true, AddEOS: true})
+			Special: special, Whole: whole, BOS: special[1], EOS: special[0], PAD: "<|pad|>", AddBOS: true, AddEOS: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +241,7 @@ from tokenizers import Tokenizer
 text = open(sys.argv[1] + "/text", encoding="utf-8", newline="").read()
 t = Tokenizer.from_file(sys.argv[1] + "/tokenizer.json")
 ids = t.encode(text).ids
-out = {"ids": ids, "text": t.decode(ids, skip_special_tokens=False)}
+out = {"ids": ids, "text": t.decode(ids, skip_special_tokens=False), "plain": t.decode(ids)}
 try:
     from transformers import AutoTokenizer
     a = AutoTokenizer.from_pretrained(sys.argv[1])
@@ -256,6 +259,7 @@ print(json.dumps(out))`
 		var got struct {
 			IDs, Auto []int32
 			Text      string
+			Plain     string
 			Pad, EOS  int32
 		}
 		if err := json.Unmarshal(out, &got); err != nil {
@@ -268,6 +272,9 @@ print(json.dumps(out))`
 		}
 		if got.Text != special[1]+heldout+special[0] {
 			t.Errorf("%s: decoded: %q", preset, got.Text)
+		}
+		if plain := strings.NewReplacer(special[1], "", special[2], "").Replace(heldout); got.Plain != plain {
+			t.Errorf("%s: decoded without special tokens: %q", preset, got.Plain)
 		}
 		if got.Auto == nil {
 			t.Log("transformers is not installed: AutoTokenizer is not tried")

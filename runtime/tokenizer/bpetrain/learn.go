@@ -28,7 +28,7 @@ func (v *Vocabulary) learn(ctx context.Context, words *counter) error {
 		}
 		return id
 	}
-	for _, s := range v.cfg.Special {
+	for _, s := range v.cfg.added() {
 		add(s)
 	}
 	letters := alphabet()

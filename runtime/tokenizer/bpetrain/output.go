@@ -34,9 +34,13 @@ func (v *Vocabulary) Metadata() iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
 		types := make([]int32, len(v.Tokens))
 		for i := range types {
-			types[i] = tokenizer.TypeNormal
-			if i < len(v.cfg.Special) {
+			switch {
+			case i < len(v.cfg.Special):
 				types[i] = tokenizer.TypeControl
+			case i < len(v.cfg.Special)+len(v.cfg.Whole):
+				types[i] = tokenizer.TypeUserDefined
+			default:
+				types[i] = tokenizer.TypeNormal
 			}
 		}
 		merges := make([]string, len(v.Merges))
@@ -62,7 +66,7 @@ func (v *Vocabulary) Metadata() iter.Seq2[string, any] {
 	}
 }
 
-// addedToken is a special token in tokenizer.json.
+// addedToken is a special or whole token in tokenizer.json.
 type addedToken struct {
 	ID         int    `json:"id"`
 	Content    string `json:"content"`
@@ -77,8 +81,8 @@ type addedToken struct {
 // which transformers loads too.
 func (v *Vocabulary) TokenizerJSON() ([]byte, error) {
 	added := []addedToken{}
-	for i, s := range v.cfg.Special {
-		added = append(added, addedToken{ID: i, Content: s, Special: true})
+	for i, s := range v.cfg.added() {
+		added = append(added, addedToken{ID: i, Content: s, Special: i < len(v.cfg.Special)})
 	}
 	var unk any
 	if v.cfg.UNK != "" {

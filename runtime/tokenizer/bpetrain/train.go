@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/ledge-run/ledge/runtime/tokenizer"
@@ -19,6 +20,10 @@ type Config struct {
 
 	// Special tokens get the first ids, in this order.
 	Special []string
+	// Whole are texts that are always one token, such as the keys of a format: they
+	// are cut out before anything else, are text in output, and get the ids after the
+	// special ones.
+	Whole []string
 	// Roles of special tokens, "" for none. A vocabulary must have an EOS: engines
 	// that read GGUF take token 11 for it where a file names none.
 	BOS, EOS, PAD, UNK string
@@ -73,14 +78,19 @@ func (c *Config) check() (preset, error) {
 			c.Special = append(c.Special, role)
 		}
 	}
-	for i, s := range c.Special {
+	added := c.added()
+	for i, s := range added {
+		kind := "special"
+		if i >= len(c.Special) {
+			kind = "whole"
+		}
 		switch {
 		case !utf8.ValidString(s):
-			return fail("the special token %q is not UTF-8", s)
+			return fail("the %s token %q is not UTF-8", kind, s)
 		case utf8.RuneCountInString(s) < 2:
-			return fail("the special token %q must have at least two characters: single ones are needed for text", s)
-		case slices.Contains(c.Special[:i], s):
-			return fail("the special token %q is given twice", s)
+			return fail("the %s token %q must have at least two characters: single ones are needed for text", kind, s)
+		case slices.Contains(added[:i], s):
+			return fail("the %s token %q is given twice", kind, s)
 		}
 	}
 	if c.EOS == "" {
@@ -89,8 +99,8 @@ func (c *Config) check() (preset, error) {
 	if c.AddBOS && c.BOS == "" {
 		return fail("no token begins a text: name one (BOS), or do not add it")
 	}
-	if least := 256 + len(c.Special) + 1; c.Size < least {
-		return fail("a vocabulary of %d is too small: it has 256 bytes and %d special tokens: ask for %d or more", c.Size, len(c.Special), least)
+	if least := 256 + len(added) + 1; c.Size < least {
+		return fail("a vocabulary of %d is too small: it has 256 bytes and %d special and whole tokens: ask for %d or more", c.Size, len(added), least)
 	}
 	if c.Size > 1<<24 {
 		return fail("a vocabulary of %d is too large: at most %d", c.Size, 1<<24)
@@ -108,6 +118,23 @@ func (c *Config) check() (preset, error) {
 		c.Progress = func(string, int64, int64) {}
 	}
 	return p, nil
+}
+
+// added are the tokens that are not learnt, by id.
+func (c *Config) added() []string { return slices.Concat(c.Special, c.Whole) }
+
+// between calls emit for what is left of a text without its whole tokens, the longest
+// of which go first, as readers of the vocabulary take them.
+func between(text string, whole []string, emit func(string)) {
+	for i, w := range whole {
+		for before, after, found := strings.Cut(text, w); found; before, after, found = strings.Cut(text, w) {
+			between(before, whole[i+1:], emit)
+			text = after
+		}
+	}
+	if text != "" {
+		emit(text)
+	}
 }
 
 // Train makes a vocabulary of texts, whose words never reach from one text into the

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/graph"
 )
 
 // batch is a part as a run takes it.
@@ -12,6 +13,8 @@ type batch struct {
 	tokens, positions []int32
 	rows, labels      []int32   // of tokens that have a label
 	weights           []float32 // of rows
+	targets           []int32   // of rows, each as many
+	probs             []float32 // of targets
 	counts            []float32 // of rows: weights over all parts' sum
 	key               [2]int32
 	losses            []float32
@@ -20,7 +23,7 @@ type batch struct {
 // prepare checks parts and lays them out. total is the sum of all weights.
 func (t *Trainer) prepare(p *program, step int, parts []Part) (batches []*batch, total float64, err error) {
 	for i := range parts {
-		b, err := layOut(&parts[i])
+		b, err := layOut(&parts[i], targetsOf(p.graph))
 		if err == nil {
 			m := p.graph.Max
 			if len(b.tokens) > m.T || len(b.rows) > m.R || len(b.segments) > m.S {
@@ -44,7 +47,18 @@ func (t *Trainer) prepare(p *program, step int, parts []Part) (batches []*batch,
 	return batches, total, nil
 }
 
-func layOut(p *Part) (*batch, error) {
+// targetsOf is how many of a teacher's ids a graph asks for of each row; 0 without one.
+func targetsOf(g *graph.Graph) int {
+	for _, in := range g.Inputs() {
+		if in.Name == "targets" {
+			return in.Type.Shape[1].N
+		}
+	}
+	return 0
+}
+
+// layOut lays a part out for a graph that asks for so many targets a row.
+func layOut(p *Part, teacher int) (*batch, error) {
 	b := &batch{tokens: p.Tokens}
 	if len(p.Tokens) == 0 {
 		return nil, fmt.Errorf("has no tokens")
@@ -68,17 +82,68 @@ func layOut(p *Part) (*batch, error) {
 	if len(b.positions) != len(p.Tokens) {
 		return nil, fmt.Errorf("documents have %d tokens in all, the part has %d", len(b.positions), len(p.Tokens))
 	}
+	soft := p.Targets
+	if teacher > 0 {
+		if err := checkSoft(p, teacher); err != nil {
+			return nil, err
+		}
+	}
+	at := 0 // of a label's targets
 	for i, l := range p.Labels {
 		w := float32(1)
 		if p.Weights != nil {
 			w = p.Weights[i]
 		}
-		if l < 0 || w == 0 {
+		if l < 0 {
 			continue
 		}
-		b.rows, b.labels, b.weights = append(b.rows, int32(i)), append(b.labels, l), append(b.weights, w)
+		if from := at; teacher > 0 {
+			if at += teacher; w != 0 {
+				b.targets, b.probs = append(b.targets, soft.IDs[from:at]...), append(b.probs, soft.Probs[from:at]...)
+			}
+		}
+		if w != 0 {
+			b.rows, b.labels, b.weights = append(b.rows, int32(i)), append(b.labels, l), append(b.weights, w)
+		}
 	}
 	return b, nil
+}
+
+// checkSoft asks for targets that make a distribution for each label: k ids, none of
+// them twice, with probabilities of which the sum is at most 1 but for rounding.
+func checkSoft(p *Part, k int) error {
+	soft, labels := p.Targets, 0
+	for _, l := range p.Labels {
+		if l >= 0 {
+			labels++
+		}
+	}
+	switch {
+	case soft == nil:
+		return fmt.Errorf("the graph learns from a teacher: the part must have targets, %d for each label", k)
+	case soft.K != k || len(soft.IDs) != labels*k || len(soft.Probs) != labels*k:
+		return fmt.Errorf("%d targets and %d probabilities, %d for each label: want %d for each of %d labels", len(soft.IDs), len(soft.Probs), soft.K, k, labels)
+	}
+	seen := make(map[int32]bool, k)
+	for i := range labels {
+		clear(seen)
+		sum := 0.0
+		for j, id := range soft.IDs[i*k : (i+1)*k] {
+			q := float64(soft.Probs[i*k+j])
+			if id < 0 && q == 0 {
+				continue
+			}
+			if !(q >= 0) || id < 0 || seen[id] {
+				return fmt.Errorf("target %d of label %d is id %d with probability %g: want ids that differ and probabilities from 0 to 1", j, i, id, q)
+			}
+			seen[id] = true
+			sum += q
+		}
+		if !(sum <= 1+1e-4) {
+			return fmt.Errorf("the targets of label %d have probabilities of %g in all, more than 1", i, sum)
+		}
+	}
+	return nil
 }
 
 // count says what each row counts of all parts.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -191,6 +192,29 @@ func TestGradients(t *testing.T) {
 	}
 }
 
+// alone is a graph on the device with weights of its own, until the test ends.
+func alone(t *testing.T, dev backend.Device, g *graph.Graph, open Open) *program {
+	t.Helper()
+	g, err := lower(dev, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, err := load(t.Context(), dev, open, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := compile(t.Context(), dev, g, weights)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, g)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(p.close(), weights.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
 // runs compiles a graph and runs it once; weights and inputs are given by name.
 func runs(t *testing.T, dev backend.Device, g *graph.Graph, rows int, values map[string][]float32) map[string][]float32 {
 	t.Helper()
@@ -199,11 +223,7 @@ func runs(t *testing.T, dev backend.Device, g *graph.Graph, rows int, values map
 		err := binary.Write(&b, binary.LittleEndian, values[w.Name])
 		return b.Bytes(), func() {}, err
 	}
-	p, err := compile(t.Context(), dev, g, open)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, g)
-	}
-	defer p.close()
+	p := alone(t, dev, g, open)
 	a := &backend.Args{Segments: []backend.Segment{{Rows: rows}}, Seqs: 1}
 	for _, in := range p.graph.Inputs() {
 		a.Inputs = append(a.Inputs, backend.Tensor{F32: values[in.Name]})

@@ -13,42 +13,61 @@ import (
 
 // program is a graph on the device.
 type program struct {
-	graph   *graph.Graph
-	weights backend.Weights
-	exe     backend.Executable
-	arena   int
+	graph *graph.Graph
+	exe   backend.Executable
+	arena int
 }
 
-// compile brings a graph onto the device as it is: nothing is fused. With an error
-// there is no program, and nothing of it is left.
-func compile(ctx context.Context, dev backend.Device, g *graph.Graph, open Open) (p *program, err error) {
+// lower brings a graph into the form that the device runs. Nothing is fused.
+func lower(dev backend.Device, g *graph.Graph) (*graph.Graph, error) {
 	parts, err := pass.Compile(g, []pass.Target{dev.Target()}, pass.Options{NoFuse: true, Layers: -1})
 	if err != nil {
 		return nil, err
 	}
-	p = &program{graph: parts[0].Graph}
+	return parts[0].Graph, nil
+}
+
+// load brings the weights that lowered graphs read onto the device, each once, packed
+// for all that is done with it.
+func load(ctx context.Context, dev backend.Device, open Open, graphs ...*graph.Graph) (backend.Weights, error) {
+	uses := map[string]backend.Uses{}
+	for _, g := range graphs {
+		for name, u := range backend.WeightUses(g) {
+			uses[name] |= u
+		}
+	}
+	var specs []backend.WeightSpec
+	seen := map[string]bool{}
+	for _, g := range graphs {
+		for _, w := range g.Weights() {
+			if seen[w.Name] {
+				continue
+			}
+			seen[w.Name] = true
+			s := specOf(w)
+			s.Uses = uses[w.Name]
+			s.Open = func() ([]byte, func(), error) { return open(s) }
+			specs = append(specs, s)
+		}
+	}
+	return dev.Load(ctx, backend.LoadSpec{Weights: specs})
+}
+
+// compile brings a lowered graph onto the device, with weights that outlive it. With
+// an error there is no program, and nothing of it is left.
+func compile(ctx context.Context, dev backend.Device, g *graph.Graph, weights backend.Weights) (p *program, err error) {
+	p = &program{graph: g}
 	defer func() {
 		if err != nil {
 			p, err = nil, errors.Join(err, p.close())
 		}
 	}()
-	layout, err := plan.New(p.graph, dev.Target().Align)
+	layout, err := plan.New(g, dev.Target().Align)
 	if err != nil {
 		return nil, err
 	}
 	p.arena = layout.Arena
-	uses := backend.WeightUses(p.graph)
-	var specs []backend.WeightSpec
-	for _, w := range p.graph.Weights() {
-		s := specOf(w)
-		s.Uses = uses[w.Name]
-		s.Open = func() ([]byte, func(), error) { return open(s) }
-		specs = append(specs, s)
-	}
-	if p.weights, err = dev.Load(ctx, backend.LoadSpec{Weights: specs}); err != nil {
-		return nil, err
-	}
-	p.exe, err = dev.Compile(ctx, backend.CompileSpec{Graph: p.graph, Plan: layout, Weights: p.weights})
+	p.exe, err = dev.Compile(ctx, backend.CompileSpec{Graph: g, Plan: layout, Weights: weights})
 	return p, err
 }
 
@@ -86,6 +105,10 @@ func (p *program) submit(ctx context.Context, state backend.State, b *batch) err
 			v.I32 = b.rows
 		case "labels":
 			v.I32 = b.labels
+		case "targets":
+			v.I32 = b.targets
+		case "target.probs":
+			v.F32 = b.probs
 		case "key":
 			v.I32 = b.key[:]
 		case "loss.grad":
@@ -107,12 +130,8 @@ func (p *program) submit(ctx context.Context, state backend.State, b *batch) err
 }
 
 func (p *program) close() error {
-	var errs []error
-	if p.exe != nil {
-		errs = append(errs, p.exe.Close())
+	if p.exe == nil {
+		return nil
 	}
-	if p.weights != nil {
-		errs = append(errs, p.weights.Close())
-	}
-	return errors.Join(errs...)
+	return p.exe.Close()
 }

@@ -30,8 +30,16 @@ type Options struct {
 	// AdamW is the optimizer. Zero Beta1, Beta2 and Eps mean 0.9, 0.95 and 1e-8.
 	AdamW grad.AdamW
 
-	// Rate is the learning rate of a step, counted from 1.
-	Rate func(step int) float64
+	// Rate is the learning rate of every step.
+	Rate Schedule
+
+	// Groups are parameters with a learning rate of their own; the first whose
+	// pattern fits a weight has it.
+	Groups []Group
+
+	// Layout says how the caller makes the parts of every step from what data:
+	// lines of "name: value". It is part of the state, and only compared.
+	Layout string
 
 	// Seed is of dropout.
 	Seed int32
@@ -46,6 +54,16 @@ type Part struct {
 	Labels  []int32   // of each token: the one that is to follow; -1 for none
 	Lengths []int     // tokens of each document; nil: there is one
 	Weights []float32 // what each token's loss counts; nil: 1
+	Targets *Soft     // what a teacher says; asked for by a graph with a teacher
+}
+
+// Soft are a teacher's words on the tokens that have labels, in order: for each, K ids
+// and their probabilities at the teacher's temperature (model.Teacher). An id of -1 is
+// none; what the probabilities leave of 1 is of all other ids.
+type Soft struct {
+	K     int
+	IDs   []int32
+	Probs []float32
 }
 
 // Result tells how a step went.
@@ -68,27 +86,31 @@ func (e *ErrNotFinite) Error() string {
 type Trainer struct {
 	dev    backend.Device
 	o      Options
-	built  *graph.Graph
 	params []grad.Param
 	step   int // steps taken
 
+	settings Settings
+
 	state   backend.State
-	run     *program // forward and backward
+	weights backend.Weights // those that are not trained: of both run and forward
+	run     *program        // forward and backward
 	update  *program
 	forward *program // made when first needed
 	open    Open
+
+	forwardGraph *graph.Graph
 }
 
 // New makes a trainer of a graph that a model emits with Options.Train. Parameters
 // begin as what open gives.
 func New(ctx context.Context, dev backend.Device, g *graph.Graph, open Open, o Options) (_ *Trainer, err error) {
-	if o.Rate == nil {
-		return nil, errors.New("train: Options.Rate must say the learning rate")
+	if err := o.Rate.check(); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
 	}
 	if a := &o.AdamW; a.Beta1 == 0 && a.Beta2 == 0 && a.Eps == 0 {
 		a.Beta1, a.Beta2, a.Eps = 0.9, 0.95, 1e-8
 	}
-	t := &Trainer{dev: dev, o: o, built: g, open: open}
+	t := &Trainer{dev: dev, o: o, open: open}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("train: %w", err), t.Close())
@@ -98,21 +120,42 @@ func New(ctx context.Context, dev backend.Device, g *graph.Graph, open Open, o O
 	if err != nil {
 		return nil, err
 	}
-	update, err := grad.Update(g.Name, params, o.AdamW)
+	names := make([]string, len(params))
+	for i, p := range params {
+		names[i] = p.Name
+	}
+	if err := checkGroups(o.Groups, names); err != nil {
+		return nil, err
+	}
+	adamw := o.AdamW
+	adamw.Group = func(p grad.Param) int { return groupOf(o.Groups, p.Name) }
+	update, err := grad.Update(g.Name, params, adamw)
 	if err != nil {
 		return nil, err
 	}
-	t.params = params
+	t.params, t.settings = params, settings(dev, g, params, o)
 	if t.state, err = dev.NewState(backend.StateSpec{Decls: grad.States(params)}); err != nil {
 		return nil, err
 	}
 	if _, ok := t.state.(backend.Tensors); !ok {
 		return nil, fmt.Errorf("device %s does not train", dev.Info().Name)
 	}
-	if t.run, err = compile(ctx, dev, run, open); err != nil {
+	if t.forwardGraph, err = grad.Forward(g, grad.Options{Train: o.Train, Chunks: true}); err != nil {
 		return nil, err
 	}
-	if t.update, err = compile(ctx, dev, update, open); err != nil {
+	// Both programs read the weights that are not trained: they are loaded once.
+	for _, g := range []**graph.Graph{&run, &update, &t.forwardGraph} {
+		if *g, err = lower(dev, *g); err != nil {
+			return nil, err
+		}
+	}
+	if t.weights, err = load(ctx, dev, open, run, t.forwardGraph); err != nil {
+		return nil, err
+	}
+	if t.run, err = compile(ctx, dev, run, t.weights); err != nil {
+		return nil, err
+	}
+	if t.update, err = compile(ctx, dev, update, t.weights); err != nil {
 		return nil, err
 	}
 	return t, t.initialise(g)
@@ -147,10 +190,6 @@ func (t *Trainer) initialise(g *graph.Graph) error {
 // ctx ends during the update, the step is taken.
 func (t *Trainer) Step(ctx context.Context, parts ...Part) (Result, error) {
 	r := Result{Step: t.step + 1}
-	rate := float32(t.o.Rate(r.Step))
-	if !finite(float64(rate)) {
-		return r, fmt.Errorf("train: step %d: Options.Rate gives a learning rate of %g, want a finite number", r.Step, rate)
-	}
 	batches, total, err := t.prepare(t.run, r.Step, parts)
 	if err != nil {
 		return r, err
@@ -165,9 +204,7 @@ func (t *Trainer) Step(ctx context.Context, parts ...Part) (Result, error) {
 		r.Labels += len(b.rows)
 	}
 	norm := []float32{0}
-	bias := func(beta float32) float32 { return float32(1 - math.Pow(float64(beta), float64(r.Step))) }
-	a := &backend.Args{State: t.state, Outputs: []backend.Output{{F32: norm}}}
-	a.Inputs = []backend.Tensor{{F32: []float32{rate, bias(t.o.AdamW.Beta1), bias(t.o.AdamW.Beta2)}}}
+	a := &backend.Args{State: t.state, Outputs: []backend.Output{{F32: norm}}, Inputs: t.rates(r.Step)}
 	if !finite(r.Loss) {
 		// The norm need not tell: a loss of infinity may have a gradient.
 		return r, errors.Join(&ErrNotFinite{r}, t.clearGradients())
@@ -187,15 +224,27 @@ func (t *Trainer) Step(ctx context.Context, parts ...Part) (Result, error) {
 	return r, nil
 }
 
+// rates are the inputs of the update of a step.
+func (t *Trainer) rates(step int) []backend.Tensor {
+	bias := func(beta float32) float32 { return float32(1 - math.Pow(float64(beta), float64(step))) }
+	var in []backend.Tensor
+	for _, n := range t.update.graph.Inputs() {
+		rate := t.o.Rate.Rate(step)
+		for i, g := range t.o.Groups {
+			if n.Name == grad.RatesOf(i+1) {
+				rate *= g.Rate
+			}
+		}
+		in = append(in, backend.Tensor{F32: []float32{float32(rate), bias(t.o.AdamW.Beta1), bias(t.o.AdamW.Beta2)}})
+	}
+	return in
+}
+
 // Loss is the weighted mean of the labels' losses, without training and without
 // dropout.
 func (t *Trainer) Loss(ctx context.Context, parts ...Part) (float64, error) {
 	if t.forward == nil {
-		g, err := grad.Forward(t.built, grad.Options{Train: t.o.Train})
-		if err != nil {
-			return 0, fmt.Errorf("train: %w", err)
-		}
-		p, err := compile(ctx, t.dev, g, t.open)
+		p, err := compile(ctx, t.dev, t.forwardGraph, t.weights)
 		if err != nil {
 			return 0, fmt.Errorf("train: %w", err) // the next Loss tries again
 		}
@@ -231,8 +280,8 @@ func (t *Trainer) clearGradients() error {
 // Params are what is trained, in the order of the graph's weights.
 func (t *Trainer) Params() []grad.Param { return t.params }
 
-// Taken is the number of steps taken, and SetTaken sets it: with what Tensors names
-// and the options, all there is to go on from.
+// Taken is the number of steps taken, and SetTaken sets it. State has all there is to
+// go on from.
 func (t *Trainer) Taken() int        { return t.step }
 func (t *Trainer) SetTaken(step int) { t.step = step }
 
@@ -259,9 +308,6 @@ func (t *Trainer) Set(name string, src []float32) error {
 	return t.state.(backend.Tensors).WriteTensor(name, src)
 }
 
-// Memory is how many bytes a step takes besides the states.
-func (t *Trainer) Memory() int { return t.run.arena }
-
 // Close frees everything on the device.
 func (t *Trainer) Close() error {
 	var errs []error
@@ -269,6 +315,9 @@ func (t *Trainer) Close() error {
 		if p != nil {
 			errs = append(errs, p.close())
 		}
+	}
+	if t.weights != nil {
+		errs = append(errs, t.weights.Close())
 	}
 	if t.state != nil {
 		errs = append(errs, t.state.Close())

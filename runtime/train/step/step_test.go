@@ -70,7 +70,7 @@ func trainer(t testing.TB, threads int, g *graph.Graph, open step.Open, o step.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Rate == nil {
+	if o.Rate == (step.Schedule{}) {
 		o.Rate = step.Cosine(3e-3, 1e-4, 5, 100)
 	}
 	tr, err := step.New(t.Context(), dev, g, open, o)
@@ -172,7 +172,7 @@ func TestLearns(t *testing.T) {
 func TestSameBits(t *testing.T) {
 	var want map[string][]float32
 	var loss float64
-	memory := map[bool]int{}
+	memory := map[bool]int64{}
 	for _, c := range []struct {
 		threads   int
 		recompute bool
@@ -188,7 +188,7 @@ func TestSameBits(t *testing.T) {
 		if r.Loss != loss {
 			t.Errorf("%s: loss %g, want %g", what, r.Loss, loss)
 		}
-		memory[c.recompute] = tr.Memory()
+		memory[c.recompute] = tr.Memory().Step
 	}
 	if memory[true] >= memory[false] {
 		t.Errorf("recomputing takes %d bytes, not recomputing %d", memory[true], memory[false])
@@ -405,7 +405,7 @@ func BenchmarkStep(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "tok/s")
-			b.ReportMetric(float64(tr.Memory())/(1<<20), "MiB-arena")
+			b.ReportMetric(float64(tr.Memory().Step)/(1<<20), "MiB-step")
 		})
 	}
 }

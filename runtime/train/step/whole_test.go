@@ -110,22 +110,35 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
-// TestRate: a learning rate that is no number is refused before anything is computed.
+// TestRate: a schedule that gives no number is refused before anything is computed.
 func TestRate(t *testing.T) {
 	g := graphOf(t, small, limits, 0)
-	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e39} { // 1e39 is none in float32
-		rate := bad
-		tr := trainer(t, 1, g, step.Random(1, 0.05, small.layers), step.Options{Rate: func(int) float64 { return rate }})
-		before := tensors(t, tr)
-		p := part(rand.New(rand.NewPCG(1, 1)), small.vocab, 20)
-		_, err := tr.Step(t.Context(), p)
-		if err == nil || !strings.Contains(err.Error(), "step 1: Options.Rate") || strings.Contains(err.Error(), "\n") {
-			t.Errorf("a rate of %g: error %v", bad, err)
+	dev, err := cpu.Open(backend.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	for _, bad := range []step.Schedule{
+		{}, {Kind: "cosign", Peak: 1}, step.Constant(math.NaN()), step.Constant(math.Inf(1)), step.Constant(-1),
+		step.Constant(1e39), // no number in float32
+		step.Cosine(1, math.NaN(), 1, 10), step.Cosine(1, 0, -1, 10), step.Cosine(1, 0, 1, -10),
+	} {
+		_, err := step.New(t.Context(), dev, g, step.Random(1, 0.05, small.layers), step.Options{Rate: bad})
+		if err == nil || !strings.Contains(err.Error(), "train: Options.Rate") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%+v: error %v", bad, err)
 		}
-		same(t, "after the refused step", before, tensors(t, tr))
-		rate = 1e-3
-		if _, err := tr.Step(t.Context(), p); err != nil {
-			t.Errorf("after it: %v", err)
+	}
+	for _, c := range []struct {
+		s    step.Schedule
+		at   int
+		want float64
+	}{
+		{step.Constant(2), 7, 2}, {step.Cosine(2, 1, 10, 30), 1, .2}, {step.Cosine(2, 1, 10, 30), 10, 2}, {step.Cosine(2, 1, 10, 30), 20, 1.5},
+		{step.Cosine(2, 1, 10, 30), 30, 1}, {step.Cosine(2, 1, 10, 30), 99, 1}, {step.Cosine(2, 1, 0, 10), 5, 1.5},
+		{step.Schedule{Kind: step.KindLinear, Peak: 2, Warmup: 10, Total: 30}, 25, .5},
+	} {
+		if got := c.s.Rate(c.at); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%v: step %d has %g, want %g", c.s, c.at, got, c.want)
 		}
 	}
 }
@@ -138,7 +151,7 @@ func TestRoundedTable(t *testing.T) {
 	table := b.Add(graph.OpFakeQuant, graph.QuantAttr{Type: "q8_0"}, b.Weight("embd", dtype.F32, small.vocab, 32))
 	x := b.Add(graph.OpGatherRows, nil, b.Embed(table, tokens), at)
 	x = b.Linear(x, b.Weight("w", dtype.F32, 32, 32))
-	b.Output("loss", b.Add(graph.OpCrossEntropy, nil, b.Linear(x, table), labels))
+	b.Output("loss", b.Add(graph.OpCrossEntropy, graph.CrossEntropyAttr{}, b.Linear(x, table), labels))
 	g, err := b.Graph()
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,7 +46,7 @@ func (w *Writer) Save(ctx context.Context, path string, replace bool) error {
 		_ = os.Remove(f.Name()) // nothing better to do on failure
 		return fail(err)
 	}
-	if _, err := w.WriteTo(&until{ctx, f}); err != nil {
+	if _, err := w.WriteTo(&until{ctx: ctx, out: f}); err != nil {
 		return discard(err)
 	}
 	// CreateTemp's files are for their owner alone; a model is as readable as other files.
@@ -60,17 +59,27 @@ func (w *Writer) Save(ctx context.Context, path string, replace bool) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// until fails when its context has ended.
+// until writes a file and fails when its context has ended. What has been written is
+// sent on to the disk every few megabytes, while the next is being made, and not all
+// of it at the end.
 type until struct {
-	ctx context.Context
-	out io.Writer
+	ctx           context.Context
+	out           *os.File
+	written, sent int64
 }
+
+const sendBytes = 4 << 20
 
 func (u *until) Write(b []byte) (int, error) {
 	if err := context.Cause(u.ctx); err != nil {
 		return 0, err
 	}
-	return u.out.Write(b)
+	n, err := u.out.Write(b)
+	if u.written += int64(n); u.written-u.sent >= sendBytes {
+		sendOn(u.out, u.sent, u.written-u.sent)
+		u.sent = u.written
+	}
+	return n, err
 }
 
 // newFileMode is the mode of the file that is replaced, or what new files get

@@ -1,0 +1,36 @@
+package home
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Normal is a sentence as the model reads it, in the one way it is written: in lower
+// case, with ASCII's punctuation for that of Chinese and of full width, single spaces,
+// and no mark at its end but a question's. Speech has no case, and every way of
+// writing the same would have to be learnt.
+func Normal(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r >= 0xff01 && r <= 0xff5e: // full width forms stand in ASCII's order
+			r -= 0xff01 - '!'
+		case strings.ContainsRune("。．｡", r):
+			r = '.'
+		case strings.ContainsRune("、，､", r):
+			r = ','
+		case strings.ContainsRune("‘’`´", r):
+			r = '\''
+		case strings.ContainsRune("“”「」『』", r):
+			r = '"'
+		case strings.ContainsRune("‐‑‒–−", r):
+			r = '-'
+		case r == '…' || r == '—':
+			r = ' '
+		case r == '℃':
+			r = '度'
+		}
+		return unicode.ToLower(r)
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	return strings.TrimRight(text, " .,!;:~")
+}

@@ -1,0 +1,169 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/train/checkpoint"
+	"github.com/ledge-run/ledge/runtime/train/step"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+// ModelName is the file that a run ends with, in its folder.
+const ModelName = "model.gguf"
+
+// fileTypes are llama.cpp's numbers for the types that a model is exported in.
+var fileTypes = map[dtype.DType]uint32{dtype.F32: 0, dtype.F16: 1, dtype.BF16: 32}
+
+// export writes the model's file: what was trained in the type asked for (vectors in
+// float32, as engines want them), and what was not as it was.
+func (r *running) export(ctx context.Context) (string, error) {
+	values, err := r.averaged()
+	if err != nil {
+		return "", err
+	}
+	w := &gguf.Writer{}
+	for k, v := range r.net.metadata() {
+		if err := w.Set(k, v); err != nil {
+			return "", err
+		}
+	}
+	trained := map[string]bool{}
+	for _, p := range r.trainer.Params() {
+		trained[p.Name] = true
+	}
+	to := r.plan.r.Export.Type
+	whole := true // all matrices are of that type
+	for _, name := range r.tensors() {
+		_, shape, _ := r.net.TensorType(name)
+		whole = whole && (trained[name] || len(shape) < 2)
+	}
+	if whole {
+		if err := w.Set("general.file_type", fileTypes[to]); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range r.tensors() {
+		from, shape, ok := r.net.TensorType(name)
+		if !ok {
+			return "", fmt.Errorf("the model has no tensor %q any more", name)
+		}
+		if !trained[name] {
+			t, ok := r.net.base.Tensor(name)
+			if !ok {
+				return "", fmt.Errorf("the model has no tensor %q any more", name)
+			}
+			if err := w.Add(name, from, shape, t.Data); err != nil {
+				return "", err
+			}
+			continue
+		}
+		d := to
+		if len(shape) < 2 {
+			d = dtype.F32
+		}
+		err := w.AddFunc(name, d, shape, func(out io.Writer) error {
+			x, err := values(name)
+			if err != nil {
+				return err
+			}
+			size, err := dtype.ByteSize(d, shape)
+			if err != nil {
+				return err
+			}
+			data := make([]byte, size)
+			if err := dtype.Quantize(d, data, x); err != nil {
+				return err
+			}
+			_, err = out.Write(data)
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	path := filepath.Join(r.plan.r.Out, ModelName)
+	return path, w.Save(ctx, path, true)
+}
+
+// tensors are the names of the file's tensors in their order.
+func (r *running) tensors() []string {
+	var names []string
+	if r.net.base != nil {
+		for _, t := range r.net.base.Tensors() {
+			names = append(names, t.Name)
+		}
+		return names
+	}
+	for _, p := range r.trainer.Params() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// averaged gives the values of parameters: those of the trainer, or their means over the
+// last checkpoints, the trainer's among them.
+func (r *running) averaged() (func(name string) ([]float32, error), error) {
+	elems := map[string]int{}
+	for _, p := range r.trainer.Params() {
+		elems[p.Name] = p.Elems()
+	}
+	current := func(name string) ([]float32, error) {
+		x := make([]float32, elems[name])
+		return x, r.trainer.Get(name, x)
+	}
+	n := r.plan.r.Export.Average
+	if n == 1 {
+		return current, nil
+	}
+	steps, err := r.store.Steps()
+	if err != nil {
+		return nil, err
+	}
+	var of []int
+	for _, s := range steps {
+		if s < r.trainer.Taken() && s%r.store.Grid == 0 && s > 0 && len(of) < n-1 {
+			of = append(of, s)
+		}
+	}
+	return func(name string) ([]float32, error) {
+		x, err := current(name)
+		if err != nil {
+			return nil, err
+		}
+		sum := make([]float64, len(x))
+		add := func(x []float32) {
+			for i, v := range x {
+				sum[i] += float64(v)
+			}
+		}
+		add(x)
+		for _, s := range of {
+			if err := readParameter(r.store, s, name, x); err != nil {
+				return nil, err
+			}
+			add(x)
+		}
+		for i, v := range sum {
+			x[i] = float32(v / float64(len(of)+1))
+		}
+		return x, nil
+	}, nil
+}
+
+// readParameter reads a parameter of a checkpoint.
+func readParameter(s checkpoint.Store, at int, name string, x []float32) error {
+	c, err := s.Open(at)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	data := make([]byte, 4*len(x))
+	if err := c.Read(step.Tensor{Name: name}, data); err != nil {
+		return err
+	}
+	return dtype.Dequantize(dtype.F32, x, data)
+}

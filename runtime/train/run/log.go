@@ -1,0 +1,93 @@
+package run
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Record is a line of the log: a step.
+type Record struct {
+	Step            int      `json:"step"`
+	Loss            float64  `json:"loss"` // before the step
+	Norm            float64  `json:"norm"` // of the gradients, before clipping
+	Rate            float64  `json:"rate"`
+	Tokens          int      `json:"tokens"` // read
+	Labels          int      `json:"labels"` // learnt from
+	Epoch           float64  `json:"epoch"`
+	TokensPerSecond float64  `json:"tokens_per_second"`
+	Valid           *float64 `json:"valid,omitempty"` // loss on the validation data, after the step
+}
+
+// logFile is the log on disk. Lines after a checkpoint are cut off when a run goes on from
+// it: they come again.
+type logFile struct {
+	f   *os.File
+	w   *bufio.Writer
+	all []Record
+}
+
+const maxRecord = 1 << 16
+
+// openLog opens a log whose records end with a step.
+func openLog(path string, last int) (*logFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	l := &logFile{f: f}
+	var size int64
+	l.all, size = parseLog(f, last)
+	err = f.Truncate(size)
+	if err == nil {
+		_, err = f.Seek(size, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, reason(err)), f.Close())
+	}
+	l.w = bufio.NewWriter(f)
+	return l, nil
+}
+
+// parseLog reads the records up to a step, and how many bytes they take. What follows a
+// line that is none is of no use.
+func parseLog(r io.Reader, last int) (all []Record, size int64) {
+	b := bufio.NewReaderSize(r, maxRecord)
+	for {
+		line, err := b.ReadSlice('\n')
+		var rec Record
+		if err != nil || json.Unmarshal(bytes.TrimSpace(line), &rec) != nil || rec.Step != len(all)+1 || rec.Step > last {
+			return all, size
+		}
+		all = append(all, rec)
+		size += int64(len(line))
+	}
+}
+
+func (l *logFile) add(r Record) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	l.all = append(l.all, r)
+	_, err = l.w.Write(append(line, '\n'))
+	return err
+}
+
+func (l *logFile) flush() error { return l.w.Flush() }
+
+func (l *logFile) close() error { return errors.Join(l.w.Flush(), l.f.Close()) }
+
+// reason is what is wrong with a file, without its name.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,296 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/runtime/train/checkpoint"
+	"github.com/ledge-run/ledge/runtime/train/feed"
+	"github.com/ledge-run/ledge/runtime/train/recipe"
+	"github.com/ledge-run/ledge/runtime/train/step"
+)
+
+// Options say how a recipe is run; none of them changes a bit of what comes of it.
+type Options struct {
+	Device  backend.Device
+	Threads int // that tokenize; 0 for all processors
+
+	Restart bool // begin anew, whatever there is
+	Changed bool // go on although the settings are others than those of the checkpoint
+	Steps   int  // take at most so many now, then stop with a checkpoint; 0 for all
+
+	Note     func(text string) // told what the user should know; may be nil
+	Progress func(p Progress)  // told now and then how far it is; may be nil
+	after    func(step int)    // told after every step, in tests
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Stage    string  // reading, training, validating
+	Fraction float64 // of the stage
+	Text     string
+}
+
+// Result is what came of a run.
+type Result struct {
+	Model      string   `json:"model"` // the file
+	Parameters int      `json:"parameters"`
+	Trained    int      `json:"trained_parameters"`
+	Steps      int      `json:"steps"` // taken in all
+	Total      int      `json:"total_steps"`
+	Epochs     float64  `json:"epochs"`
+	Loss       float64  `json:"loss"`            // of the last steps
+	Valid      *float64 `json:"valid,omitempty"` // after the last step
+	Tokens     int64    `json:"tokens"`          // read in all
+	Seconds    float64  `json:"seconds"`         // of this call
+}
+
+// Names of what is in a run's folder.
+const (
+	LogName         = "log.jsonl"
+	CurveName       = "curve.png"
+	checkpointsName = "checkpoints"
+	cacheName       = "cache"
+	lockName        = "lock"
+)
+
+// ErrStopped is wrapped when a run ended early with a checkpoint that it goes on from.
+var ErrStopped = errors.New("training stopped")
+
+var errLocked = errors.New("another run writes to it: wait for its end, or choose another folder")
+
+// running is a run.
+type running struct {
+	o       Options
+	net     *Network
+	plan    *plan
+	built   *graph.Graph
+	trainer *step.Trainer
+	feed    *feed.Feed
+	valid   []step.Part
+	store   checkpoint.Store
+	log     *logFile
+	tokens  int64     // in all steps
+	kept    int       // step of the last checkpoint
+	keptAt  time.Time // when it was made
+	drawn   time.Time // when the curve was drawn last
+	meter   meter
+}
+
+// Run trains as the recipe says, and goes on from the last checkpoint in its folder if
+// there is one.
+func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err error) {
+	if o.Note == nil {
+		o.Note = func(string) {}
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	start := time.Now()
+	x := &running{o: o}
+	defer func() { err = errors.Join(err, x.close()) }()
+	if x.net, err = OpenNetwork(r); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(r.Out, 0o755); err != nil {
+		return nil, err
+	}
+	unlock, err := lockFolder(r.Out)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	if err := x.prepare(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := x.resume(); err != nil {
+		return nil, err
+	}
+	target := x.plan.steps
+	if o.Steps > 0 {
+		target = min(target, x.trainer.Taken()+o.Steps)
+	}
+	if err := x.loop(ctx, target); err != nil {
+		return nil, err
+	}
+	if err := x.end(ctx); err != nil {
+		return nil, err
+	}
+	path, err := x.export(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res = x.result()
+	res.Model, res.Seconds = path, time.Since(start).Seconds()
+	return res, nil
+}
+
+// lockFolder keeps other runs out of a folder.
+func lockFolder(dir string) (unlock func() error, err error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), f.Close())
+	}
+	return f.Close, nil
+}
+
+// prepare opens the data, and makes the trainer.
+func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
+	d, err := x.data(ctx, r, "train", r.Data.Train)
+	if err != nil {
+		return err
+	}
+	x.plan = newPlan(r, x.net, d)
+	if err := x.plan.check(); err != nil {
+		return err
+	}
+	if len(r.Data.Valid) > 0 {
+		v, err := x.data(ctx, r, "valid", r.Data.Valid)
+		if err != nil {
+			return err
+		}
+		x.valid, err = v.Parts(x.plan.packing, r.Validate.Tokens)
+		if err = errors.Join(err, v.Close()); err != nil {
+			return err
+		}
+	}
+	if x.built, err = x.net.Model.Decoder(x.plan.model()); err != nil {
+		return err
+	}
+	x.trainer, err = step.New(ctx, x.o.Device, x.built, x.net.Open, x.plan.step())
+	if err != nil {
+		return err
+	}
+	x.feed = feed.New(d, x.plan.packing)
+	x.store = checkpoint.Store{Dir: filepath.Join(r.Out, checkpointsName), Keep: max(r.Checkpoint.Keep, r.Export.Average), Grid: r.Checkpoint.Steps}
+	return nil
+}
+
+// data opens the examples of some files.
+func (x *running) data(ctx context.Context, r *recipe.Recipe, name string, patterns []string) (*feed.Data, error) {
+	files, err := feed.Find(patterns)
+	if err != nil {
+		return nil, err
+	}
+	d, err := feed.Open(ctx, feed.Source{
+		Files: files, Tokenizer: x.net.Tokenizer, Vocab: x.net.vocabKey(), Threads: x.o.Threads,
+		Settings: feed.Settings{Template: r.Data.Template, Context: contextOf(r, x.net), Long: r.Data.Long, SkipBad: r.Data.Bad == recipe.BadSkip},
+		Cache:    filepath.Join(r.Out, cacheName, name+".tokens"),
+		Progress: func(done, total int64) {
+			f := float64(done) / float64(max(total, 1))
+			x.o.Progress(Progress{"reading " + name, f, fmt.Sprintf("%.0f %%", 100*f)})
+		},
+	})
+	if err != nil {
+		var bad *feed.BadLine
+		if errors.As(err, &bad) {
+			return nil, fmt.Errorf("%w (data: bad: skip leaves such lines out)", err)
+		}
+		return nil, err
+	}
+	c := d.Counts
+	if c.Bad > 0 {
+		x.o.Note(fmt.Sprintf("%s: %d malformed lines are left out; the first: %s", name, c.Bad, c.FirstBad))
+	}
+	if c.Long > 0 || c.Cut > 0 {
+		x.o.Note(fmt.Sprintf("%s: of %d lines %d are longer than the context and left out, %d are cut", name, c.Lines, c.Long, c.Cut))
+	}
+	return d, nil
+}
+
+// resume goes on from the last checkpoint.
+func (x *running) resume() error {
+	logName := filepath.Join(x.plan.r.Out, LogName)
+	if x.o.Restart {
+		if err := x.store.Clear(); err != nil {
+			return err
+		}
+	}
+	c, skipped, err := x.store.Latest()
+	if err != nil {
+		return err
+	}
+	for _, s := range skipped {
+		x.o.Note(fmt.Sprintf("passed over: %v", s))
+	}
+	x.keptAt = time.Now()
+	if c != nil {
+		defer c.Close()
+		err := x.trainer.SetState(c.State, x.o.Changed, c.Read)
+		var other *step.ErrOtherSettings
+		switch {
+		case errors.As(err, &other):
+			return fmt.Errorf("%s is there, and %w; --resume goes on all the same, --restart begins anew, --out takes another folder", c.Path, err)
+		case err != nil:
+			return fmt.Errorf("%s: %w; --restart begins anew, --out takes another folder", c.Path, err)
+		}
+		if now := x.trainer.State().Settings; now != c.State.Settings {
+			x.o.Note("going on with other settings: " + strings.Join(c.State.Settings.Differences(now), "; "))
+		}
+		x.kept = c.State.Step
+		x.o.Note(fmt.Sprintf("going on after step %d of %d", c.State.Step, x.plan.steps))
+	}
+	x.feed.Seek(x.trainer.Taken())
+	if x.log, err = openLog(logName, x.trainer.Taken()); err != nil {
+		return err
+	}
+	for _, r := range x.log.all {
+		x.tokens += int64(r.Tokens)
+	}
+	return nil
+}
+
+func (x *running) close() error {
+	var errs []error
+	if x.log != nil {
+		errs = append(errs, x.log.close())
+	}
+	if x.trainer != nil {
+		errs = append(errs, x.trainer.Close())
+	}
+	if x.plan != nil {
+		errs = append(errs, x.plan.data.Close())
+	}
+	if x.net != nil {
+		errs = append(errs, x.net.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// result is what can be told at the end.
+func (x *running) result() *Result {
+	r := &Result{Steps: x.trainer.Taken(), Total: x.plan.steps, Epochs: x.feed.Epoch(), Tokens: x.tokens}
+	trained := map[string]bool{}
+	for _, p := range x.trainer.Params() {
+		r.Trained += p.Elems()
+		trained[p.Name] = true
+	}
+	r.Parameters = r.Trained
+	for _, w := range x.built.Weights() {
+		if !trained[w.Name] {
+			n := 1
+			for _, d := range w.Type.Shape {
+				n *= d.N
+			}
+			r.Parameters += n
+		}
+	}
+	if all := x.log.all; len(all) > 0 {
+		last := all[max(0, len(all)-20):]
+		for _, rec := range last {
+			r.Loss += rec.Loss / float64(len(last))
+		}
+		r.Valid = all[len(all)-1].Valid
+	}
+	return r
+}
