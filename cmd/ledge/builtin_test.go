@@ -17,12 +17,14 @@ func checkHome(t *testing.T, r result, args ...string) home.Command {
 	t.Helper()
 	line, ended := strings.CutSuffix(r.out, "\n")
 	c, err := home.Parse(line)
-	if !ended || strings.Contains(line, "\n") || err != nil {
-		t.Fatalf("ledge %q wrote %q: %v", args, r.out, err)
-	}
-	if c.Intent == "none" {
+	switch {
+	case !ended || strings.Contains(line, "\n") || !json.Valid([]byte(line)):
+		t.Fatalf("ledge %q wrote %q", args, r.out)
+	case err != nil && !strings.Contains(r.err, "nothing in a home does this"):
+		t.Errorf("ledge %q wrote %q and says %q", args, r.out, r.err)
+	case err != nil || c.Intent == "none":
 		checkRefusal(t, r, exitOutside, "-m smollm2:135m", args)
-	} else if r.code != exitOK || r.err != "" {
+	case r.code != exitOK || r.err != "":
 		t.Errorf("ledge %q: exit code %d, %q", args, r.code, r.err)
 	}
 	return c
@@ -49,12 +51,11 @@ func TestBuiltin(t *testing.T) {
 // TestBuiltinKnows: what the default model was made for.
 func TestBuiltinKnows(t *testing.T) {
 	for text, want := range map[string]home.Command{
-		"turn on the heater in the bedroom at 6": {Intent: "on", Device: "heater", Room: "bedroom", Value: "@06:00"},
-		"把客厅的灯调暗一点":                              {Intent: "down", Device: "light", Room: "living_room"},
-		"turn off the kitchen light":             {Intent: "off", Device: "light", Room: "kitchen"},
-		"打开空调":                                   {Intent: "on", Device: "ac"},
-		"Why is the sky blue?":                   {Intent: "none"},
-		"给我讲个笑话":                                 {Intent: "none"},
+		"把客厅的灯调暗一点":                  {Intent: "down", Device: "light", Room: "living_room"},
+		"turn off the kitchen light": {Intent: "off", Device: "light", Room: "kitchen"},
+		"打开空调":                       {Intent: "on", Device: "ac"},
+		"Why is the sky blue?":       {Intent: "none"},
+		"给我讲个笑话":                     {Intent: "none"},
 	} {
 		if c := checkHome(t, ledge("run", text), text); !c.Same(want) {
 			t.Errorf("%s: %s, want %s", text, c, want)

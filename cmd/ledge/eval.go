@@ -6,8 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/eval"
 )
@@ -58,13 +57,8 @@ func (a *app) evalCommand() *cli.Command {
 			text("predictions", "write what became of each item to `FILE`.jsonl", ""),
 			text("confusion", "draw the confusion matrix: `FILE`.svg", ""),
 			jsonFlag(),
-<<<<<<< HEAD
 			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:..., address or builtin; several are compared", Category: catModel},
-			offlineFlag(), quietFlag(),
-=======
-			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:... or address; several are compared", Category: catModel},
 			loraFlag(), offlineFlag(), quietFlag(),
->>>>>>> main
 		}, deviceFlags()),
 		Action: a.eval,
 	}
@@ -187,15 +181,7 @@ func (a *app) withPlain(c *cli.Context, name string, o engine.Options, f func(*e
 	if err != nil {
 		return closeAdapters(o.Adapters, err)
 	}
-<<<<<<< HEAD
 	m, err := a.load(c.Context, file, onProcessor(c, name, o))
-=======
-	file, err := gguf.Open(path)
-	if err != nil {
-		return closeAdapters(o.Adapters, err)
-	}
-	m, err := a.load(c.Context, file, o)
->>>>>>> main
 	if err != nil {
 		return err
 	}

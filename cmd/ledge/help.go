@@ -1,20 +1,15 @@
 package main
 
 import (
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
-const appHelp = `ledge: {{.Usage}}
-
+const appHelp = `
 USAGE:
    ledge COMMAND [FLAGS] [ARGUMENTS]      flags may also follow the arguments
 
 COMMANDS:
-{{- range .VisibleCommands}}
-   {{printf "%-12s" .Name}} {{.Usage}}
-{{- end}}
 
    ledge COMMAND --help tells more about a command.
 

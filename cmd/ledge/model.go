@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
 	homemodel "github.com/ledge-run/ledge/runtime/home/model"
@@ -340,13 +339,10 @@ func (a *app) open(c *cli.Context) (*engine.Model, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-<<<<<<< HEAD
 	o = onProcessor(c, name, o)
-=======
 	if o.Adapters, err = a.adapters(c); err != nil {
 		return nil, "", errors.Join(err, f.Close())
 	}
->>>>>>> main
 	m, err := a.load(c.Context, f, o)
 	return m, name, err
 }

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/hub"
@@ -50,20 +49,12 @@ is supported. With -n the JSON may be cut; "reason" is stop where it is whole.`,
 		`ledge run "把客厅的灯调暗一点" | jq -r .value`,
 		`ledge run -m smollm2:135m "Why is the sky blue?"`,
 		`ledge run -m qwen3:0.6b --system "Answer in Chinese." "Why is the sky blue?"`,
-<<<<<<< HEAD
 		`git diff | ledge run -m qwen3:0.6b "Write a commit message for this change:"`,
 		`ledge run -m smollm2:135m --raw -n 32 --temp 0 "The capital of France is"`,
+		`ledge run -m base.gguf --lora adapter.gguf:0.5 "Turn on the light."`,
 		`ledge run -m smollm2:135m --json "Name a colour." | jq -r .text`,
 		`ledge run -m qwen3:0.6b --json-schema person.json "Ada Lovelace was born in 1815." | jq .`,
 		`ledge run -m qwen3:0.6b --max-watts 10 --max-temp 70 --stats "Tell me a long story."`)
-=======
-		`git diff | ledge run "Write a commit message for this change:"`,
-		`ledge run --raw -n 32 --temp 0 "The capital of France is"`,
-		`ledge run -m base.gguf --lora adapter.gguf:0.5 "Turn on the light."`,
-		`ledge run --json "Name a colour." | jq -r .text`,
-		`ledge run --json-schema person.json "Ada Lovelace was born in 1815." | jq .`,
-		`ledge run --max-watts 10 --max-temp 70 --stats "Tell me a long story."`)
->>>>>>> main
 }
 
 // runResult is the output of ledge run --json.
@@ -247,19 +238,13 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 	return nil
 }
 
-<<<<<<< HEAD
 func (a *app) newRunResult(m *engine.Model, name, text string, tokens []int32, u engine.Usage) runResult {
-	r := runResult{
-		Model: name, Text: text, Tokens: tokens, Reason: u.Reason, Seed: u.Seed, Device: m.Device().Name, Memory: peakMemory(),
-=======
-func newRunResult(m *engine.Model, name, text string, tokens []int32, u engine.Usage) runResult {
 	var adapters []string
 	for _, u := range m.Options.Adapters {
 		adapters = append(adapters, u.File.Name())
 	}
-	return runResult{
+	r := runResult{
 		Model: name, Adapter: adapters, Text: text, Tokens: tokens, Reason: u.Reason, Seed: u.Seed, Device: m.Device().Name, Memory: peakMemory(),
->>>>>>> main
 		Usage: runUsage{Prompt: u.PromptTokens, Cached: u.CachedTokens, Generated: u.GeneratedTokens, Total: u.PromptTokens + u.GeneratedTokens},
 		Timings: runTimings{
 			Load: m.LoadTime.Seconds(), Prompt: u.PromptTime.Seconds(), Generate: u.GenerateTime.Seconds(),
