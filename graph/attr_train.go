@@ -19,6 +19,12 @@ type SelfAttentionAttr struct {
 	Mask    MaskKind
 }
 
+// ProductAttr belongs to linear, linear_t, outer and accumulate_outer, which mostly
+// have none: nil means the same as its zero value.
+type ProductAttr struct {
+	Round string // type that both operands are rounded to: bf16, or empty for none. Sums stay f32.
+}
+
 // NormGradAttr belongs to norm_grad and norm_grad_w.
 type NormGradAttr struct {
 	Eps    float32
@@ -58,8 +64,9 @@ type LinearLossAttr struct {
 	Bias    bool
 	SoftCap float32 // 0 for none
 	Soft    CrossEntropyAttr
-	Sums    int // bit i: of w of term i; bit Terms: of the bias
-	Of      int // of linear_loss_w
+	Sums    int    // bit i: of w of term i; bit Terms: of the bias
+	Of      int    // of linear_loss_w
+	Round   string // of its products: see ProductAttr. Loaded weights give logits as they are.
 }
 
 // UnaryGradAttr belongs to unary_grad.
@@ -103,6 +110,7 @@ type AdamWAttr struct {
 }
 
 func (ParamAttr) attr()         {}
+func (ProductAttr) attr()       {}
 func (SelfAttentionAttr) attr() {}
 func (NormGradAttr) attr()      {}
 func (CrossEntropyAttr) attr()  {}

@@ -29,6 +29,31 @@ func wantF32(n *Node, idx ...int) error {
 	return nil
 }
 
+// Round is the type that operands of the products that n is made of are rounded to,
+// or empty.
+func (n *Node) Round() string {
+	switch a := n.Attr.(type) {
+	case ProductAttr:
+		return a.Round
+	case LinearLossAttr:
+		return a.Round
+	}
+	return ""
+}
+
+// checkRound asks that rounding is one that there is, and of values: how a loaded
+// weight is read is the device's choice.
+func (n *Node) checkRound() error {
+	switch r := n.Round(); {
+	case r == "":
+	case r != dtype.BF16.String():
+		return fmt.Errorf("operands cannot be rounded to %q: want %s", r, dtype.BF16)
+	case n.Op == OpLinear && len(n.In) == 2 && n.In[1].Op == OpWeight:
+		return fmt.Errorf("a loaded weight (%s) cannot be rounded", n.In[1])
+	}
+	return nil
+}
+
 func wantVector(n *Node, i int, d dtype.Dim) error {
 	if t := n.In[i].Type; !t.Equal(F32(d)) {
 		return fmt.Errorf("input %d must be f32[%s], is %s (%s)", i, d, t, n.In[i])

@@ -88,6 +88,7 @@ type opInfo struct {
 	name  string
 	attr  Attr // zero value of the attribute's type; nil if there is none
 	stage Stage
+	bare  bool // nil stands for the zero value of the attribute
 	infer func(n *Node, g *Graph) (Type, error)
 }
 
@@ -164,7 +165,7 @@ func init() {
 		OpInput:      {name: "input", infer: inferGiven},
 		OpWeight:     {name: "weight", infer: inferGiven},
 		OpEmbed:      {name: "embed", infer: inferEmbed},
-		OpLinear:     {name: "linear", infer: inferLinear},
+		OpLinear:     {name: "linear", attr: ProductAttr{}, bare: true, infer: inferLinear},
 		OpMatMul:     {name: "matmul", infer: inferMatMul},
 		OpRMSNorm:    {name: "rms_norm", attr: NormAttr{}, infer: inferNorm},
 		OpLayerNorm:  {name: "layer_norm", attr: NormAttr{}, infer: inferNorm},
@@ -199,8 +200,8 @@ func init() {
 		OpCrossEntropyGrad:  {name: "cross_entropy_grad", stage: Training, attr: CrossEntropyAttr{}, infer: inferCrossEntropy},
 		OpLinearLoss:        {name: "linear_loss", stage: Training, attr: LinearLossAttr{}, infer: inferLinearLoss},
 		OpLinearLossW:       {name: "linear_loss_w", stage: Training, attr: LinearLossAttr{}, infer: inferLinearLoss},
-		OpLinearT:           {name: "linear_t", stage: Training, infer: inferLinearT},
-		OpOuter:             {name: "outer", stage: Training, infer: inferOuter},
+		OpLinearT:           {name: "linear_t", attr: ProductAttr{}, bare: true, stage: Training, infer: inferLinearT},
+		OpOuter:             {name: "outer", attr: ProductAttr{}, bare: true, stage: Training, infer: inferOuter},
 		OpNormGrad:          {name: "norm_grad", attr: NormGradAttr{}, stage: Training, infer: inferNormGrad},
 		OpNormGradW:         {name: "norm_grad_w", attr: NormGradAttr{}, stage: Training, infer: inferNormGradW},
 		OpUnaryGrad:         {name: "unary_grad", attr: UnaryGradAttr{}, stage: Training, infer: inferUnaryGrad},
@@ -212,7 +213,7 @@ func init() {
 		OpFakeQuant:         {name: "fake_quant", attr: QuantAttr{}, stage: Training, infer: inferFakeQuant},
 		OpGlobalNorm:        {name: "global_norm", stage: Training, infer: inferGlobalNorm},
 		OpAccumulate:        {name: "accumulate", stage: Training, infer: inferAccumulate},
-		OpAccumulateOuter:   {name: "accumulate_outer", stage: Training, infer: inferAccumulateOuter},
+		OpAccumulateOuter:   {name: "accumulate_outer", attr: ProductAttr{}, bare: true, stage: Training, infer: inferAccumulateOuter},
 		OpAccumulateRows:    {name: "accumulate_rows", stage: Training, infer: inferAccumulateRows},
 		OpAdamW:             {name: "adamw", attr: AdamWAttr{}, stage: Training, infer: inferAdamW},
 

@@ -207,6 +207,9 @@ func (p *lineParser) node(g *Graph) (err error) {
 		if n.Attr, err = p.attr(proto); err != nil {
 			return err
 		}
+		if ops[n.Op].bare && n.Attr == proto {
+			n.Attr = nil
+		}
 	}
 	if !p.lit(":") {
 		return fmt.Errorf("want : and a type at %q", p.rest)

@@ -154,7 +154,7 @@ func inferNode(n *Node, g *Graph) (Type, error) {
 		return Type{}, fmt.Errorf("unknown operation")
 	}
 	info := &ops[n.Op]
-	if fmt.Sprintf("%T", n.Attr) != fmt.Sprintf("%T", info.attr) {
+	if fmt.Sprintf("%T", n.Attr) != fmt.Sprintf("%T", info.attr) && (n.Attr != nil || !info.bare) {
 		return Type{}, fmt.Errorf("attributes are %T, want %T", n.Attr, info.attr)
 	}
 	for i, in := range n.In {
@@ -167,6 +167,9 @@ func inferNode(n *Node, g *Graph) (Type, error) {
 		if err := finite(n.Attr); err != nil {
 			return Type{}, err
 		}
+	}
+	if err := n.checkRound(); err != nil {
+		return Type{}, err
 	}
 	return info.infer(n, g)
 }

@@ -79,7 +79,7 @@ func everything(t *testing.T) *graph.Graph {
 	e = b.Add(graph.OpNormGrad, ng, e, e, vec("fn", 32))
 	e = b.Add(graph.OpUnaryGrad, graph.UnaryGradAttr{Of: "soft_cap", Cap: 3}, e, e)
 	e = b.Add(graph.OpSoftmaxGrad, nil, e, e)
-	e = b.Add(graph.OpAdd, nil, e, b.Add(graph.OpSumTo, graph.KeepAttr{Keep: 1}, b.Add(graph.OpOuter, nil, e, e)))
+	e = b.Add(graph.OpAdd, nil, e, b.Add(graph.OpSumTo, graph.KeepAttr{Keep: 1}, b.Add(graph.OpOuter, graph.ProductAttr{Round: "bf16"}, e, e)))
 	b.Add(graph.OpAccumulate, nil, param("acc"), b.Add(graph.OpNormGradW, ng, e, e))
 	b.State(graph.StateDecl{Name: "acc2", Kind: graph.Tensor, DType: dtype.F32, Elems: 1024})
 	acc2 := b.Add(graph.OpParam, graph.ParamAttr{State: "acc2", Shape: dtype.Shape{n(32), n(32)}})
@@ -253,6 +253,8 @@ func TestVerifyOps(t *testing.T) {
 	for _, c := range []struct{ name, line, want string }{
 		{"linear", "linear(%x, %v) : f32[T, 4]", "weight must be [N K]"},
 		{"linear k", "linear(%x, %w) : f32[T, 5]", "last dimension of x"},
+		{"rounding", "linear_t(%x, %w) round=f16 : f32[T, 4]", "cannot be rounded to \"f16\""},
+		{"rounding a weight", "linear(%x, %w) round=bf16 : f32[T, 4]", "a loaded weight"},
 		{"embed", "embed(%v, %i) : f32[T, 4]", "table must be"},
 		{"embed floats", "embed(%w, %x) : f32[T, 4]", "ids must be"},
 		{"matmul", "matmul(%x, %x) : f32[T, 4]", "cannot multiply"},

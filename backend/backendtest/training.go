@@ -106,10 +106,20 @@ func trainingCases() []opCase {
 func transposedCases() []opCase {
 	var all []opCase
 	rows := []int{1, 3, 17, 64, 129}
+	x := func(b *graph.Builder, name string, d int) *graph.Node { return b.Input(name, graph.F32(T, C(d))) }
+	bf16 := graph.ProductAttr{Round: dtype.BF16.String()}
 	for _, s := range [][2]int{{1, 1}, {5, 64}, {64, 5}, {80, 17}, {200, 130}, {33, 600}} {
 		n, k := s[0], s[1]
-		x := func(b *graph.Builder, name string, d int) *graph.Node { return b.Input(name, graph.F32(T, C(d))) }
 		all = append(all,
+			one(graph.OpLinearT, fmt.Sprintf("rounded-%dx%d", n, k), rows, func(b *graph.Builder) *graph.Node {
+				return b.Add(graph.OpLinearT, bf16, x(b, "x", n), b.Weight("w", dtype.F32, n, k))
+			}),
+			one(graph.OpLinear, fmt.Sprintf("rounded-%dx%d", n, k), rows, func(b *graph.Builder) *graph.Node {
+				return b.Add(graph.OpLinear, bf16, x(b, "x", k), b.Input("w", graph.F32(C(n), C(k))))
+			}),
+			one(graph.OpOuter, fmt.Sprintf("rounded-%dx%d", n, k), rows, func(b *graph.Builder) *graph.Node {
+				return b.Add(graph.OpOuter, bf16, x(b, "a", n), x(b, "b", k))
+			}),
 			one(graph.OpLinearT, fmt.Sprintf("%dx%d", n, k), rows, func(b *graph.Builder) *graph.Node {
 				return b.Add(graph.OpLinearT, nil, x(b, "x", n), b.Weight("w", dtype.F32, n, k))
 			}),
@@ -174,9 +184,10 @@ func updates(t testing.TB, clip float32) *graph.Graph {
 		return b.Add(graph.OpParam, graph.ParamAttr{State: name, Shape: shape})
 	}
 	x, y, ids := b.Input("x", graph.F32(T, C(70))), b.Input("y", graph.F32(T, C(33))), b.Input("ids", graph.I32(T))
-	outer, rows, sum := param("outer", 33, 70), param("rows", 9, 70), param("sum", 70)
+	outer, rounded, rows, sum := param("outer", 33, 70), param("rounded", 33, 70), param("rows", 9, 70), param("sum", 70)
 	b.Add(graph.OpAccumulateOuter, nil, outer, y, x)
 	b.Add(graph.OpAccumulateOuter, nil, outer, y, x)
+	b.Add(graph.OpAccumulateOuter, graph.ProductAttr{Round: dtype.BF16.String()}, rounded, y, x)
 	b.Add(graph.OpAccumulateRows, nil, rows, x, ids)
 	b.Add(graph.OpAccumulate, nil, sum, b.Add(graph.OpSumTo, graph.KeepAttr{Keep: 1}, x))
 	table, low, bias := param("table", 50, 70), param("low", 50, 33), param("bias", 50)

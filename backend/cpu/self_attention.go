@@ -128,56 +128,86 @@ func (c *compiler) selfAttention(n *graph.Node) (func(*pool.Worker), error) {
 	}, nil
 }
 
-// selfAttentionGrad gives one worker a segment and a key-value head: the gradients
-// of its k and v are sums over that head's queries, in order.
+// selfAttentionGrad gives one worker a segment and a head. The gradients of k and v
+// are sums over the heads that share them: each head's own are computed first, then
+// added up in order.
 func (c *compiler) selfAttentionGrad(n *graph.Node) (func(*pool.Worker), error) {
 	a := c.newSelfAttention(n, 3)
+	each, size := a.heads/a.groups, a.key+a.value
+	if each > 1 {
+		c.train.heads = max(c.train.heads, c.maxElems(n.In[0].Type.Shape[:1])*a.heads*size)
+	}
 	return func(w *pool.Worker) {
-		a.each(w, a.groups, func(first, rows, g int) { a.gradients(w, first, rows, g) })
+		a.each(w, a.heads, func(first, rows, h int) { a.gradients(w, first, rows, h) })
+		if each == 1 {
+			return
+		}
+		w.Barrier()
+		out, wide := a.executable.value(n), a.heads*a.key+a.groups*size
+		eachRow(w, a.RowsOf(n), func(i int) {
+			row, own := out[i*wide+a.heads*a.key:(i+1)*wide], a.shared.train.heads[i*a.heads*size:]
+			for g := range a.groups {
+				dk, dv := row[g*a.key:(g+1)*a.key], row[a.groups*a.key+g*a.value:][:a.value]
+				a.sumHeads(dk, own[g*each*size:], each, size)
+				a.sumHeads(dv, own[g*each*size+a.key:], each, size)
+			}
+		})
 	}, nil
 }
 
-func (a *selfAttention) gradients(w *pool.Worker, first, rows, g int) {
+// sumHeads adds up vectors that lie size elements apart.
+func (a *selfAttention) sumHeads(dst, x []float32, n, size int) {
+	copy(dst, x)
+	for h := 1; h < n; h++ {
+		a.executable.k.Add(dst, dst, x[h*size:][:len(dst)])
+	}
+}
+
+// gradients computes those of a head's q, and what it adds to those of k and v.
+func (a *selfAttention) gradients(w *pool.Worker, first, rows, h int) {
 	e, n := a.executable, a.node
 	q, k, v, dy, out := e.value(n.In[0]), e.value(n.In[1]), e.value(n.In[2]), e.value(n.In[3]), e.value(n)
 	nq, nk, nv := a.heads*a.key, a.groups*a.key, a.groups*a.value
-	wide := nq + nk + nv
-	dk, dv := nq+g*a.key, nq+nk+g*a.value // columns of out
+	wide, each := nq+nk+nv, a.heads/a.groups
+	g := h / each
+	sums, ld, dk, dv := out, wide, nq+h*a.key, nq+nk+h*a.value // where those of k and v are: in rows of ld, columns dk and dv
+	if each > 1 {
+		sums, ld = e.shared.train.heads, a.heads*(a.key+a.value)
+		dk = h * (a.key + a.value)
+		dv = dk + a.key
+	}
 	for i := first; i < first+rows; i++ {
-		clear(out[i*wide+dk:][:a.key])
-		clear(out[i*wide+dv:][:a.value])
+		clear(sums[i*ld+dk:][:a.key])
+		clear(sums[i*ld+dv:][:a.value])
 	}
 	kh, vh := head(k, first, nk, g*a.key), head(v, first, nv, g*a.value)
+	qh, yh := head(q, first, nq, h*a.key), head(dy, first, a.heads*a.value, h*a.value)
 	l := &a.workers[w.ID].train
-	each := a.heads / a.groups
-	for h := g * each; h < (g+1)*each; h++ {
-		qh, yh := head(q, first, nq, h*a.key), head(dy, first, a.heads*a.value, h*a.value)
-		for i0 := 0; i0 < rows; i0 += attendRows {
-			i1 := min(rows, i0+attendRows)
-			j0, j1 := a.span(i0, i1, rows)
-			m, cols := i1-i0, j1-j0
-			size := m * cols
-			p, dp, capped := l.scores[:size], l.scores[size:2*size], l.scores[2*size:3*size]
-			a.scores(p, qh, kh, i0, i1, j0, j1, l.gemm)
-			if a.SoftCap != 0 {
-				copy(capped, p)
-			}
-			a.softmax(p, i0, i1, j0, j1, rows)
-			square := func(x []float32) kernels.Operand { return kernels.Operand{F32: x, LD: cols} }
-			part := func(o kernels.Operand, from int) kernels.Operand { o.F32 = o.F32[from*o.LD:]; return o }
-			product := func(x kernels.Gemm) { e.k.Gemm(&x, 0, x.M, 0, x.N, l.gemm) }
-
-			product(kernels.Gemm{M: cols, N: a.value, K: m, A: turned(square(p)), B: part(yh, i0), C: out[(first+j0)*wide+dv:], LDC: wide, Add: true})
-			product(kernels.Gemm{M: m, N: cols, K: a.value, A: part(yh, i0), B: turned(part(vh, j0)), C: dp, LDC: cols})
-			e.k.SoftmaxGrad(dp, p, dp, cols)
-			if a.SoftCap != 0 {
-				uncap(dp, capped, a.SoftCap)
-			}
-			e.k.Scale(dp, dp, a.Scale)
-			product(kernels.Gemm{M: m, N: a.key, K: cols, A: square(dp), B: part(kh, j0), C: out[(first+i0)*wide+h*a.key:], LDC: wide})
-			product(kernels.Gemm{M: cols, N: a.key, K: m, A: turned(square(dp)), B: part(qh, i0), C: out[(first+j0)*wide+dk:], LDC: wide, Add: true})
-			w.Yield()
+	for i0 := 0; i0 < rows; i0 += attendRows {
+		i1 := min(rows, i0+attendRows)
+		j0, j1 := a.span(i0, i1, rows)
+		m, cols := i1-i0, j1-j0
+		size := m * cols
+		p, dp, capped := l.scores[:size], l.scores[size:2*size], l.scores[2*size:3*size]
+		a.scores(p, qh, kh, i0, i1, j0, j1, l.gemm)
+		if a.SoftCap != 0 {
+			copy(capped, p)
 		}
+		a.softmax(p, i0, i1, j0, j1, rows)
+		square := func(x []float32) kernels.Operand { return kernels.Operand{F32: x, LD: cols} }
+		part := func(o kernels.Operand, from int) kernels.Operand { o.F32 = o.F32[from*o.LD:]; return o }
+		product := func(x kernels.Gemm) { e.k.Gemm(&x, 0, x.M, 0, x.N, l.gemm) }
+
+		product(kernels.Gemm{M: cols, N: a.value, K: m, A: turned(square(p)), B: part(yh, i0), C: sums[(first+j0)*ld+dv:], LDC: ld, Add: true})
+		product(kernels.Gemm{M: m, N: cols, K: a.value, A: part(yh, i0), B: turned(part(vh, j0)), C: dp, LDC: cols})
+		e.k.SoftmaxGrad(dp, p, dp, cols)
+		if a.SoftCap != 0 {
+			uncap(dp, capped, a.SoftCap)
+		}
+		e.k.Scale(dp, dp, a.Scale)
+		product(kernels.Gemm{M: m, N: a.key, K: cols, A: square(dp), B: part(kh, j0), C: out[(first+i0)*wide+h*a.key:], LDC: wide})
+		product(kernels.Gemm{M: cols, N: a.key, K: m, A: turned(square(dp)), B: part(qh, i0), C: sums[(first+j0)*ld+dk:], LDC: ld, Add: true})
+		w.Yield()
 	}
 }
 

@@ -22,6 +22,7 @@ type trainNeeds struct {
 	soft   int // elements of scratch for a row with soft targets
 	column int // elements of a sum of rows of them
 	store  int // bytes of a quantised row
+	heads  int // elements of each head's own gradients of k and v
 }
 
 // trainLocal is what one worker has to itself in training.
@@ -41,6 +42,7 @@ type trainShared struct {
 	norms  []float64
 	matrix []float32
 	logits []float32 // a chunk
+	heads  []float32 // each head's own gradients of k and v, a row of all heads a row
 	more   []float32 // another
 	column []float32 // a sum of rows
 }
@@ -55,6 +57,7 @@ func (c *compiler) allocateTrain() {
 	s.norms = make([]float64, n.norms)
 	s.matrix = make([]float32, n.matrix)
 	s.logits = make([]float32, n.logits)
+	s.heads = make([]float32, n.heads)
 	s.more = make([]float32, n.more)
 	s.column = make([]float32, n.column)
 	for _, l := range c.workers {
@@ -119,7 +122,7 @@ func (c *compiler) trainStep(n *graph.Node) (func(*pool.Worker), error) {
 // matrix that is no loaded weight, linear_t, outer, accumulate_outer.
 func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 	c.train.gemm = true
-	e := c.executable
+	e, round := c.executable, n.Round() != ""
 	switch n.Op {
 	case graph.OpLinear:
 		return func(w *pool.Worker) {
@@ -128,7 +131,7 @@ func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 				M: e.RowsOf(x), N: rows, K: cols,
 				A: kernels.Operand{F32: e.value(x), LD: cols},
 				B: kernels.Operand{F32: e.value(n.In[1]), LD: cols, T: true},
-				C: e.value(out), LDC: rows,
+				C: e.value(out), LDC: rows, Round: round,
 			}
 			e.multiply(w, g)
 		}, nil
@@ -142,7 +145,7 @@ func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 				M: e.RowsOf(x), N: cols, K: rows,
 				A: kernels.Operand{F32: e.value(x), LD: rows},
 				B: kernels.Operand{F32: e.value(n.In[1]), LD: cols},
-				C: e.value(out), LDC: cols,
+				C: e.value(out), LDC: cols, Round: round,
 			})
 		}, nil
 	}
@@ -156,7 +159,7 @@ func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 			M: rows, N: cols, K: e.RowsOf(in[0]),
 			A: kernels.Operand{F32: e.value(in[0]), LD: rows, T: true},
 			B: kernels.Operand{F32: e.value(in[1]), LD: cols},
-			C: e.value(out), LDC: cols, Add: n.Op == graph.OpAccumulateOuter,
+			C: e.value(out), LDC: cols, Add: n.Op == graph.OpAccumulateOuter, Round: round,
 		})
 	}, nil
 }
@@ -165,14 +168,15 @@ func (c *compiler) gemm(n, out *graph.Node) (func(*pool.Worker), error) {
 // computes rows; while some still do, the next block goes to the other buffer.
 func (e *executable) multiply(w *pool.Worker, g *kernels.Gemm) {
 	l := &e.workers[w.ID].train
-	if g.K == 0 || g.M < kernels.GemmRows*w.N {
-		// Too few rows to share, or no blocks at all.
+	if g.K == 0 || g.M < kernels.GemmRows*w.N || g.M <= fewGemmRows && !g.A.T && g.N >= 2*kernels.GroupRows*w.N {
+		// Too few rows to share, no blocks at all, or columns that are shared out
+		// evenly without waiting for each other.
 		lo, hi := pool.Split(g.N, kernels.GroupRows, w.ID, w.N)
 		e.multiplyAlone(w, g, lo, hi, l.gemm)
 		return
 	}
 	lo, hi := pool.Split(g.M, gemmUnit, w.ID, w.N)
-	for i := range kernels.GemmBlocks(g.N, g.K) {
+	for i := range e.k.GemmBlocks(g) {
 		packed := e.shared.train.packed[i%2]
 		s0, s1 := pool.Split(kernels.GemmSteps, 16, w.ID, w.N)
 		e.k.GemmPack(packed, g, i, s0, s1)
@@ -193,7 +197,7 @@ func (e *executable) multiplyAlone(y yielder, g *kernels.Gemm, lo, hi int, scrat
 		return
 	}
 	packed, scratch := scratch[:kernels.GemmPacked], scratch[kernels.GemmPacked:]
-	for i := range kernels.GemmBlocks(part.N, part.K) {
+	for i := range e.k.GemmBlocks(&part) {
 		e.k.GemmPack(packed, &part, i, 0, kernels.GemmSteps)
 		e.block(y, &part, packed, i, 0, part.M, scratch)
 	}
@@ -208,8 +212,9 @@ func (e *executable) block(y yielder, g *kernels.Gemm, packed []float32, i, lo, 
 }
 
 const (
-	gemmUnit  = 6   // rows that kernels take at once
-	gemmYield = 768 // rows of a block that are computed between yields
+	fewGemmRows = 128 // rows, up to which products share columns
+	gemmUnit    = 6   // rows that kernels take at once
+	gemmYield   = 768 // rows of a block that are computed between yields
 )
 
 // frozenRows is how many rows of a frozen weight are dequantised at once: a multiple
@@ -222,7 +227,7 @@ func (c *compiler) frozen(n *graph.Node) (func(*pool.Worker), error) {
 	e, m := c.executable, c.weights.byName[n.In[1].Name].packed
 	c.train.matrix = max(c.train.matrix, frozenElems(m))
 	return func(w *pool.Worker) {
-		e.timesFrozen(w, e.value(n.In[0]), e.RowsOf(n.In[0]), m, e.value(n), m.Cols)
+		e.timesFrozen(w, e.value(n.In[0]), e.RowsOf(n.In[0]), m, e.value(n), m.Cols, n.Round() != "")
 	}, nil
 }
 
@@ -231,7 +236,7 @@ func frozenElems(m *kernels.Matrix) int { return min(frozenRows, m.Rows) * m.Col
 
 // timesFrozen is x times a loaded weight, of which x has a column for each row; out has
 // rows of ldo.
-func (e *executable) timesFrozen(w *pool.Worker, x []float32, rows int, m *kernels.Matrix, out []float32, ldo int) {
+func (e *executable) timesFrozen(w *pool.Worker, x []float32, rows int, m *kernels.Matrix, out []float32, ldo int, round bool) {
 	part := e.shared.train.matrix
 	for r := 0; r < m.Rows; r += frozenRows {
 		some := min(frozenRows, m.Rows-r)
@@ -241,7 +246,7 @@ func (e *executable) timesFrozen(w *pool.Worker, x []float32, rows int, m *kerne
 			M: rows, N: m.Cols, K: some,
 			A: kernels.Operand{F32: x[min(r, len(x)):], LD: m.Rows},
 			B: kernels.Operand{F32: part, LD: m.Cols},
-			C: out, LDC: ldo, Add: r > 0,
+			C: out, LDC: ldo, Add: r > 0, Round: round,
 		})
 		w.Barrier()
 	}

@@ -107,11 +107,12 @@ type lossHead struct {
 	loss         rowLoss
 	vocab, width int // of a row of logits, and of the result
 	step         int // rows that go together
+	round        bool
 }
 
 // linearLoss takes a chunk of rows from x to the gradients before it takes the next.
 func (c *compiler) linearLoss(n *graph.Node) (func(*pool.Worker), error) {
-	h := &lossHead{executable: c.executable, node: n, a: n.Attr.(graph.LinearLossAttr), parts: n.LinearLoss()}
+	h := &lossHead{executable: c.executable, node: n, a: n.Attr.(graph.LinearLossAttr), parts: n.LinearLoss(), round: n.Round() != ""}
 	h.vocab = h.parts.W[0].Type.Shape[0].N
 	rows := c.maxElems(h.parts.Labels.IDs.Type.Shape)
 	h.step = min(lossRows(h.vocab), rows)
@@ -173,7 +174,7 @@ func (h *lossHead) forward(w *pool.Worker, logits []float32, r, n int) {
 		switch {
 		case t.loaded == nil:
 			h.multiply(w, &kernels.Gemm{M: n, N: h.vocab, K: t.cols, A: kernels.Operand{F32: x, LD: t.cols},
-				B: kernels.Operand{F32: h.value(t.w), LD: t.cols, T: true}, C: logits, LDC: h.vocab, Add: i > 0})
+				B: kernels.Operand{F32: h.value(t.w), LD: t.cols, T: true}, C: logits, LDC: h.vocab, Add: i > 0, Round: h.round})
 		case i == 0:
 			t.loaded.over(w, x, logits, n)
 		default:
@@ -231,7 +232,7 @@ func (h *lossHead) backward(w *pool.Worker, g []float32, r, n int) {
 	if h.node.Op == graph.OpLinearLossW {
 		t := &h.terms[h.a.Of]
 		h.multiply(w, &kernels.Gemm{M: h.vocab, N: t.cols, K: n, A: turned,
-			B: kernels.Operand{F32: h.value(t.x)[r*t.cols:], LD: t.cols}, C: h.value(h.node), LDC: t.cols, Add: r > 0})
+			B: kernels.Operand{F32: h.value(t.x)[r*t.cols:], LD: t.cols}, C: h.value(h.node), LDC: t.cols, Add: r > 0, Round: h.round})
 		w.Barrier()
 		return
 	}
@@ -239,15 +240,15 @@ func (h *lossHead) backward(w *pool.Worker, g []float32, r, n int) {
 		t := &h.terms[i]
 		out := h.value(h.node)[r*h.width+t.at:]
 		if t.packed != nil {
-			h.timesFrozen(w, g, n, t.packed, out, h.width)
+			h.timesFrozen(w, g, n, t.packed, out, h.width, h.round)
 		} else {
 			h.multiply(w, &kernels.Gemm{M: n, N: t.cols, K: h.vocab, A: kernels.Operand{F32: g, LD: h.vocab},
-				B: kernels.Operand{F32: h.value(t.w), LD: t.cols}, C: out, LDC: h.width})
+				B: kernels.Operand{F32: h.value(t.w), LD: t.cols}, C: out, LDC: h.width, Round: h.round})
 			w.Barrier()
 		}
 		if t.sum != nil {
 			h.multiply(w, &kernels.Gemm{M: h.vocab, N: t.cols, K: n, A: turned,
-				B: kernels.Operand{F32: h.value(t.x)[r*t.cols:], LD: t.cols}, C: h.value(t.sum), LDC: t.cols, Add: true})
+				B: kernels.Operand{F32: h.value(t.x)[r*t.cols:], LD: t.cols}, C: h.value(t.sum), LDC: t.cols, Add: true, Round: h.round})
 			w.Barrier()
 		}
 	}

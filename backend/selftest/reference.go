@@ -175,6 +175,7 @@ func (r *ReferenceOf[F]) eval(n *graph.Node, out []F) error {
 		}
 	case graph.OpLinear:
 		w := r.sizes(n.In[1])
+		x, y = rounded(n, x), rounded(n, y)
 		ref.Linear(out, x, y, len(x)/max(1, w[1]), w[0], w[1])
 	case graph.OpFusedLinear:
 		r.fusedLinear(n, out)

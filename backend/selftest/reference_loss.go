@@ -39,7 +39,11 @@ func (r *ReferenceOf[F]) linearLoss(n *graph.Node, out []F) {
 	size := func(i int) int { return r.sizes(p.W[i])[1] }
 	cols := 0
 	for i := range p.X {
-		ref.Linear(one, r.f(p.X[i]), r.f(p.W[i]), rows, vocab, size(i))
+		x, w := r.f(p.X[i]), r.f(p.W[i])
+		if p.W[i].Op != graph.OpWeight {
+			x, w = rounded(n, x), rounded(n, w)
+		}
+		ref.Linear(one, x, w, rows, vocab, size(i))
 		cols += size(i)
 		for j, v := range one {
 			raw[j] += v
@@ -64,16 +68,17 @@ func (r *ReferenceOf[F]) linearLoss(n *graph.Node, out []F) {
 	if limit != 0 {
 		ref.Zip(g, raw, g, func(x, dy float64) float64 { return ref.SoftCapDerivative(limit)(x) * dy })
 	}
+	products := rounded(n, g) // as these read it
 	if n.Op == graph.OpLinearLossW {
-		ref.Outer(out, g, r.f(p.X[a.Of]), rows, vocab, size(a.Of))
+		ref.Outer(out, products, rounded(n, r.f(p.X[a.Of])), rows, vocab, size(a.Of))
 		return
 	}
 	at := 0
 	for t := range p.X {
 		dx := make([]F, rows*size(t))
-		ref.LinearT(dx, g, r.f(p.W[t]), rows, vocab, size(t))
+		ref.LinearT(dx, products, rounded(n, r.f(p.W[t])), rows, vocab, size(t))
 		if s := p.Sums[t]; s != nil {
-			ref.Outer(r.f(s), g, r.f(p.X[t]), rows, vocab, size(t))
+			ref.Outer(r.f(s), products, rounded(n, r.f(p.X[t])), rows, vocab, size(t))
 		}
 		for i := range rows {
 			copy(out[i*(cols+1)+at:], dx[i*size(t):(i+1)*size(t)])

@@ -30,10 +30,10 @@ func (r *ReferenceOf[F]) train(n *graph.Node, out []F) error {
 		r.linearLoss(n, out)
 	case graph.OpLinearT:
 		w := r.sizes(n.In[1])
-		ref.LinearT(out, in[0], in[1], len(in[0])/max(1, w[0]), w[0], w[1])
+		ref.LinearT(out, rounded(n, in[0]), rounded(n, in[1]), len(in[0])/max(1, w[0]), w[0], w[1])
 	case graph.OpOuter:
 		s := r.sizes(n)
-		ref.Outer(out, in[0], in[1], len(in[0])/max(1, s[0]), s[0], s[1])
+		ref.Outer(out, rounded(n, in[0]), rounded(n, in[1]), len(in[0])/max(1, s[0]), s[0], s[1])
 	case graph.OpNormGrad:
 		a := n.Attr.(graph.NormGradAttr)
 		var w []F
@@ -72,7 +72,7 @@ func (r *ReferenceOf[F]) train(n *graph.Node, out []F) error {
 		}
 	case graph.OpAccumulateOuter:
 		s := r.sizes(n.In[0])
-		ref.Outer(in[0], in[1], in[2], len(in[1])/max(1, s[0]), s[0], s[1])
+		ref.Outer(in[0], rounded(n, in[1]), rounded(n, in[2]), len(in[1])/max(1, s[0]), s[0], s[1])
 	case graph.OpAccumulateRows:
 		ref.ScatterRows(in[0], in[1], ints(2), lastOf(r.sizes(n.In[0])))
 	case graph.OpAdamW:
@@ -81,6 +81,16 @@ func (r *ReferenceOf[F]) train(n *graph.Node, out []F) error {
 		return fmt.Errorf("the reference does not know this operation")
 	}
 	return nil
+}
+
+// rounded is an operand of a product as n reads it.
+func rounded[F ref.Float](n *graph.Node, x []F) []F {
+	if n.Round() == "" {
+		return x
+	}
+	y := make([]F, len(x))
+	ref.RoundBF16(y, x)
+	return y
 }
 
 func adamW[F ref.Float](n *graph.Node, in [][]F) {

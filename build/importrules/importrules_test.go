@@ -103,6 +103,7 @@ var rules = []rule{
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
 	{"build/release", []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/licensecheck", "github.com/google/uuid"}, nil},
+	{"build/trainspeed", []string{"backend", "backend/cpu", "graph/...", "runtime/..."}, nil},
 	{"build/prunereport", []string{"backend/cpu", "runtime/..."}, nil},
 	{"build/quantreport", []string{"backend/cpu", "graph/...", "runtime/..."}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},

@@ -4,11 +4,14 @@
 //	go run ./build/prunereport [FLAGS] parts|zeros
 //
 // parts removes layers, heads and channels; zeros sets weights to zero. Of every file
-// llama.cpp measures the perplexity, too, if it is at hand.
+// llama.cpp measures the perplexity, too, if it is at hand. Files and figures stay in
+// -dir: with -measure quality and then, on a machine that does nothing else, -measure
+// speed -only CASES, the table is made in pieces.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,9 +31,9 @@ import (
 
 // report is a run of the command.
 type report struct {
-	model, calib, text, llama, docs, dir, only string
-	threads, chunks                            int
-	log                                        io.Writer
+	model, calib, text, llama, docs, dir, only, measure string
+	threads, chunks                                     int
+	log                                                 io.Writer
 }
 
 // pruned is a way to prune.
@@ -57,6 +60,8 @@ func run(args []string, log io.Writer) (err error) {
 	flags.StringVar(&r.calib, "calibration", "", "text to choose with")
 	flags.StringVar(&r.text, "text", "", "text to measure on")
 	flags.StringVar(&r.docs, "docs", "docs/prune.md", "page to write the tables into")
+	flags.StringVar(&r.measure, "measure", "all", "quality, speed or all")
+	flags.StringVar(&r.dir, "dir", "", "folder for files and figures (default: a temporary one)")
 	flags.StringVar(&r.only, "only", "", "regular expression of the cases to run")
 	flags.IntVar(&r.threads, "threads", 2, "threads")
 	flags.IntVar(&r.chunks, "chunks", 0, "chunks of the text to measure on; 0: all")
@@ -67,11 +72,16 @@ func run(args []string, log io.Writer) (err error) {
 	if flags.NArg() != 1 || cases == nil {
 		return errors.New("name what to measure: parts or zeros")
 	}
-	if r.dir, err = os.MkdirTemp("", "prunereport"); err != nil {
-		return err
+	if r.measure != "all" && r.measure != "quality" && r.measure != "speed" {
+		return fmt.Errorf("-measure %s: it must be quality, speed or all", r.measure)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
-	table, err := r.table(context.Background(), cases)
+	if r.dir == "" {
+		if r.dir, err = os.MkdirTemp("", "prunereport"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
+	}
+	table, err := r.table(context.Background(), flags.Arg(0), cases)
 	if err != nil {
 		return err
 	}
@@ -79,7 +89,13 @@ func run(args []string, log io.Writer) (err error) {
 	return r.insert(flags.Arg(0), table)
 }
 
-func (r *report) table(ctx context.Context, cases []pruned) (string, error) {
+// row is what is known of a case.
+type row struct {
+	Quality, Speed *delta.Report
+	Source, Theirs string // llama.cpp's perplexities of the source and of the file
+}
+
+func (r *report) table(ctx context.Context, what string, cases []pruned) (string, error) {
 	calib, err := os.ReadFile(r.calib)
 	if err != nil {
 		return "", err
@@ -92,36 +108,62 @@ func (r *report) table(ctx context.Context, cases []pruned) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	for _, c := range cases {
+	rows, kept := map[string]*row{}, filepath.Join(r.dir, what+".json")
+	if data, err := os.ReadFile(kept); err == nil {
+		if err := json.Unmarshal(data, &rows); err != nil {
+			return "", fmt.Errorf("%s: %w", kept, err)
+		}
+	}
+	for i, c := range cases {
 		if !only.MatchString(c.name) {
 			continue
 		}
 		fmt.Fprintln(r.log, c.name)
-		path := filepath.Join(r.dir, "pruned.gguf")
-		if err := r.prune(ctx, c, string(calib), path); err != nil {
+		if rows[c.name] == nil {
+			rows[c.name] = &row{}
+		}
+		path := filepath.Join(r.dir, fmt.Sprintf("%s-%d.gguf", what, i))
+		if err := r.one(ctx, c, rows[c.name], string(calib), string(text), path); err != nil {
 			return "", fmt.Errorf("%s: %w", c.name, err)
 		}
-		d, err := delta.Measure(ctx, r.model, path, delta.Options{Engine: engine.Options{Device: "cpu", Threads: r.threads}, Text: string(text), Chunks: r.chunks, Speed: delta.AlwaysSpeed})
+		data, err := json.Marshal(rows)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", c.name, err)
-		}
-		if b.Len() == 0 {
-			q := d.Quality
-			fmt.Fprintf(&b, "%d positions, the second halves of %d chunks of %d tokens.\n\n", q.Tokens, q.Chunks, q.ChunkSize)
-			b.WriteString("| `ledge prune` | MB | Multiply-adds, M | Memory, MB | Reading, tok/s | Generating, tok/s | KL to the source | Same first choice | Perplexity | llama.cpp's |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
-			if err := r.row(ctx, &b, "(the source)", &d.Before, nil, r.model, d.Quality.Chunks); err != nil {
-				return "", err
-			}
-		}
-		if err := r.row(ctx, &b, "`"+c.name+"`", &d.After, d, path, d.Quality.Chunks); err != nil {
 			return "", err
 		}
-		if err := os.Remove(path); err != nil {
+		if err := os.WriteFile(kept, data, 0o644); err != nil {
 			return "", err
 		}
 	}
-	return b.String(), nil
+	return write(cases, rows), nil
+}
+
+// one measures a case.
+func (r *report) one(ctx context.Context, c pruned, to *row, calib, text, path string) error {
+	if _, err := os.Stat(path); err != nil {
+		if err := r.prune(ctx, c, calib, path); err != nil {
+			return err
+		}
+	}
+	o := delta.Options{Engine: engine.Options{Device: "cpu", Threads: r.threads}, Chunks: r.chunks}
+	var err error
+	if r.measure != "speed" {
+		o.Text = text
+		if to.Quality, err = delta.Measure(ctx, r.model, path, o); err != nil {
+			return err
+		}
+		n := to.Quality.Quality.Chunks
+		if to.Theirs, err = r.theirs(ctx, path, n); err != nil {
+			return err
+		}
+		if to.Source, err = r.theirs(ctx, r.model, n); err != nil {
+			return err
+		}
+	}
+	if r.measure != "quality" {
+		o.Text, o.Speed = "", delta.AlwaysSpeed
+		to.Speed, err = delta.Measure(ctx, r.model, path, o)
+	}
+	return err
 }
 
 func (r *report) prune(ctx context.Context, c pruned, calib, path string) (err error) {
@@ -133,26 +175,43 @@ func (r *report) prune(ctx context.Context, c pruned, calib, path string) (err e
 	return c.write(ctx, f, calib, path)
 }
 
-func (r *report) row(ctx context.Context, b *strings.Builder, name string, m *delta.Model, d *delta.Report, path string, chunks int) error {
-	kl, same := "", ""
-	ratio := func(after, before float64) string { return "" }
-	if d != nil {
-		kl, same = fmt.Sprintf("%.3f ± %.3f", d.Quality.KL, d.Quality.KLError), fmt.Sprintf("%.1f %%", 100*d.Quality.SameTop)
-		// Machines drift: the source is measured by turns with each, and the ratio counts.
-		ratio = func(after, before float64) string { return fmt.Sprintf(" (%.2f x)", after/before) }
+// write makes the table of all cases whose quality is known.
+func write(cases []pruned, rows map[string]*row) string {
+	var b strings.Builder
+	for _, c := range cases {
+		k := rows[c.name]
+		if k == nil || k.Quality == nil {
+			continue
+		}
+		q := k.Quality.Quality
+		if b.Len() == 0 {
+			fmt.Fprintf(&b, "%d positions, the second halves of %d chunks of %d tokens.\n\n", q.Tokens, q.Chunks, q.ChunkSize)
+			b.WriteString("| `ledge prune` | MB | Multiply-adds, M | Memory, MB | Reading, tok/s | Generating, tok/s | KL to the source | Same first choice | Perplexity | llama.cpp's |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+			line(&b, "(the source)", k, &k.Quality.Before, "", "", k.Source, func(s *delta.Report) (*delta.Model, string) { return &s.Before, "" })
+		}
+		line(&b, "`"+c.name+"`", k, &k.Quality.After, fmt.Sprintf("%.3f ± %.3f", q.KL, q.KLError), fmt.Sprintf("%.1f %%", 100*q.SameTop), k.Theirs,
+			func(s *delta.Report) (*delta.Model, string) { return &s.After, " (%.2f x)" })
 	}
-	before := m
-	if d != nil {
-		before = &d.Before
+	return b.String()
+}
+
+// line writes a row. Machines drift: the source is measured by turns with each file,
+// and the ratio of both counts.
+func line(b *strings.Builder, name string, k *row, m *delta.Model, kl, same, theirs string, side func(*delta.Report) (*delta.Model, string)) {
+	memory, read, generated := "", "", ""
+	if k.Speed != nil {
+		s, ratio := side(k.Speed)
+		of := func(v, before *delta.Speed) string {
+			t := fmt.Sprintf("%.0f", v.TokensPerSecond)
+			if ratio != "" {
+				t += fmt.Sprintf(ratio, v.TokensPerSecond/before.TokensPerSecond)
+			}
+			return t
+		}
+		memory = fmt.Sprintf("%.1f", float64(s.Memory.Total())/1e6)
+		read, generated = of(s.Prefill, k.Speed.Before.Prefill), of(s.Decode, k.Speed.Before.Decode)
 	}
-	theirs, err := r.theirs(ctx, path, chunks)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(b, "| %s | %.1f | %.1f | %.1f | %.0f%s | %.0f%s | %s | %s | %.2f | %s |\n", name, float64(m.FileBytes)/1e6, float64(m.MultiplyAdds)/1e6, float64(m.Memory.Total())/1e6,
-		m.Prefill.TokensPerSecond, ratio(m.Prefill.TokensPerSecond, before.Prefill.TokensPerSecond),
-		m.Decode.TokensPerSecond, ratio(m.Decode.TokensPerSecond, before.Decode.TokensPerSecond), kl, same, *m.Perplexity, theirs)
-	return nil
+	fmt.Fprintf(b, "| %s | %.1f | %.1f | %s | %s | %s | %s | %s | %.2f | %s |\n", name, float64(m.FileBytes)/1e6, float64(m.MultiplyAdds)/1e6, memory, read, generated, kl, same, *m.Perplexity, theirs)
 }
 
 var estimate = regexp.MustCompile(`Final estimate: PPL = ([0-9.]+)`)
@@ -218,7 +277,6 @@ var parts = []pruned{
 	byParts("--layers 3", prune.Options{Layers: 3}),
 	byParts("--layers 6", prune.Options{Layers: 6}),
 	byParts("--layers 3 --layers-by perplexity", prune.Options{Layers: 3, LayersBy: prune.ByPerplexity}),
-	byParts("--layers 6 --layers-by perplexity", prune.Options{Layers: 6, LayersBy: prune.ByPerplexity}),
 	byParts("--channels 160", prune.Options{Channels: 160}),
 	byParts("--channels 160 --by gradient", prune.Options{Channels: 160, PartsBy: prune.ByGradient}),
 	byParts("--channels 160 --whole-blocks", prune.Options{Channels: 160, WholeBlocks: true}),

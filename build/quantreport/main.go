@@ -25,6 +25,7 @@ import (
 
 type report struct {
 	llama  string // folder of llama.cpp's programs
+	ledge  string
 	dir    string // for files
 	model  string
 	calib  string
@@ -35,7 +36,9 @@ type report struct {
 	thread int
 	chunks int
 	lot    int
-	budget bool
+
+	context int
+	budget  bool
 }
 
 func main() {
@@ -52,14 +55,16 @@ func run(args []string, log io.Writer) (err error) {
 	flags := flag.NewFlagSet("quantreport", flag.ContinueOnError)
 	flags.SetOutput(log)
 	flags.StringVar(&r.llama, "llama", filepath.Join(os.Getenv("LEDGE_TEST_LLAMA"), "bin"), "folder of llama-quantize and llama-imatrix")
+	flags.StringVar(&r.ledge, "ledge", "", "program to measure the speed of (default: built of this source)")
 	flags.StringVar(&r.model, "model", filepath.Join(os.Getenv("LEDGE_TEST_MODELS"), "smollm2-q8_0.gguf"), "source of quality and speed")
 	flags.StringVar(&r.calib, "calibration", "", "text for the importance matrix")
 	flags.StringVar(&r.text, "text", "", "text to measure on, of two chunks of 512 tokens or more")
 	flags.StringVar(&r.docs, "docs", "docs/quantize.md", "page to write the tables into")
 	flags.StringVar(&r.types, "types", "", "types to measure, with commas between (default: all)")
 	flags.IntVar(&r.thread, "threads", 2, "threads of both programs")
-	flags.IntVar(&r.chunks, "chunks", 160, "chunks of the text to measure quality on, 255 positions each")
+	flags.IntVar(&r.chunks, "chunks", 160, "chunks of the text to measure quality on, ctx/2-1 positions each")
 	flags.IntVar(&r.lot, "lot", 8, "chunks that all files are measured on before the next")
+	flags.IntVar(&r.context, "ctx", 512, "tokens of a chunk")
 	minutes := flags.Float64("minutes", 0, "end quality after so long, with a table of what was measured until then (0: when it is done)")
 	flags.BoolVar(&r.budget, "budget", true, "search for budgets, too")
 	dir := flags.String("dir", "", "folder for files (default: a temporary one)")

@@ -28,19 +28,16 @@ type made struct {
 	kind, by, path string
 }
 
-// chunk is the context that quality is measured with, in tokens.
-const chunk = 512
-
 // quality quantises the model with both programs, the same importance matrix given,
 // and with a budget of the size of some of llama-quantize's files; then it compares
 // all of them with the model, a few chunks of the text at a time. What is measured
 // is in the folder's quality.jsonl, so that a run that ends goes on.
 func (r *report) quality(ctx context.Context) (string, error) {
-	text, err := os.ReadFile(r.text)
+	text, err := readText(r.text)
 	if err != nil {
 		return "", err
 	}
-	calib, err := os.ReadFile(r.calib)
+	calib, err := readText(r.calib)
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +45,7 @@ func (r *report) quality(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tally, err := openTally(r.path("quality.jsonl"), header{Model: filepath.Base(r.model), Text: sum(text), Calibration: sum(calib), Lot: r.lot})
+	tally, err := openTally(r.path("quality.jsonl"), header{Model: filepath.Base(r.model), Text: sum(text), Calibration: sum(calib), Chunk: r.context, Lot: r.lot})
 	if err != nil {
 		return "", err
 	}
@@ -64,13 +61,13 @@ func (r *report) quality(ctx context.Context) (string, error) {
 
 // measure compares the files lot by lot.
 func (r *report) measure(ctx context.Context, all []made, text string, tally *tally) (err error) {
-	o := engine.Options{Device: "cpu", Threads: r.thread, Context: chunk, Sequences: 1}
+	o := engine.Options{Device: "cpu", Threads: r.thread, Context: r.context, Sequences: 1}
 	source, err := engine.Open(ctx, r.model, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	t, err := eval.NewText(source, text, chunk, r.chunks)
+	t, err := eval.NewText(source, text, r.context, r.chunks)
 	if err != nil {
 		return err
 	}
@@ -198,7 +195,7 @@ func (r *report) collect(ctx context.Context, path, calib string) error {
 	if exists(path) {
 		return nil
 	}
-	m, err := imatrix.Collect(ctx, r.model, calib, engine.Options{Threads: r.thread}, imatrix.Options{Dataset: r.calib})
+	m, err := imatrix.Collect(ctx, r.model, calib, engine.Options{Threads: r.thread}, imatrix.Options{Dataset: r.calib, ChunkSize: r.context})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ type header struct {
 	Model       string `json:"model"`
 	Text        string `json:"text_sha256"`
 	Calibration string `json:"calibration_sha256"`
+	Chunk       int    `json:"chunk_tokens"`
 	Lot         int    `json:"chunks_a_lot"`
 }
 

@@ -20,6 +20,7 @@ func (a *app) logitsCommand() *cli.Command {
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE.npy` to write; - is standard output"},
 			&cli.StringFlag{Name: "tokens-file", Usage: "`FILE.json`: a JSON array of token ids instead of a text"},
 			&cli.BoolFlag{Name: "special", Usage: "control tokens written in the text become those tokens"},
+			loraFlag(),
 		}, nameFlags(), deviceFlags()),
 		Action: a.logits,
 	}
@@ -59,6 +60,9 @@ func (a *app) logits(c *cli.Context) error {
 		return errors.Join(err, f.Close())
 	}
 	defer out.Discard()
+	if o.Adapters, err = a.adapters(c); err != nil {
+		return errors.Join(err, f.Close())
+	}
 	m, err := a.load(c.Context, f, o)
 	if err != nil {
 		return err

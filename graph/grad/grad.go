@@ -70,6 +70,10 @@ type Options struct {
 	// there at once.
 	Chunks bool
 
+	// Round is the type that operands of products are rounded to, bf16, or empty:
+	// see graph.ProductAttr. Loaded weights are read as they are.
+	Round string
+
 	// Recompute keeps of a layer only what other layers read, and repeats its
 	// forward operations before its backward ones.
 	Recompute bool
@@ -151,7 +155,29 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 	}
 	d.outputs()
 	out, err := d.finish()
+	if err == nil && o.Round != "" {
+		round(out, o.Round)
+		err = graph.Verify(out)
+	}
 	return out, params, err
+}
+
+// round has the products of values round their operands.
+func round(g *graph.Graph, to string) {
+	for _, n := range g.Nodes {
+		switch n.Op {
+		case graph.OpLinear:
+			if n.In[1].Op != graph.OpWeight {
+				n.Attr = graph.ProductAttr{Round: to}
+			}
+		case graph.OpLinearT, graph.OpOuter, graph.OpAccumulateOuter:
+			n.Attr = graph.ProductAttr{Round: to}
+		case graph.OpLinearLoss, graph.OpLinearLossW:
+			a := n.Attr.(graph.LinearLossAttr)
+			a.Round = to
+			n.Attr = a
+		}
+	}
 }
 
 // Forward is g with the weights that [Train] would train as parameters, without

@@ -19,7 +19,7 @@ const separator = "----\n"
 // asked for:
 //
 //	// of y by w x              grad.Of
-//	// train [recompute] [chunks] [w...] grad.Train, of all weights if none is named
+//	// train [recompute] [chunks] [bf16] [w...] grad.Train, of all weights if none is named
 //	// forward [chunks]         grad.Forward, of all weights
 //	// update                   grad.Update with the parameters of grad.Train
 //
@@ -73,6 +73,9 @@ func differentiate(t *testing.T, g *graph.Graph, words []string) string {
 		}
 		if len(words) > 0 && words[0] == "chunks" {
 			o.Chunks, words = true, words[1:]
+		}
+		if len(words) > 0 && words[0] == "bf16" {
+			o.Round, words = words[0], words[1:]
 		}
 		if len(words) > 0 {
 			o.Train = func(name string) bool { return strings.Contains(" "+strings.Join(words, " ")+" ", " "+name+" ") }

@@ -78,6 +78,7 @@ type table struct {
 	dot        func(a, b *float32, n int) float32
 	subScale   func(dst, x *float32, a, c, s float32, n int)
 	derivative [numDerivatives]gatedFunc
+	roundBF16  func(dst, x *float32, n int)
 }
 
 // Assembly cannot be preempted, so a call is given a bounded amount of work; and

@@ -95,6 +95,7 @@ func interpreted(t testing.TB) *Kernels {
 	tb.adamW = func(p, g, v, w, numbers *float32, n int) { m.call("avx512AdamW", p, g, v, w, numbers, n) }
 	tb.dot = func(a, b *float32, n int) float32 { return m.call("avx512Dot", a, b, n) }
 	tb.subScale = func(dst, x *float32, a, c, s float32, n int) { m.call("avx512SubScale", dst, x, a, c, s, n) }
+	tb.roundBF16 = func(dst, x *float32, n int) { m.call("avx512RoundBF16", dst, x, n) }
 	for op, name := range [numDerivatives]string{SiLUDerivative: "SiLU", GELUDerivative: "GELU"} {
 		if name != "" {
 			tb.derivative[op] = func(dst, x, dy *float32, n int) { m.call("avx512"+name+"DerivativeGate", dst, x, dy, n) }
@@ -111,7 +112,7 @@ func interpreted(t testing.TB) *Kernels {
 	tb.scatterF16 = func(dst *byte, x *float32, n int) {
 		generic.scatter(unsafe.Slice(dst, 256*n-30), unsafe.Slice(x, 8*n), 2)
 	}
-	return &Kernels{AVX512, tb}
+	return &Kernels{level: AVX512, asm: tb}
 }
 
 // TestLevelsAgree holds more than the contract asks: the levels of amd64 do

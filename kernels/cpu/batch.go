@@ -130,13 +130,12 @@ type (
 // batchKernels are a level's; those that are nil are done in Go. The second of two
 // is with weights.
 type batchKernels struct {
-	spread                [2]batchFunc
+	spread, shift         [2]batchFunc
 	scale, near           [2]gridFunc
 	fine                  [2]fineFunc
 	scaleCurve, nearCurve [2]curveFunc
 	line                  [2]lineFunc
 	lineNear              [2]stepFunc
-	shift                 batchFunc
 	codes                 func(dst *byte, x *float32, blocks, sixteens int, id, off *float32, lo, hi float32)
 	curveCodes            func(dst *byte, x *float32, blocks, sixteens int, id *float32, c *Curve)
 }
@@ -189,7 +188,11 @@ func (k *Kernels) lanes(dst *[32]Lanes, x []float32, n int) {
 	}
 }
 
-// Range finds the least and the largest value and the sums of each block.
+// BatchTiny is the magnitude below which blocks are zeros: no float16 scale reaches it.
+const BatchTiny = 1e-9
+
+// Range finds the least and the largest value and the sums of each block. A becomes the
+// inverse of the value of the largest magnitude, 0 if that is below BatchTiny.
 func (k *Kernels) Range(b *Batch, n int) {
 	if t := levelBatch(k.level); t != nil {
 		t.spread[b.kind()](b, n)
@@ -206,20 +209,34 @@ func (k *Kernels) Range(b *Batch, n int) {
 			b.Energy[i] += w * x * x
 		}
 	}
+	for i, hi := range &b.Hi {
+		if lo := b.Lo[i]; -lo > hi {
+			hi = lo
+		}
+		b.A[i] = 0
+		if hi >= BatchTiny || hi <= -BatchTiny {
+			b.A[i] = 1 / hi
+		}
+	}
 }
 
-// Shift takes the least value of each block from its values, as Range has found it, so
-// that sums of what all of them have in common do not swallow what they differ by. Range
-// is due once more.
+// Shift takes the least value of each block from its values, so that sums of what all of
+// them have in common do not swallow what they differ by. Lo, Hi and Sum become what they
+// are then; Energy and A stay.
 func (k *Kernels) Shift(b *Batch, n int) {
 	if t := levelBatch(k.level); t != nil {
-		t.shift(b, n)
+		t.shift[b.kind()](b, n)
 		return
 	}
+	b.Sum = Lanes{}
 	for j := range n {
 		for i := range &b.X[j] {
 			b.X[j][i] -= b.Lo[i]
+			b.Sum[i] += b.weight(j, i) * b.X[j][i]
 		}
+	}
+	for i := range &b.Lo {
+		b.Lo[i], b.Hi[i] = 0, b.Hi[i]-b.Lo[i]
 	}
 }
 

@@ -67,6 +67,11 @@ func avx2LineNearWeighted(b *Batch, n int, steps *Step, lots int, levels float32
 //go:noescape
 func avx2Shift(b *Batch, n int)
 
+// avx2ShiftWeighted subtracts the least value of each block. With weights.
+//
+//go:noescape
+func avx2ShiftWeighted(b *Batch, n int)
+
 // avx2Codes writes round(x id + off), held within lo and hi, as int8, for blocks of 16 values each.
 //
 //go:noescape
@@ -162,6 +167,11 @@ func avx512CurveCodes(dst *byte, x *float32, blocks, sixteens int, id *float32, 
 //go:noescape
 func avx512Shift(b *Batch, n int)
 
+// avx512ShiftWeighted subtracts the least value of each block. With weights.
+//
+//go:noescape
+func avx512ShiftWeighted(b *Batch, n int)
+
 // avx512Codes writes round(x id + off), held within lo and hi, as int8, for blocks of 16 values each.
 //
 //go:noescape
@@ -174,7 +184,7 @@ var avx2Batch = batchKernels{
 	near:     [2]gridFunc{avx2Near, avx2NearWeighted},
 	line:     [2]lineFunc{avx2Line, avx2LineWeighted},
 	lineNear: [2]stepFunc{avx2LineNear, avx2LineNearWeighted},
-	shift:    avx2Shift,
+	shift:    [2]batchFunc{avx2Shift, avx2ShiftWeighted},
 	codes:    avx2Codes,
 }
 var avx512Batch = batchKernels{
@@ -187,6 +197,6 @@ var avx512Batch = batchKernels{
 	scaleCurve: [2]curveFunc{avx512ScaleCurve, avx512ScaleCurveWeighted},
 	nearCurve:  [2]curveFunc{avx512NearCurve, avx512NearCurveWeighted},
 	curveCodes: avx512CurveCodes,
-	shift:      avx512Shift,
+	shift:      [2]batchFunc{avx512Shift, avx512ShiftWeighted},
 	codes:      avx512Codes,
 }

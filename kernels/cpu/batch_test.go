@@ -130,6 +130,12 @@ func (c *batchCase) checkRange(t *testing.T, name string) {
 		if float64(c.b.Lo[lane]) != lo || float64(c.b.Hi[lane]) != hi {
 			t.Errorf("%s: lane %d from %g to %g, not %g to %g", name, lane, c.b.Lo[lane], c.b.Hi[lane], lo, hi)
 		}
+		if -lo > hi {
+			hi = lo
+		}
+		if float32(1/hi) != c.b.A[lane] {
+			t.Errorf("%s: lane %d has the inverse %g of %g", name, lane, c.b.A[lane], hi)
+		}
 		if math.Abs(float64(c.b.Total[lane])-total) > 1e-4*total || math.Abs(float64(c.b.Energy[lane])-energy) > 1e-4*energy ||
 			math.Abs(float64(c.b.Sum[lane])-sum) > 1e-4*math.Sqrt(energy*total) {
 			t.Errorf("%s: lane %d sums %g %g %g, not %g %g %g", name, lane, c.b.Total[lane], c.b.Sum[lane], c.b.Energy[lane], total, sum, energy)
@@ -257,12 +263,22 @@ func (c *batchCase) fitLineNear(t *testing.T, k *Kernels, name string) {
 	})
 }
 
+// shift comes last: it changes the batch.
 func (c *batchCase) shift(t *testing.T, k *Kernels, name string) {
 	t.Helper()
+	lo, hi := c.b.Lo, c.b.Hi
 	k.Shift(&c.b, c.n)
+	var sum [BatchLanes]float64
 	for i, x := range c.x {
-		if got, want := c.b.X[i%c.n][i/c.n], x-c.b.Lo[i/c.n]; got != want {
+		got, want := c.b.X[i%c.n][i/c.n], x-lo[i/c.n]
+		if got != want {
 			t.Errorf("%s: value %d is %g, not %g", name, i, got, want)
+		}
+		sum[i/c.n] += float64(want) * float64(c.w[i])
+	}
+	for lane := range BatchLanes {
+		if c.b.Lo[lane] != 0 || c.b.Hi[lane] != hi[lane]-lo[lane] || math.Abs(float64(c.b.Sum[lane])-sum[lane]) > 1e-4*sum[lane] {
+			t.Errorf("%s: lane %d from %g to %g with the sum %g, not 0, %g, %g", name, lane, c.b.Lo[lane], c.b.Hi[lane], c.b.Sum[lane], hi[lane]-lo[lane], sum[lane])
 		}
 	}
 }

@@ -18,13 +18,16 @@ type Operand struct {
 // another.
 //
 // An element of C is one chain of K multiply-adds in order, whatever the range that
-// is computed at once, and however large M and N are.
+// is computed at once, and however large M and N are: see also gemm_bf16.go.
 type Gemm struct {
 	M, N, K int
 	A, B    Operand
 	C       []float32
 	LDC     int
 	Add     bool
+
+	// Round has the operands rounded to bfloat16. Sums stay float32.
+	Round bool
 }
 
 // Blocks of a product: a panel of gemmK rows and 64 columns of B stays in the
@@ -48,21 +51,30 @@ const (
 	GemmScratch = gemmK*gemmRows + gemmRows*GroupRows
 )
 
-// GemmBlocks is the number of blocks that a product of n columns and k summands is
-// computed in.
-func GemmBlocks(n, k int) int {
-	return (n + gemmCols - 1) / gemmCols * ((k + gemmK - 1) / gemmK)
+// GemmBlocks is the number of blocks that a product is computed in.
+func (k *Kernels) GemmBlocks(g *Gemm) int {
+	return (g.N + gemmCols - 1) / gemmCols * k.deep(g)
 }
 
-// block is a range of B: columns [n0, n1), steps rows from s on.
+// gemmBlock is a range of B: columns [n0, n1), steps rows from s on.
 type gemmBlock struct{ n0, n1, s, steps int }
 
 // block is block i: the summands of some columns come one after the other.
-func (g *Gemm) block(i int) gemmBlock {
-	deep := (g.K + gemmK - 1) / gemmK
-	n, s := i/deep*gemmCols, i%deep*gemmK
-	return gemmBlock{n, min(g.N, n+gemmCols), s, min(gemmK, g.K-s)}
+func (k *Kernels) block(g *Gemm, i int) gemmBlock {
+	deep, most := k.deep(g), k.summands(g)
+	n, s := i/deep*gemmCols, i%deep*most
+	return gemmBlock{n, min(g.N, n+gemmCols), s, min(most, g.K-s)}
 }
+
+// summands is the most that a block has, and deep how many blocks have all.
+func (k *Kernels) summands(g *Gemm) int {
+	if k.paired(g) {
+		return 2 * gemmK
+	}
+	return gemmK
+}
+
+func (k *Kernels) deep(g *Gemm) int { return (g.K + k.summands(g) - 1) / k.summands(g) }
 
 // Gemm computes rows [m0, m1) and columns [n0, n1) of the product; no other element
 // of C is written. Ranges may be computed at the same time, each with its own
@@ -75,7 +87,7 @@ func (k *Kernels) Gemm(g *Gemm, m0, m1, n0, n1 int, scratch []float32) {
 	if g.K == 0 {
 		part.empty(m0, m1)
 	}
-	for i := range GemmBlocks(part.N, g.K) {
+	for i := range k.GemmBlocks(&part) {
 		k.GemmPack(scratch[:GemmPacked], &part, i, 0, gemmK)
 		k.GemmBlock(&part, scratch[:GemmPacked], i, m0, m1, scratch[GemmPacked:])
 	}
@@ -111,28 +123,42 @@ func (o Operand) from(n int) Operand {
 	return o
 }
 
-// GemmPack packs summands [s0, s1) of block i of B, of at most [GemmSteps]; several
+// GemmPack packs steps [s0, s1) of block i of B, of at most [GemmSteps]; several
 // workers may share a block.
 func (k *Kernels) GemmPack(packed []float32, g *Gemm, i, s0, s1 int) {
-	b := g.block(i)
+	b := k.block(g, i)
+	if k.paired(g) {
+		if s1 = min(s1, pairsOf(b.steps)); s0 < s1 {
+			k.pairs.packPanels(packed[s0*gemmPanel:], &g.B, b.s+2*s0, min(b.steps-2*s0, 2*(s1-s0)), b.n0, b.n1)
+		}
+		return
+	}
 	if s1 = min(s1, b.steps); s0 < s1 {
-		k.packPanels(packed[s0*gemmPanel:], &g.B, b.s+s0, s1-s0, b.n0, b.n1)
+		k.packPanels(packed[s0*gemmPanel:], &g.B, b.s+s0, s1-s0, b.n0, b.n1, g.Round)
 	}
 }
 
-// GemmSteps is the most summands that a block has.
+// GemmSteps is the most steps that a block has: summands, or pairs of them.
 const GemmSteps = gemmK
 
 // GemmBlock computes rows [m0, m1) of block i, which is packed. The blocks of a
 // product must be done in order.
 func (k *Kernels) GemmBlock(g *Gemm, packed []float32, i, m0, m1 int, scratch []float32) {
-	b := g.block(i)
+	b := k.block(g, i)
 	as, odd := scratch[:gemmK*gemmRows], scratch[gemmK*gemmRows:]
 	for m := m0; m < m1; m += gemmRows {
-		rows := min(gemmRows, m1-m)
-		a, lda := g.A.rows(k, as, m, rows, b.s, b.steps)
+		rows, steps := min(gemmRows, m1-m), b.steps
+		var a []float32
+		lda := 0
+		if k.paired(g) {
+			steps = pairsOf(steps)
+			a, lda = as, steps
+			k.pairs.packRows(as, &g.A, m, rows, b.s, b.steps)
+		} else {
+			a, lda = g.A.rows(k, as, m, rows, b.s, steps, g.Round)
+		}
 		for c := b.n0; c < b.n1; c += gemmPanel {
-			k.gemmTile(g, packed[(c-b.n0)*gemmK:], a, lda, m, rows, c, min(b.n1, c+gemmPanel), b.steps, b.s > 0 || g.Add, odd)
+			k.gemmTile(g, packed[(c-b.n0)*gemmK:], a, lda, m, rows, c, min(b.n1, c+gemmPanel), steps, b.s > 0 || g.Add, odd)
 		}
 	}
 }
@@ -145,7 +171,7 @@ func (k *Kernels) gemmTile(g *Gemm, panel, a []float32, lda, m, rows, c0, c1, st
 	}
 	p := panels{dt: dtype.F32, data: bytesOf(panel), step: 4 * gemmPanel, group: 4 * GroupRows, cols: whole, steps: steps}
 	if whole > 0 {
-		k.panelProduct(p, panel, g.C[m*g.LDC+c0:], g.LDC, a, lda, rows, add)
+		k.panelProduct(g, p, panel, g.C[m*g.LDC+c0:], g.LDC, a, lda, rows, add)
 	}
 	rest := c1 - c0 - whole
 	if rest == 0 {
@@ -156,14 +182,18 @@ func (k *Kernels) gemmTile(g *Gemm, panel, a []float32, lda, m, rows, c0, c1, st
 		copy(odd[i*GroupRows:][:rest], g.C[(m+i)*g.LDC+c0+whole:])
 	}
 	p.data, p.cols = p.data[4*whole:], GroupRows
-	k.panelProduct(p, panel[whole:], odd, GroupRows, a, lda, rows, true)
+	k.panelProduct(g, p, panel[whole:], odd, GroupRows, a, lda, rows, true)
 	for i := range rows {
 		copy(g.C[(m+i)*g.LDC+c0+whole:][:rest], odd[i*GroupRows:])
 	}
 }
 
-// panelProduct is p.product; panel is p.data as values.
-func (k *Kernels) panelProduct(p panels, panel, dst []float32, ldd int, a []float32, lda, rows int, add bool) {
+// panelProduct is p.product for a panel of g; panel is p.data as values.
+func (k *Kernels) panelProduct(g *Gemm, p panels, panel, dst []float32, ldd int, a []float32, lda, rows int, add bool) {
+	if k.paired(g) {
+		k.pairs.products.panels(&p, dst, ldd, a, lda, rows, add)
+		return
+	}
 	if k.asm != nil {
 		k.asm.panels(&p, dst, ldd, a, lda, rows, add)
 		return
@@ -212,7 +242,7 @@ func genericGemm(dst []float32, ldd int, a []float32, lda int, panel []float32, 
 // packPanels writes steps rows of a matrix from row s on, columns [n0, n1), as
 // panels of 64 columns, gemmK*64 values apart. Columns of the last group of 16 that
 // are not there become zeros.
-func (k *Kernels) packPanels(dst []float32, o *Operand, s, steps, n0, n1 int) {
+func (k *Kernels) packPanels(dst []float32, o *Operand, s, steps, n0, n1 int, round bool) {
 	for n := n0; n < n1; n += gemmPanel {
 		panel, cols := dst[(n-n0)*gemmK:], min(gemmPanel, n1-n)
 		if cols < gemmPanel {
@@ -222,26 +252,32 @@ func (k *Kernels) packPanels(dst []float32, o *Operand, s, steps, n0, n1 int) {
 		}
 		if o.T {
 			k.turn(panel, gemmPanel, o, n, cols, s, steps)
-			continue
+		} else {
+			for i := range steps {
+				o.read(panel[i*gemmPanel:][:cols], s+i, n)
+			}
 		}
-		for i := range steps {
-			o.read(panel[i*gemmPanel:][:cols], s+i, n)
+		if round {
+			k.roundBF16(panel[:steps*gemmPanel], panel)
 		}
 	}
 }
 
 // rows gives rows m and on, columns s and on, of a matrix as float32: where they
 // lie, or packed to buf.
-func (o *Operand) rows(k *Kernels, buf []float32, m, rows, s, steps int) (a []float32, lda int) {
+func (o *Operand) rows(k *Kernels, buf []float32, m, rows, s, steps int, round bool) (a []float32, lda int) {
 	switch {
 	case o.T:
 		k.turn(buf, steps, o, s, steps, m, rows)
-	case o.BF16 != nil:
+	case o.BF16 != nil || round:
 		for i := range rows {
 			o.read(buf[i*steps:][:steps], m+i, s)
 		}
 	default:
 		return o.F32[m*o.LD+s:], o.LD
+	}
+	if round {
+		k.roundBF16(buf[:rows*steps], buf)
 	}
 	return buf, steps
 }

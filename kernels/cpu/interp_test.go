@@ -240,6 +240,8 @@ var floatOps = map[string]func(x, y float32) float32{
 var wordOps = map[string]func(x, y uint32) uint32{
 	"VPADDD":  func(x, y uint32) uint32 { return x + y },
 	"VPMAXUD": func(x, y uint32) uint32 { return max(x, y) },
+	"VPMINUD": func(x, y uint32) uint32 { return min(x, y) },
+	"VPORD":   func(x, y uint32) uint32 { return x | y },
 	"VPSUBD":  func(x, y uint32) uint32 { return x - y },
 	"VPANDD":  func(x, y uint32) uint32 { return x & y },
 	"VPXORD":  func(x, y uint32) uint32 { return x ^ y },

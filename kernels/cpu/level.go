@@ -44,6 +44,7 @@ const EnvLevel = "LEDGE_CPU"
 type Kernels struct {
 	level Level
 	asm   *table // nil at the generic level
+	pairs *pairs // nil if the processor cannot multiply pairs of bfloat16
 }
 
 // Level returns the level of the kernels.
@@ -101,4 +102,4 @@ func Select(force string) (*Kernels, error) {
 	return nil, fmt.Errorf("%s %q is not a level; use one of %v", from, force, Levels())
 }
 
-func kernelsOf(l Level) *Kernels { return &Kernels{level: l, asm: levelTable(l)} }
+func kernelsOf(l Level) *Kernels { return &Kernels{level: l, asm: levelTable(l), pairs: levelPairs(l)} }

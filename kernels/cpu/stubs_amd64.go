@@ -546,6 +546,11 @@ func avx2AdamW(p, grad, m, v, numbers *float32, n int)
 //go:noescape
 func avx2Dot(a, b *float32, n int) float32
 
+// avx2RoundBF16 rounds values to bfloat16.
+//
+//go:noescape
+func avx2RoundBF16(dst, x *float32, n int)
+
 // avx2SubScale computes (dst - (x*a + c)) * s.
 //
 //go:noescape
@@ -631,11 +636,12 @@ var avx2Table = table{
 		opGELU:    avx2GELUGate,
 		opGELUErf: avx2GELUErfGate,
 	},
-	turn:     avx2Turn,
-	adamW:    avx2AdamW,
-	dot:      avx2Dot,
-	subScale: avx2SubScale,
-	turnSize: 8,
+	turn:      avx2Turn,
+	adamW:     avx2AdamW,
+	dot:       avx2Dot,
+	subScale:  avx2SubScale,
+	roundBF16: avx2RoundBF16,
+	turnSize:  8,
 	derivative: [numDerivatives]gatedFunc{
 		SiLUDerivative: avx2SiLUDerivativeGate,
 		GELUDerivative: avx2GELUDerivativeGate,
@@ -1618,6 +1624,11 @@ func avx512AdamW(p, grad, m, v, numbers *float32, n int)
 //go:noescape
 func avx512Dot(a, b *float32, n int) float32
 
+// avx512RoundBF16 rounds values to bfloat16.
+//
+//go:noescape
+func avx512RoundBF16(dst, x *float32, n int)
+
 // avx512SubScale computes (dst - (x*a + c)) * s.
 //
 //go:noescape
@@ -1705,11 +1716,12 @@ var avx512Table = table{
 		opGELU:    avx512GELUGate,
 		opGELUErf: avx512GELUErfGate,
 	},
-	turn:     avx512Turn,
-	adamW:    avx512AdamW,
-	dot:      avx512Dot,
-	subScale: avx512SubScale,
-	turnSize: 16,
+	turn:      avx512Turn,
+	adamW:     avx512AdamW,
+	dot:       avx512Dot,
+	subScale:  avx512SubScale,
+	roundBF16: avx512RoundBF16,
+	turnSize:  16,
 	derivative: [numDerivatives]gatedFunc{
 		SiLUDerivative: avx512SiLUDerivativeGate,
 		GELUDerivative: avx512GELUDerivativeGate,

@@ -1,8 +1,19 @@
 package ref
 
-import "math"
+import (
+	"math"
+
+	"github.com/ledge-run/ledge/graph/dtype"
+)
 
 // The operations of training: see docs/training.md.
+
+// RoundBF16 rounds to bfloat16, to nearest and ties to even.
+func RoundBF16[F Float](dst, x []F) {
+	for i, v := range x {
+		dst[i] = F(dtype.BF16ToF32(dtype.F32ToBF16(float32(v))))
+	}
+}
 
 // LinearT is dst[m, k] = sum_n x[m, n] * w[n, k].
 func LinearT[F Float](dst, x, w []F, m, n, k int) {

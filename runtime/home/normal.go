@@ -7,8 +7,8 @@ import (
 
 // Normal is a sentence as the model reads it, in the one way it is written: in lower
 // case, with ASCII's punctuation for that of Chinese and of full width, single spaces,
-// and no mark at its end but a question's. Speech has no case, and every way of
-// writing the same would have to be learnt.
+// and no mark at its end but a question's, with digits for numbers. Speech has none of
+// these, and every way of writing the same would have to be learnt.
 func Normal(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -32,5 +32,5 @@ func Normal(text string) string {
 		return unicode.ToLower(r)
 	}, text)
 	text = strings.Join(strings.Fields(text), " ")
-	return strings.TrimRight(text, " .,!;:~")
+	return digits(strings.TrimRight(text, " .,!;:~"))
 }

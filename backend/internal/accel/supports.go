@@ -24,6 +24,9 @@ func (d *device) supports(g *graph.Graph, n *graph.Node) error {
 			return fmt.Errorf("%s has up to %d bytes, a kernel of this device sees %d", v, size, d.limits.Range)
 		}
 	}
+	if r := n.Round(); r != "" {
+		return fmt.Errorf("this device does not round operands to %s", r)
+	}
 	for _, many := range []bool{false, true} {
 		if err := d.canLower(g, n, many); err != nil {
 			return err

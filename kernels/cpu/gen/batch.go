@@ -37,9 +37,9 @@ func generateBatch(files map[string][]byte) error {
 			e.curveCodes()
 			fmt.Fprintf(&tables, "curveCodes: %sCurveCodes,\n", e.prefix)
 		}
-		e.batch("Shift", false, (*batch).shift)
+		both("shift", "batchFunc", "Shift", (*batch).shift)
 		e.codes()
-		fmt.Fprintf(&tables, "shift: %[1]sShift,\ncodes: %[1]sCodes,\n}\n", e.prefix)
+		fmt.Fprintf(&tables, "codes: %sCodes,\n}\n", e.prefix)
 		body.Write(e.text.Bytes())
 		stubs.Write(e.stubs.Bytes())
 	}
@@ -71,6 +71,9 @@ const (
 	batchXL     = batchLL + lanesBytes
 )
 
+// batchTiny is cpu.BatchTiny.
+const batchTiny = 1e-9
+
 const (
 	curveThresh, curveLow, curveHigh = 0, 128, 256
 	curveLowCode, curveHighCode      = 384, 512
@@ -81,6 +84,7 @@ const (
 const (
 	less       = 1
 	notEqual   = 4
+	notLess    = 13
 	notGreater = 10 // or one is no number
 	greater    = 30
 )
@@ -205,18 +209,43 @@ func (b *batch) spread() {
 		for i, v := range []splat{lo, hi, total, sum, energy} {
 			b.one("VMOVUPS", v, field(batchLo+i*lanesBytes))
 		}
+		// The inverse of the value of the largest magnitude.
+		size, mask, one := total, sum, energy
+		b.one("VPXOR", b.x, b.x, b.x)
+		b.one("VSUBPS", lo, b.x, size)
+		b.compare(greater, hi, size, mask)
+		b.choose(mask, lo, hi, b.t)
+		b.one("VMAXPS", hi, size, size)
+		b.one("VMOVUPS", b.float(1), one)
+		b.one("VDIVPS", b.t, one, one)
+		b.one("VMOVUPS", b.float(batchTiny), lo)
+		b.compare(notLess, lo, size, mask)
+		b.choose(mask, one, b.x, one)
+		b.one("VMOVUPS", one, field(batchA))
 	})
 }
 
 func (b *batch) shift() {
 	b.open("", "FN subtracts the least value of each block.")
-	lo := b.splat()
+	lo, hi, sum := b.splat(), b.splat(), b.splat()
 	b.lanes(func() {
 		b.one("VMOVUPS", field(batchLo), lo)
+		b.one("VMOVUPS", field(batchHi), hi)
+		b.one("VSUBPS", lo, hi, hi)
+		b.one("VPXOR", sum, sum, sum)
 		b.values(func() {
 			b.one("VSUBPS", lo, b.x, b.x)
 			b.one("VMOVUPS", b.x, mem{base: "SI"})
+			if b.weighted {
+				b.one("VFMADD231PS", weight, b.x, sum)
+			} else {
+				b.one("VADDPS", b.x, sum, sum)
+			}
 		})
+		b.one("VPXOR", lo, lo, lo)
+		b.one("VMOVUPS", lo, field(batchLo))
+		b.one("VMOVUPS", hi, field(batchHi))
+		b.one("VMOVUPS", sum, field(batchSum))
 	})
 }
 

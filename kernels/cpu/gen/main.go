@@ -74,6 +74,9 @@ func generate() (map[string][]byte, error) {
 	if err := generateBatch(files); err != nil {
 		return nil, err
 	}
+	if err := generatePairs(files); err != nil {
+		return nil, err
+	}
 	if err := addStubs(files, "stubs_amd64.go", stubs.Bytes()); err != nil {
 		return nil, err
 	}
@@ -158,7 +161,7 @@ func (e *emitter) table() {
 	}
 	p("q8Groups: %d,", e.q8Groups())
 	e.rowTable(e.prefix)
-	for _, f := range []string{"Turn", "AdamW", "Dot", "SubScale"} {
+	for _, f := range []string{"Turn", "AdamW", "Dot", "SubScale", "RoundBF16"} {
 		p("%s%s: %s%s,", string(f[0]|0x20), f[1:], e.prefix, f)
 	}
 	p("turnSize: %d,", e.turnSize())

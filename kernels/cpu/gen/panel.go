@@ -5,7 +5,7 @@ import "fmt"
 // A panel kernel multiplies rows of float32 with panels of 16 plain values:
 // dst[i][16g+c] = sum over k of x[i][k] * w[g][k][c].
 type panelKernel struct {
-	typ          string // F32, F16, BF16
+	typ          string // F32, F16, BF16; Pairs of bfloat16, in both operands
 	rows, groups int
 	ahead        bool // prefetches what comes next
 }
@@ -20,7 +20,7 @@ func (p panelKernel) name() string {
 
 // stepBytes is the size of what a kernel reads of its panels in a step.
 func (p panelKernel) stepBytes() int {
-	if p.typ == "F32" {
+	if p.typ == "F32" || p.typ == "Pairs" {
 		return 64 * p.groups
 	}
 	return 32 * p.groups
@@ -55,6 +55,10 @@ const panelParams = "dst *float32, ldd int, x *float32, ldx int, w *byte, step, 
 
 func (e *emitter) panel(p panelKernel) {
 	params, doc := panelParams, fmt.Sprintf("FN multiplies %d rows with %d panels of %s.", p.rows, p.groups, p.typ)
+	multiply := func(x splat, w, acc vec) { e.op("VFMADD231PS", x, w, acc) }
+	if p.typ == "Pairs" {
+		multiply = e.pairProduct
+	}
 	if p.ahead {
 		params += ", ahead *byte"
 		doc += "\nMeanwhile it prefetches as much from ahead on as it reads."
@@ -113,7 +117,7 @@ func (e *emitter) panel(p panelKernel) {
 		for i := range p.rows {
 			broadcast(i)
 			for g, w := range ws {
-				e.op("VFMADD231PS", x, w, acc[i][g])
+				multiply(x, w, acc[i][g])
 			}
 		}
 	} else {
@@ -123,7 +127,7 @@ func (e *emitter) panel(p panelKernel) {
 				if g == 0 || p.rows > 1 {
 					broadcast(i)
 				}
-				e.op("VFMADD231PS", x, w, acc[i][g])
+				multiply(x, w, acc[i][g])
 			}
 		}
 	}
@@ -141,7 +145,7 @@ func (e *emitter) panel(p panelKernel) {
 // plainLoad loads 16 values of a panel as float32.
 func (e *emitter) plainLoad(p panelKernel, base string, w vec) {
 	switch p.typ {
-	case "F32":
+	case "F32", "Pairs":
 		e.op("VMOVUPS", at(base, 0), w)
 	case "F16":
 		e.op("VCVTPH2PS", mem{base: base, step: 16}, w)

@@ -7,6 +7,7 @@ func (e *emitter) trainKernels() {
 	e.turn()
 	e.adamW()
 	e.dot()
+	e.roundBF16()
 	e.begin("SubScale", "dst, x *float32, a, c, s float32, n int", "", 0, "FN computes (dst - (x*a + c)) * s.")
 	a, c, s := e.argSplat("a"), e.argSplat("c"), e.argSplat("s")
 	e.pointers("dst", "DI", "x", "SI", "n", "CX")
@@ -40,10 +41,6 @@ func (e *emitter) turn() {
 	e.take(2 * n)
 	e.pointers("dst", "DI", "ldd", "R8", "src", "SI", "lds", "R9", "squares", "CX")
 	reg := func(i int) string { return fmt.Sprintf("%s%d", e.width(), i) }
-	two := func(name string, a, b, dst int) { e.line("%s %s, %s, %s", name, reg(b), reg(a), reg(dst)) }
-	lanes := func(name string, imm, a, b, dst int) {
-		e.line("%s $%d, %s, %s, %s", name, imm, reg(b), reg(a), reg(dst))
-	}
 	top := e.newLabel("loop")
 	e.at(top)
 	e.line("MOVQ SI, AX")
@@ -52,6 +49,22 @@ func (e *emitter) turn() {
 		if i < n-1 {
 			e.line("ADDQ R9, AX")
 		}
+	}
+	e.turnSquare()
+	e.line("ADDQ $%d, SI", 4*n)
+	e.line("DECQ CX")
+	e.line("JNZ %s", top)
+	e.ret()
+}
+
+// turnSquare turns the square whose rows are in the first registers, and stores its
+// rows at DI, R8 bytes apart, which is moved on. As many registers more are lost.
+func (e *emitter) turnSquare() {
+	n := e.turnSize()
+	reg := func(i int) string { return fmt.Sprintf("%s%d", e.width(), i) }
+	two := func(name string, a, b, dst int) { e.line("%s %s, %s, %s", name, reg(b), reg(a), reg(dst)) }
+	lanes := func(name string, imm, a, b, dst int) {
+		e.line("%s $%d, %s, %s, %s", name, imm, reg(b), reg(a), reg(dst))
 	}
 	for i := 0; i < n; i += 2 {
 		two("VUNPCKLPS", i, i+1, n+i)
@@ -91,10 +104,6 @@ func (e *emitter) turn() {
 		e.line("VMOVUPS %s, (DI)", reg(first+i))
 		e.line("ADDQ R8, DI")
 	}
-	e.line("ADDQ $%d, SI", 4*n)
-	e.line("DECQ CX")
-	e.line("JNZ %s", top)
-	e.ret()
 }
 
 // adamW writes the optimizer's step. Its numbers come as vectors of 16 equal values,
@@ -149,6 +158,30 @@ func (e *emitter) dot() {
 		e.op("VFMADD231PS", v, w, a)
 	})
 	e.fold("VADDPS", acc, v)
+	e.ret()
+}
+
+// roundBF16 writes the rounding to bfloat16, to nearest and ties to even, which is
+// that of integers but for NaNs: adding -0 makes them quiet, and magnitudes are bounded
+// by the first quiet one, so that they stay what they are.
+func (e *emitter) roundBF16() {
+	e.begin("RoundBF16", "dst, x *float32, n int", "", 0, "FN rounds values to bfloat16.")
+	e.pointers("dst", "DI", "x", "SI", "n", "CX")
+	v, sign, t := e.vec(), e.vec(), e.vec()
+	e.loop([]string{"SI", "DI"}, func(m *masked) {
+		m.load(at("SI", 0), v)
+		e.op("VADDPS", e.konst(signBit), v, v)
+		e.op("VPAND", e.konst(signBit), v, sign)
+		e.op("VPAND", e.konst(signBit-1), v, v)
+		e.op("VPMINUD", e.konst(0x7fc00000), v, v)
+		e.op("VPSRLD", 16, v, t)
+		e.op("VPAND", e.konst(1), t, t)
+		e.op("VPADDD", t, v, v)
+		e.op("VPADDD", e.konst(0x7fff), v, v)
+		e.op("VPAND", e.konst(0xffff0000), v, v)
+		e.op("VPOR", sign, v, v)
+		m.store(v, at("DI", 0), t)
+	})
 	e.ret()
 }
 

@@ -12,20 +12,14 @@ type affine struct {
 	levels float32
 	signed bool          // the minimum may have any sign; else it is subtracted and never negative
 	points []cpu.Point   // ranges that are tried, narrower at either end by parts of a step
+	quick  []cpu.Point   // those that are tried without weights; nil for all
 	finer  [][]cpu.Point // about the best, each closer
 }
 
-// newAffine tries the ranges of values narrowed by each of the given numbers of steps
-// at either end. Each finer search tries sixteen more about the best.
-func newAffine(levels float32, narrow [4]float32, signed bool, finer int) *affine {
-	a := &affine{levels: levels, signed: signed}
-	for i := range 16 {
-		// A step more narrow, the inverse of the scale is larger by this factor, and
-		// what is lowest is below 0.
-		from, to := narrow[i/4], narrow[i%4]
-		f := levels / (levels - from - to)
-		a.points = append(a.points, cpu.Point{ID: f, Base: f, Off: -from * f})
-	}
+// newAffine tries the ranges of values narrowed by numbers of steps at either end. Each
+// finer search tries sixteen more about the best.
+func newAffine(levels float32, narrow [][2]float32, signed bool, finer int) *affine {
+	a := &affine{levels: levels, signed: signed, points: ranges(levels, narrow)}
 	for n := range finer {
 		var points []cpu.Point
 		width := 1 / float32(n+1)
@@ -39,14 +33,43 @@ func newAffine(levels float32, narrow [4]float32, signed bool, finer int) *affin
 	return a
 }
 
-var (
-	affine2 = newAffine(3, [4]float32{-0.15, 0.15, 0.4, 0.7}, false, 2)
-	affine4 = newAffine(15, [4]float32{-0.2, 0.2, 0.6, 1}, false, 2)
-	affine5 = newAffine(31, [4]float32{-0.2, 0.2, 0.6, 1.1}, false, 2)
+// ranges are narrower by so many steps at either end: the inverse of the scale is larger
+// by a factor, and what is lowest is below 0.
+func ranges(levels float32, narrow [][2]float32) (points []cpu.Point) {
+	for _, n := range narrow {
+		f := levels / (levels - n[0] - n[1])
+		points = append(points, cpu.Point{ID: f, Base: f, Off: -n[0] * f})
+	}
+	return points
+}
 
-	signed4 = newAffine(15, [4]float32{-0.2, 0.2, 0.6, 1}, true, 0)
-	signed5 = newAffine(31, [4]float32{-0.2, 0.2, 0.6, 1.1}, true, 0)
+// each puts every number at either end.
+func each(narrow ...float32) (pairs [][2]float32) {
+	for _, a := range narrow {
+		for _, b := range narrow {
+			pairs = append(pairs, [2]float32{a, b})
+		}
+	}
+	return pairs
+}
+
+// few are eight that lose one or two parts of a hundred more than sixteen. llama-quantize
+// searches with an importance matrix only, too.
+var few = [][2]float32{{0, 0}, {0.2, 0.2}, {0.6, 0.6}, {1, 1}, {0, 0.6}, {0.6, 0}, {0.3, 1}, {1, 0.3}}
+
+var (
+	affine2 = newAffine(3, each(-0.15, 0.15, 0.4, 0.7), false, 2)
+	affine4 = newAffine(15, each(-0.2, 0.2, 0.6, 1), false, 2)
+	affine5 = newAffine(31, each(-0.2, 0.2, 0.6, 1.1), false, 2)
+
+	signed4 = newAffine(15, each(-0.2, 0.2, 0.6, 1), true, 0).with(few)
+	signed5 = newAffine(31, each(-0.2, 0.2, 0.6, 1.1), true, 0).with(few)
 )
+
+func (a *affine) with(quick [][2]float32) *affine {
+	a.quick = ranges(a.levels, quick)
+	return a
+}
 
 // search finds the best line of each lane, x about P v + Q.
 func (a *affine) search(e *Encoder) {
@@ -58,7 +81,7 @@ func (a *affine) search(e *Encoder) {
 			lo, hi = min(lo, 0), max(hi, 0)
 		}
 		b.A[i], b.B[i] = 0, 0
-		if hi-lo >= tiny {
+		if hi-lo >= cpu.BatchTiny {
 			b.A[i] = a.levels / (hi - lo)
 			b.B[i] = -lo * b.A[i]
 		}
@@ -67,7 +90,11 @@ func (a *affine) search(e *Encoder) {
 	if a.signed {
 		floor, roof = -math.MaxFloat32, math.MaxFloat32
 	}
-	e.k.FitLine(b, e.size, a.points, a.levels, floor, roof)
+	points := a.points
+	if a.quick != nil && !e.weighted {
+		points = a.quick
+	}
+	e.k.FitLine(b, e.size, points, a.levels, floor, roof)
 	for _, points := range a.finer {
 		for i, p := range &b.P {
 			b.A[i], b.B[i] = 0, 0
@@ -82,7 +109,7 @@ func (a *affine) search(e *Encoder) {
 		if !a.signed {
 			lo, hi = min(lo, 0), max(hi, 0)
 		}
-		if hi-lo < tiny {
+		if hi-lo < cpu.BatchTiny {
 			b.P[i], b.Q[i], b.L[i], b.LL[i] = 0, lo, 0, 0
 		}
 	}
@@ -93,7 +120,6 @@ func (a *affine) search(e *Encoder) {
 func (a *affine) single(e *Encoder, x []float32, mins *[2 * cpu.BatchLanes]byte) {
 	least := e.b.Lo
 	e.k.Shift(&e.b, e.size)
-	e.k.Range(&e.b, e.size)
 	a.search(e)
 	for i := range &least {
 		least[i] += e.b.Q[i]

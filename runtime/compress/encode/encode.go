@@ -183,9 +183,6 @@ func half(v float32) (uint16, float32) {
 	return h, dtype.F16ToF32(h)
 }
 
-// tiny is the magnitude below which blocks are zeros: no float16 scale reaches it.
-const tiny = 1e-9
-
 // inverse is 1/d, and 0 for 0, which makes every code 0.
 func inverse(d float32) float32 {
 	if d == 0 {

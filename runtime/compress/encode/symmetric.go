@@ -68,11 +68,10 @@ var (
 	}()
 )
 
-// search finds the best scale of each lane: P of the batch.
+// search finds the best scale of each lane, P of the batch, as Range has left it.
 func (s *scheme) search(e *Encoder) {
 	b := &e.b
 	b.Reset()
-	e.largest()
 	e.k.FitScale(b, e.size, s.grid, &s.codes)
 	if len(s.finer) == 0 {
 		return
@@ -81,21 +80,6 @@ func (s *scheme) search(e *Encoder) {
 		b.A[i] = inverse(p)
 	}
 	e.k.FitScale(b, e.size, s.finer, &s.codes)
-}
-
-// largest sets A to the inverse of the value of the largest magnitude; lanes of zeros,
-// or of values that no float16 scale reaches, get 0.
-func (e *Encoder) largest() {
-	b := &e.b
-	for i, hi := range &b.Hi {
-		if lo := b.Lo[i]; -lo > hi {
-			hi = lo
-		}
-		b.A[i] = 0
-		if hi >= tiny || hi <= -tiny {
-			b.A[i] = 1 / hi
-		}
-	}
 }
 
 // halves rounds a scale for each lane to what a float16 holds, and never to an
@@ -159,18 +143,16 @@ func (e *Encoder) iq4_NL(dst []byte, x []float32, blocks int) {
 func (e *Encoder) q8_0(dst []byte, x []float32, blocks int) {
 	b := &e.b
 	b.Reset()
-	e.largest()
+	inverses := b.A
 	for i, v := range &b.A {
-		switch {
-		case v == 0:
+		b.A[i] = math.Float32frombits(math.Float32bits(v) &^ (1 << 31))
+		if v == 0 {
 			b.A[i] = 1
-		case v < 0:
-			b.A[i] = -v
 		}
 	}
 	e.k.FitFine(b, e.size, grid8)
-	for i := range &b.P {
-		if b.Lo[i] > -tiny && b.Hi[i] < tiny {
+	for i, v := range &inverses {
+		if v == 0 {
 			b.P[i] = 0
 		}
 	}

@@ -121,6 +121,11 @@ func New(ctx context.Context, f *gguf.File, o Options) (*Plan, error) {
 	if err := p.chooseLayers(ctx); err != nil {
 		return nil, err
 	}
+	if o.Target > 0 {
+		if err := p.reach(o.Target); err != nil { // with the layers that stay
+			return nil, err
+		}
+	}
 	if err := p.chooseParts(ctx); err != nil {
 		return nil, err
 	}
@@ -144,6 +149,9 @@ func (p *Plan) refuse() error {
 	}
 	if o.Groups >= i.KVHeads {
 		return fmt.Errorf("%d groups of heads cannot be removed: each layer has %d key-value heads, with %d query heads each, and at least one group must stay", o.Groups, i.KVHeads, i.Heads/i.KVHeads)
+	}
+	if o.Target > 0 && o.Channels > 0 {
+		return errors.New("prune: with a target, it says how many channels go: leave their number out")
 	}
 	if o.LayersBy == "" {
 		o.LayersBy = ByAngle
@@ -171,7 +179,7 @@ func (p *Plan) refuse() error {
 }
 
 // reach finds how many channels must go for a size, or refuses it with the smallest
-// that can be had.
+// that can be had. Before layers are chosen it takes the largest to go.
 func (p *Plan) reach(target int64) error {
 	sized := func(channels int) (int64, error) {
 		q := *p
@@ -179,9 +187,6 @@ func (p *Plan) reach(target int64) error {
 		return q.size()
 	}
 	unit, most := p.net.unit, p.net.mostChannels()
-	if p.options.Channels > 0 {
-		return errors.New("prune: with a target, it says how many channels go: leave their number out")
-	}
 	least, err := sized(most)
 	if err != nil {
 		return err

@@ -316,7 +316,33 @@ func TestTarget(t *testing.T) {
 			t.Errorf("the size was to be %d, is %d; %v", n, small.Size(), err)
 		}
 	}
-	_, err := New(t.Context(), f, Options{Target: whole / 10, Text: sample})
+	// Layers that go are counted as they are: here one is larger than the others.
+	p, err := quantize.NewPlan(tiny(t, "qwen3", nil), must(quantize.FindRecipe("F16")), quantize.PlanOptions{Overrides: []quantize.Override{must(quantize.ParseOverride(`blk\.0\.=f32`))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "mixed.gguf")
+	if err := p.Write(t.Context(), path, quantize.WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	mixed := open(t, path)
+	for _, keep := range []int{0, 1} {
+		q := &Plan{file: mixed, net: must(readNetwork(mixed)), options: Options{Layers: 1, Channels: 32}, Choices: []Choice{{Layer: keep}}}
+		size, err := q.size()
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.options.Channels = 0
+		if err := q.reach(size); err != nil || q.options.Channels != 32 {
+			t.Errorf("with layer %d, %d channels go for %d bytes, %v", keep, q.options.Channels, size, err)
+		}
+		if q.Choices = nil; keep == 1 {
+			if n, err := q.size(); err != nil || n != size {
+				t.Errorf("without the largest layer it is %d bytes, not %d; %v", size, n, err)
+			}
+		}
+	}
+	_, err = New(t.Context(), f, Options{Target: whole / 10, Text: sample})
 	if err == nil || !strings.Contains(err.Error(), "cannot be reached") || !strings.Contains(err.Error(), "MB") {
 		t.Errorf("%v", err)
 	}
@@ -344,12 +370,13 @@ func TestRefused(t *testing.T) {
 		{f, Options{Layers: 1, Text: "short"}, "a longer text"},
 		{f, Options{Layers: 1, LayersBy: "magic", Text: sample}, "magic"},
 		{f, Options{Groups: 1, PartsBy: "magic", Text: sample}, "magic"},
-		{large, Options{Layers: 2, Text: sample}, "derives it"},
-		{large, Options{Layers: 1, Text: sample}, "derives it"},
+		{large, Options{Layers: 2, Text: sample[:300]}, "derives it"},
+		{large, Options{Layers: 1, Text: sample[:300]}, "derives it"},
 		{nan, Options{Layers: 1, Text: sample}, "no finite numbers"},
 		{nan, Options{Channels: 32, Text: sample}, "no finite numbers"},
 		{nan, Options{Channels: 32, PartsBy: ByGradient, Text: sample}, "the loss is"},
 	} {
+		c.o.Threads = 1
 		_, err := New(t.Context(), c.f, c.o)
 		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
 			c.o.Text = ""

@@ -1,6 +1,7 @@
 package prune
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -245,12 +246,21 @@ func pick[T any](p *Plan, list []T) (any, bool) {
 	return out, true
 }
 
-// size is that of the file if as many parts go as asked for, whichever.
+// size is that of the file if as many parts go as asked for, whichever; of the layers
+// those that are chosen, or the largest.
 func (p *Plan) size() (int64, error) {
 	q := *p
 	q.Choices = nil
+	layers := p.largest()[p.options.Layers:]
+	if len(p.Choices) > 0 {
+		layers = nil
+		for _, c := range p.Choices {
+			layers = append(layers, c.Layer)
+		}
+	}
+	slices.Sort(layers)
 	groups, channels := first(q.net.info.KVHeads, q.net.info.KVHeads-q.options.Groups), first(q.net.info.FeedForward, q.keptChannels())
-	for l := q.options.Layers; l < q.net.info.Layers; l++ {
+	for _, l := range layers {
 		q.Choices = append(q.Choices, Choice{Layer: l, keptGroups: groups, keptChannels: channels})
 	}
 	if err := q.layOut(); err != nil {
@@ -262,6 +272,19 @@ func (p *Plan) size() (int64, error) {
 	}
 	_, _, size, err := w.Layout()
 	return size, err
+}
+
+// largest are all layers, those of the most bytes first.
+func (p *Plan) largest() []int {
+	bytes := make([]int, p.net.info.Layers)
+	for _, t := range p.file.Tensors() {
+		if l, _ := layerOf(t.Name); l >= 0 && l < len(bytes) {
+			bytes[l] += len(t.Data)
+		}
+	}
+	layers := span(0, len(bytes))
+	slices.SortStableFunc(layers, func(a, b int) int { return cmp.Compare(bytes[b], bytes[a]) })
+	return layers
 }
 
 // first are the first n of so many; nil if that is all.

@@ -21,7 +21,7 @@ import (
 type WriteOptions struct {
 	Threads  int // 0 for all processors
 	Replace  bool
-	Progress func(done, total int64) // values, from the goroutine that writes
+	Progress func(done, total int64) // values, from one goroutine at a time
 }
 
 // Write carries the plan out. The file gets its name when it is whole: see
@@ -112,18 +112,13 @@ func (p *Plan) metadata() []pair {
 		pair{"quantize.imatrix.chunks_count", uint32(p.matrix.Chunks)})
 }
 
-// Rows are encoded in slabs of a few million values, so that a tensor of any size
-// takes little memory, and while one slab is written the next is encoded.
+// Rows are encoded in pieces, so that a tensor of any size takes little memory. Who has
+// encoded a piece writes it when those before it are written: a goroutine for writing alone
+// would take the processor from those that encode.
 const (
-	slabValues  = 4 << 20
-	chunkValues = 32 << 10 // what a worker takes at once
+	pieceValues = 128 << 10
+	chunkValues = 32 << 10 // what a worker takes at once where nothing is written
 )
-
-type slab struct {
-	data   []byte
-	values int
-	err    error
-}
 
 func (p *Plan) encode(ctx context.Context, out io.Writer, t *gguf.Tensor, c *Choice, k *cpu.Kernels, threads int, report func(int)) error {
 	weights, _, err := p.weights(c)
@@ -134,45 +129,67 @@ func (p *Plan) encode(ctx context.Context, out io.Writer, t *gguf.Tensor, c *Cho
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	slabs := make(chan slab, 1)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		defer close(slabs)
-		per := max(1, slabValues/job.columns)
-		var spare [3][]byte // one is encoded, one waits, one is written
-		for i, at := 0, 0; at < job.rows; i, at = i+1, at+per {
-			n := min(per, job.rows-at)
-			b := &spare[i%len(spare)]
-			if len(*b) < n*job.rowBytes {
-				*b = make([]byte, n*job.rowBytes)
+	// Small tensors are cut finer, for all threads to have some of them.
+	values := min(pieceValues, job.rows*job.columns/(2*threads))
+	line := &line{out: out, report: report}
+	line.moved.L = &line.mu
+	err = job.inParallel(threads, max(1, values/job.columns), job.rows, func(e *encode.Encoder, next func() (from, to int, ok bool)) error {
+		var data []byte
+		var buf []float32
+		for {
+			from, to, ok := next()
+			if !ok {
+				return nil
 			}
-			s := slab{(*b)[:n*job.rowBytes], n * job.columns, nil}
-			s.err = job.run(ctx, s.data, at, n, threads)
-			select {
-			case slabs <- s:
-			case <-ctx.Done():
-				return
+			if n := (to - from) * job.rowBytes; len(data) < n {
+				data = make([]byte, n)
 			}
-			if s.err != nil {
-				return
+			piece := data[:(to-from)*job.rowBytes]
+			err := context.Cause(ctx)
+			if err == nil {
+				err = job.rowsInto(piece, e, &buf, from, to)
+			}
+			if !line.write(piece, from, to, job.columns, err) {
+				return nil
 			}
 		}
-	}()
-	for s := range slabs {
-		if s.err != nil {
-			return s.err
-		}
-		if _, err := out.Write(s.data); err != nil {
-			return err
-		}
-		report(s.values)
+	})
+	if err != nil {
+		return err
 	}
-	return context.Cause(ctx)
+	return line.err
+}
+
+// line is where pieces wait for their turn to be written.
+type line struct {
+	mu     sync.Mutex
+	moved  sync.Cond
+	row    int // the next to be written
+	err    error
+	out    io.Writer
+	report func(values int)
+}
+
+// write writes rows, or ends the line with the error that encoding them gave: the error of
+// the first piece that has one is kept. It returns whether there is any use in going on.
+func (l *line) write(piece []byte, from, to, columns int, err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.row != from && l.err == nil {
+		l.moved.Wait()
+	}
+	if l.err != nil {
+		return false
+	}
+	if err == nil {
+		_, err = l.out.Write(piece)
+	}
+	if l.err = err; err == nil {
+		l.row = to
+		l.report((to - from) * columns)
+	}
+	l.moved.Broadcast()
+	return err == nil
 }
 
 // job encodes the rows of one tensor.
@@ -194,15 +211,41 @@ func newJob(t *gguf.Tensor, to dtype.DType, k *cpu.Kernels, w rowWeights) (*job,
 
 // run encodes n rows from the row first on.
 func (j *job) run(ctx context.Context, dst []byte, first, n, threads int) error {
-	chunk := max(1, chunkValues/j.columns)
-	var next atomic.Int64
-	errs := make([]error, threads)
+	return j.inParallel(threads, max(1, chunkValues/j.columns), n, func(e *encode.Encoder, next func() (from, to int, ok bool)) error {
+		var buf []float32
+		for {
+			from, to, ok := next()
+			if !ok {
+				return nil
+			}
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if err := j.rowsInto(dst[from*j.rowBytes:to*j.rowBytes], e, &buf, first+from, first+to); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// inParallel has workers share n rows, per rows at a time.
+func (j *job) inParallel(threads, per, n int, work func(e *encode.Encoder, next func() (from, to int, ok bool)) error) error {
+	var taken atomic.Int64
+	next := func() (from, to int, ok bool) {
+		from = int(taken.Add(int64(per))) - per
+		return from, min(from+per, n), from < n
+	}
+	errs := make([]error, min(threads, (n+per-1)/per))
 	var wg sync.WaitGroup
-	for id := range min(threads, (n+chunk-1)/chunk) {
+	for id := range errs {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			errs[id] = j.work(ctx, dst, first, n, chunk, &next)
+			e, err := encode.With(j.kernels, j.to)
+			if err == nil {
+				err = work(e, next)
+			}
+			errs[id] = err
 		}()
 	}
 	wg.Wait()
@@ -214,34 +257,22 @@ func (j *job) run(ctx context.Context, dst []byte, first, n, threads int) error 
 	return nil
 }
 
-func (j *job) work(ctx context.Context, dst []byte, first, n, chunk int, next *atomic.Int64) error {
-	e, err := encode.With(j.kernels, j.to)
-	if err != nil {
-		return err
-	}
-	var buf []float32
-	for {
-		from := int(next.Add(int64(chunk))) - chunk
-		if from >= n {
-			return nil
-		}
-		if err := context.Cause(ctx); err != nil {
+// rowsInto encodes the rows [from, to) into dst.
+func (j *job) rowsInto(dst []byte, e *encode.Encoder, buf *[]float32, from, to int) error {
+	for r := from; r < to; {
+		// Rows that have the same weights are encoded in one piece.
+		m := min(to-r, j.weights.alike(r))
+		x, err := j.read(buf, r, m)
+		if err != nil {
 			return err
 		}
-		for r, end := from, min(from+chunk, n); r < end; {
-			// Rows that have the same weights are encoded in one piece.
-			m := min(end-r, j.weights.alike(first+r))
-			x, err := j.read(&buf, first+r, m)
-			if err != nil {
-				return err
-			}
-			w := j.weights.row(first + r)
-			if err := e.Rows(dst[r*j.rowBytes:(r+m)*j.rowBytes], x, j.columns, w); err != nil {
-				return j.blame(e, dst[r*j.rowBytes:], x, w, first+r, err)
-			}
-			r += m
+		w, out := j.weights.row(r), dst[(r-from)*j.rowBytes:(r-from+m)*j.rowBytes]
+		if err := e.Rows(out, x, j.columns, w); err != nil {
+			return j.blame(e, out, x, w, r, err)
 		}
+		r += m
 	}
+	return nil
 }
 
 // blame names the row that is the cause of an error in rows from first on.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // The grammar's files, NAME.LANG.txt. Lines that begin with # are comments.
@@ -18,7 +20,8 @@ import (
 //	turn on {d}                             a template: an imperative
 //	- {n} on                                one that is no clause of its own
 //	? is {d} on                             a whole sentence, which takes no "could you"
-//	! ? dinner is served                    one that is never held back for tests: an idiom
+//	! ? dinner is served                    one that is never held back for tests: an idiom; so
+//	                                        are all with a word that few others of the intent have
 //	:: d.light                              a list that {d.light} draws from
 //	lights *3                               three times as likely as the others
 //	:: topic split                          a list of which a part is for tests only
@@ -278,7 +281,22 @@ func (l *language) finish() error {
 		}
 		return nil
 	}
+	words := map[string]map[string]int{} // by intent, in how many templates
 	for _, s := range l.sections {
+		if words[s.intent] == nil {
+			words[s.intent] = map[string]int{}
+		}
+		s.count(words[s.intent])
+	}
+	for name, x := range l.lists {
+		if strings.HasPrefix(name, "wrap.") {
+			words[name] = map[string]int{}
+			x.count(words[name])
+			x.idioms(words[name])
+		}
+	}
+	for _, s := range l.sections {
+		s.idioms(words[s.intent])
 		if err := check(&s.list); err != nil {
 			return err
 		}
@@ -337,6 +355,53 @@ func (x *list) hold() {
 	for _, i := range byHash[:min(len(byHash), int(math.Ceil(float64(len(x.entries))/held)))] {
 		x.entries[i].test = true
 	}
+}
+
+// explained is how many templates of an intent must have a word for it to be one that
+// is learnt without a certain one of them.
+const explained = 3
+
+// count adds, for each word of the entries, how many of them have it.
+func (x *list) count(words map[string]int) {
+	for _, t := range x.entries {
+		for w := range t.root.words() {
+			words[w]++
+		}
+	}
+}
+
+// idioms marks entries with a word that nothing else explains.
+func (x *list) idioms(words map[string]int) {
+	for i, t := range x.entries {
+		for w := range t.root.words() {
+			if words[w] < explained {
+				x.entries[i].known = true
+			}
+		}
+	}
+}
+
+// words are those of a template's own, and the characters of its Chinese.
+func (s seq) words() map[string]bool {
+	set := map[string]bool{}
+	for _, n := range s {
+		for _, a := range n.alts {
+			maps.Copy(set, a.words())
+		}
+		if n.slot || n.alts != nil {
+			continue
+		}
+		for _, w := range strings.FieldsFunc(strings.ToLower(n.text), func(r rune) bool { return !unicode.IsLetter(r) && r != '\'' }) {
+			if !hasHan(w) {
+				set[w] = true
+				continue
+			}
+			for _, r := range w {
+				set[string(r)] = true
+			}
+		}
+	}
+	return set
 }
 
 // shared reports whether both parts draw from all of the list.

@@ -29,7 +29,7 @@ func (s *sentence) place(share float64) []string {
 		return nil
 	}
 	rooms := []string{oneOf(s.Generator, everywhere...)}
-	several := .07
+	several := .11
 	if s.section.intent == "query" || s.device == "" || strings.Contains(lone, " "+s.device+" ") {
 		several = 0
 	}

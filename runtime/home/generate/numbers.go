@@ -260,7 +260,7 @@ func (s *sentence) celsius() (home.Value, string) {
 		}
 		return v, oneOf(s.Generator, "minus "+s.spell(n), "-"+strconv.Itoa(n)) + oneOf(s.Generator, "", " degrees")
 	}
-	if s.chance(.1) && high < 50 {
+	if s.chance(.18) && high < 50 {
 		v.Number += .5
 		if s.lang == "zh" {
 			return v, oneOf(s.Generator, chinese(n)+"度半", strconv.Itoa(n)+".5度", chinese(n)+"点五度")
@@ -303,6 +303,19 @@ func (s *sentence) percent() (home.Value, string) {
 		return v, text
 	}
 	return v, text + oneOf(s.Generator, " percent", " percent", " per cent", "%")
+}
+
+// closed says how far an opening is closed; what stays open is the amount.
+func (s *sentence) closed() (string, error) {
+	for range 50 {
+		v, text := s.percent()
+		if open := 100 - int(v.Number); s.mine(open) && open < 100 {
+			s.amount = home.Value{Unit: home.Percent, Number: float64(open)}
+			s.ended = ""
+			return text, nil
+		}
+	}
+	return "", errAgain
 }
 
 func (s *sentence) level() int {

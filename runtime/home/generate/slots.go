@@ -12,7 +12,7 @@ import (
 var slots = []string{
 	"d", "n", "D", "da", "is", "are", // the device: with its room and article; with its room; alone; with 都; after is or are; before
 	"r", "R", "in", "Ra", // the room: where it is named at all; as a noun; as "in the ..."; as an attribute
-	"v", "s", "S", "m", "M", // an amount; the size of a step, if any; the same, always one; a bit or a lot of a comparative
+	"closed", "v", "s", "S", "m", "M", // how far it is closed; an amount; the size of a step, if any; the same, always one; a bit or a lot of a comparative
 	"t", "dur", "delay", "clock", "at", // a time; for how long; in how long; a time of day; the same as "at ..."
 	"anyd", "anycmd", "anyroom", "n100", "bad", // of none: a device, a command, a room, a number, an amount out of range
 	"w",      // a word of the device, sets the value
@@ -53,6 +53,8 @@ func (s *sentence) slot(name string) (string, error) {
 		text, err := s.value()
 		s.said = text
 		return text, err
+	case "closed":
+		return s.closed()
 	case "s", "S":
 		return s.step(name == "S")
 	case "t":
@@ -135,6 +137,10 @@ func (s *sentence) assign(set string) error {
 		}
 	case "wind": // a device that blows
 		if s.device != "fan" && s.device != "extractor" && s.device != "ac" && s.device != "air_purifier" || s.device == "ac" && s.amount.Unit == "" {
+			return errAgain
+		}
+	case "blow": // a device that one feels blowing
+		if s.device != "fan" && s.device != "ac" && s.device != "heater" {
 			return errAgain
 		}
 	case "deg": // a step in degrees

@@ -10,9 +10,15 @@ import (
 
 // wrap puts politeness, fillers, names, reasons and thanks around a sentence.
 func (s *sentence) wrap() {
-	if !s.chance(.5) {
-		return
+	if s.chance(.5) {
+		s.around()
 	}
+	if s.chance(.15) {
+		s.lead()
+	}
+}
+
+func (s *sentence) around() {
 	name := map[style]string{imperative: "wrap.imperative", fragment: "wrap.fragment", whole: "wrap.whole"}[s.style]
 	x := s.l.lists[name]
 	if x == nil {
@@ -38,6 +44,22 @@ func (s *sentence) wrap() {
 	s.text = strings.Replace(text, "\x00", rest, 1)
 }
 
+// lead puts a word or two before a sentence that say nothing, once or twice.
+func (s *sentence) lead() {
+	x := s.l.lists["lead"]
+	for range 2 {
+		t := s.pick(x, false)
+		comma := map[string]string{"en": ", ", "zh": "，"}[s.lang]
+		if s.chance(.3) {
+			comma = gap(s.lang)
+		}
+		s.text = t.text + comma + s.text
+		if s.chance(.75) {
+			return
+		}
+	}
+}
+
 // correct makes some sentences say something and then something else: the last
 // version counts, and the first where the last leaves it out.
 func (s *sentence) correct(intent *string) error {
@@ -50,15 +72,15 @@ func (s *sentence) correct(intent *string) error {
 	switch p := s.rng.Float64(); {
 	case p < .006:
 		return s.takeBack(intent)
-	case p < .026 && len(s.rooms) == 1 && s.rooms[0] != "all":
+	case p < .036 && len(s.rooms) == 1 && s.rooms[0] != "all":
 		return s.otherRoom()
-	case p < .045 && s.style == imperative && len(s.rooms) < 2:
+	case p < .055 && s.style == imperative && len(s.rooms) < 2:
 		lead, err := s.from("corrected.lead")
 		if err != nil {
 			return err
 		}
 		s.text = lead + gap(s.lang) + s.text
-	case p < .075 && s.ended == "value" && s.amount.Unit != "":
+	case p < .13 && s.ended == "value" && s.amount.Unit != "":
 		return s.otherValue()
 	}
 	return nil
@@ -81,7 +103,7 @@ func (s *sentence) otherRoom() error {
 		return errAgain
 	}
 	attr, where, noun, err := s.roomWords(room)
-	if err != nil || attr == "-" {
+	if err != nil || attr == "_" {
 		return errAgain
 	}
 	no, err := s.from("corrected.no")

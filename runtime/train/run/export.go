@@ -15,15 +15,22 @@ import (
 // ModelName is the file that a run ends with, in its folder.
 const ModelName = "model.gguf"
 
-// fileTypes are llama.cpp's numbers for the types that a model is exported in.
-var fileTypes = map[dtype.DType]uint32{dtype.F32: 0, dtype.F16: 1, dtype.BF16: 32}
+// fileTypes are llama.cpp's numbers for the types that most of a model can be in.
+var fileTypes = map[dtype.DType]uint32{
+	dtype.F32: 0, dtype.F16: 1, dtype.Q4_0: 2, dtype.Q4_1: 3, dtype.Q8_0: 7, dtype.Q5_0: 8, dtype.Q5_1: 9, dtype.Q2_K: 10, dtype.Q3_K: 12,
+	dtype.Q4_K: 15, dtype.Q5_K: 17, dtype.Q6_K: 18, dtype.IQ4_NL: 25, dtype.IQ4_XS: 30, dtype.BF16: 32, dtype.MXFP4: 38,
+}
 
-// export writes the model's file: what was trained in the type asked for (vectors in
-// float32, as engines want them), and what was not as it was.
+// export writes the model's file: what was trained in the type asked for, or in that
+// which it was rounded to in training (vectors in float32, as engines want them), and what
+// was not trained as it was.
 func (r *running) export(ctx context.Context) (string, error) {
 	values, err := r.averaged()
 	if err != nil {
 		return "", err
+	}
+	if r.plan.r.Adapters != nil {
+		return r.exportAdapter(ctx, values)
 	}
 	w := &gguf.Writer{}
 	for k, v := range r.net.metadata() {
@@ -40,6 +47,17 @@ func (r *running) export(ctx context.Context) (string, error) {
 	for _, name := range r.tensors() {
 		_, shape, _ := r.net.TensorType(name)
 		whole = whole && (trained[name] || len(shape) < 2)
+	}
+	if x := r.plan.r.Round; r.rounded {
+		if err := w.Set("general.quantization_version", uint32(2)); err != nil {
+			return "", err
+		}
+		if t, ok := fileTypes[x.Type]; ok && whole {
+			whole = false
+			if err := w.Set("general.file_type", t); err != nil {
+				return "", err
+			}
+		}
 	}
 	if whole {
 		if err := w.Set("general.file_type", fileTypes[to]); err != nil {
@@ -64,6 +82,8 @@ func (r *running) export(ctx context.Context) (string, error) {
 		d := to
 		if len(shape) < 2 {
 			d = dtype.F32
+		} else if t, ok := r.roundedTo(name); ok {
+			d = t
 		}
 		err := w.AddFunc(name, d, shape, func(out io.Writer) error {
 			x, err := values(name)
@@ -87,6 +107,14 @@ func (r *running) export(ctx context.Context) (string, error) {
 	}
 	path := filepath.Join(r.plan.r.Out, ModelName)
 	return path, w.Save(ctx, path, true)
+}
+
+// roundedTo is the type that a matrix was rounded to in the last steps.
+func (r *running) roundedTo(name string) (dtype.DType, bool) {
+	if !r.rounded {
+		return dtype.Invalid, false
+	}
+	return r.plan.round(name)
 }
 
 // tensors are the names of the file's tensors in their order.

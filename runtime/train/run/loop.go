@@ -17,6 +17,9 @@ func (x *running) loop(ctx context.Context, target int) error {
 		if err := ctx.Err(); err != nil {
 			return x.stop(context.Cause(ctx))
 		}
+		if err := x.change(ctx); err != nil {
+			return err
+		}
 		parts, err := x.feed.Next()
 		if err != nil {
 			return err

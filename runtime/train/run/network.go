@@ -55,6 +55,16 @@ func OpenNetwork(r *recipe.Recipe) (n *Network, err error) {
 			return n, fmt.Errorf("%s: %w", r.From, err)
 		}
 		n.Open = step.FromFile(n.base)
+		if r.Round != nil {
+			// What is trained rounded begins as float32, whatever the file has.
+			n.Open = dequantized(n.base)
+			if n.Model, err = model.New(asF32{n.base}); err != nil {
+				return n, fmt.Errorf("%s: %w", r.From, err)
+			}
+		}
+		if r.Adapters != nil {
+			n.Open = step.NewAdapters(uint64(r.Seed), n.Open)
+		}
 		if have, want := n.Tokenizer.Size(), n.Model.Info().Vocab; have > want {
 			return n, fmt.Errorf("%s has %d tokens, the model %s only %d: leave tokenizer away, and the model's own is taken", r.Tokenizer, have, r.From, want)
 		}

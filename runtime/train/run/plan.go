@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/graph/grad"
 	"github.com/ledge-run/ledge/runtime/model"
 	"github.com/ledge-run/ledge/runtime/train/feed"
@@ -16,6 +17,7 @@ import (
 // plan is what a recipe makes of a network and data.
 type plan struct {
 	r       *recipe.Recipe
+	net     *Network
 	context int
 	packing feed.Packing
 	steps   int // in all
@@ -32,7 +34,7 @@ func contextOf(r *recipe.Recipe, n *Network) int {
 
 func newPlan(r *recipe.Recipe, n *Network, d *feed.Data) *plan {
 	t := &r.Train
-	p := &plan{r: r, data: d, context: contextOf(r, n), steps: t.Steps}
+	p := &plan{r: r, net: n, data: d, context: contextOf(r, n), steps: t.Steps}
 	p.packing = feed.Packing{Seed: uint64(r.Seed), TokensPerStep: t.TokensPerStep, PromptLoss: r.Data.PromptLoss}
 	// A part has room for the longest example, and needs none for more than a step.
 	p.packing.TokensAtOnce = max(min(t.TokensAtOnce, t.TokensPerStep), p.context)
@@ -56,13 +58,32 @@ func (p *plan) schedule() step.Schedule {
 	return s
 }
 
-// model are the options of the graph.
-func (p *plan) model() model.Options {
+// model are the options of the graph of the steps that follow a number of steps.
+func (p *plan) model(taken int) model.Options {
 	rows := p.packing.TokensAtOnce
-	return model.Options{
+	o := model.Options{
 		Max: graph.Limits{T: rows, S: rows, R: rows}, Context: p.context,
 		Train: &model.Train{Dropout: float32(p.r.Train.Dropout)},
 	}
+	if p.rounds(taken) {
+		o.Train.Round = p.round
+	}
+	if p.r.Adapters != nil {
+		o.Adapters = p.adapter
+	}
+	return o
+}
+
+// rounds reports whether weights are rounded in the steps that follow a number of
+// steps. The graph is another then: see running.change.
+func (p *plan) rounds(taken int) bool { return p.r.Round != nil && taken >= p.r.Round.FromStep }
+
+// round is the type that a matrix is trained for: rows that are no whole number of
+// blocks stay as they are.
+func (p *plan) round(weight string) (dtype.DType, bool) {
+	_, shape, ok := p.net.TensorType(weight)
+	d := p.r.Round.Type
+	return d, ok && len(shape) == 2 && shape[1]%d.BlockLen() == 0
 }
 
 // step are the options of the trainer.
@@ -72,6 +93,12 @@ func (p *plan) step() step.Options {
 		AdamW: grad.AdamW{Beta1: float32(t.Beta1), Beta2: float32(t.Beta2), Eps: 1e-8, Decay: float32(t.Decay), Clip: float32(t.Clip)},
 		Rate:  p.schedule(), Seed: int32(p.r.Seed), Recompute: t.Recompute, Layout: p.layout(),
 	}
+	if t.Precision == dtype.BF16.String() { // else it is f32
+		o.Precision = dtype.BF16
+	}
+	if p.r.Adapters != nil {
+		o.Train = step.IsAdapter
+	}
 	for _, g := range t.Groups {
 		o.Groups = append(o.Groups, step.Group{Weights: g.Weights, Rate: g.Rate})
 	}
@@ -80,8 +107,12 @@ func (p *plan) step() step.Options {
 
 // layout says what the parts of every step are made of.
 func (p *plan) layout() string {
-	return fmt.Sprintf("data: %s\ntokens_per_step: %d\ntokens_at_once: %d\nprompt_loss: %g",
+	text := fmt.Sprintf("data: %s\ntokens_per_step: %d\ntokens_at_once: %d\nprompt_loss: %g",
 		hex.EncodeToString(p.data.Key[:8]), p.packing.TokensPerStep, p.packing.TokensAtOnce, p.packing.PromptLoss)
+	if q := p.r.Round; q != nil {
+		text += fmt.Sprintf("\nround: %s after step %d", q.Type, q.FromStep)
+	}
+	return text
 }
 
 // check refuses what a recipe may ask for and this version does not do.
@@ -91,11 +122,20 @@ func (p *plan) check() error {
 		asked bool
 		what  string
 	}{
-		{r.Adapters != nil, "adapters"}, {r.Round != nil, "round"}, {r.Distill != nil, "distill"}, {r.Train.Precision != "f32", "train: precision: " + r.Train.Precision},
+		{r.Distill != nil, "distill"},
 	} {
 		if c.asked {
 			return fmt.Errorf("%s: this version does not know %s: leave it away", r.File, c.what)
 		}
+	}
+	switch {
+	case r.Adapters != nil && r.From == "":
+		return fmt.Errorf("%s: adapters need a model that they are for: name its file under from", r.File)
+	case r.Adapters != nil && r.Round != nil:
+		return fmt.Errorf("%s: adapters and round are both there: adapters leave the weights as they are, so that nothing is rounded; leave one away", r.File)
+	}
+	if r.Round != nil && r.Round.FromStep >= p.steps {
+		return fmt.Errorf("%s: round: from_step is %d, and there are %d steps: no step would be rounded", r.File, r.Round.FromStep, p.steps)
 	}
 	if p.steps > math.MaxInt32 {
 		return fmt.Errorf("%s: %d steps are too many", r.File, p.steps)

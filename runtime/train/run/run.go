@@ -73,6 +73,7 @@ type running struct {
 	plan    *plan
 	built   *graph.Graph
 	trainer *step.Trainer
+	rounded bool // the trainer rounds weights
 	feed    *feed.Feed
 	valid   []step.Part
 	store   checkpoint.Store
@@ -110,7 +111,7 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	if err := x.prepare(ctx, r); err != nil {
 		return nil, err
 	}
-	if err := x.resume(); err != nil {
+	if err := x.resume(ctx); err != nil {
 		return nil, err
 	}
 	target := x.plan.steps
@@ -144,7 +145,7 @@ func lockFolder(dir string) (unlock func() error, err error) {
 	return f.Close, nil
 }
 
-// prepare opens the data, and makes the trainer.
+// prepare opens the data.
 func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 	d, err := x.data(ctx, r, "train", r.Data.Train)
 	if err != nil {
@@ -163,13 +164,6 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 		if err = errors.Join(err, v.Close()); err != nil {
 			return err
 		}
-	}
-	if x.built, err = x.net.Model.Decoder(x.plan.model()); err != nil {
-		return err
-	}
-	x.trainer, err = step.New(ctx, x.o.Device, x.built, x.net.Open, x.plan.step())
-	if err != nil {
-		return err
 	}
 	x.feed = feed.New(d, x.plan.packing)
 	x.store = checkpoint.Store{Dir: filepath.Join(r.Out, checkpointsName), Keep: max(r.Checkpoint.Keep, r.Export.Average), Grid: r.Checkpoint.Steps}
@@ -208,8 +202,49 @@ func (x *running) data(ctx context.Context, r *recipe.Recipe, name string, patte
 	return d, nil
 }
 
-// resume goes on from the last checkpoint.
-func (x *running) resume() error {
+// begin makes the trainer of the steps that follow a number of steps.
+func (x *running) begin(ctx context.Context, taken int) (err error) {
+	o := x.plan.model(taken)
+	if x.built, err = x.net.Model.Decoder(o); err != nil {
+		return err
+	}
+	if err := x.checkTargets(); err != nil {
+		return err
+	}
+	x.rounded = o.Train.Round != nil
+	x.trainer, err = step.New(ctx, x.o.Device, x.built, x.net.Open, x.plan.step())
+	return err
+}
+
+// change makes the trainer of the next steps where it has another graph, and goes on
+// with what the one before has.
+func (x *running) change(ctx context.Context) error {
+	if x.plan.rounds(x.trainer.Taken()) == x.rounded {
+		return nil
+	}
+	state, data := x.trainer.State(), map[string][]byte{}
+	for _, t := range state.Tensors {
+		n, err := t.Bytes()
+		if err != nil {
+			return err
+		}
+		data[t.Name] = make([]byte, n)
+		if err := x.trainer.ReadTensor(t.Name, data[t.Name]); err != nil {
+			return err
+		}
+	}
+	if err := x.trainer.Close(); err != nil {
+		return err
+	}
+	x.trainer = nil
+	if err := x.begin(context.WithoutCancel(ctx), state.Step); err != nil {
+		return err
+	}
+	return x.trainer.SetState(state, true, func(t step.Tensor, dst []byte) error { copy(dst, data[t.Name]); return nil })
+}
+
+// resume makes the trainer, and goes on from the last checkpoint.
+func (x *running) resume(ctx context.Context) error {
 	logName := filepath.Join(x.plan.r.Out, LogName)
 	if x.o.Restart {
 		if err := x.store.Clear(); err != nil {
@@ -224,8 +259,15 @@ func (x *running) resume() error {
 		x.o.Note(fmt.Sprintf("passed over: %v", s))
 	}
 	x.keptAt = time.Now()
+	taken := 0
 	if c != nil {
 		defer c.Close()
+		taken = max(0, c.State.Step-1) // it is of the trainer that took its last step
+	}
+	if err := x.begin(ctx, taken); err != nil {
+		return err
+	}
+	if c != nil {
 		err := x.trainer.SetState(c.State, x.o.Changed, c.Read)
 		var other *step.ErrOtherSettings
 		switch {

@@ -188,6 +188,11 @@ func continued(t *testing.T, path, prompt string) string {
 		t.Fatal(err)
 	}
 	defer m.Close()
+	return continuedBy(t, m, prompt)
+}
+
+func continuedBy(t *testing.T, m *engine.Model, prompt string) string {
+	t.Helper()
 	set := engine.Settings{MaxTokens: 8, Sampler: sampler.DefaultParams()}
 	set.Sampler.Temperature = 0
 	s, text := m.NewSession(), ""
@@ -199,6 +204,19 @@ func continued(t *testing.T, path, prompt string) string {
 		text += p.Text
 	}
 	return text
+}
+
+// TestPrecision: a recipe's products of bfloat16 give another model, about as good.
+func TestPrecision(t *testing.T) {
+	r := numbers(t)
+	r.Train.Steps = 30
+	plain := train(t, r, Options{})
+	c := elsewhere(t, r)
+	c.Train.Precision = "bf16"
+	rounded := train(t, c, Options{})
+	if d := math.Abs(rounded.Loss-plain.Loss) / plain.Loss; d == 0 || d > 0.05 {
+		t.Errorf("the loss is %g, in float32 %g", rounded.Loss, plain.Loss)
+	}
 }
 
 // TestFrom: a run begins with a file, whose metadata stays; half precision and the mean
@@ -476,5 +494,45 @@ func TestCurve(t *testing.T) {
 		if got := number(v); got != want {
 			t.Errorf("%g: %s", v, got)
 		}
+	}
+}
+
+// TestRound: from a step on the weights are trained rounded; the file has them in that
+// type, and the loss that training said. Where a run is interrupted changes nothing.
+func TestRound(t *testing.T) {
+	r := numbers(t)
+	r.Train.Steps, r.Round, r.Train.Dropout, r.Export.Type = 60, &recipe.Round{Type: dtype.Q8_0, FromStep: 30}, 0, dtype.F16
+	want, res := whole(t, r)
+	for _, n := range []int{30, 1, 7, 0} {
+		res = train(t, r, Options{Steps: n})
+		f, err := gguf.Open(res.Model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, _ := f.Tensor("blk.0.attn_q.weight")
+		if is := map[bool]dtype.DType{true: dtype.Q8_0, false: dtype.F16}[res.Steps > 30]; x.DType != is {
+			t.Errorf("after step %d the weights are %v", res.Steps, x.DType)
+		}
+		if v, _ := f.Uint("general.file_type"); v != map[bool]uint64{true: 7, false: 1}[res.Steps > 30] {
+			t.Errorf("file type %d", v)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := hashOf(t, res.Model); got != want {
+		t.Error("in pieces it is another model")
+	}
+	// One more step from the file, at no rate: its loss is that of the weights in it.
+	c := elsewhere(t, r)
+	c.From, c.Round, c.Train.Steps, c.Train.Schedule, c.Train.Rate = res.Model, nil, 1, "constant", 0
+	again := train(t, c, Options{})
+	if res.Valid == nil || again.Valid == nil || *res.Valid != *again.Valid {
+		t.Errorf("the loss of the file is %g, training said %g", *again.Valid, *res.Valid)
+	}
+	c = elsewhere(t, r)
+	c.Round = &recipe.Round{Type: dtype.Q8_0, FromStep: 60}
+	if _, err := Run(t.Context(), c, Options{Device: device(t, 1)}); err == nil || !strings.Contains(err.Error(), "no step would be rounded") {
+		t.Error(err)
 	}
 }

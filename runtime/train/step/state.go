@@ -28,9 +28,10 @@ type Settings struct {
 	Seed     int32            `json:"seed"`
 	Rate     Schedule         `json:"rate"`
 	AdamW    string           `json:"adamw"`
-	Groups   string           `json:"groups"` // of parameters, with their rates
-	Graph    string           `json:"graph"`  // SHA-256 of the model in training, without its limits
-	Layout   string           `json:"layout"` // the caller's, see Options.Layout
+	Groups   string           `json:"groups"`             // of parameters, with their rates
+	Rounding string           `json:"rounding,omitempty"` // of operands of products: see Options.Precision
+	Graph    string           `json:"graph"`              // SHA-256 of the model in training, without its limits
+	Layout   string           `json:"layout"`             // the caller's, see Options.Layout
 	Numerics backend.Numerics `json:"numerics"`
 }
 
@@ -70,6 +71,7 @@ func (s Settings) Differences(now Settings) []string {
 	note("learning rate", s.Rate, now.Rate)
 	note("optimizer", s.AdamW, now.AdamW)
 	note("groups", orNone(s.Groups), orNone(now.Groups))
+	note("rounding of products", orNone(s.Rounding), orNone(now.Rounding))
 	was, is := strings.Split(s.Layout, "\n"), strings.Split(now.Layout, "\n")
 	for i := range max(len(was), len(is)) {
 		a, b := lineAt(was, i), lineAt(is, i)
@@ -125,8 +127,9 @@ func settings(dev backend.Device, built *graph.Graph, params []grad.Param, o Opt
 	for _, p := range params {
 		fmt.Fprintln(h, p.Name)
 	}
+	rounding, _ := o.round() // New has checked it
 	return Settings{
-		Seed: o.Seed, Rate: o.Rate, AdamW: text, Groups: strings.Join(groups, ", "),
+		Seed: o.Seed, Rounding: rounding, Rate: o.Rate, AdamW: text, Groups: strings.Join(groups, ", "),
 		Graph: hex.EncodeToString(h.Sum(nil)), Layout: o.Layout, Numerics: dev.Info().Numerics,
 	}
 }

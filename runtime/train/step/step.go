@@ -46,6 +46,22 @@ type Options struct {
 
 	// Recompute takes less memory and about a third more time.
 	Recompute bool
+
+	// Precision is what operands of products are rounded to in a step: dtype.BF16;
+	// dtype.F32 or nothing leaves them as they are. Sums, parameters, gradients and
+	// moments are float32 either way, and so is what [Trainer.Loss] computes with.
+	Precision dtype.DType
+}
+
+// round is Precision as graphs have it.
+func (o *Options) round() (string, error) {
+	switch o.Precision {
+	case dtype.Invalid, dtype.F32:
+		return "", nil
+	case dtype.BF16:
+		return o.Precision.String(), nil
+	}
+	return "", fmt.Errorf("Options.Precision is %s, want %s or %s", o.Precision, dtype.F32, dtype.BF16)
 }
 
 // Part is what is run at once: some documents, one after another.
@@ -116,7 +132,11 @@ func New(ctx context.Context, dev backend.Device, g *graph.Graph, open Open, o O
 			err = errors.Join(fmt.Errorf("train: %w", err), t.Close())
 		}
 	}()
-	run, params, err := grad.Train(g, grad.Options{Train: o.Train, Recompute: o.Recompute, Chunks: true})
+	round, err := o.round()
+	if err != nil {
+		return nil, err
+	}
+	run, params, err := grad.Train(g, grad.Options{Train: o.Train, Recompute: o.Recompute, Chunks: true, Round: round})
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func (w *Writer) WriteTo(out io.Writer) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	buffered := bufio.NewWriterSize(out, 1<<20)
+	buffered := bufio.NewWriterSize(out, 64<<10) // tensors' data is larger, and passes
 	count := &countingWriter{out: buffered}
 	if _, err := count.Write(header); err != nil {
 		return count.n, fmt.Errorf("gguf: write: %w", err)

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	training "github.com/ledge-run/ledge/runtime/train/run"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
+)
+
+// TestFinetune: the command writes a recipe and an adapter that lowers the loss of what
+// it was trained on; the same command finds nothing left to do; other flags are refused.
+func TestFinetune(t *testing.T) {
+	model, dir := golden(t, "llama-gqa"), t.TempDir()
+	data, out := filepath.Join(dir, "data.jsonl"), filepath.Join(dir, "tuned")
+	var lines strings.Builder
+	for i := range 12 {
+		fmt.Fprintf(&lines, `{"prompt":"lamp %d","completion":"on %d"}`+"\n", i, i)
+	}
+	if err := os.WriteFile(data, []byte(lines.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"finetune", "-q", "-m", model, "-f", data, "--valid", data, "-o", out, "--rank", "4", "--rate", "2e-2", "--epochs", "10", "--raw", "-t", "1", "--set", "train.tokens_per_step=64", "--json"}
+	read := func() (r training.Result) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(must(t, args...)), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	first := read()
+	if first.Valid == nil || *first.Valid > 3 || first.Steps != first.Total || first.Steps < 10 || first.Trained >= first.Parameters {
+		t.Errorf("%+v", first)
+	}
+	if again := read(); again.Steps != first.Steps || *again.Valid != *first.Valid {
+		t.Errorf("again: %+v, first %+v", again, first)
+	}
+	a, err := lora.Open(filepath.Join(out, "adapter.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if a.Alpha != 8 || a.Pairs[0].Rank != 4 || a.Architecture != "llama" {
+		t.Errorf("alpha %g, rank %d, architecture %s", a.Alpha, a.Pairs[0].Rank, a.Architecture)
+	}
+	must(t, "run", "-q", "-m", model, "--lora", filepath.Join(out, "adapter.gguf"), "--raw", "-n", "3", "--temp", "0", "lamp 3")
+	must(t, "train", "-q", filepath.Join(out, "recipe.yaml"), "--set", "train.tokens_per_step=64", "-t", "1")
+
+	// The template is the model's own, or the stand-in that ledge run takes, too.
+	framed := filepath.Join(dir, "framed")
+	must(t, "finetune", "-q", "-m", model, "-f", data, "-o", framed, "--rank", "1", "--targets", "attn_q, attn_v", "--steps", "1", "-t", "1")
+	recipe, err := os.ReadFile(filepath.Join(framed, "recipe.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := string(recipe); !strings.Contains(s, `{prompt}`) || !strings.Contains(s, `assistant`) || !strings.Contains(s, `targets: ["attn_q", "attn_v"]`) {
+		t.Errorf("the recipe is %s", s)
+	}
+	full := filepath.Join(dir, "full")
+	must(t, "finetune", "-q", "-m", model, "-f", data, "-o", full, "--full", "--raw", "--steps", "1", "-t", "1", "--set", "train.tokens_per_step=64")
+	must(t, "run", "-q", "-m", filepath.Join(full, "model.gguf"), "--raw", "-n", "2", "--temp", "0", "lamp")
+
+	refused(t, 2, "no data", "finetune", "-m", model, "-o", out)
+	refused(t, 2, "no folder", "finetune", "-m", model, "-f", data)
+	refused(t, 2, "--rank 0", "finetune", "-m", model, "-f", data, "-o", out, "--rank", "0")
+	refused(t, 2, "leave --alpha away", "finetune", "-m", model, "-f", data, "-o", out, "--full", "--alpha", "3")
+	refused(t, 2, `unknown key "rat"`, "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--set", "train.rat=3")
+	refused(t, 1, "of another fine-tuning", "finetune", "-m", model, "-f", data, "-o", out, "--raw", "--rank", "8")
+	refused(t, 1, `no matrix "attn_z"`, "finetune", "-q", "-m", model, "-f", data, "-o", filepath.Join(dir, "y"), "--raw", "--targets", "attn_z")
+}
