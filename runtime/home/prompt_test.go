@@ -6,7 +6,7 @@ func TestPrompt(t *testing.T) {
 	for text, want := range map[string]string{
 		"turn it on":                 "turn it on\n",
 		"  turn\tit\r\n on\u3000now": "turn it on now\n",
-		"把灯打开。":                      "把灯打开。\n",
+		"把灯打开。":                      "把灯打开\n",
 	} {
 		if got := Prompt(text); got != want {
 			t.Errorf("%q: %q", text, got)
