@@ -53,7 +53,7 @@ func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
 		a.runCommand(), a.chatCommand(), a.pullCommand(), a.modelsCommand(), a.cacheCommand(), a.infoCommand(),
 		a.tokenizeCommand(), a.logitsCommand(), a.perplexityCommand(), a.evalCommand(), a.benchCommand(),
-		a.dataCommand(), a.tokenizerCommand(), a.trainCommand(), a.finetuneCommand(),
+		a.dataCommand(), a.tokenizerCommand(), a.trainCommand(), a.finetuneCommand(), a.distillCommand(),
 		a.quantizeCommand(), a.pruneCommand(), a.imatrixCommand(),
 		a.mergeCommand(),
 		a.devicesCommand(), a.powerCommand(), a.graphCommand(), a.versionCommand(), a.completionCommand(),

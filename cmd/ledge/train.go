@@ -70,7 +70,12 @@ func (a *app) train(c *cli.Context) error {
 
 // readRecipe reads a recipe with what flags say.
 func readRecipe(c *cli.Context, path string) (*recipe.Recipe, error) {
-	r, err := recipe.Load(path, c.StringSlice("set"))
+	return readRecipeWith(c, path, nil)
+}
+
+// readRecipeWith reads a recipe with further settings, before those of --set.
+func readRecipeWith(c *cli.Context, path string, set []string) (*recipe.Recipe, error) {
+	r, err := recipe.Load(path, append(set, c.StringSlice("set")...))
 	var fault *recipe.Error
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
