@@ -55,6 +55,9 @@ for model in "$LEDGE_TEST_MODELS"/{smollm2-135m-instruct-q4_1,gemma-3-270m-q4_k_
   done
 done
 
+step "training beside PyTorch (docs/training.md)"
+if [ -x out/torch/bin/python ]; then go run ./build/trainspeed measure -rounds 6 -journal out/trainspeed-short.jsonl; else echo "no out/torch: see build/trainspeed/main.go"; fi
+
 step "speed side by side, shortly (docs/performance.md has the whole comparison)"
 go run ./build/benchmodels -models "$LEDGE_TEST_MODELS" -llama "$LEDGE_TEST_LLAMA"
 status=0 # 4: a peer failed, and the others were measured

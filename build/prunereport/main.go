@@ -198,20 +198,19 @@ func write(cases []pruned, rows map[string]*row) string {
 // line writes a row. Machines drift: the source is measured by turns with each file,
 // and the ratio of both counts.
 func line(b *strings.Builder, name string, k *row, m *delta.Model, kl, same, theirs string, side func(*delta.Report) (*delta.Model, string)) {
-	memory, read, generated := "", "", ""
+	read, generated := "", ""
 	if k.Speed != nil {
 		s, ratio := side(k.Speed)
 		of := func(v, before *delta.Speed) string {
 			t := fmt.Sprintf("%.0f", v.TokensPerSecond)
 			if ratio != "" {
-				t += fmt.Sprintf(ratio, v.TokensPerSecond/before.TokensPerSecond)
+				t += fmt.Sprintf(ratio, delta.Ratio(before, v))
 			}
 			return t
 		}
-		memory = fmt.Sprintf("%.1f", float64(s.Memory.Total())/1e6)
 		read, generated = of(s.Prefill, k.Speed.Before.Prefill), of(s.Decode, k.Speed.Before.Decode)
 	}
-	fmt.Fprintf(b, "| %s | %.1f | %.1f | %s | %s | %s | %s | %s | %.2f | %s |\n", name, float64(m.FileBytes)/1e6, float64(m.MultiplyAdds)/1e6, memory, read, generated, kl, same, *m.Perplexity, theirs)
+	fmt.Fprintf(b, "| %s | %.1f | %.1f | %s | %s | %s | %s | %s | %.2f | %s |\n", name, float64(m.FileBytes)/1e6, float64(m.MultiplyAdds)/1e6, fmt.Sprintf("%.1f", float64(m.Memory.Total())/1e6), read, generated, kl, same, *m.Perplexity, theirs)
 }
 
 var estimate = regexp.MustCompile(`Final estimate: PPL = ([0-9.]+)`)

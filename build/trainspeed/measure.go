@@ -27,6 +27,8 @@ type result struct {
 	Sides    [2]side        `json:"sides"` // Ledge's, PyTorch's
 	Apart    float64        `json:"apart"` // of losses, at most, relative
 	Checked  int            `json:"checked"`
+
+	Disturbed int `json:"disturbed"` // turns that count although something else was at work
 }
 
 // side is what one side did.
@@ -166,10 +168,13 @@ func (o *options) turns(r *result, both [2]*peer) error {
 			seconds[i] = s
 			used += u
 		}
-		if d := machine.Disturbed(before, reader.Condition(), time.Since(begin).Seconds(), used); len(d) > 0 && disturbed < o.rounds {
-			disturbed++
-			fmt.Fprintf(o.log, "%s: a round is measured again: %s\n", r.Case, strings.Join(d, "; "))
-			continue
+		if d := machine.Disturbed(before, reader.Condition(), time.Since(begin).Seconds(), used); len(d) > 0 {
+			if disturbed < o.rounds {
+				disturbed++
+				fmt.Fprintf(o.log, "%s: a round is measured again: %s\n", r.Case, strings.Join(d, "; "))
+				continue
+			}
+			r.Disturbed++
 		}
 		for i := range both {
 			r.Sides[i].Turns = append(r.Sides[i].Turns, seconds[i])

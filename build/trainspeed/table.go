@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -65,12 +66,16 @@ func (o *options) table(out io.Writer) error {
 	}
 	var b strings.Builder
 	var last *result
+	turns, disturbed, least, most := 0, 0, math.MaxInt, 0
 	b.WriteString("\n| Step | products | Ledge, ms | PyTorch, ms | Ledge, tok/s | PyTorch, tok/s | times as fast | Ledge, MB | PyTorch, MB | losses apart |\n")
 	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, name := range strings.Split(o.cases, ",") {
 		if r := newest[name]; r != nil {
 			fmt.Fprintln(&b, r.row())
 			last = r
+			n := len(r.Sides[0].Turns)
+			turns, least, most = turns+n, min(least, n), max(most, n)
+			disturbed += r.Disturbed
 		}
 	}
 	if last == nil {
@@ -79,8 +84,8 @@ func (o *options) table(out io.Writer) error {
 	s := &last.Settings
 	fmt.Fprintf(&b, "\n%s, %d threads, %s. PyTorch %s. A Llama of %.1f million parameters (vocabulary %d, %d layers of %d, %d heads, %d of them for keys, feed-forward %d).\n",
 		last.Machine.CPU, s.Threads, last.Sides[0].Version, last.Sides[1].Version, float64(last.Sides[0].Parameters)/1e6, s.Vocab, s.Layers, s.Hidden, s.Heads, s.KVHeads, s.FFN)
-	fmt.Fprintf(&b, "%d turns of each side, medians of turns; the interval is the bootstrap's of their ratios (95 %%). Memory is the process's peak, beside it what it is more than before there was a model. Losses of the first %d steps.\n\n",
-		len(last.Sides[0].Turns), last.Checked)
+	fmt.Fprintf(&b, "%d to %d turns of each side, medians of turns; the interval is the bootstrap's of their ratios (95 %%). Memory is the process's peak, beside it what it is more than before there was a model. Losses of the first %d steps. Of all %d turns, %d count although another process was at work beside them.\n\n",
+		least, most, last.Checked, turns, disturbed)
 	if _, err := io.WriteString(out, b.String()); err != nil {
 		return err
 	}

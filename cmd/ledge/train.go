@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 	training "github.com/ledge-run/ledge/runtime/train/run"
 )
@@ -71,7 +70,12 @@ func (a *app) train(c *cli.Context) error {
 
 // readRecipe reads a recipe with what flags say.
 func readRecipe(c *cli.Context, path string) (*recipe.Recipe, error) {
-	r, err := recipe.Load(path, c.StringSlice("set"))
+	return readRecipeWith(c, path, nil)
+}
+
+// readRecipeWith reads a recipe with further settings, before those of --set.
+func readRecipeWith(c *cli.Context, path string, set []string) (*recipe.Recipe, error) {
+	r, err := recipe.Load(path, append(set, c.StringSlice("set")...))
 	var fault *recipe.Error
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -244,6 +244,14 @@ func TestEnough(t *testing.T) {
 	}
 }
 
+func TestRatio(t *testing.T) {
+	// The machine was slow in the second turn, and a little of the third.
+	before, after := &delta.Speed{Turns: []float64{100, 10, 90}}, &delta.Speed{Turns: []float64{200, 20, 100}}
+	if r := delta.Ratio(before, after); r != 2 {
+		t.Errorf("%g", r)
+	}
+}
+
 func TestHoldOut(t *testing.T) {
 	for _, c := range []struct{ text, rest string }{
 		{"", ""},

@@ -24,8 +24,12 @@ type Speed struct {
 const (
 	readTokens  = 256
 	writeTokens = 32
-	mostTurns   = 3
-	longTurns   = 40 * time.Second // after which no other turn begins
+
+	// Turns are taken until there are nine; less than three only where they take long.
+	mostTurns = 9
+	someTurns = 3
+	enough    = 10 * time.Second // for some turns
+	long      = 40 * time.Second // for fewer
 )
 
 // speed decides whether speed is measured; why is the reason why not.
@@ -66,7 +70,7 @@ func (o *Options) turns(ctx context.Context, r *Report, sides [2]*Model, models 
 	why := ""
 	start := time.Now()
 	for turn := range mostTurns {
-		if turn > 0 && time.Since(start) > longTurns {
+		if spent := time.Since(start); turn >= someTurns && spent > enough || turn > 0 && spent > long {
 			break
 		}
 		for t, test := range tests {
@@ -103,6 +107,20 @@ func (o *Options) turns(ctx context.Context, r *Report, sides [2]*Model, models 
 		r.absent("energy", strings.TrimSpace(why))
 	}
 	return nil
+}
+
+// Ratio is how much faster after is than before: the median of the turns' own ratios,
+// since what slows the machine down for a while befalls a turn of both.
+func Ratio(before, after *Speed) float64 {
+	n := min(len(before.Turns), len(after.Turns))
+	if n == 0 {
+		return 0
+	}
+	ratios := make([]float64, n)
+	for i := range ratios {
+		ratios[i] = after.Turns[i] / before.Turns[i]
+	}
+	return median(ratios)
 }
 
 func median(x []float64) float64 {

@@ -63,7 +63,7 @@ func speed(row func(name, before, after, change string), what string, b, a *Spee
 	if b == nil || a == nil {
 		return
 	}
-	row("tokens/s, "+what, rate(b.TokensPerSecond), rate(a.TokensPerSecond), change(b.TokensPerSecond, a.TokensPerSecond))
+	row("tokens/s, "+what, rate(b.TokensPerSecond), rate(a.TokensPerSecond), change(1, Ratio(b, a)))
 	if b.JoulesPerToken != nil && a.JoulesPerToken != nil {
 		row("J/token, "+what, fmt.Sprintf("%.3g", *b.JoulesPerToken), fmt.Sprintf("%.3g", *a.JoulesPerToken), change(*b.JoulesPerToken, *a.JoulesPerToken))
 	}

@@ -46,6 +46,7 @@ func Parse(data []byte, path string, set []string) (*Recipe, error) {
 		"data": section("data", handlers{
 			"train": r.listTo(&d.Train, r.pathTo), "valid": r.listTo(&d.Valid, r.pathTo), "template": r.templateTo(&d.Template),
 			"prompt_loss": r.floatTo(&d.PromptLoss, 0, 1), "long": r.wordTo(&d.Long, LongCut, LongSkip, LongRefuse), "bad": r.wordTo(&d.Bad, BadRefuse, BadSkip),
+			"context": r.intTo(&d.Context, 2, maxTokens),
 		}),
 		"model": section("model", handlers{
 			"architecture": r.wordTo(&m.Architecture, Architectures()...), "name": r.textTo(&m.Name), "layers": r.intTo(&m.Layers, 1, 1024),

@@ -42,6 +42,7 @@ type Data struct {
 	PromptLoss   float64  // what a prompt's tokens count, beside the 1 of a completion's
 	Long         string   // what becomes of what is longer than the context: LongCut, LongSkip, LongRefuse
 	Bad          string   // what becomes of malformed lines: BadRefuse, BadSkip
+	Context      int      // tokens of an example at most; 0: what the model can take, of a file's no more than a step has
 }
 
 // What becomes of an example that is longer than the context, and of a malformed line.

@@ -73,7 +73,7 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = &Recipe{File: "dir/x.yaml", Seed: 7,
-		Data:      Data{[]string{"dir/a.jsonl", "dir/shards/*.jsonl"}, []string{"/v.jsonl"}, "<s>{prompt}<e>{completion}", .25, "refuse", "skip"},
+		Data:      Data{[]string{"dir/a.jsonl", "dir/shards/*.jsonl"}, []string{"/v.jsonl"}, "<s>{prompt}<e>{completion}", .25, "refuse", "skip", 0},
 		Tokenizer: "dir/tokens/tokenizer.gguf", Model: Model{"qwen3", "x", 2, 8, 4, 2, 6, 16, 32, false, 1e5, 1e-6, .05},
 		Train:    Train{4096, 512, 0, 2.5, "linear", 3e-3, 0, 20, .8, .99, .01, .5, .1, "bf16", true, []Group{{"token_embd.*", .5}}},
 		Adapters: &Adapters{4, 8, []string{"attn_q", "attn_v"}}, Round: &Round{dtype.Q4_0, 100}, Distill: &Distill{"dir/big.gguf", 2, .3, 16},

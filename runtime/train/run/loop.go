@@ -25,6 +25,13 @@ func (x *running) loop(ctx context.Context, target int) error {
 			return err
 		}
 		start := time.Now()
+		if err := x.ask(ctx, parts); err != nil {
+			x.feed.Seek(x.trainer.Taken())
+			if ctx.Err() != nil {
+				return x.stop(context.Cause(ctx))
+			}
+			return err
+		}
 		r, err := x.trainer.Step(ctx, parts...)
 		var diverged *step.ErrNotFinite
 		switch {

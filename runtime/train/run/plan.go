@@ -1,6 +1,7 @@
 package run
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -22,14 +23,21 @@ type plan struct {
 	packing feed.Packing
 	steps   int // in all
 	data    *feed.Data
+
+	teacher    *model.Teacher // nil without one
+	teacherKey [sha256.Size]byte
 }
 
 // contextOf is how many tokens an example may have.
 func contextOf(r *recipe.Recipe, n *Network) int {
-	if r.From == "" {
-		return r.Model.Context
+	most := r.Model.Context
+	if r.From != "" {
+		most = min(n.Model.Info().Context, r.Train.TokensPerStep)
 	}
-	return min(n.Model.Info().Context, r.Train.TokensPerStep)
+	if r.Data.Context > 0 {
+		most = min(most, r.Data.Context)
+	}
+	return most
 }
 
 func newPlan(r *recipe.Recipe, n *Network, d *feed.Data) *plan {
@@ -63,7 +71,7 @@ func (p *plan) model(taken int) model.Options {
 	rows := p.packing.TokensAtOnce
 	o := model.Options{
 		Max: graph.Limits{T: rows, S: rows, R: rows}, Context: p.context,
-		Train: &model.Train{Dropout: float32(p.r.Train.Dropout)},
+		Train: &model.Train{Dropout: float32(p.r.Train.Dropout), Teacher: p.teacher},
 	}
 	if p.rounds(taken) {
 		o.Train.Round = p.round
@@ -109,25 +117,18 @@ func (p *plan) step() step.Options {
 func (p *plan) layout() string {
 	text := fmt.Sprintf("data: %s\ntokens_per_step: %d\ntokens_at_once: %d\nprompt_loss: %g",
 		hex.EncodeToString(p.data.Key[:8]), p.packing.TokensPerStep, p.packing.TokensAtOnce, p.packing.PromptLoss)
+	if p.teacher != nil {
+		text += "\nteacher: " + hex.EncodeToString(p.teacherKey[:8])
+	}
 	if q := p.r.Round; q != nil {
 		text += fmt.Sprintf("\nround: %s after step %d", q.Type, q.FromStep)
 	}
 	return text
 }
 
-// check refuses what a recipe may ask for and this version does not do.
+// check refuses what does not go together.
 func (p *plan) check() error {
 	r := p.r
-	for _, c := range []struct {
-		asked bool
-		what  string
-	}{
-		{r.Distill != nil, "distill"},
-	} {
-		if c.asked {
-			return fmt.Errorf("%s: this version does not know %s: leave it away", r.File, c.what)
-		}
-	}
 	switch {
 	case r.Adapters != nil && r.From == "":
 		return fmt.Errorf("%s: adapters need a model that they are for: name its file under from", r.File)

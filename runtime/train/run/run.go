@@ -12,6 +12,7 @@ import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/runtime/train/checkpoint"
+	"github.com/ledge-run/ledge/runtime/train/distill"
 	"github.com/ledge-run/ledge/runtime/train/feed"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 	"github.com/ledge-run/ledge/runtime/train/step"
@@ -75,6 +76,7 @@ type running struct {
 	trainer *step.Trainer
 	rounded bool // the trainer rounds weights
 	feed    *feed.Feed
+	teacher *distill.Teacher // nil without one
 	valid   []step.Part
 	store   checkpoint.Store
 	log     *logFile
@@ -164,6 +166,9 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 		if err = errors.Join(err, v.Close()); err != nil {
 			return err
 		}
+	}
+	if err := x.teach(ctx); err != nil {
+		return err
 	}
 	x.feed = feed.New(d, x.plan.packing)
 	x.store = checkpoint.Store{Dir: filepath.Join(r.Out, checkpointsName), Keep: max(r.Checkpoint.Keep, r.Export.Average), Grid: r.Checkpoint.Steps}
@@ -299,6 +304,9 @@ func (x *running) close() error {
 	}
 	if x.trainer != nil {
 		errs = append(errs, x.trainer.Close())
+	}
+	if x.teacher != nil {
+		errs = append(errs, x.teacher.Close())
 	}
 	if x.plan != nil {
 		errs = append(errs, x.plan.data.Close())

@@ -10,6 +10,7 @@ import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/cpu"
 	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/graph/grad"
 	"github.com/ledge-run/ledge/runtime/train/step"
 )
@@ -64,6 +65,7 @@ func TestState(t *testing.T) {
 		{other(func(o *step.Options) { o.Rate = step.Constant(1) }), "learning rate was cosine 0.003 to 0.0001 at step 100, 5 steps of warm-up, now constant 1"},
 		{other(func(o *step.Options) { o.AdamW = grad.AdamW{Beta1: .9, Beta2: .999, Eps: 1e-8} }), "optimizer was beta1 0.9, beta2 0.95"},
 		{other(func(o *step.Options) { o.AdamW.Decays = func(p grad.Param) bool { return false } }), "optimizer was"},
+		{other(func(o *step.Options) { o.Precision = dtype.BF16 }), "rounding of products was none, now bf16"},
 		{other(func(o *step.Options) { o.Groups = nil }), "groups was token_embd.* 0.5, now none"},
 		{other(func(o *step.Options) { o.Layout = "data: b\nrows: 3" }), "data was a, now b"},
 		{other(func(o *step.Options) { o.Layout = "data: a" }), "layout was rows: 3, now none"},

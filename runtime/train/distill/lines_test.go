@@ -1,0 +1,56 @@
+package distill
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestLines: a text comes back whole, in pieces that end where paragraphs do.
+func TestLines(t *testing.T) {
+	dir := t.TempDir()
+	var text strings.Builder
+	for text.Len() < 3*pieceBytes {
+		text.WriteString("A line with \"quotes\" & <tags>, 中文.\nAnother of the paragraph.\n\n")
+	}
+	in, out := filepath.Join(dir, "a.txt"), filepath.Join(dir, "new", "a.jsonl")
+	if err := os.WriteFile(in, []byte(text.String()+"the end"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Lines(in, out); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, pieces := "", bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
+	for i, line := range pieces {
+		var r struct{ Text string }
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		if i+1 < len(pieces) && !strings.HasSuffix(r.Text, "\n\n") {
+			t.Errorf("piece %d ends within a paragraph", i)
+		}
+		got += r.Text
+	}
+	if got != text.String()+"the end" || len(pieces) != 3 {
+		t.Errorf("%d bytes in %d pieces came of %d", len(got), len(pieces), text.Len())
+	}
+	for name, bad := range map[string]string{"no text": " \n\n", "not UTF-8": "a\xff"} {
+		if err := os.WriteFile(in, []byte(bad), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		err := Lines(in, filepath.Join(dir, "b.jsonl"))
+		if err == nil || !strings.Contains(err.Error(), in) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "b*")); len(files) > 0 {
+		t.Errorf("left behind: %v", files)
+	}
+}

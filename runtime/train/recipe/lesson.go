@@ -1,0 +1,93 @@
+package recipe
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Lesson is a short distillation: a student, such as what is left of a model after
+// pruning, learns on some text to say what its teacher says.
+type Lesson struct {
+	Teacher, Student string
+	Files            []string // JSONL
+	Valid            []string // likewise; may be empty
+	Out              string   // folder of all that comes of it
+
+	Steps       int     // 0: by Epochs
+	Epochs      float64 // 0: 1
+	Rate        float64 // 0: 2e-4
+	Temperature float64 // 0: 2
+	Mix         float64 // of the labels; negative: 0.2
+	TopK        int     // 0: 32
+}
+
+// YAML is the lesson as a recipe, which may be kept and changed. Paths are absolute.
+func (l Lesson) YAML() ([]byte, error) { return l.yaml(l.length()) }
+
+// Recipe is the lesson with settings that replace parts of it.
+func (l Lesson) Recipe(set []string) (*Recipe, error) {
+	length := l.length()
+	for _, s := range set {
+		if strings.HasPrefix(s, "train.steps=") || strings.HasPrefix(s, "train.epochs=") {
+			length = "" // it is one of them
+		}
+	}
+	text, err := l.yaml(length)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(text, filepath.Join(l.Out, "recipe.yaml"), set)
+}
+
+func (l Lesson) length() string {
+	if l.Steps > 0 {
+		return fmt.Sprintf("steps: %d, ", l.Steps)
+	}
+	return "epochs: " + numberOr(l.Epochs, 1) + ", "
+}
+
+// numberOr writes a number, or the usual one if it is 0.
+func numberOr(v, usual float64) string {
+	if v == 0 {
+		v = usual
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+func (l Lesson) yaml(length string) ([]byte, error) {
+	var failed error
+	path := func(p string) string {
+		abs, err := filepath.Abs(p)
+		if err != nil {
+			failed = err
+		}
+		return strconv.Quote(abs)
+	}
+	list := func(files []string) string {
+		var all []string
+		for _, f := range files {
+			all = append(all, path(f))
+		}
+		return "[" + strings.Join(all, ", ") + "]"
+	}
+	valid := ""
+	if len(l.Valid) > 0 {
+		valid = "valid: " + list(l.Valid) + ", "
+	}
+	mix := 0.2
+	if l.Mix >= 0 {
+		mix = l.Mix
+	}
+	text := fmt.Sprintf(`# What a student learns from its teacher: ledge distill.
+from: %s
+distill: {teacher: %s, temperature: %s, mix: %g, top_k: %s}
+data: {train: %s, %scontext: 512}
+train: {%stokens_per_step: 2048, tokens_at_once: 512, rate: %s, decay: 0}
+export: {type: F16}
+out: %s
+`, path(l.Student), path(l.Teacher), numberOr(l.Temperature, 2), mix, numberOr(float64(l.TopK), 32),
+		list(l.Files), valid, length, numberOr(l.Rate, 2e-4), path(l.Out))
+	return []byte(text), failed
+}
