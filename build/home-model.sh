@@ -23,8 +23,7 @@ fi
   "$out/vocabulary.txt"
 data=(--set data.train="$out/train.jsonl" --set data.valid="$out/test.jsonl" --threads "${THREADS:-0}")
 ledge train runtime/train/recipes/home.yaml --out "$out/warm" --set tokenizer="$out/tokens/tokenizer.gguf" "${data[@]}"
-ledge train runtime/train/recipes/home-cool.yaml --out "$out/cool" --set from="$out/warm/model.gguf" "${data[@]}"
-ledge train runtime/train/recipes/home-again.yaml --out "$out/run" --set from="$out/cool/model.gguf" "${data[@]}"
+ledge train runtime/train/recipes/home-cool.yaml --out "$out/run" --set from="$out/warm/model.gguf" "${data[@]}"
 rm -f "$out/home.gguf"
 ledge quantize "$out/run/model.gguf" "$out/home.gguf" Q4_0
 sha256sum "$out/home.gguf"
