@@ -3,6 +3,8 @@ package distill
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,16 +43,42 @@ func TestLines(t *testing.T) {
 	if got != text.String()+"the end" || len(pieces) != 3 {
 		t.Errorf("%d bytes in %d pieces came of %d", len(got), len(pieces), text.Len())
 	}
-	for name, bad := range map[string]string{"no text": " \n\n", "not UTF-8": "a\xff"} {
+	for name, bad := range map[string]string{"no text": " \n\n", "line 3 is not UTF-8": "a\n中\n\xff\nb\xff"} {
 		if err := os.WriteFile(in, []byte(bad), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		err := Lines(in, filepath.Join(dir, "b.jsonl"))
-		if err == nil || !strings.Contains(err.Error(), in) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), in) || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "b*")); len(files) > 0 {
 		t.Errorf("left behind: %v", files)
+	}
+}
+
+// TestLinesWithout: a text of one line is cut, too, and never within a character.
+func TestLinesWithout(t *testing.T) {
+	for _, begin := range []string{"", "a", "ab"} {
+		text := begin + strings.Repeat("中文", mostBytes/4)
+		var out bytes.Buffer
+		if err := writeLines(&out, strings.NewReader(text)); err != nil {
+			t.Fatal(err)
+		}
+		got, pieces := "", 0
+		for d := json.NewDecoder(&out); d.More(); pieces++ {
+			var r struct{ Text string }
+			if err := d.Decode(&r); err != nil {
+				t.Fatal(err)
+			}
+			got += r.Text
+		}
+		if got != text || pieces != 2 {
+			t.Errorf("%d bytes in %d pieces came of %d", len(got), pieces, len(text))
+		}
+	}
+	err := writeLines(io.Discard, strings.NewReader(strings.Repeat("x\n", mostBytes)+"\xe4\xb8"))
+	if want := fmt.Sprintf("line %d is not UTF-8", mostBytes+1); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
