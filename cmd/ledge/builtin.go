@@ -20,12 +20,18 @@ const builtinModel = "builtin"
 // unfit are the flags of ledge run that the built-in model has no use for.
 var unfit = []string{"raw", "special", "system", "json-schema", "json-spaces", "ignore-eos", "stop", "n"}
 
-// onProcessor has the built-in model run on the processor, unless --device says
-// otherwise: it has answered before a GPU is ready, and what was set for large models
-// is not meant for it.
+// onProcessor has the built-in model run on the processor, and a single command with one
+// thread, unless flags say otherwise: it has answered before a GPU is ready or a second
+// thread awake, and what was set for large models is not meant for it.
 func onProcessor(c *cli.Context, name string, o engine.Options) engine.Options {
-	if name == builtinModel && !c.IsSet("device") {
-		o.Device, o.GPULayers = "cpu", nil
+	if name != builtinModel {
+		return o
+	}
+	if !c.IsSet("device") {
+		o.Device, o.GPULayers, o.TestOwn = "cpu", nil, true
+	}
+	if c.Command.Name == "run" && !c.IsSet("threads") {
+		o.Threads = 1
 	}
 	return o
 }
@@ -54,19 +60,28 @@ func (a *app) runBuiltin(c *cli.Context) error {
 	if !c.IsSet("temp") {
 		set.Sampler.Temperature = 0 // a command has one meaning
 	}
-	if set.Grammar, err = jsonschema.Compile(home.Schema, jsonschema.Options{}); err != nil {
-		return fmt.Errorf("the schema of household commands: %w", err)
-	}
 	next, err := a.sentences(c.Args().Slice())
 	if err != nil {
 		return err
 	}
+	schema := make(chan error, 1)
+	go func() { // beside the loading: a tenth of a start
+		g, err := jsonschema.Compile(home.Schema, jsonschema.Options{})
+		set.Grammar = g
+		schema <- err
+	}()
 	m, _, err := a.open(c)
-	if err != nil {
+	if serr := <-schema; serr != nil {
+		err = errors.Join(err, fmt.Errorf("the schema of household commands: %w", serr))
+	}
+	if m == nil {
 		return err
 	}
-	h := &household{a: a, c: c, m: m, set: set}
-	return errors.Join(h.answerAll(next), a.close(m))
+	if err == nil {
+		h := &household{a: a, c: c, m: m, set: set}
+		err = h.answerAll(next)
+	}
+	return errors.Join(err, a.close(m))
 }
 
 // sentences gives what is to be answered, one after the other and io.EOF after the
