@@ -15,11 +15,15 @@ import (
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
+	training "github.com/ledge-run/ledge/runtime/train/run"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // recipeName is the recipe that ledge finetune writes, in its folder.
 const recipeName = "recipe.yaml"
+
+// recipeHead is its first line, by which it is told from those that people write.
+const recipeHead = "# Written by ledge finetune; ledge train takes it, too."
 
 func (a *app) finetuneCommand() *cli.Command {
 	c := &cli.Command{
@@ -77,7 +81,7 @@ func (a *app) finetune(c *cli.Context) error {
 	r, err := recipe.Parse([]byte(text), path, c.StringSlice("set"))
 	var fault *recipe.Error
 	if errors.As(err, &fault) {
-		return usagef("%s", fault.Text)
+		return recipeFault(text, fault)
 	}
 	if err != nil {
 		return err
@@ -99,7 +103,9 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 	switch {
 	case err == nil && string(was) == text:
 		return nil
-	case err == nil && !c.Bool("resume") && !c.Bool("restart"):
+	case err == nil && !strings.HasPrefix(string(was), recipeHead):
+		return fmt.Errorf("%s is there, and ledge finetune has not written it: -o takes another folder, ledge train %s runs it", path, path)
+	case err == nil && !c.Bool("resume") && !c.Bool("restart") && training.Begun(filepath.Dir(path)):
 		return fmt.Errorf("%s is there, of another fine-tuning: --resume goes on all the same, --restart begins anew, -o takes another folder", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -107,7 +113,26 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(text), 0o644)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// recipeFault names the flag that a fault of the recipe is of: keys have their names.
+func recipeFault(text string, fault *recipe.Error) error {
+	if fault.Line == 0 {
+		return usagef("--set %s: %s", fault.File, fault.Text)
+	}
+	lines := strings.Split(text, "\n")
+	if fault.Line > len(lines) || fault.Column < 1 || fault.Column-1 > len(lines[fault.Line-1]) {
+		return usagef("%s", fault.Text)
+	}
+	key, ok := strings.CutSuffix(lines[fault.Line-1][:fault.Column-1], ": ")
+	if !ok {
+		return usagef("%s", fault.Text)
+	}
+	return usagef("--%s: %s", key[strings.LastIndexAny(key, " {")+1:], fault.Text)
 }
 
 // finetuneRecipe is the recipe of what the flags say.
@@ -157,7 +182,7 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# Written by ledge finetune; ledge train takes it, too.")
+	line("%s", recipeHead)
 	line("from: %s", quote(base))
 	line("data:\n  train: %s", learn)
 	if len(c.StringSlice("valid")) > 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/ledge-run/ledge/runtime/train/feed"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 	"github.com/ledge-run/ledge/runtime/train/step"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // Options say how a recipe is run; none of them changes a bit of what comes of it.
@@ -102,6 +103,9 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	if x.net, err = OpenNetwork(r); err != nil {
 		return nil, err
 	}
+	if err := x.net.apart(r); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(r.Out, 0o755); err != nil {
 		return nil, err
 	}
@@ -133,6 +137,47 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	res = x.result()
 	res.Model, res.Seconds = path, time.Since(start).Seconds()
 	return res, nil
+}
+
+// Begun reports whether a folder has anything of a run that took steps.
+func Begun(dir string) bool {
+	for _, name := range []string{checkpointsName, LogName, ModelName, AdapterName} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// apart refuses to write the run's file over one that it reads.
+func (n *Network) apart(r *recipe.Recipe) error {
+	path := filepath.Join(r.Out, ModelName)
+	if r.Adapters != nil {
+		path = filepath.Join(r.Out, AdapterName)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil // nothing is there
+	}
+	var read []os.FileInfo
+	for _, f := range []*gguf.File{n.base, n.vocab} {
+		if f != nil {
+			for _, d := range f.OnDisk() {
+				read = append(read, d.Info)
+			}
+		}
+	}
+	if r.Distill != nil {
+		if t, err := os.Stat(r.Distill.Teacher); err == nil {
+			read = append(read, t)
+		}
+	}
+	for _, in := range read {
+		if os.SameFile(st, in) {
+			return fmt.Errorf("%s would be written over, which the run reads: choose another folder", path)
+		}
+	}
+	return nil
 }
 
 // lockFolder keeps other runs out of a folder.
