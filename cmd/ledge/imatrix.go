@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -47,6 +48,9 @@ func forceFlag() cli.Flag {
 func free(c *cli.Context, path string) error {
 	switch st, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
+		if dir := filepath.Dir(path); !isFolder(dir) { // better now than after what takes minutes
+			return fmt.Errorf("cannot write %s: there is no folder %s", path, dir)
+		}
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot write %s: %w", path, err)
@@ -54,6 +58,22 @@ func free(c *cli.Context, path string) error {
 		return fmt.Errorf("cannot write %s: it is a folder: name a file", path)
 	case !c.Bool("force"):
 		return fmt.Errorf("%s is there already: name another file, or give --force to replace it", path)
+	}
+	return nil
+}
+
+func isFolder(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
+}
+
+// spare refuses to write over other files that are read, those of these flags, even
+// with --force.
+func spare(c *cli.Context, path string, flags ...string) error {
+	for _, name := range flags {
+		if in := c.String(name); in != "" && in != "-" && sameFile(path, in) {
+			return usagef("%s is read, too (--%s): name another file to write", path, name)
+		}
 	}
 	return nil
 }
@@ -82,6 +102,9 @@ func (a *app) imatrix(c *cli.Context) error {
 			return usagef("--%s %d: it must be %d or more", name, n, least)
 		}
 	}
+	if err := spare(c, path, "file"); err != nil {
+		return err
+	}
 	if err := free(c, path); err != nil {
 		return err
 	}
@@ -99,7 +122,7 @@ func (a *app) imatrix(c *cli.Context) error {
 		return err
 	}
 	model := f.Paths()[0]
-	if err := f.Close(); err != nil {
+	if err := errors.Join(apart(f, path), f.Close()); err != nil {
 		return err
 	}
 	bar := a.newStages()
