@@ -136,11 +136,14 @@ func recipeFault(text string, fault *recipe.Error) error {
 
 // finetuneRecipe is the recipe of what the flags say.
 func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
-	f, _, err := a.openFile(c, "")
+	f, name, err := a.openFile(c, "")
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if len(f.Paths()) == 0 {
+		return "", usagef("%s has no file that training could go on from: name a file or a short name with -m", name)
+	}
 	base, err := filepath.Abs(f.Paths()[0])
 	if err != nil {
 		return "", err

@@ -84,6 +84,7 @@ func TestFinetune(t *testing.T) {
 	refused(t, 2, `"half" is no scale`, "run", "-m", model, "--lora", adapter+":half", "hi")
 	refused(t, 1, "infinitely much", "run", "-m", model, "--lora", adapter+":3e38", "hi")
 
+	refused(t, 2, "builtin has no file", "finetune", "-m", "builtin", "-f", data, "-o", filepath.Join(dir, "builtin"))
 	refused(t, 2, "no data", "finetune", "-m", model, "-o", out)
 	refused(t, 2, "no folder", "finetune", "-m", model, "-f", data)
 	refused(t, 2, "--rank 0", "finetune", "-m", model, "-f", data, "-o", out, "--rank", "0")
