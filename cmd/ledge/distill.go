@@ -110,9 +110,12 @@ func (a *app) distillRecipe(c *cli.Context, path string) (*recipe.Recipe, error)
 		}
 		set = append(set, fmt.Sprintf("distill.teacher=%q", abs))
 	}
-	for flag, key := range map[string]string{"temperature": "temperature", "mix": "mix", "top-k": "top_k"} {
-		if c.IsSet(flag) {
-			set = append(set, fmt.Sprintf("distill.%s=%v", key, c.Value(flag)))
+	for _, f := range []struct {
+		flag, key string
+		value     any
+	}{{"temperature", "temperature", c.Float64("temperature")}, {"mix", "mix", c.Float64("mix")}, {"top-k", "top_k", c.Int("top-k")}} {
+		if c.IsSet(f.flag) {
+			set = append(set, fmt.Sprintf("distill.%s=%v", f.key, f.value))
 		}
 	}
 	r, err := readRecipeWith(c, path, set)
