@@ -67,6 +67,11 @@ func (a *app) finetune(c *cli.Context) error {
 	case c.Int("rank") < 1 || c.Int("rank") > 4096:
 		return usagef("--rank %d: it must be 1 to 4096", c.Int("rank"))
 	}
+	for _, name := range []string{"alpha", "epochs", "rate"} {
+		if c.IsSet(name) && !(c.Float64(name) > 0) {
+			return usagef("--%s %g: it must be above 0", name, c.Float64(name))
+		}
+	}
 	for _, name := range []string{"rank", "alpha", "targets"} {
 		if c.Bool("full") && c.IsSet(name) {
 			return usagef("--full trains no adapter: leave --%s away", name)
@@ -80,7 +85,10 @@ func (a *app) finetune(c *cli.Context) error {
 	r, err := recipe.Parse([]byte(text), path, c.StringSlice("set"))
 	var fault *recipe.Error
 	if errors.As(err, &fault) {
-		return recipeFault(text, fault)
+		if fault.File == path { // which nobody has written
+			return usagef("the flags make no recipe: %s", fault.Text)
+		}
+		return usagef("%v", err)
 	}
 	if err != nil {
 		return err
@@ -96,7 +104,8 @@ func (a *app) finetune(c *cli.Context) error {
 	return a.showTrained(c, res)
 }
 
-// keepRecipe writes the recipe, unless there is another of a run that was begun.
+// keepRecipe writes the recipe, unless there is another of a run that has got to a
+// checkpoint: one of a command that failed before is nothing to go on from.
 func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 	was, err := os.ReadFile(path)
 	switch {
@@ -104,7 +113,7 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 		return nil
 	case err == nil && !strings.HasPrefix(string(was), recipeHead):
 		return fmt.Errorf("%s is there, and ledge finetune has not written it: -o takes another folder, ledge train %s runs it", path, path)
-	case err == nil && !c.Bool("resume") && !c.Bool("restart") && training.Begun(filepath.Dir(path)):
+	case err == nil && training.Begun(filepath.Dir(path)) && !c.Bool("resume") && !c.Bool("restart"):
 		return fmt.Errorf("%s is there, of another fine-tuning: --resume goes on all the same, --restart begins anew, -o takes another folder", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -112,26 +121,7 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
-}
-
-// recipeFault names the flag that a fault of the recipe is of: keys have their names.
-func recipeFault(text string, fault *recipe.Error) error {
-	if fault.Line == 0 {
-		return usagef("--set %s: %s", fault.File, fault.Text)
-	}
-	lines := strings.Split(text, "\n")
-	if fault.Line > len(lines) || fault.Column < 1 || fault.Column-1 > len(lines[fault.Line-1]) {
-		return usagef("%s", fault.Text)
-	}
-	key, ok := strings.CutSuffix(lines[fault.Line-1][:fault.Column-1], ": ")
-	if !ok {
-		return usagef("%s", fault.Text)
-	}
-	return usagef("--%s: %s", key[strings.LastIndexAny(key, " {")+1:], fault.Text)
+	return os.WriteFile(path, []byte(text), 0o644)
 }
 
 // finetuneRecipe is the recipe of what the flags say.

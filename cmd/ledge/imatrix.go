@@ -55,10 +55,18 @@ func free(c *cli.Context, path string) error {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	case st.IsDir():
 		return fmt.Errorf("cannot write %s: it is a folder: name a file", path)
+	case !replaceable(path):
+		return fmt.Errorf("cannot write %s: it is no plain file, but a device, a pipe or a link to a folder: name a file", path)
 	case !c.Bool("force"):
 		return fmt.Errorf("%s is there already: name another file, or give --force to replace it", path)
 	}
 	return nil
+}
+
+// replaceable tells files, and links to nothing, from what must never be replaced.
+func replaceable(path string) bool {
+	st, err := os.Stat(path)
+	return err != nil || st.Mode().IsRegular()
 }
 
 func isFolder(path string) bool {

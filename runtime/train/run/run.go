@@ -16,7 +16,6 @@ import (
 	"github.com/ledge-run/ledge/runtime/train/feed"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 	"github.com/ledge-run/ledge/runtime/train/step"
-	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // Options say how a recipe is run; none of them changes a bit of what comes of it.
@@ -103,7 +102,7 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	if x.net, err = OpenNetwork(r); err != nil {
 		return nil, err
 	}
-	if err := x.net.apart(r); err != nil {
+	if err := x.checkInputs(r); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(r.Out, 0o755); err != nil {
@@ -139,45 +138,15 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	return res, nil
 }
 
-// Begun reports whether a folder has anything of a run that took steps.
+// Begun reports whether a folder has a checkpoint of a run, or what one came to.
 func Begun(dir string) bool {
-	for _, name := range []string{checkpointsName, LogName, ModelName, AdapterName} {
+	for _, name := range []string{ModelName, AdapterName} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			return true
 		}
 	}
-	return false
-}
-
-// apart refuses to write the run's file over one that it reads.
-func (n *Network) apart(r *recipe.Recipe) error {
-	path := filepath.Join(r.Out, ModelName)
-	if r.Adapters != nil {
-		path = filepath.Join(r.Out, AdapterName)
-	}
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil // nothing is there
-	}
-	var read []os.FileInfo
-	for _, f := range []*gguf.File{n.base, n.vocab} {
-		if f != nil {
-			for _, d := range f.OnDisk() {
-				read = append(read, d.Info)
-			}
-		}
-	}
-	if r.Distill != nil {
-		if t, err := os.Stat(r.Distill.Teacher); err == nil {
-			read = append(read, t)
-		}
-	}
-	for _, in := range read {
-		if os.SameFile(st, in) {
-			return fmt.Errorf("%s would be written over, which the run reads: choose another folder", path)
-		}
-	}
-	return nil
+	steps, err := checkpoint.Store{Dir: filepath.Join(dir, checkpointsName)}.Steps()
+	return err != nil || len(steps) > 0
 }
 
 // lockFolder keeps other runs out of a folder.
@@ -201,6 +170,11 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 	x.plan = newPlan(r, x.net, d)
 	if err := x.plan.check(); err != nil {
 		return err
+	}
+	if r.Adapters != nil {
+		if x.plan.baseKey, err = x.baseKey(ctx); err != nil {
+			return err
+		}
 	}
 	if len(r.Data.Valid) > 0 {
 		v, err := x.data(ctx, r, "valid", r.Data.Valid)
@@ -296,17 +270,16 @@ func (x *running) change(ctx context.Context) error {
 // resume makes the trainer, and goes on from the last checkpoint.
 func (x *running) resume(ctx context.Context) error {
 	logName := filepath.Join(x.plan.r.Out, LogName)
-	if x.o.Restart {
-		if err := x.store.Clear(); err != nil {
-			return err
+	var c *checkpoint.Checkpoint
+	if !x.o.Restart {
+		var skipped []error
+		var err error
+		if c, skipped, err = x.store.Latest(); err != nil {
+			return fmt.Errorf("%w; --restart begins anew, --out takes another folder", err)
 		}
-	}
-	c, skipped, err := x.store.Latest()
-	if err != nil {
-		return err
-	}
-	for _, s := range skipped {
-		x.o.Note(fmt.Sprintf("passed over: %v", s))
+		for _, s := range skipped {
+			x.o.Note(fmt.Sprintf("passed over: %v", s))
+		}
 	}
 	x.keptAt = time.Now()
 	taken := 0
@@ -316,6 +289,16 @@ func (x *running) resume(ctx context.Context) error {
 	}
 	if err := x.begin(ctx, taken); err != nil {
 		return err
+	}
+	switch {
+	case x.o.Restart: // now that there is nothing left to fail at
+		if err := x.store.Clear(); err != nil {
+			return err
+		}
+	case c == nil:
+		if err := x.checkFresh(); err != nil {
+			return err
+		}
 	}
 	if c != nil {
 		err := x.trainer.SetState(c.State, x.o.Changed, c.Read)
@@ -333,7 +316,8 @@ func (x *running) resume(ctx context.Context) error {
 		x.o.Note(fmt.Sprintf("going on after step %d of %d", c.State.Step, x.plan.steps))
 	}
 	x.feed.Seek(x.trainer.Taken())
-	if x.log, err = openLog(logName, x.trainer.Taken()); err != nil {
+	var err error
+	if x.log, err = openLog(logName, x.trainer.Taken(), x.o.Restart); err != nil {
 		return err
 	}
 	for _, r := range x.log.all {
