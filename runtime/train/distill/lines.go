@@ -3,12 +3,14 @@ package distill
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -20,7 +22,8 @@ const (
 )
 
 // Lines writes a text as lines of JSON with a "text", as training reads them: cut where
-// paragraphs end, about every megabyte. The file appears when it is whole.
+// paragraphs end, about every megabyte. A name ending in .gz is unpacked. The file appears
+// when it is whole.
 func Lines(text, path string) (err error) {
 	in, err := os.Open(text)
 	if err != nil {
@@ -41,7 +44,13 @@ func Lines(text, path string) (err error) {
 			_ = os.Remove(temp) // nothing better to do on failure
 		}
 	}()
-	if err := writeLines(out, in); err != nil {
+	var from io.Reader = in
+	if strings.HasSuffix(text, ".gz") {
+		if from, err = gzip.NewReader(in); err != nil {
+			return fmt.Errorf("%s: %w", text, err)
+		}
+	}
+	if err := writeLines(out, from); err != nil {
 		return fmt.Errorf("%s: %w", text, err)
 	}
 	if err := out.Close(); err != nil {

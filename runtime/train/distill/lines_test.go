@@ -2,7 +2,9 @@ package distill
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,6 +44,24 @@ func TestLines(t *testing.T) {
 	}
 	if got != text.String()+"the end" || len(pieces) != 3 {
 		t.Errorf("%d bytes in %d pieces came of %d", len(got), len(pieces), text.Len())
+	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, err = z.Write([]byte("a text"))
+	if err := errors.Join(err, z.Close(), os.WriteFile(in+".gz", zipped.Bytes(), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Lines(in+".gz", out); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(out); err != nil || string(data) != `{"text":"a text"}`+"\n" {
+		t.Errorf("of a packed text came %s (%v)", data, err)
+	}
+	if err := os.WriteFile(in+".gz", zipped.Bytes()[:20], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Lines(in+".gz", out); err == nil || !strings.Contains(err.Error(), in) {
+		t.Errorf("of a packed text that is cut off: %v", err)
 	}
 	for name, bad := range map[string]string{"no text": " \n\n", "line 3 is not UTF-8": "a\n中\n\xff\nb\xff"} {
 		if err := os.WriteFile(in, []byte(bad), 0o644); err != nil {
