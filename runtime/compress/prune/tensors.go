@@ -17,8 +17,9 @@ type tensor struct {
 	from          *gguf.Tensor
 	dtype         dtype.DType
 	shape         []int
-	rows, columns []int // of from that stay, in order; nil: all
-	zeros         *mask // values that become zero; nil: none
+	rows, columns []int        // of from that stay, in order; nil: all
+	zeros         *mask        // values that become zero; nil: none
+	healed        *gguf.Tensor // what training has made of it, in place of what stays; nil: nothing
 }
 
 // layOut decides on every tensor and on the metadata.
