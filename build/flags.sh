@@ -4,3 +4,9 @@ release=$(build/version.sh 2>/dev/null) || release=
 # No symbols. An identification that follows from the file's bytes, where Go's follows from how they came about.
 link="-s -w -buildid= ${release:+-X github.com/ledge-run/ledge/cmd/internal/console.release=$release -X main.release=$release}" # programs, library
 extlink="-Wl,--strip-all -Wl,--build-id=sha1"
+# Programs have 20 MB: what waits for the network, for a person or for one file a run is as fast without inlining.
+cold=()
+for package in net/... crypto/... vendor/... encoding/asn1 encoding/pem mime/... archive/... image/... golang.org/x/image/... go.yaml.in/... \
+  github.com/ledge-run/ledge/{cmd/...,runtime/hub,runtime/power/...,runtime/train/recipe}; do
+  cold+=("-gcflags=$package=-l")
+done

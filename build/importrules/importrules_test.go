@@ -92,13 +92,14 @@ var rules = []rule{
 	// The table before and after has what ledge bench measures, too.
 	{"runtime/compress/delta", append([]string{"runtime/bench", "runtime/eval"}, upToEngine...), []string{"backend/...", "runtime/compress/quantize"}},
 	{"runtime/compress/...", append([]string{"kernels/cpu", "runtime/eval", "runtime/compress/..."}, upToEngine...), []string{"backend/..."}},
+	{"runtime/home/model", []string{"runtime/weights/gguf"}, nil},
 	{"runtime/home/...", nil, []string{"github.com/santhosh-tekuri/jsonschema/v6/..."}},
 	{"runtime/serve/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/fleet/...", []string{"."}, []string{"backend/..."}},
 
 	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "backend/packcache", "graph/dtype"}, belowEngine...), []string{"backend/..."}},
-	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
+	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
 	{"build/release", []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/licensecheck", "github.com/google/uuid"}, nil},
@@ -134,6 +135,7 @@ var never = []struct {
 	{"backend/internal/fakedriver", []string{}, "the fake driver is for tests"},
 	{"runtime/home/evalset", []string{"cmd/...", "build/...", "runtime/home/devset"}, "its sentences are for evaluation, never for training"},
 	{"runtime/home/devset", []string{"build/..."}, "its sentences show what the grammar lacks, and are never for training"},
+	{"runtime/home/model", []string{"cmd/ledge"}, "two megabytes that no library should bring along"},
 	{"graph/graphtest", []string{"backend/backendtest"}, "graphtest is for tests"},
 	{"runtime/engine/goldentest", []string{}, "goldentest is for tests"},
 }

@@ -24,7 +24,7 @@ func TestPages(t *testing.T) {
 		{"man1/ledge.1", `.SH "EXIT STATUS"`},
 		{"man1/ledge-run.1", `\fB\-n\fR, \fB\-\-predict\fR \fIN\fR`},
 		{"man1/ledge-run.1", `.SS "Model and device"`},
-		{"man1/ledge-run.1", `git diff | ledge run "Write a commit message for this change:"`},
+		{"man1/ledge-run.1", `git diff | ledge run \-m qwen3:0.6b "Write a commit message for this change:"`},
 		{"man1/ledge-models.1", `ledge models rm`},
 		{"man1/ledge-bench-command.1", `ledge bench`}, // ledge-bench is a program
 		{"man3/libledge.3", `int ledge_generate(ledge_session *session`},

@@ -7,8 +7,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/suite"
 	"github.com/ledge-run/ledge/runtime/bench/worker"
@@ -92,15 +91,11 @@ func exitCode(ctx context.Context, err error) int {
 	return console.ExitFailed
 }
 
-const appHelp = `ledge-bench: {{.Usage}}
-
+const appHelp = `
 USAGE:
    ledge-bench COMMAND [FLAGS] [ARGUMENTS]      flags may also follow the arguments
 
 COMMANDS:
-{{- range .VisibleCommands}}
-   {{printf "%-12s" .Name}} {{.Usage}}
-{{- end}}
 
    ledge-bench COMMAND --help tells more about a command.
 
@@ -130,7 +125,7 @@ func (a *app) commands() []*cli.Command {
 
 // newCLI builds the table of commands.
 func (a *app) newCLI() *cli.App {
-	return console.NewApp("ledge-bench", "measure language models beside other engines", appHelp, a.commands(), a.out, a.stderr, func(c *cli.Context) error { a.quiet = c.Bool("quiet"); return nil })
+	return console.NewApp("ledge-bench", "measure language models beside other engines", appHelp, a.commands(), a.out, func(c *cli.Context) error { a.quiet = c.Bool("quiet"); return nil })
 }
 
 // note writes a line for the user to standard error.

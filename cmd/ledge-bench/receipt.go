@@ -11,8 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/receipt"
 	"github.com/ledge-run/ledge/runtime/bench/record"

@@ -10,8 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/chart"
 	"github.com/ledge-run/ledge/runtime/bench/journal"

@@ -238,7 +238,7 @@ func TestModelNotThere(t *testing.T) {
 		}
 	}
 	refused(t, exitModel, "", "models", "rm", "nosuch:1b")
-	refused(t, exitModel, "--offline", "run", "hi") // the default model
+	refused(t, exitModel, "--offline", "chat") // the default model
 	t.Setenv("LEDGE_MODEL", "nosuch:2b")
 	refused(t, exitModel, "nosuch:2b", "info")
 }

@@ -8,8 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/bench"
 	"github.com/ledge-run/ledge/runtime/engine"
 )
@@ -162,11 +161,11 @@ func numbers(name, text string) ([]int, error) {
 
 // benchThreads runs all tests with one number of threads.
 func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test, each func(bench.Result) error) (err error) {
-	f, _, err := a.openFile(c, c.Args().First())
+	f, name, err := a.openFile(c, c.Args().First())
 	if err != nil {
 		return err
 	}
-	m, err := a.load(c.Context, f, o)
+	m, err := a.load(c.Context, f, onProcessor(c, name, o))
 	if err != nil {
 		return err
 	}

@@ -26,11 +26,7 @@ type lineReader interface {
 func (a *app) newLineReader() lineReader {
 	f, ok := a.in.(*os.File)
 	if !ok || !console.IsTerminal(f) || !console.IsTerminal(a.stderr) {
-		in := a.in
-		if in == nil {
-			in = strings.NewReader("")
-		}
-		return &pipeLines{r: bufio.NewReader(in)}
+		return a.newPipeLines()
 	}
 	e := &editor{in: f, keys: &keyFilter{r: f}, err: a.stderr}
 	e.term = term.NewTerminal(struct {
@@ -39,6 +35,14 @@ func (a *app) newLineReader() lineReader {
 	}{e.keys, a.stderr}, "> ")
 	e.term.History = openHistory(a.historyPath())
 	return e
+}
+
+func (a *app) newPipeLines() *pipeLines {
+	in := a.in
+	if in == nil {
+		in = strings.NewReader("")
+	}
+	return &pipeLines{r: bufio.NewReader(in)}
 }
 
 // pipeLines reads lines from a pipe or a file.

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/hub"
 )
@@ -175,7 +174,7 @@ func (a *app) commandOf(commands []*cli.Command, words []string) *cli.Command {
 func (a *app) values(cmd *cli.Command, flag string) []string {
 	switch flag {
 	case "model", "m":
-		var all []string
+		all := []string{builtinModel}
 		for _, e := range hub.Catalog() {
 			all = append(all, e.Name)
 		}

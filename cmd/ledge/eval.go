@@ -6,11 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/eval"
-	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 const (
@@ -59,7 +57,7 @@ func (a *app) evalCommand() *cli.Command {
 			text("predictions", "write what became of each item to `FILE`.jsonl", ""),
 			text("confusion", "draw the confusion matrix: `FILE`.svg", ""),
 			jsonFlag(),
-			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:... or address; several are compared", Category: catModel},
+			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:..., address or builtin; several are compared", Category: catModel},
 			loraFlag(), offlineFlag(), quietFlag(),
 		}, deviceFlags()),
 		Action: a.eval,
@@ -162,7 +160,7 @@ func (a *app) evalModels(c *cli.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{a.usualModel(cfg)}, nil
+	return []string{a.usualModel(c, cfg)}, nil
 }
 
 // withModel opens a model by name, with the adapters that were given, for the time of f.
@@ -179,15 +177,11 @@ func (a *app) withPlain(c *cli.Context, name string, o engine.Options, f func(*e
 	if err != nil {
 		return closeAdapters(o.Adapters, err)
 	}
-	path, err := a.locate(c.Context, name, a.offline(c, cfg))
+	file, err := a.openNamed(c.Context, name, a.offline(c, cfg))
 	if err != nil {
 		return closeAdapters(o.Adapters, err)
 	}
-	file, err := gguf.Open(path)
-	if err != nil {
-		return closeAdapters(o.Adapters, err)
-	}
-	m, err := a.load(c.Context, file, o)
+	m, err := a.load(c.Context, file, onProcessor(c, name, o))
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ const (
 	exitModel       = 3
 	exitDevice      = 4
 	exitLimit       = 5
+	exitOutside     = 6
 	exitInterrupted = console.ExitInterrupted
 	exitTerminated  = console.ExitTerminated
 )
@@ -28,6 +29,8 @@ const exitCodesHelp = `EXIT CODES:
    4    the device is not there, failed its self-test, broke or ran out of memory
    5    a limit (--max-watts, --max-temp, --battery-floor) has no sensor on this machine, or
         the battery is at its floor; what was generated until then has been written
+   6    what the built-in model was asked is no household command, and the line of JSON that
+        it has written says so: "intent":"none"
    130  interrupted (Ctrl-C); what was generated until then has been written
    143  terminated (SIGTERM)
 `
@@ -50,6 +53,11 @@ type limitError struct{ err error }
 func (e limitError) Error() string { return e.err.Error() }
 func (e limitError) Unwrap() error { return e.err }
 
+// outsideError is a text that is no household command.
+type outsideError struct{ text string }
+
+func (e outsideError) Error() string { return e.text }
+
 // exitCode maps the outcome of a command to the program's exit code.
 func exitCode(ctx context.Context, err error) int {
 	var usage usageError
@@ -57,6 +65,7 @@ func exitCode(ctx context.Context, err error) int {
 	var device deviceError
 	var memory *backend.ErrOutOfMemory
 	var limit limitError
+	var outside outsideError
 	if code, ok := console.Interrupted(ctx, err); ok {
 		return code
 	}
@@ -69,6 +78,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitModel
 	case errors.As(err, &limit):
 		return exitLimit
+	case errors.As(err, &outside):
+		return exitOutside
 	case errors.As(err, &device), errors.As(err, &memory), errors.Is(err, backend.ErrDeviceLost), errors.Is(err, backend.ErrDevice):
 		return exitDevice
 	}

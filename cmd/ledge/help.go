@@ -1,20 +1,15 @@
 package main
 
 import (
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
-const appHelp = `ledge: {{.Usage}}
-
+const appHelp = `
 USAGE:
    ledge COMMAND [FLAGS] [ARGUMENTS]      flags may also follow the arguments
 
 COMMANDS:
-{{- range .VisibleCommands}}
-   {{printf "%-12s" .Name}} {{.Usage}}
-{{- end}}
 
    ledge COMMAND --help tells more about a command.
 
@@ -23,7 +18,7 @@ MODELS:
    (smollm2:135m; see ledge models list --all), hf:owner/repo[:file or quant],
    ms:owner/repo (ModelScope) or an address. What is not on this machine yet is
    downloaded once. Without a name: LEDGE_MODEL, else "model" in the configuration
-   file, else ` + defaultModel + `.
+   file, else ` + defaultModel + `; of ledge run ` + builtinModel + `, the model that is a part of this program.
 
 ENVIRONMENT:
    LEDGE_MODEL    model of commands that name none
@@ -42,9 +37,10 @@ CONFIGURATION:
 
 ` + exitCodesHelp + `
 EXAMPLES:
-   ledge run "Why is the sky blue?"
+   ledge run "turn on the heater in the bedroom at 6"
+   ledge run -m ` + defaultModel + ` "Why is the sky blue?"
    ledge chat -m qwen3:0.6b
-   git diff | ledge run "Write a commit message for this change:"
+   git diff | ledge run -m qwen3:0.6b "Write a commit message for this change:"
    ledge chat --max-temp 70 --battery-floor 20
 `
 

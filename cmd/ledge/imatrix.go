@@ -7,8 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
 )
@@ -94,14 +93,18 @@ func (a *app) imatrix(c *cli.Context) error {
 		return err
 	}
 	eo.Context = 0
-	f, _, err := a.openFile(c, "")
+	f, name, err := a.openFile(c, "")
 	if err != nil {
 		return err
 	}
-	model := f.Paths()[0]
+	paths := f.Paths()
 	if err := f.Close(); err != nil {
 		return err
 	}
+	if len(paths) == 0 {
+		return usagef("%s has no file that could be read anew: name a file or a short name", name)
+	}
+	model := paths[0]
 	bar := a.newStages()
 	m, err := imatrix.Collect(c.Context, model, text, eo, imatrix.Options{
 		ChunkSize: c.Int("ctx"), Chunks: c.Int("chunks"), Output: c.Bool("process-output"), Dataset: file,

@@ -10,17 +10,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/engine"
+	homemodel "github.com/ledge-run/ledge/runtime/home/model"
 	"github.com/ledge-run/ledge/runtime/hub"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
-// defaultModel is used when nobody names one.
+// defaultModel is used when nobody names one, but by ledge run: see usualModel.
 const defaultModel = "smollm2:135m"
 
 const catModel = "MODEL AND DEVICE"
@@ -28,7 +28,7 @@ const catModel = "MODEL AND DEVICE"
 // nameFlags say which model; deviceFlags how to run it.
 func nameFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:... or address", Category: catModel},
+		&cli.StringFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:..., address or builtin", Category: catModel},
 		offlineFlag(), quietFlag(),
 	}
 }
@@ -121,16 +121,24 @@ func (a *app) modelName(c *cli.Context, cfg config, arg string) (string, error) 
 	case c.IsSet("model"):
 		return "", usagef("-m names no model")
 	}
-	return a.usualModel(cfg), nil
+	return a.usualModel(c, cfg), nil
 }
 
-// usualModel is the model of the environment or the configuration, or the default.
-func (a *app) usualModel(cfg config) string {
-	return cmp.Or(a.getenv("LEDGE_MODEL"), cfg.Model, defaultModel)
+// usualModel is the model of the environment or the configuration, or the command's
+// default.
+func (a *app) usualModel(c *cli.Context, cfg config) string {
+	usual := defaultModel
+	if c.Command.Name == "run" {
+		usual = builtinModel
+	}
+	return cmp.Or(a.getenv("LEDGE_MODEL"), cfg.Model, usual)
 }
 
 // locate finds a model's file and downloads it if it is not here.
 func (a *app) locate(ctx context.Context, name string, offline bool) (string, error) {
+	if name == builtinModel {
+		return "", usagef("%s is a part of this program: there is no file of it; ledge run, info, eval and bench take it as it is", name)
+	}
 	h := hub.New(hub.Config{Getenv: a.getenv})
 	path, err := h.Resolve(name)
 	ref, _ := hub.ParseName(name)
@@ -176,12 +184,20 @@ func (a *app) openFile(c *cli.Context, arg string) (*gguf.File, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	path, err := a.locate(c.Context, name, a.offline(c, cfg))
-	if err != nil {
-		return nil, "", err
-	}
-	f, err := gguf.Open(path)
+	f, err := a.openNamed(c.Context, name, a.offline(c, cfg))
 	return f, name, err
+}
+
+// openNamed opens a model's file, having downloaded it if it is not here.
+func (a *app) openNamed(ctx context.Context, name string, offline bool) (*gguf.File, error) {
+	if name == builtinModel {
+		return homemodel.Open()
+	}
+	path, err := a.locate(ctx, name, offline)
+	if err != nil {
+		return nil, err
+	}
+	return gguf.Open(path)
 }
 
 // options reads the flags of deviceFlags.
@@ -323,6 +339,7 @@ func (a *app) open(c *cli.Context) (*engine.Model, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	o = onProcessor(c, name, o)
 	if o.Adapters, err = a.adapters(c); err != nil {
 		return nil, "", errors.Join(err, f.Close())
 	}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
+	homemodel "github.com/ledge-run/ledge/runtime/home/model"
 	"github.com/ledge-run/ledge/runtime/hub"
 )
 
@@ -87,6 +87,7 @@ func (a *app) listModels(c *cli.Context) error {
 
 // listCatalogue writes the short names that can be pulled.
 func (a *app) listCatalogue() {
+	fmt.Fprintf(a.out, "%-24s %10s  %s\n", builtinModel, hub.FormatBytes(homemodel.Size()), "Household commands in Chinese and English to JSON; a part of this program")
 	for _, e := range hub.Catalog() {
 		for i, v := range e.Variants {
 			name := e.Name

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/urfave/cli/v2"
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 )
 
 func (a *app) pullCommand() *cli.Command {

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/hub"
@@ -17,7 +16,7 @@ import (
 func (a *app) runCommand() *cli.Command {
 	c := &cli.Command{
 		Name:  "run",
-		Usage: "answer a prompt, or continue a text",
+		Usage: "do a household command, answer a prompt, or continue a text",
 		Flags: join([]cli.Flag{
 			&cli.BoolFlag{Name: "raw", Usage: "continue the text as it stands, without the model's chat template"},
 			&cli.BoolFlag{Name: "special", Usage: "with --raw: control tokens written in the text become those tokens"},
@@ -27,6 +26,13 @@ func (a *app) runCommand() *cli.Command {
 		Action: a.run,
 	}
 	return describe(c, "ledge run [FLAGS] PROMPT...\nledge run [FLAGS] - < FILE", `
+Without -m, LEDGE_MODEL and a configured model it is the built-in model, also named
+`+builtinModel+`, that answers: it turns a household command in Chinese or English into a line
+of JSON, on the processor and without a network. From standard input each line is a
+command and is answered as it comes. For what is no household command the line says so
+("intent":"none"), and the exit code is 6. docs/default-model.md tells more. What follows
+is about every other model.
+
 The words of PROMPT are joined by spaces. "-", or a pipe without a PROMPT, reads
 the prompt from standard input; with a PROMPT and a pipe, what comes through the
 pipe follows the prompt after an empty line. A last newline is left out.
@@ -39,14 +45,16 @@ never change it; docs/power.md says how.
 
 --json-schema binds the answer to a JSON schema: docs/json-schema.md says what of it
 is supported. With -n the JSON may be cut; "reason" is stop where it is whole.`,
-		`ledge run "Why is the sky blue?"`,
+		`ledge run "turn on the heater in the bedroom at 6"`,
+		`ledge run "把客厅的灯调暗一点" | jq -r .value`,
+		`ledge run -m smollm2:135m "Why is the sky blue?"`,
 		`ledge run -m qwen3:0.6b --system "Answer in Chinese." "Why is the sky blue?"`,
-		`git diff | ledge run "Write a commit message for this change:"`,
-		`ledge run --raw -n 32 --temp 0 "The capital of France is"`,
+		`git diff | ledge run -m qwen3:0.6b "Write a commit message for this change:"`,
+		`ledge run -m smollm2:135m --raw -n 32 --temp 0 "The capital of France is"`,
 		`ledge run -m base.gguf --lora adapter.gguf:0.5 "Turn on the light."`,
-		`ledge run --json "Name a colour." | jq -r .text`,
-		`ledge run --json-schema person.json "Ada Lovelace was born in 1815." | jq .`,
-		`ledge run --max-watts 10 --max-temp 70 --stats "Tell me a long story."`)
+		`ledge run -m smollm2:135m --json "Name a colour." | jq -r .text`,
+		`ledge run -m qwen3:0.6b --json-schema person.json "Ada Lovelace was born in 1815." | jq .`,
+		`ledge run -m qwen3:0.6b --max-watts 10 --max-temp 70 --stats "Tell me a long story."`)
 }
 
 // runResult is the output of ledge run --json.
@@ -83,6 +91,15 @@ type runTimings struct {
 }
 
 func (a *app) run(c *cli.Context) error {
+	cfg, err := a.readConfig()
+	if err != nil {
+		return err
+	}
+	if name, err := a.modelName(c, cfg, ""); err != nil {
+		return err
+	} else if name == builtinModel {
+		return a.runBuiltin(c)
+	}
 	set, err := settings(c)
 	if err != nil {
 		return err
@@ -106,7 +123,7 @@ func (a *app) run(c *cli.Context) error {
 		return err
 	}
 	if strings.TrimSpace(prompt) == "" && (prompt == "" || !raw) {
-		return usagef("the prompt is empty: give a text, or - to read it from standard input")
+		return errNoPrompt()
 	}
 	m, name, err := a.open(c)
 	if err != nil {
@@ -117,6 +134,10 @@ func (a *app) run(c *cli.Context) error {
 		err = a.generate(c, m, name, ids, set)
 	}
 	return errors.Join(err, a.close(m))
+}
+
+func errNoPrompt() error {
+	return usagef("the prompt is empty: give a text, or - to read it from standard input")
 }
 
 // promptTokens encodes a prompt, through the chat template unless raw.
@@ -188,10 +209,7 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 		}
 		return failed
 	case asJSON:
-		r := newRunResult(m, name, text.String(), tokens, u)
-		if a.governor != nil {
-			r.Timings.Paused, r.Timings.Threads = u.Paused.Seconds(), a.governor.Report().Threads
-		}
+		r := a.newRunResult(m, name, text.String(), tokens, u)
 		if err := a.out.JSON(r, false); err != nil {
 			return err
 		}
@@ -220,12 +238,12 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 	return nil
 }
 
-func newRunResult(m *engine.Model, name, text string, tokens []int32, u engine.Usage) runResult {
+func (a *app) newRunResult(m *engine.Model, name, text string, tokens []int32, u engine.Usage) runResult {
 	var adapters []string
 	for _, u := range m.Options.Adapters {
 		adapters = append(adapters, u.File.Name())
 	}
-	return runResult{
+	r := runResult{
 		Model: name, Adapter: adapters, Text: text, Tokens: tokens, Reason: u.Reason, Seed: u.Seed, Device: m.Device().Name, Memory: peakMemory(),
 		Usage: runUsage{Prompt: u.PromptTokens, Cached: u.CachedTokens, Generated: u.GeneratedTokens, Total: u.PromptTokens + u.GeneratedTokens},
 		Timings: runTimings{
@@ -234,6 +252,10 @@ func newRunResult(m *engine.Model, name, text string, tokens []int32, u engine.U
 			GeneratePerScond: rate(u.GeneratedTokens-1, u.GenerateTime),
 		},
 	}
+	if a.governor != nil {
+		r.Timings.Paused, r.Timings.Threads = u.Paused.Seconds(), a.governor.Report().Threads
+	}
+	return r
 }
 
 // rate is n per second; 0 where nothing was timed.

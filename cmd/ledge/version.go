@@ -6,9 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 

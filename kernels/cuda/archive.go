@@ -16,7 +16,7 @@ import (
 )
 
 // The code of a family of kernels for a target is one archive, for the texts are
-// alike: product.sm_80.tar.xz has product_tensor_q4_0_1.sm_80 and the others. An index says
+// alike, the more so with names as relate writes them: product.sm_80.tar.xz has product_tensor_q4_0_1.sm_80 and the others. An index says
 // what is where, so that most starts, which find compiled programs, unpack nothing.
 
 // IndexName is the file that lists the code: a line each of name, bytes and SHA-256.
@@ -63,10 +63,14 @@ func pack(all []Code, compress func([]byte) ([]byte, error)) ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, c := range all {
-		if err := w.WriteHeader(&tar.Header{Name: c.Name, Size: int64(len(c.PTX)), Mode: 0o644, Format: tar.FormatUSTAR}); err != nil {
+		text, err := relate(c.PTX)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
+		}
+		if err := w.WriteHeader(&tar.Header{Name: c.Name, Size: int64(len(text)), Mode: 0o644, Format: tar.FormatUSTAR}); err != nil {
 			return nil, err
 		}
-		if _, err := w.Write(c.PTX); err != nil {
+		if _, err := w.Write(text); err != nil {
 			return nil, err
 		}
 	}
@@ -92,8 +96,11 @@ func Unpack(data []byte) ([]Code, error) {
 			return nil, err
 		}
 		text, err := io.ReadAll(r)
+		if err == nil {
+			text, err = restore(text)
+		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", h.Name, err)
 		}
 		all = append(all, Code{h.Name, text})
 	}

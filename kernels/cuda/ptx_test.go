@@ -29,7 +29,7 @@ var marked = regexp.MustCompile(`(?m)^\t// LEDGE_(WAIT|NEXT)$`)
 // mostCode is bytes of compressed code in every build with the GPU, whose program is to
 // be below 20 MB: tensor cores have a kernel for each of 16 types of matrices, in three
 // shapes for few rows and in three for many, and that is most of it.
-const mostCode = 2_000_000
+const mostCode = 600_000
 
 // TestPTX: every unit has code for its targets, of the version that was promised,
 // with one entry that takes Args, and with nothing in it that must not be.

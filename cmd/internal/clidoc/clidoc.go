@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v2"
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 )
 
 // Name is the hidden command that writes a Program as JSON.
@@ -66,44 +66,35 @@ func Hidden() *cli.Command {
 	}
 }
 
-// Of reads a program's tables. Sections come from CustomAppHelpTemplate, examples
-// from a command's CustomHelpTemplate: what stands under EXAMPLES there.
+// Of reads a program's tables. Sections come from HelpText.
 func Of(app *cli.App) Program {
 	p := Program{Name: app.Name, Usage: app.Usage, Synopsis: lines(app.UsageText)}
-	p.Flags = flags(app.VisibleFlagCategories(), app.VisibleFlags())
-	for _, s := range sections(app.CustomAppHelpTemplate) {
+	p.Flags = flags(&cli.Command{Flags: app.Flags})
+	for _, s := range sections(app.HelpText) {
 		switch {
 		case s.Title == "USAGE":
 			p.Synopsis = lines(s.Text)
-		case strings.Contains(s.Text, "{{"): // filled in from the tables
+		case s.Title == "COMMANDS": // they follow
 		default:
 			p.Sections = append(p.Sections, s)
 		}
 	}
-	if app.Description != "" && app.CustomAppHelpTemplate == "" {
+	if app.Description != "" && app.HelpText == "" {
 		p.Sections = append(p.Sections, Section{"DESCRIPTION", outdent(app.Description)})
 	}
 	p.Commands = commands(app.Commands)
 	return p
 }
 
-// librarysHelp is the usage of the command that the flag library adds itself.
-const librarysHelp = "Shows a list of commands or help for one command"
-
 func commands(all []*cli.Command) []Command {
 	var out []Command
 	for _, c := range all {
-		if c.Hidden || c.Usage == librarysHelp {
+		if c.Hidden {
 			continue
 		}
 		d := Command{
 			Name: c.Name, Aliases: c.Aliases, Usage: c.Usage, Synopsis: lines(c.UsageText),
-			Description: outdent(c.Description), Flags: flags(c.VisibleFlagCategories(), c.VisibleFlags()), Commands: commands(c.Subcommands),
-		}
-		for _, s := range sections(c.CustomHelpTemplate) {
-			if s.Title == "EXAMPLES" {
-				d.Examples = lines(s.Text)
-			}
+			Description: outdent(c.Description), Flags: flags(c), Examples: lines(strings.Join(c.Examples, "\n")), Commands: commands(c.Subcommands),
 		}
 		out = append(out, d)
 	}
@@ -111,40 +102,36 @@ func commands(all []*cli.Command) []Command {
 }
 
 // flags describes flags by their categories, or all of them if none has one.
-func flags(categories []cli.VisibleFlagCategory, all []cli.Flag) []Flag {
+func flags(cmd *cli.Command) []Flag {
 	var out []Flag
 	add := func(category string, f cli.Flag) {
-		if d, ok := FlagOf(f); ok && !slices.Contains(d.Names, "--help") {
+		if d := FlagOf(f); !slices.Contains(d.Names, "--help") {
 			d.Category = category
 			out = append(out, d)
 		}
 	}
-	for _, c := range categories {
-		for _, f := range c.Flags() {
-			add(c.Name(), f)
+	for _, c := range cmd.VisibleFlagCategories() {
+		for _, f := range c.Flags {
+			add(c.Name, f)
 		}
 	}
 	if len(out) == 0 {
-		for _, f := range all {
+		for _, f := range cmd.VisibleFlags() {
 			add("", f)
 		}
 	}
 	return out
 }
 
-// FlagOf describes a flag; false if it cannot be described.
-func FlagOf(f cli.Flag) (Flag, bool) {
-	d, ok := f.(cli.DocGenerationFlag)
-	if !ok {
-		return Flag{}, false
-	}
+// FlagOf describes a flag.
+func FlagOf(d cli.Flag) Flag {
 	out := Flag{Usage: d.GetUsage()}
 	if a, rest, ok := strings.Cut(out.Usage, "`"); ok {
 		if b, c, ok := strings.Cut(rest, "`"); ok {
 			out.Usage, out.Value = a+b+c, b
 		}
 	}
-	for _, n := range f.Names() {
+	for _, n := range d.Names() {
 		if len(n) == 1 {
 			out.Names = append(out.Names, "-"+n)
 		} else {
@@ -157,5 +144,5 @@ func FlagOf(f cli.Flag) (Flag, bool) {
 	default:
 		out.Default = strings.Trim(v, `"`)
 	}
-	return out, true
+	return out
 }

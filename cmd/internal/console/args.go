@@ -4,8 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/bench/nearest"
 )
 
@@ -112,9 +111,8 @@ func FlagNames(commands []*cli.Command) map[string]bool {
 	known := map[string]bool{"help": false, "h": false}
 	for _, c := range commands {
 		for _, f := range c.Flags {
-			d, ok := f.(cli.DocGenerationFlag)
 			for _, n := range f.Names() {
-				known[n] = ok && d.TakesValue()
+				known[n] = f.TakesValue()
 			}
 		}
 	}

@@ -6,39 +6,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/cmd/internal/clidoc"
 )
-
-// commandHelp is the help of a command; its examples follow.
-const commandHelp = `{{.HelpName}}: {{.Usage}}
-
-USAGE:
-   {{.UsageText}}
-{{- if .Description}}
-
-{{.Description}}
-{{- end}}
-{{- if .Subcommands}}
-
-COMMANDS:
-{{- range .VisibleCommands}}
-   {{printf "%-12s" .Name}} {{.Usage}}
-{{- end}}
-{{- end}}
-{{- if .VisibleFlagCategories}}
-{{- range .VisibleFlagCategories}}
-
-{{if .Name}}{{.Name}}{{else}}FLAGS{{end}}:
-{{- range .Flags}}
-   {{.}}
-{{- end}}
-{{- end}}
-{{- end}}
-`
-
-func init() { cli.FlagStringer = FlagLine }
 
 // Describe sets a command's help: usage lines, what it does, examples.
 func Describe(c *cli.Command, usage, text string, examples ...string) *cli.Command {
@@ -46,30 +16,56 @@ func Describe(c *cli.Command, usage, text string, examples ...string) *cli.Comma
 	if text != "" {
 		c.Description = "   " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n   ")
 	}
-	c.CustomHelpTemplate = commandHelp + plainFlags(c) + "\nEXAMPLES:\n   " + strings.Join(examples, "\n   ") + "\n"
+	c.Examples = examples
 	return c
 }
 
-// plainFlags lists the flags of a command in which none has a category: the flag
-// library tells of flags without one only beside those that have.
-func plainFlags(c *cli.Command) string {
-	if len(c.VisibleFlagCategories()) > 0 || len(c.VisibleFlags()) == 0 {
-		return ""
+// help is the help of a program, or of a command.
+func help(app *cli.App, c *cli.Command) string {
+	var b strings.Builder
+	if c == nil {
+		fmt.Fprintf(&b, "%s: %s\n", app.Name, app.Usage)
+		head, rest, _ := strings.Cut(app.HelpText, "\nCOMMANDS:\n")
+		b.WriteString(head + "\nCOMMANDS:\n")
+		commandLines(&b, app.VisibleCommands())
+		b.WriteString(rest)
+		return b.String()
 	}
-	text := "\nFLAGS:\n"
-	for _, f := range c.VisibleFlags() {
-		text += "   " + FlagLine(f) + "\n"
+	fmt.Fprintf(&b, "%s: %s\n\nUSAGE:\n   %s\n", c.HelpName, c.Usage, c.UsageText)
+	if c.Description != "" {
+		b.WriteString("\n" + c.Description + "\n")
 	}
-	return text
+	if len(c.Subcommands) > 0 {
+		b.WriteString("\nCOMMANDS:\n")
+		commandLines(&b, c.VisibleCommands())
+	}
+	groups := c.VisibleFlagCategories()
+	if all := c.VisibleFlags(); len(groups) == 0 && len(all) > 0 {
+		groups = []cli.Category{{Flags: all}}
+	}
+	for _, g := range groups {
+		name := g.Name
+		if name == "" {
+			name = "FLAGS"
+		}
+		b.WriteString("\n" + name + ":\n")
+		for _, f := range g.Flags {
+			b.WriteString("   " + FlagLine(f) + "\n")
+		}
+	}
+	return b.String() + "\nEXAMPLES:\n   " + strings.Join(c.Examples, "\n   ") + "\n"
+}
+
+func commandLines(b *strings.Builder, all []*cli.Command) {
+	for _, c := range all {
+		fmt.Fprintf(b, "   %-12s %s\n", c.Name, c.Usage)
+	}
 }
 
 // FlagLine is how help shows a flag: short names first, a default only where
 // there is one.
 func FlagLine(f cli.Flag) string {
-	d, ok := clidoc.FlagOf(f)
-	if !ok {
-		return ""
-	}
+	d := clidoc.FlagOf(f)
 	names, usage := strings.Join(d.Names, ", "), d.Usage
 	if d.Value != "" {
 		names += " " + d.Value
@@ -106,7 +102,7 @@ func HelpCommand(program string, out io.Writer, exitCodes string, newCLI func() 
 			words := c.Args().Slice()
 			switch {
 			case len(words) == 0:
-				return cli.ShowAppHelp(c.Lineage()[len(c.Lineage())-2])
+				return c.App.ShowHelp()
 			case words[0] == "exit-codes":
 				_, err := io.WriteString(out, exitCodes)
 				return err
@@ -140,31 +136,22 @@ func Ask(args []string) []string {
 	return args
 }
 
-// NewApp is a program's table of commands, with what all of them have in common:
-// complaints about a command line are the caller's to report, and each command first
-// calls before, which may be nil.
-func NewApp(name, usage, help string, commands []*cli.Command, out, complaints io.Writer, before cli.BeforeFunc) *cli.App {
+// NewApp is a program's table of commands, with what all of them have in common: each
+// first calls before, which may be nil. The program's help is a line of its own, the
+// sections of text up to that of the commands, which are listed there, and the others.
+func NewApp(name, usage, text string, commands []*cli.Command, out io.Writer, before cli.BeforeFunc) *cli.App {
 	var finish func([]*cli.Command)
 	finish = func(commands []*cli.Command) {
 		for _, c := range commands {
 			c.Before = before
-			c.OnUsageError = UsageFault
-			c.HideHelpCommand = true
 			finish(c.Subcommands)
 		}
 	}
 	finish(commands)
 	return &cli.App{
-		Name:                      name,
-		Usage:                     usage,
-		Commands:                  commands,
-		HideVersion:               true,
-		Writer:                    out,
-		ErrWriter:                 complaints,
-		CustomAppHelpTemplate:     help,
-		DisableSliceFlagSeparator: true,
-		ExitErrHandler:            func(*cli.Context, error) {}, // the program reports errors
-		OnUsageError:              UsageFault,
+		Name: name, Usage: usage, HelpText: text, Commands: commands, Writer: out,
+		Help:    help,
+		Mistake: func(err error) error { return Usagef("%s", err) },
 	}
 }
 
@@ -177,6 +164,3 @@ func Execute(ctx context.Context, c *cli.App, args []string) error {
 	}
 	return c.RunContext(ctx, append([]string{c.Name}, args...))
 }
-
-// UsageFault passes on what the flag library says of a command line.
-func UsageFault(_ *cli.Context, err error, _ bool) error { return Usagef("%s", err) }

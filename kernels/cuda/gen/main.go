@@ -176,7 +176,11 @@ func compile(dir string, u cuda.Unit, t cuda.Target) ([]byte, error) {
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("kernel %s for %s: %w\n%s", u.Entry, t.Arch, err, complaints.String())
 	}
-	return strip(out.Bytes()), nil
+	numbered, err := number(strip(out.Bytes()))
+	if err != nil {
+		return nil, fmt.Errorf("kernel %s for %s: %w", u.Entry, t.Arch, err)
+	}
+	return numbered, nil
 }
 
 // strip takes comments and empty lines out of PTX.

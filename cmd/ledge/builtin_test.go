@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ledge-run/ledge/runtime/home"
+)
+
+// checkHome checks one line of the built-in model against the exit code and standard
+// error of its command.
+func checkHome(t *testing.T, r result, args ...string) home.Command {
+	t.Helper()
+	line, ended := strings.CutSuffix(r.out, "\n")
+	c, err := home.Parse(line)
+	switch {
+	case !ended || strings.Contains(line, "\n") || !json.Valid([]byte(line)):
+		t.Fatalf("ledge %q wrote %q", args, r.out)
+	case err != nil && !strings.Contains(r.err, "nothing in a home does this"):
+		t.Errorf("ledge %q wrote %q and says %q", args, r.out, r.err)
+	case err != nil || c.Intent == "none":
+		checkRefusal(t, r, exitOutside, "-m smollm2:135m", args)
+	case r.code != exitOK || r.err != "":
+		t.Errorf("ledge %q: exit code %d, %q", args, r.code, r.err)
+	}
+	return c
+}
+
+// TestBuiltin: whatever is said, a line of the schema comes out, the same every time.
+func TestBuiltin(t *testing.T) {
+	for _, text := range []string{
+		"turn on the heater in the bedroom at 6", "把客厅的灯调暗一点", "Why is the sky blue?", "打开厨房和餐厅的灯，然后呢",
+		"x", "🙂", "-5 degrees", `{"intent":"on","device":"light"`, "<|end|>", "turn on  the\ttv ", "[0]",
+	} {
+		args := []string{"run", "--", text}
+		r := ledge(args...)
+		checkHome(t, r, args...)
+		for _, more := range [][]string{{"-t", "1"}, {"-t", "2"}, {"-m", "builtin"}, {"--seed", "7"}} {
+			args := append(append([]string{"run"}, more...), "--", text)
+			if again := ledge(args...); again != r {
+				t.Errorf("ledge %q: %+v, without flags %+v", args, again, r)
+			}
+		}
+	}
+}
+
+// TestBuiltinKnows: what the default model was made for.
+func TestBuiltinKnows(t *testing.T) {
+	for text, want := range map[string]home.Command{
+		"把客厅的灯调暗一点":                  {Intent: "down", Device: "light", Room: "living_room"},
+		"turn off the kitchen light": {Intent: "off", Device: "light", Room: "kitchen"},
+		"打开空调":                       {Intent: "on", Device: "ac"},
+		"Why is the sky blue?":       {Intent: "none"},
+		"给我讲个笑话":                     {Intent: "none"},
+	} {
+		if c := checkHome(t, ledge("run", text), text); !c.Same(want) {
+			t.Errorf("%s: %s, want %s", text, c, want)
+		}
+	}
+}
+
+func TestBuiltinLines(t *testing.T) {
+	one := ledge("run", "打开空调").out
+	r := ledgeIn("打开空调\r\n\n  \nWhy is the sky blue?\n打开空调", "run")
+	lines := strings.SplitAfter(r.out, "\n")
+	if len(lines) != 4 || lines[0] != one || lines[2] != one || r.code != exitOutside || strings.Count(r.err, "\n") != 1 {
+		t.Errorf("%+v", r)
+	}
+	if !strings.Contains(r.err, "1 of 3 lines") && !strings.Contains(r.err, "3 of 3 lines") {
+		t.Errorf("%q", r.err)
+	}
+	if both := ledge("run", "打开空调\n打开空调"); both.out != one+one {
+		t.Errorf("two lines as an argument: %+v", both)
+	}
+	if dash := ledgeIn("打开空调", "run", "-"); dash.out != one {
+		t.Errorf("from standard input: %+v", dash)
+	}
+	if ignored := ledgeIn("what else", "run", "打开空调"); ignored.out != one {
+		t.Errorf("with a pipe beside it: %+v", ignored)
+	}
+	bad := []string{"run", "-"}
+	checkRefusal(t, ledgeIn("打开空调\nab\xff", bad...), exitFailed, "line 2: the sentence is not UTF-8: byte 3", bad)
+	for _, in := range []string{"\n", " \n\r\n"} {
+		checkRefusal(t, ledgeIn(in, "run"), exitUsage, "prompt is empty", []string{"run"})
+	}
+	refused(t, exitUsage, "prompt is empty", "run")
+	refused(t, exitUsage, "prompt is empty", "run", " ")
+}
+
+// TestBuiltinLong: what is longer than the model reads is no command, and what is cut
+// is whole without its reply.
+func TestBuiltinLong(t *testing.T) {
+	r := ledge("run", strings.Repeat("turn on the light and ", 2000))
+	if r.out != home.None+"\n" || r.code != exitOutside || !strings.Contains(r.err, "no household command") {
+		t.Errorf("%+v", r)
+	}
+	whole := ledge("run", "打开空调")
+	if c := checkHome(t, whole); c.Reply == "" {
+		t.Skip("the model gives no reply here")
+	}
+	bare, _ := home.WithoutReply(whole.out)
+	cuts := 0
+	for n := 65; n < 128; n++ {
+		if r := ledge("run", "-c", fmt.Sprint(n), "打开空调"); r.out == bare+"\n" && r.code == whole.code {
+			cuts++
+		} else if r.out == whole.out {
+			break
+		} else if r.code != exitFailed && r.code != exitOutside {
+			t.Errorf("-c %d: %+v", n, r)
+		}
+	}
+	t.Logf("%d contexts cut the reply", cuts)
+}
+
+func TestBuiltinJSON(t *testing.T) {
+	r := ledge("run", "--json", "--stats", "打开空调")
+	got := decode[runResult](t, r.out)
+	if got.Text+"\n" != ledge("run", "打开空调").out || got.Model != "builtin" || got.Device != "cpu" || got.Reason != "stop" || got.Usage.Generated != len(got.Tokens) {
+		t.Errorf("%+v", got)
+	}
+	if !strings.Contains(r.err, "tok/s") {
+		t.Errorf("--stats: %q", r.err)
+	}
+	two := json.NewDecoder(strings.NewReader(ledgeIn("打开空调\n关灯\n", "run", "--json").out))
+	for range 2 {
+		var got runResult
+		if err := two.Decode(&got); err != nil || got.Text == "" {
+			t.Error(err, got)
+		}
+	}
+}
+
+// TestBuiltinRefuses: flags that say nothing to it, and commands that need a file.
+func TestBuiltinRefuses(t *testing.T) {
+	for _, f := range [][]string{
+		{"--system", "x"}, {"--raw"}, {"--special"}, {"--json-schema", "x.json"}, {"--json-spaces"}, {"--stop", "x"}, {"-n", "3"}, {"--ignore-eos"},
+	} {
+		refused(t, exitUsage, f[0]+": not with the built-in model", append([]string{"run", "hi"}, f...)...)
+		refused(t, exitUsage, "-m smollm2:135m", append([]string{"run", "-m", "builtin", "hi"}, f...)...)
+	}
+	for _, args := range [][]string{
+		{"pull", "builtin"}, {"quantize", "builtin", filepath.Join(t.TempDir(), "x.gguf"), "Q4_0"},
+	} {
+		refused(t, exitUsage, "part of this program", args...)
+	}
+	text := writeFile(t, "text", strings.Repeat("turn on the light. ", 100))
+	refused(t, exitUsage, "no file", "imatrix", "-m", "builtin", "-f", text, "-o", filepath.Join(t.TempDir(), "x.gguf"))
+	refused(t, exitDevice, "vulkan7", "run", "--device", "vulkan7", "hi")
+}
+
+// TestBuiltinWhen: only ledge run means it without a name, and only without another.
+func TestBuiltinWhen(t *testing.T) {
+	refused(t, exitModel, "smollm2:135m", "chat")
+	refused(t, exitModel, "smollm2:135m", "tokenize", "hi")
+	// What was set for large models does not hold for it.
+	t.Setenv("LEDGE_DEVICE", "vulkan7")
+	t.Setenv("LEDGE_GPU_LAYERS", "9")
+	checkHome(t, ledge("run", "打开空调"))
+	t.Setenv("LEDGE_DEVICE", "")
+	t.Setenv("LEDGE_GPU_LAYERS", "")
+	m := golden(t, "llama-gqa")
+	t.Setenv("LEDGE_MODEL", m)
+	if r := decode[runResult](t, must(t, "run", "--json", "-n", "2", "hi")); r.Model != m {
+		t.Errorf("LEDGE_MODEL is %s, and %s answers", m, r.Model)
+	}
+	checkHome(t, ledge("run", "-m", "builtin", "打开空调"))
+	t.Setenv("LEDGE_MODEL", "")
+	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	if err := os.MkdirAll(filepath.Join(dir, "ledge"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ledge", "config.json"), fmt.Appendf(nil, `{"model": %q, "device": "cpu"}`, m), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r := decode[runResult](t, must(t, "run", "--json", "-n", "2", "hi")); r.Model != m {
+		t.Errorf("%s is configured, and %s answers", m, r.Model)
+	}
+}
+
+// TestBuiltinElsewhere: by its name it is a model like others.
+func TestBuiltinElsewhere(t *testing.T) {
+	info := decode[struct {
+		Supported bool
+		Files     []string
+		Context   int
+	}](t, must(t, "info", "builtin", "--json"))
+	if !info.Supported || len(info.Files) > 0 || info.Context == 0 {
+		t.Errorf("%+v", info)
+	}
+	data := writeFile(t, "data.jsonl", `{"text":"打开空调","command":{"intent":"on","device":"ac","room":"","value":""}}`)
+	schema := writeFile(t, "schema.json", string(home.Schema))
+	text := writeFile(t, "text", strings.Repeat("turn on the light. ", 100))
+	for _, args := range [][]string{
+		{"info", "builtin"}, {"tokenize", "-m", "builtin", "打开空调"}, {"graph", "builtin"}, {"bench", "-m", "builtin", "-p", "8", "-n", "2", "-r", "1"},
+		{"perplexity", "-m", "builtin", "-f", text, "-c", "32"}, {"eval", "-m", "builtin", "-f", data, "--json-schema", schema},
+		{"logits", "-m", "builtin", "-o", filepath.Join(t.TempDir(), "x.npy"), "打开空调"}, {"models", "list", "--all"},
+	} {
+		if r := ledge(args...); r.code != 0 || len(r.out) == 0 && args[0] != "logits" {
+			t.Errorf("ledge %q: %+v", args, r)
+		}
+	}
+	if out := must(t, "__complete", "--", "run", "-m", "bu"); out != "builtin\n" {
+		t.Errorf("completion: %q", out)
+	}
+}
