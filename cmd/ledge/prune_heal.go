@@ -10,8 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
+	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/compress/prune"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
@@ -184,13 +183,15 @@ func (h *healing) begin(force bool, source string, p *prune.Plan) error {
 
 // write encodes what was learnt.
 func (h *healing) write(c *cli.Context, path string, p *prune.Plan, o prune.WriteOptions) (err error) {
-	f, err := gguf.Open(h.result.Model)
-	if err != nil {
-		return err
+	var files [2]*gguf.File
+	for i, name := range []string{filepath.Join(h.dir, prunedName), h.result.Model} {
+		if files[i], err = gguf.Open(name); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, files[i].Close()) }()
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
 	h.rounded = p.Quantized()
-	return p.WriteHealed(c.Context, f, path, o)
+	return p.WriteHealed(c.Context, files[0], files[1], path, o)
 }
 
 // healingJSON is what --json says of it.

@@ -132,7 +132,18 @@ func (t *tensor) data(ctx context.Context, k *cpu.Kernels, squares []float32, th
 		}
 		return data, nil
 	}
-	return t.recode(ctx, k, t.from, rows, t.columns, squares, threads)
+	return t.recode(ctx, k, len(rows), len(t.columns), squares, threads, func() func(i int, y []float32) error {
+		x := make([]float32, t.from.RowLen())
+		return func(i int, y []float32) error {
+			if err := t.from.DequantizeRows(x, rows[i], 1); err != nil {
+				return err
+			}
+			for j, c := range t.columns {
+				y[j] = x[c]
+			}
+			return nil
+		}
+	})
 }
 
 // gather appends the elements of these numbers.
@@ -143,10 +154,11 @@ func gather(dst, src []byte, numbers []int, size int) []byte {
 	return dst
 }
 
-// recode encodes columns of rows of from anew, weighted by what their inputs are like:
-// squares are those of the source, a column of it each.
-func (t *tensor) recode(ctx context.Context, k *cpu.Kernels, from *gguf.Tensor, rows, columns []int, squares []float32, threads int) ([]byte, error) {
-	size, err := t.dtype.RowBytes(len(columns))
+// recode encodes rows anew, weighted by what their inputs are like: squares are those of
+// the source, a column of it each. Every worker has a reader of its own, which gives the
+// values of a row.
+func (t *tensor) recode(ctx context.Context, k *cpu.Kernels, rows, columns int, squares []float32, threads int, reader func() func(row int, y []float32) error) ([]byte, error) {
+	size, err := t.dtype.RowBytes(columns)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +171,7 @@ func (t *tensor) recode(ctx context.Context, k *cpu.Kernels, from *gguf.Tensor, 
 			}
 		}
 	}
-	data := make([]byte, len(rows)*size)
+	data := make([]byte, rows*size)
 	var next atomic.Int64
 	errs := make([]error, threads)
 	var all sync.WaitGroup
@@ -170,23 +182,20 @@ func (t *tensor) recode(ctx context.Context, k *cpu.Kernels, from *gguf.Tensor, 
 				if err != nil {
 					return err
 				}
-				x, y := make([]float32, from.RowLen()), make([]float32, len(columns))
+				read, y := reader(), make([]float32, columns)
 				for {
 					i := int(next.Add(1)) - 1
-					if i >= len(rows) {
+					if i >= rows {
 						return nil
 					}
 					if err := context.Cause(ctx); err != nil {
 						return err
 					}
-					if err := from.DequantizeRows(x, rows[i], 1); err != nil {
+					if err := read(i, y); err != nil {
 						return err
 					}
-					for j, c := range columns {
-						y[j] = x[c]
-					}
 					if err := e.Row(data[i*size:(i+1)*size], y, weights); err != nil {
-						return fmt.Errorf("tensor %s, row %d: %w", t.from.Name, rows[i], err)
+						return fmt.Errorf("tensor %s, row %d: %w", t.name, i, err)
 					}
 				}
 			}()
