@@ -110,9 +110,9 @@ func (a *app) distillRecipe(c *cli.Context, path string) (*recipe.Recipe, error)
 		}
 		set = append(set, fmt.Sprintf("distill.teacher=%q", abs))
 	}
-	for flag, key := range map[string]string{"temperature": "temperature", "mix": "mix", "top-k": "top_k"} {
+	for flag, value := range map[string]any{"temperature": c.Float64("temperature"), "mix": c.Float64("mix"), "top-k": c.Int("top-k")} {
 		if c.IsSet(flag) {
-			set = append(set, fmt.Sprintf("distill.%s=%v", key, c.Value(flag)))
+			set = append(set, fmt.Sprintf("distill.%s=%v", strings.ReplaceAll(flag, "-", "_"), value))
 		}
 	}
 	r, err := readRecipeWith(c, path, set)

@@ -14,6 +14,7 @@ import (
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
+	training "github.com/ledge-run/ledge/runtime/train/run"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -63,6 +64,11 @@ func (a *app) finetune(c *cli.Context) error {
 	case c.Int("rank") < 1 || c.Int("rank") > 4096:
 		return usagef("--rank %d: it must be 1 to 4096", c.Int("rank"))
 	}
+	for _, name := range []string{"alpha", "epochs", "rate"} {
+		if c.IsSet(name) && !(c.Float64(name) > 0) {
+			return usagef("--%s %g: it must be above 0", name, c.Float64(name))
+		}
+	}
 	for _, name := range []string{"rank", "alpha", "targets"} {
 		if c.Bool("full") && c.IsSet(name) {
 			return usagef("--full trains no adapter: leave --%s away", name)
@@ -76,7 +82,10 @@ func (a *app) finetune(c *cli.Context) error {
 	r, err := recipe.Parse([]byte(text), path, c.StringSlice("set"))
 	var fault *recipe.Error
 	if errors.As(err, &fault) {
-		return usagef("%s", fault.Text)
+		if fault.File == path { // which nobody has written
+			return usagef("the flags make no recipe: %s", fault.Text)
+		}
+		return usagef("%v", err)
 	}
 	if err != nil {
 		return err
@@ -92,13 +101,14 @@ func (a *app) finetune(c *cli.Context) error {
 	return a.showTrained(c, res)
 }
 
-// keepRecipe writes the recipe, unless there is another of a run that was begun.
+// keepRecipe writes the recipe, unless there is another of a run that has got to a
+// checkpoint: one of a command that failed before is nothing to go on from.
 func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 	was, err := os.ReadFile(path)
 	switch {
 	case err == nil && string(was) == text:
 		return nil
-	case err == nil && !c.Bool("resume") && !c.Bool("restart"):
+	case err == nil && training.Begun(filepath.Dir(path)) && !c.Bool("resume") && !c.Bool("restart"):
 		return fmt.Errorf("%s is there, of another fine-tuning: --resume goes on all the same, --restart begins anew, -o takes another folder", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err

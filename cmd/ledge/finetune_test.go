@@ -69,6 +69,14 @@ func TestFinetune(t *testing.T) {
 	refused(t, 2, "--rank 0", "finetune", "-m", model, "-f", data, "-o", out, "--rank", "0")
 	refused(t, 2, "leave --alpha away", "finetune", "-m", model, "-f", data, "-o", out, "--full", "--alpha", "3")
 	refused(t, 2, `unknown key "rat"`, "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--set", "train.rat=3")
+	refused(t, 2, "train.rate=much: \"much\" is no number", "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--set", "train.rate=much")
+	refused(t, 2, "--epochs 0", "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--epochs", "0")
 	refused(t, 1, "of another fine-tuning", "finetune", "-m", model, "-f", data, "-o", out, "--raw", "--rank", "8")
+	// What failed before its first step is no other fine-tuning; --set says steps in place of epochs.
+	late := filepath.Join(dir, "late")
+	refused(t, 1, "no such file", "finetune", "-q", "-m", model, "-f", data+"x", "-o", late, "--raw", "--rank", "1", "-t", "1")
+	if s := must(t, "finetune", "-q", "-m", model, "-f", data, "-o", late, "--raw", "--rank", "1", "-t", "1", "--set", "train.steps=2"); !strings.Contains(s, "step 2 of 2") {
+		t.Errorf("it says %s", s)
+	}
 	refused(t, 1, `no matrix "attn_z"`, "finetune", "-q", "-m", model, "-f", data, "-o", filepath.Join(dir, "y"), "--raw", "--targets", "attn_z")
 }
