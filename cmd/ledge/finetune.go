@@ -21,6 +21,9 @@ import (
 // recipeName is the recipe that ledge finetune writes, in its folder.
 const recipeName = "recipe.yaml"
 
+// recipeHead is its first line, by which it is told from those that people write.
+const recipeHead = "# Written by ledge finetune; ledge train takes it, too."
+
 func (a *app) finetuneCommand() *cli.Command {
 	c := &cli.Command{
 		Name:  "finetune",
@@ -108,6 +111,8 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 	switch {
 	case err == nil && string(was) == text:
 		return nil
+	case err == nil && !strings.HasPrefix(string(was), recipeHead):
+		return fmt.Errorf("%s is there, and ledge finetune has not written it: -o takes another folder, ledge train %s runs it", path, path)
 	case err == nil && training.Begun(filepath.Dir(path)) && !c.Bool("resume") && !c.Bool("restart"):
 		return fmt.Errorf("%s is there, of another fine-tuning: --resume goes on all the same, --restart begins anew, -o takes another folder", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -121,11 +126,14 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 
 // finetuneRecipe is the recipe of what the flags say.
 func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
-	f, _, err := a.openFile(c, "")
+	f, name, err := a.openFile(c, "")
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if len(f.Paths()) == 0 {
+		return "", usagef("%s has no file that training could go on from: name a file or a short name with -m", name)
+	}
 	base, err := filepath.Abs(f.Paths()[0])
 	if err != nil {
 		return "", err
@@ -166,7 +174,7 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# Written by ledge finetune; ledge train takes it, too.")
+	line("%s", recipeHead)
 	line("from: %s", quote(base))
 	line("data:\n  train: %s", learn)
 	if len(c.StringSlice("valid")) > 0 {
