@@ -37,15 +37,31 @@ var thorough = []dtype.DType{
 var passed sync.Map
 
 // Run tests a device. The error tells which stage failed and how.
-func Run(ctx context.Context, d backend.Device) error {
+func Run(ctx context.Context, d backend.Device) error { return test(ctx, d, quick, "") }
+
+// RunTypes is Run with weights of some types alone, for a model that has no others and
+// is not to wait longer than it works. A GPU is tested as a whole all the same.
+func RunTypes(ctx context.Context, d backend.Device, types []dtype.DType) error {
+	if !d.Info().Processor() {
+		return Run(ctx, d)
+	}
+	return test(ctx, d, types, fmt.Sprint(types))
+}
+
+// test tests a device with weights of some types, which are named if they are not the
+// usual ones.
+func test(ctx context.Context, d backend.Device, types []dtype.DType, named string) error {
 	info := d.Info()
-	key := info.Name + "\x00" + info.Numerics.String()
-	if _, ok := passed.Load(key); ok {
-		return nil
+	whole := info.Name + "\x00" + info.Numerics.String()
+	key := whole + "\x00" + named
+	for _, k := range []string{whole + "\x00", key} {
+		if _, ok := passed.Load(k); ok {
+			return nil
+		}
 	}
 	var err error
 	if info.Processor() || info.Kind == backend.Null {
-		err = run(ctx, d, quick)
+		err = run(ctx, d, types)
 	} else {
 		_, err = Prove(ctx, d, nil, nil)
 	}

@@ -286,3 +286,40 @@ func TestCompare(t *testing.T) {
 		}
 	}
 }
+
+// processor is a device that is taken for the processor.
+type processor struct{ *perfect }
+
+func (d processor) Info() backend.Info {
+	i := d.perfect.Info()
+	i.Kind, i.Backend = backend.CPU, "cpu"
+	return i
+}
+
+// TestRunTypes: on the processor a model's own types are tried, and nothing is passed
+// with that but they.
+func TestRunTypes(t *testing.T) {
+	spoil := func(g *graph.Graph, a *backend.Args) {
+		if strings.Contains(g.String(), "q4_1[") {
+			clear(a.Outputs[0].F32)
+		}
+	}
+	ctx := context.Background()
+	d := processor{&perfect{Device: null.New(null.Options{}), name: "types", spoil: spoil}}
+	if err := selftest.RunTypes(ctx, d, []dtype.DType{dtype.Q5_0}); err != nil {
+		t.Error(err)
+	}
+	if err := selftest.RunTypes(ctx, d, []dtype.DType{dtype.Q5_0, dtype.Q4_1}); err == nil || !strings.Contains(err.Error(), "weights of type q4_1") {
+		t.Errorf("got %v", err)
+	}
+	if err := selftest.Run(ctx, d); err == nil {
+		t.Error("one type that passed stands for all")
+	}
+	if err := selftest.RunTypes(ctx, d, nil); err == nil {
+		t.Error("a test of nothing passes")
+	}
+	gpu := &perfect{Device: null.New(null.Options{}), name: "types of a GPU", spoil: spoil}
+	if err := selftest.RunTypes(ctx, gpu, []dtype.DType{dtype.Q5_0}); err == nil {
+		t.Error("a GPU is tested in part")
+	}
+}

@@ -14,11 +14,15 @@ import (
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
+	training "github.com/ledge-run/ledge/runtime/train/run"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // recipeName is the recipe that ledge finetune writes, in its folder.
 const recipeName = "recipe.yaml"
+
+// recipeHead is its first line, by which it is told from those that people write.
+const recipeHead = "# Written by ledge finetune; ledge train takes it, too."
 
 func (a *app) finetuneCommand() *cli.Command {
 	c := &cli.Command{
@@ -63,6 +67,11 @@ func (a *app) finetune(c *cli.Context) error {
 	case c.Int("rank") < 1 || c.Int("rank") > 4096:
 		return usagef("--rank %d: it must be 1 to 4096", c.Int("rank"))
 	}
+	for _, name := range []string{"alpha", "epochs", "rate"} {
+		if c.IsSet(name) && !(c.Float64(name) > 0) {
+			return usagef("--%s %g: it must be above 0", name, c.Float64(name))
+		}
+	}
 	for _, name := range []string{"rank", "alpha", "targets"} {
 		if c.Bool("full") && c.IsSet(name) {
 			return usagef("--full trains no adapter: leave --%s away", name)
@@ -76,7 +85,10 @@ func (a *app) finetune(c *cli.Context) error {
 	r, err := recipe.Parse([]byte(text), path, c.StringSlice("set"))
 	var fault *recipe.Error
 	if errors.As(err, &fault) {
-		return usagef("%s", fault.Text)
+		if fault.File == path { // which nobody has written
+			return usagef("the flags make no recipe: %s", fault.Text)
+		}
+		return usagef("%v", err)
 	}
 	if err != nil {
 		return err
@@ -92,13 +104,16 @@ func (a *app) finetune(c *cli.Context) error {
 	return a.showTrained(c, res)
 }
 
-// keepRecipe writes the recipe, unless there is another of a run that was begun.
+// keepRecipe writes the recipe, unless there is another of a run that has got to a
+// checkpoint: one of a command that failed before is nothing to go on from.
 func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 	was, err := os.ReadFile(path)
 	switch {
 	case err == nil && string(was) == text:
 		return nil
-	case err == nil && !c.Bool("resume") && !c.Bool("restart"):
+	case err == nil && !strings.HasPrefix(string(was), recipeHead):
+		return fmt.Errorf("%s is there, and ledge finetune has not written it: -o takes another folder, ledge train %s runs it", path, path)
+	case err == nil && training.Begun(filepath.Dir(path)) && !c.Bool("resume") && !c.Bool("restart"):
 		return fmt.Errorf("%s is there, of another fine-tuning: --resume goes on all the same, --restart begins anew, -o takes another folder", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -111,11 +126,14 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 
 // finetuneRecipe is the recipe of what the flags say.
 func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
-	f, _, err := a.openFile(c, "")
+	f, name, err := a.openFile(c, "")
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if len(f.Paths()) == 0 {
+		return "", usagef("%s has no file that training could go on from: name a file or a short name with -m", name)
+	}
 	base, err := filepath.Abs(f.Paths()[0])
 	if err != nil {
 		return "", err
@@ -156,7 +174,7 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# Written by ledge finetune; ledge train takes it, too.")
+	line("%s", recipeHead)
 	line("from: %s", quote(base))
 	line("data:\n  train: %s", learn)
 	if len(c.StringSlice("valid")) > 0 {

@@ -67,21 +67,34 @@ func weightTypes(f *gguf.File, adapters *lora.Set) []dtype.DType {
 // test is the device's self-test, unless the same device has passed it lately with
 // the same program and the cache remembers that.
 func (o Options) test(ctx context.Context, d backend.Device) error {
+	return o.remembered(ctx, d, "", selftest.Run)
+}
+
+// testTypes is test with weights of some types.
+func (o Options) testTypes(ctx context.Context, d backend.Device, types []dtype.DType) error {
+	return o.remembered(ctx, d, fmt.Sprintf(", weights %s", types), func(ctx context.Context, d backend.Device) error {
+		return selftest.RunTypes(ctx, d, types)
+	})
+}
+
+// remembered runs a self-test, unless the cache remembers that it, or the whole of it,
+// was passed.
+func (o Options) remembered(ctx context.Context, d backend.Device, part string, run func(context.Context, backend.Device) error) error {
 	program := ""
 	if o.PackCache != nil {
 		program = packcache.Program()
 	}
 	if program == "" {
-		return selftest.Run(ctx, d)
+		return run(ctx, d)
 	}
 	info := d.Info()
 	fact := fmt.Sprintf("passed self-test: program %s, device %s, %s, %s", program, info.Name, info.Description, info.Numerics)
-	if o.PackCache.Remembers(fact) {
+	if o.PackCache.Remembers(fact) || part != "" && o.PackCache.Remembers(fact+part) {
 		return nil
 	}
-	if err := selftest.Run(ctx, d); err != nil {
+	if err := run(ctx, d); err != nil {
 		return err
 	}
-	_ = o.PackCache.Remember(fact) // else the next start tests again
+	_ = o.PackCache.Remember(fact + part) // else the next start tests again
 	return nil
 }

@@ -39,6 +39,7 @@ type Options struct {
 	CacheType dtype.DType
 	NoFuse    bool // run operations as built; LEDGE_FUSE=0 does the same
 	Tap       Tap  // sees the inputs of linear weights; see there what that costs
+	TestOwn   bool // the processor's self-test tries the model's own weight types alone: for one that starts in no time
 
 	// Adapters change weights as the model runs. Their files belong to the model, which
 	// closes them, also if opening it fails.
@@ -190,6 +191,9 @@ func open(ctx context.Context, f *gguf.File, o Options) (_ *Model, err error) {
 func (m *Model) start(ctx context.Context) (err error) {
 	c := m.Options.Choice()
 	c.Types = weightTypes(m.File, m.Options.adapters)
+	if m.Options.TestOwn {
+		c.Test = func(ctx context.Context, d backend.Device) error { return m.Options.testTypes(ctx, d, c.Types) }
+	}
 	var devices []backend.Device
 	if devices, m.candidates, err = OpenDevices(ctx, m.Options, c); err != nil {
 		return err

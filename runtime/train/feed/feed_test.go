@@ -135,8 +135,10 @@ func TestLong(t *testing.T) {
 		t.Errorf("%d examples, %+v", d.Examples(), d.Counts)
 	}
 	s.Settings.Long = "refuse"
-	if _, err := Open(t.Context(), s); err == nil || !strings.Contains(err.Error(), "data.jsonl, line 1: it has 40 tokens and the context 16") {
-		t.Errorf("refused: %v", err)
+	for _, s.Settings.SkipBad = range []bool{false, true} { // it is long, not malformed
+		if _, err := Open(t.Context(), s); err == nil || !strings.Contains(err.Error(), "data.jsonl, line 1: it has 40 tokens and the context 16") {
+			t.Errorf("refused: %v", err)
+		}
 	}
 }
 

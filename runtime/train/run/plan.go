@@ -26,6 +26,7 @@ type plan struct {
 
 	teacher    *model.Teacher // nil without one
 	teacherKey [sha256.Size]byte
+	baseKey    [sha256.Size]byte // of what adapters are trained beside
 }
 
 // contextOf is how many tokens an example may have.
@@ -119,6 +120,9 @@ func (p *plan) layout() string {
 		hex.EncodeToString(p.data.Key[:8]), p.packing.TokensPerStep, p.packing.TokensAtOnce, p.packing.PromptLoss)
 	if p.teacher != nil {
 		text += "\nteacher: " + hex.EncodeToString(p.teacherKey[:8])
+	}
+	if p.r.Adapters != nil {
+		text += "\nfrom: " + hex.EncodeToString(p.baseKey[:8])
 	}
 	if q := p.r.Round; q != nil {
 		text += fmt.Sprintf("\nround: %s after step %d", q.Type, q.FromStep)
