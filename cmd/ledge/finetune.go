@@ -221,7 +221,7 @@ func (a *app) chatFrame(f *gguf.File) (string, error) {
 		text = strings.TrimPrefix(text, tok.TokenText(tok.BOS())) // it comes by itself
 	}
 	if strings.Count(text, prompt) != 1 || strings.Contains(text, "{completion}") {
-		return "", fmt.Errorf("the model's chat template does not take a message as it is: give --raw, or a template of your own with --set data.template=...")
+		return "", fmt.Errorf("the model's chat template does not take a message as it is: give --raw, or a template of your own with --set data.template=TEXT")
 	}
 	return text + "{completion}", nil
 }
