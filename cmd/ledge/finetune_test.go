@@ -72,6 +72,7 @@ func TestFinetune(t *testing.T) {
 	refused(t, 2, "train.rate=much: \"much\" is no number", "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--set", "train.rate=much")
 	refused(t, 2, "--epochs 0", "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--epochs", "0")
 	refused(t, 1, "of another fine-tuning", "finetune", "-m", model, "-f", data, "-o", out, "--raw", "--rank", "8")
+	refused(t, 1, "of another fine-tuning", append(args, "--set", "train.dropout=0.1")...) // --set is of the recipe, too
 	// What failed before its first step is no other fine-tuning; --set says steps in place of epochs.
 	late := filepath.Join(dir, "late")
 	refused(t, 1, "no such file", "finetune", "-q", "-m", model, "-f", data+"x", "-o", late, "--raw", "--rank", "1", "-t", "1")
