@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # The default model from nothing: data, vocabulary, training, quantisation. What was made is kept: run it again after
 # an interruption and it goes on. docs/default-model.md tells each step.
-# usage: build/home-model.sh [FOLDER] [-- FLAGS of ledge train, such as -t 2]
-#        the folder is out/home by default; FOLDER/home.gguf is the model that runtime/home/model carries
+# usage: build/home-model.sh [FOLDER]        the folder is out/home by default; THREADS=2 trains with two threads
+#        FOLDER/home.gguf is the model that runtime/home/model carries
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=out/home
-if [ "${1:---}" != -- ]; then out=$1; shift; fi
-if [ "${1:-}" = -- ]; then shift; fi
+out=${1:-out/home}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 go build -o "$out/bin/" ./cmd/ledge ./build/homedata
@@ -23,8 +21,9 @@ fi
 [ -e "$out/tokens" ] || ledge tokenizer train -o "$out/tokens" --size 2304 --pre qwen2 --min-frequency 5 \
   --whole '{"intent":"' --whole '","device":"' --whole '","room":"' --whole '","value":"' --whole '","reply":"' --whole '"}' \
   "$out/vocabulary.txt"
-ledge train runtime/train/recipes/home.yaml --out "$out/run" "$@" \
-  --set data.train="$out/train.jsonl" --set data.valid="$out/test.jsonl" --set tokenizer="$out/tokens/tokenizer.gguf"
+data=(--set data.train="$out/train.jsonl" --set data.valid="$out/test.jsonl" --threads "${THREADS:-0}")
+ledge train runtime/train/recipes/home.yaml --out "$out/warm" --set tokenizer="$out/tokens/tokenizer.gguf" "${data[@]}"
+ledge train runtime/train/recipes/home-cool.yaml --out "$out/run" --set from="$out/warm/model.gguf" "${data[@]}"
 rm -f "$out/home.gguf"
-ledge quantize "$out/run/model.gguf" "$out/home.gguf" --type Q6_K
+ledge quantize "$out/run/model.gguf" "$out/home.gguf" Q5_0
 sha256sum "$out/home.gguf"

@@ -1,17 +1,39 @@
 #!/usr/bin/env bash
-# How good models of household commands are: ledge eval on the generated test, the hand-written set and the routing set,
-# with the output bound to the schema and without.
-# usage: build/home-scores.sh DATA MODEL...      DATA is the folder that build/home-model.sh made
+# How good the default model is, and what each type of weights costs it: ledge eval on the generated test, the hand-written
+# and the routing set, into docs/default-model.md (below its mark).
+# usage: build/home-scores.sh FOLDER      the folder that build/home-model.sh made
 set -euo pipefail
 cd "$(dirname "$0")/.."
-data=$1; shift
-models=()
-for m in "$@"; do models+=(-m "$m"); done
-go build -o "$data/bin/ledge" ./cmd/ledge
-score() { echo "== $1"; shift; "$data/bin/ledge" eval "${models[@]}" --raw -n 120 --parallel 8 -q "$@"; }
-schema=runtime/home/schema.json
-score "generated test, bound to the schema" -f "$data/test.jsonl" --json-schema $schema
-score "hand-written, bound to the schema" -f "$data/handwritten.jsonl" --json-schema $schema
-score "generated test, free" -f "$data/test.jsonl"
-score "hand-written, free" -f "$data/handwritten.jsonl"
-score "routing: in the task or not" -f "$data/routing.jsonl" --json-schema $schema --regex '"intent":"([a-z]+)"'
+out=$(cd "${1:-out/home}" && pwd)
+page=docs/default-model.md
+mark='<!-- written by build/home-scores.sh -->'
+go build -o "$out/bin/" ./cmd/ledge
+ledge() { "$out/bin/ledge" "$@"; }
+mkdir -p "$out/types"
+ln -sf ../run/model.gguf "$out/types/F32.gguf"
+for type in Q8_0 Q5_1 Q5_0 IQ4_NL Q4_1 Q4_0; do
+  [ -e "$out/types/$type.gguf" ] || ledge quantize -q "$out/run/model.gguf" "$out/types/$type.gguf" $type >/dev/null
+done
+cp -f "$out/home.gguf" "$out/types/home.gguf"
+cd "$out/types"
+schema=$OLDPWD/runtime/home/schema.json
+score() { # TITLE MODELS FLAGS: the tables of ledge eval; of several models the first one
+  local title=$1 names=$2 models=() m
+  for m in $names; do models+=(-m "$m.gguf"); done
+  shift 2
+  printf '\n%s\n\n' "$title"
+  ledge eval "${models[@]}" --raw -n 120 --parallel 8 -q "$@" | grep -v '^energy n/a' | awk -v one="${names// /}" -v all="$names" '!NF && one != all {exit} 1'
+}
+{
+  printf '%s\n' "$mark"
+  score "The model that is built in, bound to the schema, on the generated test:" home -f "$out/test.jsonl" --json-schema "$schema"
+  score "On the hand-written set:" home -f "$out/handwritten.jsonl" --json-schema "$schema"
+  score "Without the schema, on the generated test:" home -f "$out/test.jsonl"
+  score "Without the schema, on the hand-written set:" home -f "$out/handwritten.jsonl"
+  score "In the task or not (the share that is told rightly):" home -f "$out/routing.jsonl" --json-schema "$schema" --regex '"intent":"([a-z]+)"'
+  score "What types of weights cost, on the generated test:" "F32 Q8_0 Q5_1 Q5_0 IQ4_NL Q4_1 Q4_0" -f "$out/test.jsonl" --json-schema "$schema"
+  score "On the hand-written set:" "F32 Q8_0 Q5_1 Q5_0 IQ4_NL Q4_1 Q4_0" -f "$out/handwritten.jsonl" --json-schema "$schema"
+} > "$out/scores.md"
+cd "$OLDPWD"
+{ sed "/^$mark/,\$d" $page; cat "$out/scores.md"; } > "$out/page.md"
+cat "$out/page.md" > $page

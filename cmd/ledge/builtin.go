@@ -20,12 +20,18 @@ const builtinModel = "builtin"
 // unfit are the flags of ledge run that the built-in model has no use for.
 var unfit = []string{"raw", "special", "system", "json-schema", "json-spaces", "ignore-eos", "stop", "n"}
 
-// onProcessor has the built-in model run on the processor, unless --device says
-// otherwise: it has answered before a GPU is ready, and what was set for large models
-// is not meant for it.
+// onProcessor has the built-in model run on the processor, and a single command with one
+// thread, unless flags say otherwise: it has answered before a GPU is ready or a second
+// thread awake, and what was set for large models is not meant for it.
 func onProcessor(c *cli.Context, name string, o engine.Options) engine.Options {
-	if name == builtinModel && !c.IsSet("device") {
+	if name != builtinModel {
+		return o
+	}
+	if !c.IsSet("device") {
 		o.Device, o.GPULayers, o.TestOwn = "cpu", nil, true
+	}
+	if c.Command.Name == "run" && !c.IsSet("threads") {
+		o.Threads = 1
 	}
 	return o
 }
