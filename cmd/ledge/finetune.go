@@ -21,6 +21,9 @@ import (
 // recipeName is the recipe that ledge finetune writes, in its folder.
 const recipeName = "recipe.yaml"
 
+// recipeHead is its first line, by which it is told from those that people write.
+const recipeHead = "# Written by ledge finetune; ledge train takes it, too."
+
 func (a *app) finetuneCommand() *cli.Command {
 	c := &cli.Command{
 		Name:  "finetune",
@@ -108,6 +111,8 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 	switch {
 	case err == nil && string(was) == text:
 		return nil
+	case err == nil && !strings.HasPrefix(string(was), recipeHead):
+		return fmt.Errorf("%s is there, and ledge finetune has not written it: -o takes another folder, ledge train %s runs it", path, path)
 	case err == nil && training.Begun(filepath.Dir(path)) && !c.Bool("resume") && !c.Bool("restart"):
 		return fmt.Errorf("%s is there, of another fine-tuning: --resume goes on all the same, --restart begins anew, -o takes another folder", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -121,16 +126,25 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 
 // finetuneRecipe is the recipe of what the flags say.
 func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
-	f, _, err := a.openFile(c, "")
+	f, name, err := a.openFile(c, "")
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if len(f.Paths()) == 0 {
+		return "", usagef("%s has no file that training could go on from: name a file or a short name with -m", name)
+	}
 	base, err := filepath.Abs(f.Paths()[0])
 	if err != nil {
 		return "", err
 	}
-	quote := func(s string) string { b, _ := json.Marshal(s); return string(b) } // YAML takes JSON's texts
+	quote := func(s string) string { // YAML takes JSON's texts
+		var b strings.Builder
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // templates are full of <|
+		_ = e.Encode(s)        // a string always has one
+		return strings.TrimSuffix(b.String(), "\n")
+	}
 	files := func(list []string) (string, error) {
 		var all []string
 		for _, p := range list {
@@ -166,7 +180,7 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# Written by ledge finetune; ledge train takes it, too, with what follows if anything does.")
+	line("%s", recipeHead)
 	for _, s := range c.StringSlice("set") {
 		line("# --set %s", quote(s))
 	}

@@ -57,12 +57,25 @@ func TestFinetune(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := string(recipe); !strings.Contains(s, `{prompt}`) || !strings.Contains(s, `assistant`) || !strings.Contains(s, `targets: ["attn_q", "attn_v"]`) {
+	if s := string(recipe); !strings.Contains(s, `{prompt}`) || !strings.Contains(s, `assistant`) || strings.Contains(s, `\u003c`) || !strings.Contains(s, `targets: ["attn_q", "attn_v"]`) {
 		t.Errorf("the recipe is %s", s)
 	}
 	full := filepath.Join(dir, "full")
 	must(t, "finetune", "-q", "-m", model, "-f", data, "-o", full, "--full", "--raw", "--steps", "1", "-t", "1", "--set", "train.tokens_per_step=64")
 	must(t, "run", "-q", "-m", filepath.Join(full, "model.gguf"), "--raw", "-n", "2", "--temp", "0", "lamp")
+
+	own := filepath.Join(dir, "own") // a recipe of the user's own stays
+	if err := os.Mkdir(own, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(own, "recipe.yaml"), []byte("seed: 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, 1, "has not written it", "finetune", "-m", model, "-f", data, "-o", own, "--raw", "--restart")
+	adapter := filepath.Join(out, "adapter.gguf")
+	refused(t, 2, `"half" is no scale`, "run", "-m", model, "--lora", adapter+":half", "hi")
+	refused(t, 1, "infinitely much", "run", "-m", model, "--lora", adapter+":3e38", "hi")
+	refused(t, 2, "builtin has no file", "finetune", "-m", "builtin", "-f", data, "-o", filepath.Join(dir, "builtin"))
 
 	refused(t, 2, "no data", "finetune", "-m", model, "-o", out)
 	refused(t, 2, "no folder", "finetune", "-m", model, "-f", data)

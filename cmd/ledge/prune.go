@@ -289,6 +289,9 @@ func (a *app) prune(c *cli.Context) (err error) {
 		if err := apart(f, q.path); err != nil {
 			return err
 		}
+		if err := spare(c, q.path, "file", "eval-file", "imatrix", "task"); err != nil {
+			return err
+		}
 		if err := free(c, q.path); err != nil {
 			return err
 		}

@@ -184,9 +184,12 @@ func (m *Merge) add(ctx context.Context, w *gguf.Writer, name string, t *gguf.Te
 			return err
 		}
 		c, err := m.encode(ctx, out, t, to, d)
+		if err != nil {
+			return fmt.Errorf("merge: tensor %s: %w", name, err)
+		}
 		c.Weight = name
 		m.changes = append(m.changes, c)
-		return errors.Join(err, t.Advise(gguf.DontNeed))
+		return t.Advise(gguf.DontNeed)
 	})
 }
 

@@ -131,6 +131,9 @@ func TestRefused(t *testing.T) {
 	if _, err := lora.Join(base(t), lora.Use{File: f, Scale: float32(math.Inf(1))}); err == nil || !strings.Contains(err.Error(), "scale of +Inf") {
 		t.Errorf("an infinite scale: error %v", err)
 	}
+	if _, err := lora.Join(base(t), lora.Use{File: f, Scale: math.MaxFloat32}); err == nil || !strings.Contains(err.Error(), "infinitely much") {
+		t.Errorf("a scale that overflows with alpha: error %v", err)
+	}
 }
 
 func ramp(n int, from float32) []float32 {

@@ -51,7 +51,11 @@ func Join(base *gguf.File, uses ...Use) (*Set, error) {
 			if all[p.Weight] == nil {
 				s.weights = append(s.weights, p.Weight)
 			}
-			all[p.Weight] = append(all[p.Weight], part{p, u.File.Scale(p, u.Scale)})
+			scale := u.File.Scale(p, u.Scale)
+			if math.IsInf(float64(scale), 0) {
+				return nil, u.File.errorf(nil, "give a smaller scale", "at a scale of %g, with an alpha of %g, it counts infinitely much", u.Scale, u.File.Alpha)
+			}
+			all[p.Weight] = append(all[p.Weight], part{p, scale})
 		}
 	}
 	for _, w := range s.weights {
