@@ -187,5 +187,10 @@ func (t *tensor) recode(ctx context.Context, k *cpu.Kernels, rows []int, squares
 		})
 	}
 	all.Wait()
-	return data, errors.Join(errs...)
+	for _, err := range errs {
+		if err != nil {
+			return nil, err // the first will do
+		}
+	}
+	return data, nil
 }
