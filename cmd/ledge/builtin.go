@@ -142,8 +142,8 @@ func (h *household) verdict() error {
 }
 
 // answerRoom is how many tokens of the context are left for a command without its
-// reply. The longest that the schema allows has fewer.
-const answerRoom = 64
+// reply. The longest that the schema allows has some thirty.
+const answerRoom = 40
 
 // answer writes the line of a sentence, when it is whole: half a command is none.
 func (h *household) answer(text string) error {
@@ -177,12 +177,10 @@ func (h *household) answer(text string) error {
 		tokens = append(tokens, p.ID)
 		line.WriteString(p.Text)
 	}
-	u, answer := s.Usage(), line.String()
-	if u.Reason != engine.ReasonStop { // a full context: the command stands before the reply
-		var ok bool
-		if answer, ok = home.WithoutReply(answer); !ok {
-			return fmt.Errorf("the context of %d tokens is too small for a command: give -c more, or leave it away", m.Options.Context)
-		}
+	u := s.Usage()
+	answer, err := whole(line.String(), u.Reason, m.Options.Context)
+	if err != nil {
+		return err
 	}
 	if c, err := home.Parse(answer); err != nil {
 		a.note("note: nothing in a home does this: %v", err)
@@ -200,6 +198,19 @@ func (h *household) answer(text string) error {
 		a.limitStats(u, h.answered > 1)
 	}
 	return nil
+}
+
+// whole is a line that ended for a reason. If that is a full context, the command stands
+// before the reply, which is left out.
+func whole(line string, r engine.Reason, context int) (string, error) {
+	if r == engine.ReasonStop {
+		return line, nil
+	}
+	bare, ok := home.WithoutReply(line)
+	if !ok {
+		return "", fmt.Errorf("the context of %d tokens is too small for a command: give -c more, or leave it away", context)
+	}
+	return bare, nil
 }
 
 // write writes a line, or with --json all that there is to say of it.

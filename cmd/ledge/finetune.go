@@ -46,8 +46,8 @@ The model may be quantised: it stays as it is, and the folder gets adapter.gguf 
 --lora, ledge merge and llama.cpp; with --full it gets model.gguf. A prompt is put into the
 model's chat template as ledge run does it, and only completions are learnt.
 
-The folder's recipe.yaml is what ledge train would be given: --set changes any key of it. The
-same command goes on where it stopped; docs/training.md says more, docs/finetune.md has an example.`,
+The folder's recipe.yaml is what ledge train would be given, with the same --set, which changes
+any key of it. The same command goes on where it stopped; docs/training.md says more, docs/finetune.md has an example.`,
 		`ledge finetune -m smollm2:135m -f commands.jsonl --valid held-out.jsonl -o tuned`,
 		`ledge run -m smollm2:135m --lora tuned/adapter.gguf "turn on the light"`,
 		`ledge finetune -m model-q4_0.gguf -f data.jsonl -o tuned --rank 8 --targets attn_q,attn_v --epochs 1`,
@@ -138,7 +138,13 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	if err != nil {
 		return "", err
 	}
-	quote := func(s string) string { b, _ := json.Marshal(s); return string(b) } // YAML takes JSON's texts
+	quote := func(s string) string { // YAML takes JSON's texts
+		var b strings.Builder
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // templates are full of <|
+		_ = e.Encode(s)        // a string always has one
+		return strings.TrimSuffix(b.String(), "\n")
+	}
 	files := func(list []string) (string, error) {
 		var all []string
 		for _, p := range list {
@@ -175,6 +181,9 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("%s", recipeHead)
+	for _, s := range c.StringSlice("set") {
+		line("# --set %s", quote(s))
+	}
 	line("from: %s", quote(base))
 	line("data:\n  train: %s", learn)
 	if len(c.StringSlice("valid")) > 0 {
@@ -221,7 +230,7 @@ func (a *app) chatFrame(f *gguf.File) (string, error) {
 		text = strings.TrimPrefix(text, tok.TokenText(tok.BOS())) // it comes by itself
 	}
 	if strings.Count(text, prompt) != 1 || strings.Contains(text, "{completion}") {
-		return "", fmt.Errorf("the model's chat template does not take a message as it is: give --raw, or a template of your own with --set data.template=...")
+		return "", fmt.Errorf("the model's chat template does not take a message as it is: give --raw, or a template of your own with --set data.template=TEXT")
 	}
 	return text + "{completion}", nil
 }

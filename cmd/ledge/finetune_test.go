@@ -57,7 +57,7 @@ func TestFinetune(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := string(recipe); !strings.Contains(s, `{prompt}`) || !strings.Contains(s, `assistant`) || !strings.Contains(s, `targets: ["attn_q", "attn_v"]`) {
+	if s := string(recipe); !strings.Contains(s, `{prompt}`) || !strings.Contains(s, `assistant`) || strings.Contains(s, `\u003c`) || !strings.Contains(s, `targets: ["attn_q", "attn_v"]`) {
 		t.Errorf("the recipe is %s", s)
 	}
 	full := filepath.Join(dir, "full")
@@ -85,6 +85,7 @@ func TestFinetune(t *testing.T) {
 	refused(t, 2, "train.rate=much: \"much\" is no number", "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--set", "train.rate=much")
 	refused(t, 2, "--epochs 0", "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--epochs", "0")
 	refused(t, 1, "of another fine-tuning", "finetune", "-m", model, "-f", data, "-o", out, "--raw", "--rank", "8")
+	refused(t, 1, "of another fine-tuning", append(args, "--set", "train.dropout=0.1")...) // --set is of the recipe, too
 	// What failed before its first step is no other fine-tuning; --set says steps in place of epochs.
 	late := filepath.Join(dir, "late")
 	refused(t, 1, "no such file", "finetune", "-q", "-m", model, "-f", data+"x", "-o", late, "--raw", "--rank", "1", "-t", "1")

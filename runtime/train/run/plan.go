@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -41,16 +42,19 @@ func contextOf(r *recipe.Recipe, n *Network) int {
 	return most
 }
 
-func newPlan(r *recipe.Recipe, n *Network, d *feed.Data) *plan {
+func newPlan(ctx context.Context, r *recipe.Recipe, n *Network, d *feed.Data) (*plan, error) {
 	t := &r.Train
 	p := &plan{r: r, net: n, data: d, context: contextOf(r, n), steps: t.Steps}
 	p.packing = feed.Packing{Seed: uint64(r.Seed), TokensPerStep: t.TokensPerStep, PromptLoss: r.Data.PromptLoss}
 	// A part has room for the longest example, and needs none for more than a step.
 	p.packing.TokensAtOnce = max(min(t.TokensAtOnce, t.TokensPerStep), p.context)
+	var err error
 	if p.steps == 0 {
-		p.steps = feed.Steps(d, p.packing, t.Epochs)
+		if p.steps, err = feed.Steps(ctx, d, p.packing, t.Epochs); err != nil {
+			return nil, err
+		}
 	}
-	return p
+	return p, nil
 }
 
 // schedule is the learning rate of every step.

@@ -167,9 +167,14 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 	if err != nil {
 		return err
 	}
-	x.plan = newPlan(r, x.net, d)
+	if x.plan, err = newPlan(ctx, r, x.net, d); err != nil {
+		return errors.Join(err, d.Close())
+	}
 	if err := x.plan.check(); err != nil {
 		return err
+	}
+	if n := d.Counts.Tokens; n < int64(r.Train.TokensPerStep) {
+		x.o.Note(fmt.Sprintf("all of the data are %d tokens, and each of the %d steps has %d: with fewer train.tokens_per_step there are more steps to an epoch", n, x.plan.steps, r.Train.TokensPerStep))
 	}
 	if r.Adapters != nil {
 		if x.plan.baseKey, err = x.baseKey(ctx); err != nil {

@@ -529,7 +529,12 @@ func TestKept(t *testing.T) {
 	if hashOf(t, filepath.Join(r.Out, ModelName)) != before {
 		t.Error("the model was replaced")
 	}
-	train(t, r, Options{Restart: true})
+	r.Train.TokensPerStep = 4096
+	var said notes
+	train(t, r, Options{Restart: true, Note: said.add})
+	if !strings.Contains(said.String(), "and each of the 4 steps has 4096") {
+		t.Errorf("of data smaller than a step: %s", &said)
+	}
 }
 
 func TestCurve(t *testing.T) {
