@@ -84,6 +84,8 @@ func TestPruneUsage(t *testing.T) {
 		{2, "no number of them", []string{"--channels", "120%", "-f", text, model, "out.gguf"}},
 		{2, "one of them", []string{"--channels", "32", "--target-size", "1MB", "-f", text, model, "out.gguf"}},
 		{2, "is not a size", []string{"--target-size", "many", "-f", text, model, "out.gguf"}},
+		{2, "is not a size", []string{"--target-size", "1MB x", "-f", text, model, "out.gguf"}},
+		{2, "is not a size", []string{"--target-size", "-1MB", "-f", text, model, "out.gguf"}},
 		{2, "must be angle", []string{"--layers", "1", "--layers-by", "x", "-f", text, model, "out.gguf"}},
 		{2, "activation or gradient", []string{"--heads", "1", "--by", "magnitude", "-f", text, model, "out.gguf"}},
 		{2, "goes with --zeros", []string{"--layers", "1", "--scope", "row", "-f", text, model, "out.gguf"}},
