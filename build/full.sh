@@ -101,6 +101,10 @@ go test -run XXX -bench Streaming -benchtime 20x ./cmd/libledge
 step "the default model's data: no sentence of 400,000 has two commands"
 LEDGE_TEST_FULL=1 go test -count=1 -timeout 20m -run OneSentence ./runtime/home/generate
 
+step "the built-in model: its first token within 50 ms of the process"
+build/build.sh
+go run ./build/homestart -ledge out/bin/ledge -max 50
+
 step "packages: installed in fresh roots of Debian 11 and 12, arm64's under qemu; built again from nothing; kernels from their sources"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap proot lintian >/dev/null

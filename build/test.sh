@@ -149,6 +149,6 @@ step "race detector"
 go test -race -timeout 15m -short . ./runtime/power/governor ./runtime/sched ./runtime/kvcache ./runtime/engine ./runtime/hub ./backend/cpu/pool
 
 step "fuzzing, briefly"
-build/fuzz.sh 4s
+build/fuzz.sh 2s
 
 step "done"

@@ -27,6 +27,9 @@ func (a *app) adapters(c *cli.Context) (uses []lora.Use, err error) {
 		if path == "" {
 			return uses, usagef("--lora %s: name a file, and after a colon a scale if it is not 1", arg)
 		}
+		if at := strings.LastIndexByte(path, ':'); at > 0 && !exists(path) && exists(path[:at]) {
+			return uses, usagef("--lora %s: %q is no scale, such as 0.5", arg, path[at+1:])
+		}
 		f, err := lora.Open(path)
 		if err != nil {
 			return uses, err
@@ -44,6 +47,11 @@ func closeAdapters(uses []lora.Use, err error) error {
 	return err
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // loraScale takes FILE:SCALE apart; a file of the whole name comes first.
 func loraScale(arg string) (path string, scale float32) {
 	at := strings.LastIndexByte(arg, ':')
@@ -54,7 +62,7 @@ func loraScale(arg string) (path string, scale float32) {
 	if err != nil || math.IsNaN(s) || math.IsInf(s, 0) {
 		return arg, 1
 	}
-	if _, err := os.Stat(arg); err == nil {
+	if exists(arg) {
 		return arg, 1
 	}
 	return arg[:at], float32(s)

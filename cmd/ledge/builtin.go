@@ -20,12 +20,18 @@ const builtinModel = "builtin"
 // unfit are the flags of ledge run that the built-in model has no use for.
 var unfit = []string{"raw", "special", "system", "json-schema", "json-spaces", "ignore-eos", "stop", "n"}
 
-// onProcessor has the built-in model run on the processor, unless --device says
-// otherwise: it has answered before a GPU is ready, and what was set for large models
-// is not meant for it.
+// onProcessor has the built-in model run on the processor, and a single command with one
+// thread, unless flags say otherwise: it has answered before a GPU is ready or a second
+// thread awake, and what was set for large models is not meant for it.
 func onProcessor(c *cli.Context, name string, o engine.Options) engine.Options {
-	if name == builtinModel && !c.IsSet("device") {
+	if name != builtinModel {
+		return o
+	}
+	if !c.IsSet("device") {
 		o.Device, o.GPULayers, o.TestOwn = "cpu", nil, true
+	}
+	if c.Command.Name == "run" && !c.IsSet("threads") {
+		o.Threads = 1
 	}
 	return o
 }
@@ -136,8 +142,8 @@ func (h *household) verdict() error {
 }
 
 // answerRoom is how many tokens of the context are left for a command without its
-// reply. The longest that the schema allows has fewer.
-const answerRoom = 64
+// reply. The longest that the schema allows has some thirty.
+const answerRoom = 40
 
 // answer writes the line of a sentence, when it is whole: half a command is none.
 func (h *household) answer(text string) error {
@@ -171,12 +177,10 @@ func (h *household) answer(text string) error {
 		tokens = append(tokens, p.ID)
 		line.WriteString(p.Text)
 	}
-	u, answer := s.Usage(), line.String()
-	if u.Reason != engine.ReasonStop { // a full context: the command stands before the reply
-		var ok bool
-		if answer, ok = home.WithoutReply(answer); !ok {
-			return fmt.Errorf("the context of %d tokens is too small for a command: give -c more, or leave it away", m.Options.Context)
-		}
+	u := s.Usage()
+	answer, err := whole(line.String(), u.Reason, m.Options.Context)
+	if err != nil {
+		return err
 	}
 	if c, err := home.Parse(answer); err != nil {
 		a.note("note: nothing in a home does this: %v", err)
@@ -194,6 +198,19 @@ func (h *household) answer(text string) error {
 		a.limitStats(u, h.answered > 1)
 	}
 	return nil
+}
+
+// whole is a line that ended for a reason. If that is a full context, the command stands
+// before the reply, which is left out.
+func whole(line string, r engine.Reason, context int) (string, error) {
+	if r == engine.ReasonStop {
+		return line, nil
+	}
+	bare, ok := home.WithoutReply(line)
+	if !ok {
+		return "", fmt.Errorf("the context of %d tokens is too small for a command: give -c more, or leave it away", context)
+	}
+	return bare, nil
 }
 
 // write writes a line, or with --json all that there is to say of it.

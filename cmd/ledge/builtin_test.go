@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/home"
 )
 
@@ -51,11 +52,12 @@ func TestBuiltin(t *testing.T) {
 // TestBuiltinKnows: what the default model was made for.
 func TestBuiltinKnows(t *testing.T) {
 	for text, want := range map[string]home.Command{
-		"把客厅的灯调暗一点":                  {Intent: "down", Device: "light", Room: "living_room"},
-		"turn off the kitchen light": {Intent: "off", Device: "light", Room: "kitchen"},
-		"打开空调":                       {Intent: "on", Device: "ac"},
-		"Why is the sky blue?":       {Intent: "none"},
-		"给我讲个笑话":                     {Intent: "none"},
+		"turn on the heater in the bedroom at 6": {Intent: "on", Device: "heater", Room: "bedroom", Value: "@06:00"},
+		"把客厅的灯调暗一点":                              {Intent: "down", Device: "light", Room: "living_room"},
+		"turn off the kitchen light":             {Intent: "off", Device: "light", Room: "kitchen"},
+		"打开空调":                                   {Intent: "on", Device: "ac"},
+		"Why is the sky blue?":                   {Intent: "none"},
+		"给我讲个笑话":                                 {Intent: "none"},
 	} {
 		if c := checkHome(t, ledge("run", text), text); !c.Same(want) {
 			t.Errorf("%s: %s, want %s", text, c, want)
@@ -98,22 +100,21 @@ func TestBuiltinLong(t *testing.T) {
 	if r.out != home.None+"\n" || r.code != exitOutside || !strings.Contains(r.err, "no household command") {
 		t.Errorf("%+v", r)
 	}
-	whole := ledge("run", "打开空调")
-	if c := checkHome(t, whole); c.Reply == "" {
-		t.Skip("the model gives no reply here")
+	// Within the context there is always room for a command.
+	for n := answerRoom + 1; n < answerRoom+30; n += 7 {
+		checkHome(t, ledge("run", "-q", "-c", fmt.Sprint(n), "打开空调"))
 	}
-	bare, _ := home.WithoutReply(whole.out)
-	cuts := 0
-	for n := 65; n < 128; n++ {
-		if r := ledge("run", "-c", fmt.Sprint(n), "打开空调"); r.out == bare+"\n" && r.code == whole.code {
-			cuts++
-		} else if r.out == whole.out {
-			break
-		} else if r.code != exitFailed && r.code != exitOutside {
-			t.Errorf("-c %d: %+v", n, r)
-		}
+	const line = `{"intent":"on","device":"ac","room":"","value":"","reply":"空调`
+	bare, err := whole(line, engine.ReasonContext, 41)
+	if c, perr := home.Parse(bare); err != nil || perr != nil || c.Device != "ac" || c.Reply != "" {
+		t.Errorf("%q (%v) is cut to %q (%v)", line, err, bare, perr)
 	}
-	t.Logf("%d contexts cut the reply", cuts)
+	if _, err := whole(line[:20], engine.ReasonContext, 41); err == nil || !strings.Contains(err.Error(), "context of 41 tokens") {
+		t.Errorf("%q: %v", line[:20], err)
+	}
+	if all, err := whole(bare, engine.ReasonStop, 41); err != nil || all != bare {
+		t.Errorf("%q becomes %q (%v)", bare, all, err)
+	}
 }
 
 func TestBuiltinJSON(t *testing.T) {

@@ -34,6 +34,14 @@ func (a *app) deltaTask(c *cli.Context) (*eval.Data, error) {
 
 // delta makes the table of the models in two files; text and task may be empty.
 func (a *app) delta(c *cli.Context, before, after, text, on string, task *eval.Data) (*delta.Report, error) {
+	speed := delta.SpeedIfFits
+	if c.Bool("no-speed") {
+		speed = delta.NoSpeed
+	}
+	return a.deltaAt(c, before, after, text, on, task, speed)
+}
+
+func (a *app) deltaAt(c *cli.Context, before, after, text, on string, task *eval.Data, speed delta.Speeds) (*delta.Report, error) {
 	eo, err := a.options(c)
 	if err != nil {
 		return nil, err
@@ -42,11 +50,8 @@ func (a *app) delta(c *cli.Context, before, after, text, on string, task *eval.D
 	defer bar.done()
 	o := delta.Options{
 		Engine: eo, Text: text, Name: on, Chunks: c.Int("chunks"), Task: task, TaskName: filepath.Base(c.String("task")),
-		Speed: delta.SpeedIfFits, Meter: openMeter(),
+		Speed: speed, Meter: openMeter(),
 		Progress: func(stage string, done, of int) { bar.show(stage, fraction(done, of), "%d of %d", done, of) },
-	}
-	if c.Bool("no-speed") {
-		o.Speed = delta.NoSpeed
 	}
 	return delta.Measure(c.Context, before, after, o)
 }

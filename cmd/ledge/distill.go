@@ -25,9 +25,9 @@ func (a *app) distillCommand() *cli.Command {
 			&cli.StringFlag{Name: "student", Usage: "`MODEL` that learns, in place of a recipe: its file stays as it is"},
 			&cli.StringSliceFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` or FILE.jsonl that the student learns on; may be repeated"},
 			&cli.StringFlag{Name: "eval-file", Usage: "another `TEXT` to measure the models on"},
-			&cli.Float64Flag{Name: "temperature", Usage: "`T` at which both models' probabilities are taken (default: 2)"},
-			&cli.Float64Flag{Name: "mix", Value: -1, DefaultText: "0.2", Usage: "part `M` of the text itself in what is learnt: 0 is the teacher alone, 1 the text alone"},
-			&cli.IntFlag{Name: "top-k", Usage: "`K` likeliest tokens that the teacher tells of each position (default: 32)"},
+			&cli.Float64Flag{Name: "temperature", Usage: "`T` at which both models' probabilities are taken (default: 2, or the recipe's)"},
+			&cli.Float64Flag{Name: "mix", Value: -1, DefaultText: "0.2, or the recipe's", Usage: "part `M` of the text itself in what is learnt: 0 is the teacher alone, 1 the text alone"},
+			&cli.IntFlag{Name: "top-k", Usage: "`K` likeliest tokens that the teacher tells of each position (default: 32, or the recipe's)"},
 			&cli.Float64Flag{Name: "rate", Usage: "peak learning `RATE` (default: 2e-4)"},
 			&cli.Float64Flag{Name: "epochs", Usage: "how often the text is gone through, `E` times (default: 1)"},
 		}, trainFlags(), deltaFlags(), []cli.Flag{offlineFlag(), jsonFlag(), quietFlag()}),
@@ -110,9 +110,9 @@ func (a *app) distillRecipe(c *cli.Context, path string) (*recipe.Recipe, error)
 		}
 		set = append(set, fmt.Sprintf("distill.teacher=%q", abs))
 	}
-	for flag, key := range map[string]string{"temperature": "temperature", "mix": "mix", "top-k": "top_k"} {
+	for flag, value := range map[string]any{"temperature": c.Float64("temperature"), "mix": c.Float64("mix"), "top-k": c.Int("top-k")} {
 		if c.IsSet(flag) {
-			set = append(set, fmt.Sprintf("distill.%s=%v", key, c.Value(flag)))
+			set = append(set, fmt.Sprintf("distill.%s=%v", strings.ReplaceAll(flag, "-", "_"), value))
 		}
 	}
 	r, err := readRecipeWith(c, path, set)
@@ -136,16 +136,17 @@ func (a *app) lesson(c *cli.Context) (*recipe.Recipe, error) {
 	if len(files) == 0 {
 		return nil, usagef("nothing to learn on: name a text or a JSONL file with -f")
 	}
-	for _, n := range []string{"temperature", "rate", "epochs"} {
-		if c.IsSet(n) && !(c.Float64(n) > 0) {
-			return nil, usagef("--%s %g: it must be above 0", n, c.Float64(n))
+	// As recipes have them, which would name a line of one that nobody has written.
+	for _, b := range []struct {
+		flag        string
+		least, most float64
+	}{{"temperature", 0.01, 100}, {"mix", 0, 1}, {"rate", 1e-12, 100}, {"epochs", 1e-6, 1e6}} {
+		if v := c.Float64(b.flag); c.IsSet(b.flag) && !(v >= b.least && v <= b.most) {
+			return nil, usagef("--%s %g: it must be from %g to %g", b.flag, v, b.least, b.most)
 		}
 	}
-	if m := c.Float64("mix"); c.IsSet("mix") && !(m >= 0 && m <= 1) {
-		return nil, usagef("--mix %g: it must be from 0 to 1", m)
-	}
-	if n := c.Int("top-k"); c.IsSet("top-k") && n < 1 {
-		return nil, usagef("--top-k %d: it must be 1 or more", n)
+	if n := c.Int("top-k"); c.IsSet("top-k") && (n < 1 || n > 4096) {
+		return nil, usagef("--top-k %d: it must be from 1 to 4096", n)
 	}
 	l := recipe.Lesson{
 		Out: c.String("out"), Rate: c.Float64("rate"), Epochs: c.Float64("epochs"),

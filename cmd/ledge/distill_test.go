@@ -64,8 +64,11 @@ func TestDistill(t *testing.T) {
 		{"has no teacher", []string{recipe}},
 		{"the recipe says that", []string{recipe, "--teacher", model, "--student", student}},
 		{"--mix 2", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--mix", "2"}},
-		{"it must be above 0", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--temperature", "0"}},
-		{"it must be 1 or more", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--top-k", "0"}},
+		{"--temperature 0: it must be from 0.01 to 100", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--temperature", "0"}},
+		{"--temperature +Inf: it must be from 0.01 to 100", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--temperature", "inf"}},
+		{"--rate NaN: it must be from", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--rate", "NaN"}},
+		{"--top-k 0: it must be from 1 to 4096", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--top-k", "0"}},
+		{"--top-k 5000: it must be from 1 to 4096", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--top-k", "5000"}},
 		{"unknown", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--set", "train.rat=1"}},
 		{"is read, and would be written over", []string{"--teacher", filepath.Join(out, "model.gguf"), "--student", student, "-f", text, "-o", out}},
 	} {

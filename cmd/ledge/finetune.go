@@ -14,11 +14,15 @@ import (
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
+	training "github.com/ledge-run/ledge/runtime/train/run"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // recipeName is the recipe that ledge finetune writes, in its folder.
 const recipeName = "recipe.yaml"
+
+// recipeHead is its first line, by which it is told from those that people write.
+const recipeHead = "# Written by ledge finetune; ledge train takes it, too."
 
 func (a *app) finetuneCommand() *cli.Command {
 	c := &cli.Command{
@@ -42,8 +46,8 @@ The model may be quantised: it stays as it is, and the folder gets adapter.gguf 
 --lora, ledge merge and llama.cpp; with --full it gets model.gguf. A prompt is put into the
 model's chat template as ledge run does it, and only completions are learnt.
 
-The folder's recipe.yaml is what ledge train would be given: --set changes any key of it. The
-same command goes on where it stopped; docs/training.md says more, docs/finetune.md has an example.`,
+The folder's recipe.yaml is what ledge train would be given, with the same --set, which changes
+any key of it. The same command goes on where it stopped; docs/training.md says more, docs/finetune.md has an example.`,
 		`ledge finetune -m smollm2:135m -f commands.jsonl --valid held-out.jsonl -o tuned`,
 		`ledge run -m smollm2:135m --lora tuned/adapter.gguf "turn on the light"`,
 		`ledge finetune -m model-q4_0.gguf -f data.jsonl -o tuned --rank 8 --targets attn_q,attn_v --epochs 1`,
@@ -63,6 +67,11 @@ func (a *app) finetune(c *cli.Context) error {
 	case c.Int("rank") < 1 || c.Int("rank") > 4096:
 		return usagef("--rank %d: it must be 1 to 4096", c.Int("rank"))
 	}
+	for _, name := range []string{"alpha", "epochs", "rate"} {
+		if c.IsSet(name) && !(c.Float64(name) > 0) {
+			return usagef("--%s %g: it must be above 0", name, c.Float64(name))
+		}
+	}
 	for _, name := range []string{"rank", "alpha", "targets"} {
 		if c.Bool("full") && c.IsSet(name) {
 			return usagef("--full trains no adapter: leave --%s away", name)
@@ -76,7 +85,10 @@ func (a *app) finetune(c *cli.Context) error {
 	r, err := recipe.Parse([]byte(text), path, c.StringSlice("set"))
 	var fault *recipe.Error
 	if errors.As(err, &fault) {
-		return usagef("%s", fault.Text)
+		if fault.File == path { // which nobody has written
+			return usagef("the flags make no recipe: %s", fault.Text)
+		}
+		return usagef("%v", err)
 	}
 	if err != nil {
 		return err
@@ -92,13 +104,16 @@ func (a *app) finetune(c *cli.Context) error {
 	return a.showTrained(c, res)
 }
 
-// keepRecipe writes the recipe, unless there is another of a run that was begun.
+// keepRecipe writes the recipe, unless there is another of a run that has got to a
+// checkpoint: one of a command that failed before is nothing to go on from.
 func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 	was, err := os.ReadFile(path)
 	switch {
 	case err == nil && string(was) == text:
 		return nil
-	case err == nil && !c.Bool("resume") && !c.Bool("restart"):
+	case err == nil && !strings.HasPrefix(string(was), recipeHead):
+		return fmt.Errorf("%s is there, and ledge finetune has not written it: -o takes another folder, ledge train %s runs it", path, path)
+	case err == nil && training.Begun(filepath.Dir(path)) && !c.Bool("resume") && !c.Bool("restart"):
 		return fmt.Errorf("%s is there, of another fine-tuning: --resume goes on all the same, --restart begins anew, -o takes another folder", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -111,16 +126,25 @@ func (a *app) keepRecipe(c *cli.Context, path, text string) error {
 
 // finetuneRecipe is the recipe of what the flags say.
 func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
-	f, _, err := a.openFile(c, "")
+	f, name, err := a.openFile(c, "")
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if len(f.Paths()) == 0 {
+		return "", usagef("%s has no file that training could go on from: name a file or a short name with -m", name)
+	}
 	base, err := filepath.Abs(f.Paths()[0])
 	if err != nil {
 		return "", err
 	}
-	quote := func(s string) string { b, _ := json.Marshal(s); return string(b) } // YAML takes JSON's texts
+	quote := func(s string) string { // YAML takes JSON's texts
+		var b strings.Builder
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // templates are full of <|
+		_ = e.Encode(s)        // a string always has one
+		return strings.TrimSuffix(b.String(), "\n")
+	}
 	files := func(list []string) (string, error) {
 		var all []string
 		for _, p := range list {
@@ -156,7 +180,10 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# Written by ledge finetune; ledge train takes it, too.")
+	line("%s", recipeHead)
+	for _, s := range c.StringSlice("set") {
+		line("# --set %s", quote(s))
+	}
 	line("from: %s", quote(base))
 	line("data:\n  train: %s", learn)
 	if len(c.StringSlice("valid")) > 0 {
@@ -203,7 +230,7 @@ func (a *app) chatFrame(f *gguf.File) (string, error) {
 		text = strings.TrimPrefix(text, tok.TokenText(tok.BOS())) // it comes by itself
 	}
 	if strings.Count(text, prompt) != 1 || strings.Contains(text, "{completion}") {
-		return "", fmt.Errorf("the model's chat template does not take a message as it is: give --raw, or a template of your own with --set data.template=...")
+		return "", fmt.Errorf("the model's chat template does not take a message as it is: give --raw, or a template of your own with --set data.template=TEXT")
 	}
 	return text + "{completion}", nil
 }

@@ -57,18 +57,40 @@ func TestFinetune(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := string(recipe); !strings.Contains(s, `{prompt}`) || !strings.Contains(s, `assistant`) || !strings.Contains(s, `targets: ["attn_q", "attn_v"]`) {
+	if s := string(recipe); !strings.Contains(s, `{prompt}`) || !strings.Contains(s, `assistant`) || strings.Contains(s, `\u003c`) || !strings.Contains(s, `targets: ["attn_q", "attn_v"]`) {
 		t.Errorf("the recipe is %s", s)
 	}
 	full := filepath.Join(dir, "full")
 	must(t, "finetune", "-q", "-m", model, "-f", data, "-o", full, "--full", "--raw", "--steps", "1", "-t", "1", "--set", "train.tokens_per_step=64")
 	must(t, "run", "-q", "-m", filepath.Join(full, "model.gguf"), "--raw", "-n", "2", "--temp", "0", "lamp")
 
+	own := filepath.Join(dir, "own") // a recipe of the user's own stays
+	if err := os.Mkdir(own, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(own, "recipe.yaml"), []byte("seed: 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, 1, "has not written it", "finetune", "-m", model, "-f", data, "-o", own, "--raw", "--restart")
+	adapter := filepath.Join(out, "adapter.gguf")
+	refused(t, 2, `"half" is no scale`, "run", "-m", model, "--lora", adapter+":half", "hi")
+	refused(t, 1, "infinitely much", "run", "-m", model, "--lora", adapter+":3e38", "hi")
+	refused(t, 2, "builtin has no file", "finetune", "-m", "builtin", "-f", data, "-o", filepath.Join(dir, "builtin"))
+
 	refused(t, 2, "no data", "finetune", "-m", model, "-o", out)
 	refused(t, 2, "no folder", "finetune", "-m", model, "-f", data)
 	refused(t, 2, "--rank 0", "finetune", "-m", model, "-f", data, "-o", out, "--rank", "0")
 	refused(t, 2, "leave --alpha away", "finetune", "-m", model, "-f", data, "-o", out, "--full", "--alpha", "3")
 	refused(t, 2, `unknown key "rat"`, "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--set", "train.rat=3")
+	refused(t, 2, "train.rate=much: \"much\" is no number", "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--set", "train.rate=much")
+	refused(t, 2, "--epochs 0", "finetune", "-m", model, "-f", data, "-o", filepath.Join(dir, "x"), "--raw", "--epochs", "0")
 	refused(t, 1, "of another fine-tuning", "finetune", "-m", model, "-f", data, "-o", out, "--raw", "--rank", "8")
+	refused(t, 1, "of another fine-tuning", append(args, "--set", "train.dropout=0.1")...) // --set is of the recipe, too
+	// What failed before its first step is no other fine-tuning; --set says steps in place of epochs.
+	late := filepath.Join(dir, "late")
+	refused(t, 1, "no such file", "finetune", "-q", "-m", model, "-f", data+"x", "-o", late, "--raw", "--rank", "1", "-t", "1")
+	if s := must(t, "finetune", "-q", "-m", model, "-f", data, "-o", late, "--raw", "--rank", "1", "-t", "1", "--set", "train.steps=2"); !strings.Contains(s, "step 2 of 2") {
+		t.Errorf("it says %s", s)
+	}
 	refused(t, 1, `no matrix "attn_z"`, "finetune", "-q", "-m", model, "-f", data, "-o", filepath.Join(dir, "y"), "--raw", "--targets", "attn_z")
 }

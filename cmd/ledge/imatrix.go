@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/ledge-run/ledge/cmd/internal/cli"
@@ -46,13 +47,40 @@ func forceFlag() cli.Flag {
 func free(c *cli.Context, path string) error {
 	switch st, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
+		if dir := filepath.Dir(path); !isFolder(dir) { // better now than after what takes minutes
+			return fmt.Errorf("cannot write %s: there is no folder %s", path, dir)
+		}
 		return nil
 	case err != nil:
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	case st.IsDir():
 		return fmt.Errorf("cannot write %s: it is a folder: name a file", path)
+	case !replaceable(path):
+		return fmt.Errorf("cannot write %s: it is no plain file, but a device, a pipe or a link to a folder: name a file", path)
 	case !c.Bool("force"):
 		return fmt.Errorf("%s is there already: name another file, or give --force to replace it", path)
+	}
+	return nil
+}
+
+// replaceable tells files, and links to nothing, from what must never be replaced.
+func replaceable(path string) bool {
+	st, err := os.Stat(path)
+	return err != nil || st.Mode().IsRegular()
+}
+
+func isFolder(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
+}
+
+// spare refuses to write over other files that are read, those of these flags, even
+// with --force.
+func spare(c *cli.Context, path string, flags ...string) error {
+	for _, name := range flags {
+		if in := c.String(name); in != "" && in != "-" && sameFile(path, in) {
+			return usagef("%s is read, too (--%s): name another file to write", path, name)
+		}
 	}
 	return nil
 }
@@ -81,6 +109,9 @@ func (a *app) imatrix(c *cli.Context) error {
 			return usagef("--%s %d: it must be %d or more", name, n, least)
 		}
 	}
+	if err := spare(c, path, "file"); err != nil {
+		return err
+	}
 	if err := free(c, path); err != nil {
 		return err
 	}
@@ -98,7 +129,7 @@ func (a *app) imatrix(c *cli.Context) error {
 		return err
 	}
 	paths := f.Paths()
-	if err := f.Close(); err != nil {
+	if err := errors.Join(apart(f, path), f.Close()); err != nil {
 		return err
 	}
 	if len(paths) == 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -40,6 +41,9 @@ func (a *app) pruneCommand() *cli.Command {
 			text("by", "`HOW` heads and channels are scored: activation or gradient; single weights: magnitude or activation (defaults: activation, magnitude)", ""),
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` to choose with (its first two thirds) and to measure the models before and after on"},
 			text("eval-file", "another `TEXT` to measure them on", ""),
+			text("heal", "let what is left learn on `TEXT` (or FILE.jsonl) to say what the source says", healingFlags),
+			&cli.IntFlag{Name: "heal-steps", Usage: fmt.Sprintf("take `N` steps of %d tokens", healTokens), Value: 100, Category: healingFlags},
+			&cli.Float64Flag{Name: "heal-rate", Usage: "peak `RATE` of learning", Value: 1e-4, DefaultText: "1e-4", Category: healingFlags},
 			text("imatrix", "`FILE` of ledge imatrix: activations that are measured already", ""),
 			&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default or 0: all processors)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be removed, write nothing"},
@@ -53,11 +57,14 @@ every layer loses as many heads and channels, each those that it misses least. W
 is chosen by a text is not measured on it, but on its last third, or on --eval-file.
 Parts of quantised tensors stay byte for byte; columns of ffn_down are rounded again,
 unless --whole-blocks is given. --zeros changes neither size nor speed: zeros
-are multiplied like other weights. Definitions: docs/prune.md.`,
+are multiplied like other weights. --heal distils the source into what is left; what
+was learnt is kept in FILE.gguf.heal until the end, and the same command goes on
+there. Definitions: docs/prune.md.`,
 		`ledge prune --layers 6 -f text.txt model.gguf smaller.gguf`,
 		`ledge prune --layers 4 --layers-by perplexity -f text.txt model.gguf smaller.gguf`,
 		`ledge prune --heads 1 --channels 25% --by gradient -f text.txt model.gguf smaller.gguf`,
 		`ledge prune --target-size 120MB -f text.txt --eval-file other.txt model.gguf smaller.gguf`,
+		`ledge prune --layers 4 -f text.txt --heal more.txt --heal-steps 200 model.gguf smaller.gguf`,
 		`ledge prune --zeros 50% --scope global model-f16.gguf sparse.gguf`,
 		`ledge prune --zeros 2:4 --by activation --imatrix imatrix.gguf model-f16.gguf sparse.gguf`)
 }
@@ -72,6 +79,7 @@ type pruneArgs struct {
 	evalName    string
 	held        bool
 	task        *eval.Data
+	heal        *healing // nil: none
 }
 
 func (a *app) pruneArgs(c *cli.Context) (q pruneArgs, err error) {
@@ -105,7 +113,10 @@ func (a *app) pruneArgs(c *cli.Context) (q pruneArgs, err error) {
 	if q.task, err = a.deltaTask(c); err != nil {
 		return q, err
 	}
-	return q, a.pruneTexts(c, &q)
+	if err := a.pruneTexts(c, &q); err != nil {
+		return q, err
+	}
+	return q, q.readHealing(c)
 }
 
 // readParts reads the flags of what is removed.
@@ -289,6 +300,9 @@ func (a *app) prune(c *cli.Context) (err error) {
 		if err := apart(f, q.path); err != nil {
 			return err
 		}
+		if err := spare(c, q.path, "file", "eval-file", "imatrix", "task"); err != nil {
+			return err
+		}
 		if err := free(c, q.path); err != nil {
 			return err
 		}
@@ -356,6 +370,7 @@ type pruneJSON struct {
 	Layers  []prune.Choice `json:"layers,omitempty"`
 	Recoded int            `json:"tensors_rounded_again"`
 	Zeros   *zerosJSON     `json:"zeros,omitempty"`
+	Healing *healingJSON   `json:"healing,omitempty"`
 	*delta.Report
 }
 
@@ -387,7 +402,14 @@ func (a *app) pruneParts(c *cli.Context, f *gguf.File, q pruneArgs, source strin
 		}
 	}
 	r := pruneJSON{Model: q.model, File: q.path, Removed: p.Removed, Angles: p.Angles, Losses: p.Losses, Layers: p.Choices, Recoded: p.Recoded}
-	return a.finishPrune(c, f, q, source, r, p.Write, p.Lines())
+	write := p.Write
+	if q.heal != nil {
+		if err := p.Healable(); err != nil {
+			return err
+		}
+		write = func(ctx context.Context, path string, o prune.WriteOptions) error { return a.heal(c, q, source, p, o) }
+	}
+	return a.finishPrune(c, f, q, source, r, write, p.Lines())
 }
 
 func (a *app) pruneZeros(c *cli.Context, f *gguf.File, q pruneArgs, source string) error {

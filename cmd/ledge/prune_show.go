@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -33,6 +34,11 @@ func (a *app) finishPrune(c *cli.Context, f *gguf.File, q pruneArgs, source stri
 		if r.Report, err = a.delta(c, source, q.path, q.eval, q.measuredOn(), q.task); err != nil {
 			return err
 		}
+		if q.heal != nil {
+			if r.Healing, err = a.measureHealing(c, q, source); err != nil {
+				return err
+			}
+		}
 		if q.zeros != nil {
 			if err := countZeros(f, q.path, r.Report); err != nil {
 				return err
@@ -40,13 +46,27 @@ func (a *app) finishPrune(c *cli.Context, f *gguf.File, q pruneArgs, source stri
 		}
 	}
 	r.Seconds = took.Seconds()
+	if r.Healing != nil {
+		if err := os.RemoveAll(q.heal.dir); err != nil {
+			return err
+		}
+	}
 	if c.Bool("json") {
 		return a.out.JSON(r, true)
+	}
+	if r.Healing != nil {
+		lines = append(lines, r.Healing.lines(r.Report)...)
 	}
 	fmt.Fprintln(a.out, strings.Join(lines, "\n"))
 	if r.Report != nil {
 		fmt.Fprintln(a.out)
-		if err := r.WriteTable(a.out); err != nil {
+		var err error
+		if r.Healing != nil {
+			err = r.WriteHealing(a.out, r.Healing.Pruned)
+		} else {
+			err = r.WriteTable(a.out)
+		}
+		if err != nil {
 			return err
 		}
 		fmt.Fprintf(a.out, "\n%s written in %.1f s\n", q.path, took.Seconds())

@@ -25,6 +25,11 @@ func TestPrune(t *testing.T) {
 	// What is there stays, and so does the model itself, whatever is given.
 	refused(t, 1, "--force", "prune", "--layers", "1", "-f", text, model, out)
 	refused(t, 2, "the model that is read", "prune", "--force", "--layers", "1", "-f", text, model, model)
+	refused(t, 2, "is read, too (--file)", "prune", "--force", "--layers", "1", "-f", text, model, text)
+	refused(t, 2, "is read, too (--eval-file)", "quantize", "--force", "--eval-file", text, model, text, "Q8_0")
+	refused(t, 2, "is read, too (--file)", "imatrix", "--force", "-m", model, "-f", text, "-o", text)
+	refused(t, 2, "the model that is read", "imatrix", "--force", "-m", model, "-f", text, "-o", model)
+	refused(t, 1, "there is no folder", "prune", "--layers", "1", "-f", text, model, filepath.Join(dir, "none", "out.gguf"))
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("left behind: %v, %v", entries, err)
@@ -79,6 +84,8 @@ func TestPruneUsage(t *testing.T) {
 		{2, "no number of them", []string{"--channels", "120%", "-f", text, model, "out.gguf"}},
 		{2, "one of them", []string{"--channels", "32", "--target-size", "1MB", "-f", text, model, "out.gguf"}},
 		{2, "is not a size", []string{"--target-size", "many", "-f", text, model, "out.gguf"}},
+		{2, "is not a size", []string{"--target-size", "1MB x", "-f", text, model, "out.gguf"}},
+		{2, "is not a size", []string{"--target-size", "-1MB", "-f", text, model, "out.gguf"}},
 		{2, "must be angle", []string{"--layers", "1", "--layers-by", "x", "-f", text, model, "out.gguf"}},
 		{2, "activation or gradient", []string{"--heads", "1", "--by", "magnitude", "-f", text, model, "out.gguf"}},
 		{2, "goes with --zeros", []string{"--layers", "1", "--scope", "row", "-f", text, model, "out.gguf"}},
@@ -94,6 +101,7 @@ func TestPruneUsage(t *testing.T) {
 		{1, "at most", []string{"--dry-run", "--channels", "100%", "-f", text, model}},
 		{1, "at least one must stay", []string{"--layers", "2", "-f", text, model, "out.gguf"}},
 		{1, "cannot be reached", []string{"--target-size", "10kB", "-f", text, model, "out.gguf"}},
+		{1, "as it is", []string{"--target-size", "1GB", "-f", text, model, "out.gguf"}},
 		{3, "nothing.gguf", []string{"--layers", "1", "-f", text, "nothing.gguf", "out.gguf"}},
 	} {
 		refused(t, c.code, c.say, append([]string{"prune"}, c.args...)...)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -193,12 +194,14 @@ func budget(c *cli.Context) (b quantize.Budget, err error) {
 
 // parseBytes reads a number of bytes: 80MB, 1.5GiB, 83886080.
 func parseBytes(s string) (int64, error) {
-	var n float64
-	var unit string
-	if _, err := fmt.Sscanf(s+" ", "%g%s", &n, &unit); err != nil && unit == "" {
-		if _, err := fmt.Sscanf(s, "%g", &n); err != nil {
-			return 0, fmt.Errorf("%q is not a size, such as 80MB", s)
-		}
+	at := len(s)
+	for at > 0 && (s[at-1]|0x20 >= 'a' && s[at-1]|0x20 <= 'z') {
+		at--
+	}
+	unit := s[at:]
+	n, err := strconv.ParseFloat(strings.TrimSpace(s[:at]), 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a size, such as 80MB", s)
 	}
 	units := map[string]float64{"": 1, "b": 1, "k": 1e3, "kb": 1e3, "kib": 1 << 10, "m": 1e6, "mb": 1e6, "mib": 1 << 20, "g": 1e9, "gb": 1e9, "gib": 1 << 30}
 	u, ok := units[strings.ToLower(unit)]
@@ -228,6 +231,9 @@ func (a *app) quantize(c *cli.Context) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if !c.Bool("dry-run") {
 		if err := apart(f, q.path); err != nil {
+			return err
+		}
+		if err := spare(c, q.path, "file", "eval-file", "imatrix", "task"); err != nil {
 			return err
 		}
 		if err := free(c, q.path); err != nil {

@@ -51,7 +51,7 @@ Writes tokenizer.gguf (a GGUF file with a vocabulary only, for ledge tokenize -m
 tokenizer_config.json (for Hugging Face's tokenizers and transformers). Tokens, merges and ids are the same as those of
 Hugging Face's BpeTrainer on the same texts and settings, at any number of threads. Special tokens get the first
 ids in the order given; those of --eos, --bos and --pad follow if they are not among them, then those of --whole. PATH is what ledge data
-build reads, or a folder that it made. Pre-tokenizers:
+build reads, or a folder that it made; JSON lines may have a prompt and a completion in place of a text. Pre-tokenizers:
 
 `+strings.Join(presets, "\n"),
 		`ledge tokenizer train -o tokens --size 8000 corpus/`,
@@ -71,7 +71,8 @@ func (a *app) tokenizerTrain(c *cli.Context) error {
 		return fmt.Errorf("%s is there already: name another folder, or remove it first", out)
 	}
 	o := sourceOptions(c)
-	o.Blank = true // runs of spaces are words, too
+	o.Pairs = !c.IsSet("field") // what ledge train learns from
+	o.Blank = true              // runs of spaces are words, too
 	if err := o.Check(); err != nil {
 		return usagef("%v", err)
 	}

@@ -24,7 +24,10 @@ func (k *Kernels) SoftCrossEntropy(dst, x []float32, label int, s *Soft, dy floa
 	hard, rest := tmp[:n], tmp[n:2*n]
 	top := k.Max(x)
 	sum := k.expSum(hard, x, top)
-	loss := float64(s.Mix) * (float64(top) - float64(x[label]) + math.Log(float64(sum)))
+	loss := 0.0
+	if s.Mix > 0 { // else the label may have no probability at all
+		loss = float64(s.Mix) * (float64(top) - float64(x[label]) + math.Log(float64(sum)))
+	}
 
 	t := float64(s.Temperature)
 	k.Scale(rest, x, 1/s.Temperature)
@@ -43,9 +46,12 @@ func (k *Kernels) SoftCrossEntropy(dst, x []float32, label int, s *Soft, dy floa
 	// Logarithms of sums: of the others, of the targets, of both.
 	others, restSum := math.Inf(-1), float32(0)
 	if left > 0 {
-		restTop := k.Max(rest)
-		restSum = k.expSum(rest, rest, restTop)
-		others = float64(restTop) + math.Log(float64(restSum))
+		if restTop := k.Max(rest); math.IsInf(float64(restTop), -1) {
+			left = 0 // none of them has a probability
+		} else {
+			restSum = k.expSum(rest, rest, restTop)
+			others = float64(restTop) + math.Log(float64(restSum))
+		}
 	}
 	all := max(most, others)
 	total := math.Exp(others - all)

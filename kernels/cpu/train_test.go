@@ -160,3 +160,50 @@ func TestSoftCrossEntropy(t *testing.T) {
 		}
 	})
 }
+
+// TestSoftCrossEntropyExtremes: where logits are without probability, or one has all of
+// it, what is finite stays so; what is no number is not hidden.
+func TestSoftCrossEntropyExtremes(t *testing.T) {
+	none, nan := float32(math.Inf(-1)), float32(math.NaN())
+	eachLevel(t, func(t *testing.T, k *Kernels) {
+		for _, c := range []struct {
+			name         string
+			x            []float32
+			ids          []int32
+			probs        []float32
+			temp, mix    float32
+			label        int
+			loss         float64
+			first, third float64 // of the gradient
+		}{
+			{"the others have none", []float32{0, 0, none, none}, []int32{0, 1}, []float32{1, 0}, 1, 0, 0, math.Ln2, -0.5, 0},
+			{"one other has none", []float32{0, 0, none, 0}, []int32{0}, []float32{1}, 1, 0, 0, math.Log(3), -2. / 3, 0},
+			{"a target has none", []float32{0, 0, none, 0}, []int32{0, 2}, []float32{1, 0}, 1, 0.5, 0, math.Log(3), -2. / 3, 0},
+			{"the label has none, and does not count", []float32{0, 0, none, none}, []int32{0, 1}, []float32{0.5, 0.5}, 1, 0, 2, 0, 0, 0},
+			{"one has all", []float32{3e4, 0, -3e4, 0}, []int32{0, 1}, []float32{1, 0}, 0.01, 0.5, 0, 0, 0, 0},
+			{"the teacher has all elsewhere", []float32{200, 0, 0, 0}, []int32{1}, []float32{1}, 1, 0, 1, 200, 1, 0},
+			{"no number among the targets", []float32{nan, 0, 0, 0}, []int32{0}, []float32{1}, 1, 0, 1, math.NaN(), 0, 0},
+			{"no number among the others", []float32{0, 0, nan, 0}, []int32{0}, []float32{1}, 1, 0, 1, math.NaN(), 0, 0},
+		} {
+			s := Soft{IDs: c.ids, Probs: c.probs, Temperature: c.temp, Mix: c.mix}
+			tmp, got := make([]float32, SoftScratch(len(c.x))), make([]float32, len(c.x))
+			loss := float64(k.SoftCrossEntropy(got, c.x, c.label, &s, 1, tmp))
+			if math.IsNaN(c.loss) {
+				if !math.IsNaN(loss) {
+					t.Errorf("%s: the loss is %g", c.name, loss)
+				}
+				continue
+			}
+			if !(math.Abs(loss-c.loss) <= 1e-5*max(1, c.loss)) {
+				t.Errorf("%s: the loss is %g, want %g", c.name, loss, c.loss)
+			}
+			sum := 0.0
+			for _, g := range got {
+				sum += float64(g)
+			}
+			if !(math.Abs(float64(got[0])-c.first) <= 1e-6 && math.Abs(float64(got[2])-c.third) <= 1e-6 && math.Abs(sum) <= 1e-6) {
+				t.Errorf("%s: the gradient is %g", c.name, got)
+			}
+		}
+	})
+}

@@ -35,10 +35,22 @@ func (m *Model) adapt() error {
 	}
 	for _, w := range set.Weights() {
 		if !read[w+lora.SuffixA] {
-			return fmt.Errorf("the adapter %s changes %q, which is no matrix that this model multiplies with", uses[0].File.Name(), w)
+			return fmt.Errorf("the adapter %s changes %q, which is no matrix that this model multiplies with", changing(uses, w), w)
 		}
 	}
 	return nil
+}
+
+// changing is the name of the first adapter that changes a weight.
+func changing(uses []lora.Use, weight string) string {
+	for _, u := range uses {
+		for _, p := range u.File.Pairs {
+			if p.Weight == weight {
+				return u.File.Name()
+			}
+		}
+	}
+	return "given"
 }
 
 // adapterOf shows a set of adapters to package model.

@@ -7,21 +7,42 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/ledge-run/ledge/runtime/eval"
 	"github.com/ledge-run/ledge/runtime/hub"
 )
 
 // WriteTable writes the report as text.
-func (r *Report) WriteTable(out io.Writer) error {
+func (r *Report) WriteTable(out io.Writer) error { return r.write(out, nil) }
+
+// WriteHealing writes the report of a model that was pruned and then healed, with a column
+// between: the report of what was pruned, beside the same source.
+func (r *Report) WriteHealing(out io.Writer, pruned *Report) error { return r.write(out, pruned) }
+
+func (r *Report) write(out io.Writer, pruned *Report) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	between := "" // of the next row
 	row := func(name, before, after, change string) {
-		fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{name, before, after, change}, "\t"), "\t"))
+		cells := []string{name, before, after, change}
+		if pruned != nil {
+			cells = []string{name, before, between, after, change}
+		}
+		between = ""
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 	}
-	row("", "before", "after", "change")
 	b, a := &r.Before, &r.After
+	if pruned == nil {
+		row("", "before", "after", "change")
+	} else {
+		between = "pruned"
+		row("", "before", "healed", "change")
+	}
 	bytes := func(name string, before, after int64) {
 		if before > 0 && after > 0 {
 			row(name, hub.FormatBytes(before), hub.FormatBytes(after), change(float64(before), float64(after)))
 		}
+	}
+	if pruned != nil {
+		between = hub.FormatBytes(pruned.After.FileBytes)
 	}
 	bytes("size of the file", b.FileBytes, a.FileBytes)
 	bytes("size of the weights", b.Bytes, a.Bytes)
@@ -41,14 +62,28 @@ func (r *Report) WriteTable(out io.Writer) error {
 		bytes(fmt.Sprintf("memory, context of %d", a.Context), b.Memory.Total(), a.Memory.Total())
 	}
 	if b.Perplexity != nil && a.Perplexity != nil {
+		if pruned != nil && pruned.After.Perplexity != nil {
+			between = fmt.Sprintf("%.4f", *pruned.After.Perplexity)
+		}
 		row("perplexity", fmt.Sprintf("%.4f", *b.Perplexity), fmt.Sprintf("%.4f", *a.Perplexity), change(*b.Perplexity, *a.Perplexity))
 	}
 	if q := r.Quality; q != nil {
-		row("KL to the source", "", fmt.Sprintf("%.5f ± %.5f", q.KL, q.KLError), "")
+		divergence := func(q *Quality) string { return fmt.Sprintf("%.5f ± %.5f", q.KL, q.KLError) }
+		if pruned != nil && pruned.Quality != nil {
+			between = divergence(pruned.Quality)
+		}
+		row("KL to the source", "", divergence(q), "")
+		if pruned != nil && pruned.Quality != nil {
+			between = percent(pruned.Quality.SameTop)
+		}
 		row("same first choice", "", percent(q.SameTop), "")
 	}
 	if b.Score != nil && a.Score != nil {
-		row("score", fmt.Sprintf("%s ± %.2f", percent(b.Score.Score), 100*b.Score.ScoreErr), fmt.Sprintf("%s ± %.2f", percent(a.Score.Score), 100*a.Score.ScoreErr),
+		score := func(s *eval.Result) string { return fmt.Sprintf("%s ± %.2f", percent(s.Score), 100*s.ScoreErr) }
+		if pruned != nil && pruned.After.Score != nil {
+			between = score(pruned.After.Score)
+		}
+		row("score", score(b.Score), score(a.Score),
 			fmt.Sprintf("%+.2f", 100*(a.Score.Score-b.Score.Score)))
 	}
 	speed(row, "reading", b.Prefill, a.Prefill)

@@ -18,6 +18,7 @@ package encode
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/kernels/cpu"
@@ -98,8 +99,11 @@ func (e *Encoder) Rows(dst []byte, x []float32, columns int, w []float32) error 
 		return fmt.Errorf("encode: %d values in rows of %d with %d weights into %d bytes of %v", len(x), columns, len(w), len(dst), e.dtype)
 	}
 	if e.batch == nil {
-		if !finite(x) {
+		switch most := largest[e.dtype]; {
+		case !finite(x):
 			return ErrNotFinite
+		case most != 0 && beyond(x, most):
+			return ErrTooLarge
 		}
 		return dtype.Quantize(e.dtype, dst, x)
 	}
@@ -158,6 +162,22 @@ func (e *Encoder) check(x []float32) error {
 
 // ErrNotFinite is returned for values that are no numbers or infinite.
 var ErrNotFinite = fmt.Errorf("it has values that are infinite or no numbers (NaN)")
+
+// ErrTooLarge is returned for values that the type would turn into infinities.
+var ErrTooLarge = fmt.Errorf("it has values that are too large for the type: choose bf16 or f32 for this tensor")
+
+// largest are the magnitudes that round to infinity: half a step above the largest number.
+var largest = map[dtype.DType]float32{dtype.F16: 65520, dtype.BF16: math.Float32frombits(0x7f7f8000)}
+
+// beyond tells whether a magnitude reaches the limit.
+func beyond(x []float32, limit float32) bool {
+	for _, v := range x {
+		if v >= limit || v <= -limit {
+			return true
+		}
+	}
+	return false
+}
 
 // ErrOverflow is returned for values that no candidate has a finite error for.
 var ErrOverflow = fmt.Errorf("its values, or their importance, are so large that squared errors overflow: the file is damaged, or the tensor must keep its type")

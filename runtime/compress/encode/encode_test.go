@@ -252,3 +252,29 @@ func BenchmarkEncode(b *testing.B) {
 		})
 	}
 }
+
+// No type turns a number into an infinity: that is an error.
+func TestTooLarge(t *testing.T) {
+	for _, c := range []struct {
+		d        dtype.DType
+		fits, no float32
+	}{{dtype.F16, 65519, 65520}, {dtype.BF16, 3.389e38, math.MaxFloat32}} {
+		e, err := New(c.d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 4)
+		if err := e.Row(b, []float32{c.fits, -c.fits}, nil); err != nil {
+			t.Errorf("%v: %g: %v", c.d, c.fits, err)
+		}
+		y := make([]float32, 2)
+		if err := dtype.Dequantize(c.d, y, b); err != nil || math.IsInf(float64(y[0]), 0) {
+			t.Errorf("%v: %g becomes %g, %v", c.d, c.fits, y[0], err)
+		}
+		for _, v := range []float32{c.no, -c.no} {
+			if err := e.Row(b, []float32{0, v}, nil); !errors.Is(err, ErrTooLarge) {
+				t.Errorf("%v: %g: error %v", c.d, v, err)
+			}
+		}
+	}
+}

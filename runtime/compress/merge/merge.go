@@ -184,9 +184,12 @@ func (m *Merge) add(ctx context.Context, w *gguf.Writer, name string, t *gguf.Te
 			return err
 		}
 		c, err := m.encode(ctx, out, t, to, d)
+		if err != nil {
+			return err // package gguf names the tensor
+		}
 		c.Weight = name
 		m.changes = append(m.changes, c)
-		return errors.Join(err, t.Advise(gguf.DontNeed))
+		return t.Advise(gguf.DontNeed)
 	})
 }
 
@@ -215,8 +218,10 @@ func (m *Merge) encode(ctx context.Context, out io.Writer, t *gguf.Tensor, to dt
 			})
 		}
 		wg.Wait()
-		if err := errors.Join(errs...); err != nil {
-			return c, err
+		for _, err := range errs {
+			if err != nil {
+				return c, err // the first will do
+			}
 		}
 		for _, p := range parts {
 			c.Add(p)

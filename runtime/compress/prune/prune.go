@@ -125,6 +125,13 @@ func New(ctx context.Context, f *gguf.File, o Options) (*Plan, error) {
 		if err := p.reach(o.Target); err != nil { // with the layers that stay
 			return nil, err
 		}
+		if o.Layers+o.Groups+p.options.Channels == 0 {
+			now, err := p.size()
+			if err != nil {
+				return nil, err
+			}
+			return nil, fmt.Errorf("nothing is to be removed for %.1f MB: the file takes %.1f MB as it is", float64(o.Target)/1e6, float64(now)/1e6)
+		}
 	}
 	if err := p.chooseParts(ctx); err != nil {
 		return nil, err

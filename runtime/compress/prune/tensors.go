@@ -13,12 +13,13 @@ import (
 
 // tensor is one of the new file.
 type tensor struct {
-	name          string
-	from          *gguf.Tensor
-	dtype         dtype.DType
-	shape         []int
-	rows, columns []int // of from that stay, in order; nil: all
-	zeros         *mask // values that become zero; nil: none
+	name           string
+	from           *gguf.Tensor
+	dtype          dtype.DType
+	shape          []int
+	rows, columns  []int        // of from that stay, in order; nil: all
+	zeros          *mask        // values that become zero; nil: none
+	pruned, healed *gguf.Tensor // as it was written, and what training has made of that; nil: nothing
 }
 
 // layOut decides on every tensor and on the metadata.

@@ -101,6 +101,9 @@ func writer(ctx context.Context, f *gguf.File, tensors []tensor, values map[stri
 // data is what stays of the tensor, byte for byte where no column goes or whole blocks
 // do.
 func (t *tensor) data(ctx context.Context, k *cpu.Kernels, squares []float32, threads int) ([]byte, error) {
+	if t.healed != nil {
+		return t.reencoded(ctx, k, squares, threads)
+	}
 	if t.rows == nil && t.columns == nil && t.zeros == nil {
 		return t.from.Data, nil
 	}
@@ -129,7 +132,18 @@ func (t *tensor) data(ctx context.Context, k *cpu.Kernels, squares []float32, th
 		}
 		return data, nil
 	}
-	return t.recode(ctx, k, rows, squares, threads)
+	return t.recode(ctx, k, len(rows), len(t.columns), squares, threads, func() func(i int, y []float32) error {
+		x := make([]float32, t.from.RowLen())
+		return func(i int, y []float32) error {
+			if err := t.from.DequantizeRows(x, rows[i], 1); err != nil {
+				return err
+			}
+			for j, c := range t.columns {
+				y[j] = x[c]
+			}
+			return nil
+		}
+	})
 }
 
 // gather appends the elements of these numbers.
@@ -140,20 +154,24 @@ func gather(dst, src []byte, numbers []int, size int) []byte {
 	return dst
 }
 
-// recode encodes what is left of rows anew, weighted by what their inputs are like.
-func (t *tensor) recode(ctx context.Context, k *cpu.Kernels, rows []int, squares []float32, threads int) ([]byte, error) {
-	size, err := t.dtype.RowBytes(len(t.columns))
+// recode encodes rows anew, weighted by what their inputs are like: squares are those of
+// the source, a column of it each. Every worker has a reader of its own, which gives the
+// values of a row.
+func (t *tensor) recode(ctx context.Context, k *cpu.Kernels, rows, columns int, squares []float32, threads int, reader func() func(row int, y []float32) error) ([]byte, error) {
+	size, err := t.dtype.RowBytes(columns)
 	if err != nil {
 		return nil, err
 	}
 	var weights []float32
 	if squares != nil && t.dtype.Quantized() {
-		weights = make([]float32, len(t.columns))
-		for i, c := range t.columns {
-			weights[i] = squares[c]
+		if weights = squares; t.columns != nil {
+			weights = make([]float32, len(t.columns))
+			for i, c := range t.columns {
+				weights[i] = squares[c]
+			}
 		}
 	}
-	data := make([]byte, len(rows)*size)
+	data := make([]byte, rows*size)
 	var next atomic.Int64
 	errs := make([]error, threads)
 	var all sync.WaitGroup
@@ -164,28 +182,30 @@ func (t *tensor) recode(ctx context.Context, k *cpu.Kernels, rows []int, squares
 				if err != nil {
 					return err
 				}
-				x, y := make([]float32, t.from.RowLen()), make([]float32, len(t.columns))
+				read, y := reader(), make([]float32, columns)
 				for {
 					i := int(next.Add(1)) - 1
-					if i >= len(rows) {
+					if i >= rows {
 						return nil
 					}
 					if err := context.Cause(ctx); err != nil {
 						return err
 					}
-					if err := t.from.DequantizeRows(x, rows[i], 1); err != nil {
+					if err := read(i, y); err != nil {
 						return err
 					}
-					for j, c := range t.columns {
-						y[j] = x[c]
-					}
 					if err := e.Row(data[i*size:(i+1)*size], y, weights); err != nil {
-						return fmt.Errorf("tensor %s, row %d: %w", t.from.Name, rows[i], err)
+						return fmt.Errorf("tensor %s, row %d: %w", t.name, i, err)
 					}
 				}
 			}()
 		})
 	}
 	all.Wait()
-	return data, errors.Join(errs...)
+	for _, err := range errs {
+		if err != nil {
+			return nil, err // the first will do
+		}
+	}
+	return data, nil
 }

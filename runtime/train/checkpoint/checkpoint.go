@@ -26,6 +26,19 @@ import (
 //	SHA-256 of all before
 const magic = "LGCKPT1\n"
 
+// ErrDamaged is wrapped by what is wrong with the bytes of a file. A file that cannot be
+// read, or is of another version, may be as good as ever.
+var ErrDamaged = errors.New("it is damaged")
+
+func damaged(format string, args ...any) error {
+	return &damage{fmt.Sprintf(format, args...)}
+}
+
+type damage struct{ text string }
+
+func (d *damage) Error() string        { return d.text }
+func (d *damage) Is(target error) bool { return target == ErrDamaged }
+
 // maxHeader bounds the header: a line for each tensor of a model.
 const maxHeader = 64 << 20
 
@@ -68,16 +81,13 @@ func Open(path string) (*Checkpoint, error) {
 func read(f io.ReaderAt, size int64) (*Checkpoint, error) {
 	head := make([]byte, len(magic)+8)
 	if size < int64(len(head)+sha256.Size) {
-		return nil, errors.New("it is cut off")
+		return nil, damaged("it is cut off")
 	}
 	if _, err := f.ReadAt(head, 0); err != nil {
 		return nil, err
 	}
 	if !bytes.HasPrefix(head, []byte(magic[:6])) {
-		return nil, errors.New("it is no checkpoint")
-	}
-	if string(head[:len(magic)]) != magic {
-		return nil, fmt.Errorf("it is a checkpoint of version %q; this program reads version %q", head[6:len(magic)-1], magic[6:len(magic)-1])
+		return nil, damaged("it is no checkpoint")
 	}
 	sum, sha := sha256.New(), make([]byte, sha256.Size)
 	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, size-sha256.Size)); err != nil {
@@ -87,12 +97,15 @@ func read(f io.ReaderAt, size int64) (*Checkpoint, error) {
 		return nil, err
 	}
 	if !bytes.Equal(sum.Sum(nil), sha) {
-		return nil, errors.New("its checksum is wrong: it is cut off or damaged")
+		return nil, damaged("its checksum is wrong: it is cut off or damaged")
+	}
+	if string(head[:len(magic)]) != magic {
+		return nil, fmt.Errorf("it is a checkpoint of version %q; this program reads version %q", head[6:len(magic)-1], magic[6:len(magic)-1])
 	}
 	n := binary.LittleEndian.Uint64(head[len(magic):])
 	at, end := int64(len(head)), size-sha256.Size
 	if n > maxHeader || int64(n) > end-at {
-		return nil, fmt.Errorf("its header has %d bytes", n)
+		return nil, damaged("its header has %d bytes", n)
 	}
 	text := make([]byte, n)
 	if _, err := f.ReadAt(text, at); err != nil {
@@ -105,24 +118,24 @@ func read(f io.ReaderAt, size int64) (*Checkpoint, error) {
 	}
 	c := &Checkpoint{State: h.State, Run: h.Run, f: f, offset: map[string]int64{}, size: map[string]int{}}
 	if h.State.Step < 0 {
-		return nil, fmt.Errorf("it is of step %d", h.State.Step)
+		return nil, damaged("it is of step %d", h.State.Step)
 	}
 	for _, x := range h.State.Tensors {
 		if x.Elems < 0 || x.Elems > math.MaxInt/64 {
-			return nil, fmt.Errorf("tensor %.60q has %d values", x.Name, x.Elems)
+			return nil, damaged("tensor %.60q has %d values", x.Name, x.Elems)
 		}
 		bytes, err := x.Bytes()
 		if err != nil {
 			return nil, fmt.Errorf("tensor %.60q: %w", x.Name, err)
 		}
 		if _, twice := c.offset[x.Name]; twice || int64(bytes) > end-at {
-			return nil, fmt.Errorf("tensor %.60q is there twice, or not whole", x.Name)
+			return nil, damaged("tensor %.60q is there twice, or not whole", x.Name)
 		}
 		c.offset[x.Name], c.size[x.Name] = at, bytes
 		at += int64(bytes)
 	}
 	if at != end {
-		return nil, fmt.Errorf("it has %d bytes too many", end-at)
+		return nil, damaged("it has %d bytes too many", end-at)
 	}
 	return c, nil
 }

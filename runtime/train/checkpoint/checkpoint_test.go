@@ -232,3 +232,29 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestUnreadable: a checkpoint of another version, or one that cannot be read, is not
+// passed over: going on before it would remove it.
+func TestUnreadable(t *testing.T) {
+	s := Store{Dir: t.TempDir(), Keep: 2}
+	save(t, s, 1)
+	save(t, s, 2)
+	b, err := os.ReadFile(s.path(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append([]byte("LGCKPT2\n"), b[len(magic):len(b)-sha256.Size]...)
+	sum := sha256.Sum256(b)
+	if err := os.WriteFile(s.path(2), append(b, sum[:]...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if c, _, err := s.Latest(); c != nil || err == nil || !strings.Contains(err.Error(), `of version "2"; this program reads version "1"`) {
+		t.Errorf("%+v %v", c, err)
+	}
+	if err := errors.Join(os.Remove(s.path(2)), os.Mkdir(s.path(2), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if c, _, err := s.Latest(); c != nil || err == nil || !strings.Contains(err.Error(), s.path(2)) {
+		t.Errorf("a folder: %+v %v", c, err)
+	}
+}

@@ -70,7 +70,8 @@ func (s Store) Steps() ([]int, error) {
 }
 
 // Latest opens the last checkpoint that is whole, nil if there is none. Those after it
-// that are not are passed over, and named in skipped.
+// that are damaged are passed over, and named in skipped. One that cannot be read, or is
+// of another version, is an error: the run would go on before it, and remove it then.
 func (s Store) Latest() (c *Checkpoint, skipped []error, err error) {
 	steps, err := s.Steps()
 	if err != nil {
@@ -79,10 +80,13 @@ func (s Store) Latest() (c *Checkpoint, skipped []error, err error) {
 	for _, n := range steps {
 		c, err := Open(s.path(n))
 		if err == nil && c.State.Step != n {
-			err = errors.Join(fmt.Errorf("%s: it is of step %d", c.Path, c.State.Step), c.Close())
+			err = errors.Join(fmt.Errorf("%s: %w", c.Path, damaged("it is of step %d", c.State.Step)), c.Close())
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			return c, skipped, nil
+		case !errors.Is(err, ErrDamaged):
+			return nil, skipped, err
 		}
 		skipped = append(skipped, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -38,11 +39,12 @@ type Options struct {
 	Note func(text string)
 }
 
-// together is how many documents are given to the teacher at once: short ones do not
-// fill its batches.
-const together = 8
+// together is how many documents are under way at once. A batch that gives all its
+// logits is of one document, so that a second is all it takes for the teacher to compute
+// while the rows of another are gone through; each has rows of logits of its own.
+const together = 2
 
-// batchRows bounds the rows of full logits that are there at once.
+// batchRows bounds the rows of full logits that a document has at once.
 const batchRows = 128
 
 // Teacher gives targets. It is used by one goroutine at a time.
@@ -91,8 +93,8 @@ func Open(ctx context.Context, path string, vocabulary *gguf.File, ids int, o Op
 	switch {
 	case o.K < 1 || o.K > min(ids, info.Vocab):
 		return nil, fmt.Errorf("distill: %d ids of a teacher that has %d: want 1 or more, and no more than there are", o.K, min(ids, info.Vocab))
-	case !(o.Temperature > 0):
-		return nil, fmt.Errorf("distill: temperature %g: it must be positive", o.Temperature)
+	case !(o.Temperature > 0 && o.Temperature <= math.MaxFloat32):
+		return nil, fmt.Errorf("distill: temperature %g: it must be positive and finite", o.Temperature)
 	case o.Longest > info.Context:
 		return nil, fmt.Errorf("teacher %s was trained for %d tokens, the student is to learn from documents of %d: take a shorter context, or another teacher", path, info.Context, o.Longest)
 	}

@@ -191,6 +191,8 @@ func TestRefusals(t *testing.T) {
 		{"no ids", Options{K: 0, Temperature: 1}, "want 1 or more"},
 		{"too many ids", Options{K: 100000, Temperature: 1}, "no more than there are"},
 		{"no temperature", Options{K: 1}, "must be positive"},
+		{"a temperature of NaN", Options{K: 1, Temperature: float32(math.NaN())}, "must be positive"},
+		{"an infinite temperature", Options{K: 1, Temperature: float32(math.Inf(1))}, "must be positive"},
 		{"long documents", Options{K: 1, Temperature: 1, Longest: 1 << 24}, "was trained for"},
 	} {
 		_, err := Open(t.Context(), path, f, 100, c.o)
@@ -262,5 +264,15 @@ func TestSameTokenizer(t *testing.T) {
 	}
 	if err := SameTokenizer(f, edited(t, f, map[string]any{"general.name": "another"})); err != nil {
 		t.Errorf("one tokenizer in files of two names: %v", err)
+	}
+}
+
+// TestVocabularyKey: lists that read alike, one after the other, are told apart.
+func TestVocabularyKey(t *testing.T) {
+	_, f := golden(t, "llama-gqa")
+	a := edited(t, f, map[string]any{keyTokens: []string{"a", "b c"}})
+	b := edited(t, f, map[string]any{keyTokens: []string{"a b", "c"}})
+	if VocabularyKey(a) == VocabularyKey(b) {
+		t.Error("other tokens, and the same key")
 	}
 }

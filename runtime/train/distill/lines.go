@@ -2,6 +2,8 @@ package distill
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,11 +14,16 @@ import (
 	"unicode/utf8"
 )
 
-// pieceBytes is about how long the lines are that a text is cut into.
-const pieceBytes = 1 << 20
+// pieceBytes is about how long the lines are that a text is cut into, and mostBytes how
+// long where it has no paragraphs, or no lines.
+const (
+	pieceBytes = 1 << 20
+	mostBytes  = 4 * pieceBytes
+)
 
 // Lines writes a text as lines of JSON with a "text", as training reads them: cut where
-// paragraphs end, about every megabyte. The file appears when it is whole.
+// paragraphs end, about every megabyte. A name ending in .gz is unpacked. The file appears
+// when it is whole.
 func Lines(text, path string) (err error) {
 	in, err := os.Open(text)
 	if err != nil {
@@ -37,7 +44,13 @@ func Lines(text, path string) (err error) {
 			_ = os.Remove(temp) // nothing better to do on failure
 		}
 	}()
-	if err := writeLines(out, in); err != nil {
+	var from io.Reader = in
+	if strings.HasSuffix(text, ".gz") {
+		if from, err = gzip.NewReader(in); err != nil {
+			return fmt.Errorf("%s: %w", text, err)
+		}
+	}
+	if err := writeLines(out, from); err != nil {
 		return fmt.Errorf("%s: %w", text, err)
 	}
 	if err := out.Close(); err != nil {
@@ -50,43 +63,79 @@ func writeLines(to io.Writer, from io.Reader) error {
 	in, out := bufio.NewReaderSize(from, 1<<16), bufio.NewWriter(to)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	var piece strings.Builder
-	pieces := 0
-	flush := func() error {
-		text := piece.String()
-		piece.Reset()
-		if strings.TrimSpace(text) == "" {
-			return nil
+	var piece []byte
+	pieces, number := 0, 1 // of lines, the one that a piece begins in
+	// flush writes the piece but for a character of which the rest is to come.
+	flush := func(end bool) error {
+		n := len(piece)
+		if !end {
+			n = whole(piece)
 		}
-		if !utf8.ValidString(text) {
-			return errors.New("it is not UTF-8")
+		text := piece[:n]
+		if !utf8.Valid(text) {
+			return fmt.Errorf("line %d is not UTF-8", number+bytes.Count(text[:valid(text)], []byte("\n")))
 		}
-		pieces++
-		return enc.Encode(struct {
-			Text string `json:"text"`
-		}{text})
+		number += bytes.Count(text, []byte("\n"))
+		if len(bytes.TrimSpace(text)) > 0 {
+			pieces++
+			if err := enc.Encode(struct {
+				Text string `json:"text"`
+			}{string(text)}); err != nil {
+				return err
+			}
+		}
+		piece = append(piece[:0], piece[n:]...)
+		return nil
 	}
+	begins := true // what is read next begins a line
 	for {
-		line, err := in.ReadString('\n')
-		piece.WriteString(line)
-		blank := strings.TrimSpace(line) == ""
-		if piece.Len() >= pieceBytes && blank || piece.Len() >= 16*pieceBytes {
-			if err := flush(); err != nil {
+		part, err := in.ReadSlice('\n')
+		piece = append(piece, part...)
+		blank := begins && err == nil && len(bytes.TrimSpace(part)) == 0
+		begins = err == nil
+		if len(piece) >= pieceBytes && blank || len(piece) >= mostBytes {
+			if err := flush(false); err != nil {
 				return err
 			}
 		}
 		if err == io.EOF {
 			break
 		}
-		if err != nil {
+		if err != nil && err != bufio.ErrBufferFull {
 			return err
 		}
 	}
-	if err := flush(); err != nil {
+	if err := flush(true); err != nil {
 		return err
 	}
 	if pieces == 0 {
 		return errors.New("it has no text")
 	}
 	return out.Flush()
+}
+
+// whole is the length of text without the begin of a character at its end.
+func whole(text []byte) int {
+	for n := len(text) - 1; n >= max(0, len(text)-utf8.UTFMax); n-- {
+		if utf8.RuneStart(text[n]) {
+			if !utf8.FullRune(text[n:]) {
+				return n
+			}
+			break
+		}
+	}
+	return len(text)
+}
+
+// valid is how many bytes of text are UTF-8 before the first that is not.
+func valid(text []byte) int {
+	n := 0
+	for n < len(text) {
+		r, size := utf8.DecodeRune(text[n:])
+		if r == utf8.RuneError && size <= 1 {
+			break
+		}
+		n += size
+	}
+	return n
 }

@@ -2,7 +2,11 @@ package distill
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,16 +45,60 @@ func TestLines(t *testing.T) {
 	if got != text.String()+"the end" || len(pieces) != 3 {
 		t.Errorf("%d bytes in %d pieces came of %d", len(got), len(pieces), text.Len())
 	}
-	for name, bad := range map[string]string{"no text": " \n\n", "not UTF-8": "a\xff"} {
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, err = z.Write([]byte("a text"))
+	if err := errors.Join(err, z.Close(), os.WriteFile(in+".gz", zipped.Bytes(), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Lines(in+".gz", out); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(out); err != nil || string(data) != `{"text":"a text"}`+"\n" {
+		t.Errorf("of a packed text came %s (%v)", data, err)
+	}
+	if err := os.WriteFile(in+".gz", zipped.Bytes()[:20], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Lines(in+".gz", out); err == nil || !strings.Contains(err.Error(), in) {
+		t.Errorf("of a packed text that is cut off: %v", err)
+	}
+	for name, bad := range map[string]string{"no text": " \n\n", "line 3 is not UTF-8": "a\n中\n\xff\nb\xff"} {
 		if err := os.WriteFile(in, []byte(bad), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		err := Lines(in, filepath.Join(dir, "b.jsonl"))
-		if err == nil || !strings.Contains(err.Error(), in) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), in) || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "b*")); len(files) > 0 {
 		t.Errorf("left behind: %v", files)
+	}
+}
+
+// TestLinesWithout: a text of one line is cut, too, and never within a character.
+func TestLinesWithout(t *testing.T) {
+	for _, begin := range []string{"", "a", "ab"} {
+		text := begin + strings.Repeat("中文", mostBytes/4)
+		var out bytes.Buffer
+		if err := writeLines(&out, strings.NewReader(text)); err != nil {
+			t.Fatal(err)
+		}
+		got, pieces := "", 0
+		for d := json.NewDecoder(&out); d.More(); pieces++ {
+			var r struct{ Text string }
+			if err := d.Decode(&r); err != nil {
+				t.Fatal(err)
+			}
+			got += r.Text
+		}
+		if got != text || pieces != 2 {
+			t.Errorf("%d bytes in %d pieces came of %d", len(got), pieces, len(text))
+		}
+	}
+	err := writeLines(io.Discard, strings.NewReader(strings.Repeat("x\n", mostBytes)+"\xe4\xb8"))
+	if want := fmt.Sprintf("line %d is not UTF-8", mostBytes+1); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }

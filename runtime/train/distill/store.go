@@ -157,7 +157,10 @@ func (s *store) get(key docKey, ids []int32, probs []float32) (bool, error) {
 		return false, nil
 	}
 	words := s.room(len(ids))
-	if _, err := s.f.ReadAt(words, p.at); err != nil {
+	if _, err := s.f.ReadAt(words, p.at); err == io.EOF {
+		delete(s.docs, key) // cut off since
+		return false, nil
+	} else if err != nil {
 		return false, fmt.Errorf("the teacher's words: %w", err)
 	}
 	if checksum(key, p.rows, words) != p.sum || !decode(words, ids, probs, s.ids) {

@@ -138,6 +138,27 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// TestStoreCutOff: what is cut off while the file is open is missing, and no error.
+func TestStoreCutOff(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "words")
+	s := mustOpenStore(t, path)
+	fillStore(t, s, 0, 10)
+	if err := os.Truncate(path, int64(storeHead+recordHead+8*testK+5)); err != nil {
+		t.Fatal(err)
+	}
+	checkStore(t, s, func(i uint64) bool { return i == 0 })
+	fillStore(t, s, 5, 6)
+	checkStore(t, s, func(i uint64) bool { return i == 0 || i == 5 })
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpenStore(t, path)
+	checkStore(t, s, func(i uint64) bool { return i == 0 })
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestStoreOfOthers: a file of another teacher, or none of ours, is made anew, and it
 // is said why.
 func TestStoreOfOthers(t *testing.T) {

@@ -63,7 +63,7 @@ func VocabularyKey(f *gguf.File) (key [sha256.Size]byte) {
 	h := sha256.New()
 	for _, k := range []string{keyModel, keyPre, keyTokens, keyTypes, keyMerges, keyScores} {
 		v, _ := f.Value(k)
-		fmt.Fprintf(h, "%s=%q\n", k, fmt.Sprint(v))
+		fmt.Fprintf(h, "%s=%#v\n", k, v) // where an element ends is to be seen
 	}
 	h.Sum(key[:0])
 	return key

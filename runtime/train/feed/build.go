@@ -239,6 +239,10 @@ func (b *builder) flush() error {
 		b.counts.Lines++
 		if r.err != nil {
 			bad := &BadLine{b.batch[i].file, b.batch[i].number, r.err}
+			var long *tooLong
+			if errors.As(r.err, &long) {
+				return fmt.Errorf("%s, line %d: %w", bad.File, bad.Line, long) // no BadLine, which may be left out
+			}
 			if !b.source.Settings.SkipBad {
 				return bad
 			}

@@ -131,7 +131,7 @@ func (e *encoder) encode(r record, n *Counts) ([]example, error) {
 	case len(tokens) <= most:
 		return []example{{tokens, prompt}}, nil
 	case e.long == "refuse":
-		return nil, fmt.Errorf("it has %d tokens and the context %d: shorten it, or say data: long: cut or skip", len(tokens)-1, e.context)
+		return nil, &tooLong{len(tokens) - 1, e.context}
 	case e.long == "skip":
 		n.Long++
 		return nil, nil
@@ -150,6 +150,14 @@ func (e *encoder) encode(r record, n *Counts) ([]example, error) {
 		all = append(all, example{tokens: tokens[at:min(at+most, len(tokens))]})
 	}
 	return all, nil
+}
+
+// tooLong refuses an example. It is not malformed: that such lines are left out does not
+// leave it out.
+type tooLong struct{ tokens, context int }
+
+func (l *tooLong) Error() string {
+	return fmt.Sprintf("it has %d tokens and the context %d: shorten it, or say data: long: cut or skip", l.tokens, l.context)
 }
 
 // complete adds a completion. Vocabularies that put a space before every text would put

@@ -1,6 +1,9 @@
 package feed
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/ledge-run/ledge/runtime/train/step"
 )
 
@@ -71,13 +74,23 @@ func (f *Feed) Seek(steps int) {
 }
 
 // Steps is how many steps a number of epochs takes, the last of which may begin another.
-func Steps(d *Data, p Packing, epochs float64) int {
+// It goes through all of them.
+func Steps(ctx context.Context, d *Data, p Packing, epochs float64) (int, error) {
 	f := New(d, p)
 	for float64(f.seen) < epochs*float64(d.Examples()) {
+		if f.step%256 == 0 && ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		if f.step == maxSteps {
+			return 0, fmt.Errorf("%g epochs of %d examples are more than %d steps", epochs, d.Examples(), maxSteps)
+		}
 		f.choose()
 	}
-	return f.step
+	return f.step, nil
 }
+
+// maxSteps is what a recipe may ask for.
+const maxSteps = 1 << 30
 
 // Epoch is how often all examples have been given.
 func (f *Feed) Epoch() float64 { return float64(f.seen) / float64(f.d.Examples()) }

@@ -3,9 +3,11 @@ package feed
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -135,8 +137,10 @@ func TestLong(t *testing.T) {
 		t.Errorf("%d examples, %+v", d.Examples(), d.Counts)
 	}
 	s.Settings.Long = "refuse"
-	if _, err := Open(t.Context(), s); err == nil || !strings.Contains(err.Error(), "data.jsonl, line 1: it has 40 tokens and the context 16") {
-		t.Errorf("refused: %v", err)
+	for _, s.Settings.SkipBad = range []bool{false, true} { // it is long, not malformed
+		if _, err := Open(t.Context(), s); err == nil || !strings.Contains(err.Error(), "data.jsonl, line 1: it has 40 tokens and the context 16") {
+			t.Errorf("refused: %v", err)
+		}
 	}
 }
 
@@ -342,7 +346,12 @@ func TestSteps(t *testing.T) {
 	if documents < 3*57 || documents > 3*57+20 || tokens < 3*int(d.Counts.Tokens) {
 		t.Errorf("%d documents, %d tokens of %d", documents, tokens, d.Counts.Tokens)
 	}
-	if n := Steps(d, p, 3); n != len(steps) {
+	ended, end := context.WithCancelCause(t.Context())
+	end(io.ErrClosedPipe)
+	if _, err := Steps(ended, d, p, 1e300); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("interrupted: %v", err)
+	}
+	if n, err := Steps(t.Context(), d, p, 3); err != nil || n != len(steps) {
 		t.Errorf("%d steps, want %d", n, len(steps))
 	}
 	for _, at := range []int{0, 5, len(steps) - 1, 2} {

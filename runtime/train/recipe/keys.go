@@ -30,6 +30,7 @@ func Parse(data []byte, path string, set []string) (*Recipe, error) {
 			return nil, err
 		}
 	}
+	r.exchange(root, "train", "steps", "epochs")
 	c := Default()
 	c.File = path
 	at := map[string]*yaml.Node{} // the sections that the file has
@@ -89,7 +90,7 @@ func Parse(data []byte, path string, set []string) (*Recipe, error) {
 		c.Distill = &distill
 	}
 	if c.Out == "" {
-		c.Out = strings.TrimSuffix(path, ".yaml") + "-out"
+		c.Out = strings.TrimSuffix(strings.TrimSuffix(path, ".yaml"), ".yml") + "-out"
 	}
 	return c, r.check(c, root, at)
 }

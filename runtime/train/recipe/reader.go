@@ -120,6 +120,30 @@ func (r *reader) replace(root *yaml.Node, setting string) error {
 	return nil
 }
 
+// exchange takes away the one of two keys of a section that the file has, if a setting
+// has given the other: of the two only one can be said.
+func (r *reader) exchange(root *yaml.Node, section, a, b string) {
+	s := find(root, section)
+	if s == nil || s.Kind != yaml.MappingNode {
+		return
+	}
+	for _, pair := range [][2]string{{a, b}, {b, a}} {
+		given, other := find(s, pair[0]), find(s, pair[1])
+		if _, ok := r.set[given]; given == nil || !ok || other == nil {
+			continue
+		}
+		if _, ok := r.set[other]; ok {
+			continue
+		}
+		for i := 0; i+1 < len(s.Content); i += 2 {
+			if s.Content[i+1] == other {
+				s.Content = append(s.Content[:i:i], s.Content[i+2:]...)
+				break
+			}
+		}
+	}
+}
+
 func find(n *yaml.Node, key string) *yaml.Node {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {

@@ -94,6 +94,13 @@ func TestSet(t *testing.T) {
 		!reflect.DeepEqual(r.Data.Train, []string{"b.jsonl", "c.jsonl"}) || r.Checkpoint != (Checkpoint{0, 90 * time.Second, 5}) || r.Model.Tied {
 		t.Errorf("%+v", r)
 	}
+	// A setting of steps takes the place of the file's epochs, and the other way round.
+	if r, err = Parse([]byte(least), "dir/x.yml", []string{"train.epochs=2"}); err != nil || r.Train.Steps != 0 || r.Train.Epochs != 2 || r.Out != filepath.Join("dir", "x-out") {
+		t.Errorf("%+v (%v)", r, err)
+	}
+	if _, err = Parse([]byte(least), "dir/x.yaml", []string{"train.epochs=2", "train.steps=3"}); err == nil || !strings.Contains(err.Error(), "both") {
+		t.Errorf("both as settings: %v", err)
+	}
 	for set, want := range map[string]string{
 		"train.rate":           "train.rate: a setting is written as KEY=VALUE",
 		"train.rate=x":         `train.rate=x: "x" is no number from 0 to 100`,

@@ -90,6 +90,13 @@ func TestAdapterRun(t *testing.T) {
 	if got := hashOf(t, filepath.Join(c.Out, AdapterName)); got != hash {
 		t.Error("in two calls another adapter came of it")
 	}
+	// Another file of the same shape is another base: its weights are in no checkpoint.
+	r.Seed, r.Train.Steps, r.Round = 7, 2, nil
+	other := *c
+	other.From = train(t, elsewhere(t, r), Options{}).Model
+	if _, err := Run(t.Context(), &other, Options{Device: device(t, 1)}); err == nil || !strings.Contains(err.Error(), "with other settings: from was ") {
+		t.Errorf("beside another model: %v", err)
+	}
 	a, err := lora.Open(res.Model)
 	if err != nil {
 		t.Fatal(err)

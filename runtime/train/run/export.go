@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -24,11 +25,12 @@ var fileTypes = map[dtype.DType]uint32{
 // export writes the model's file: what was trained in the type asked for, or in that
 // which it was rounded to in training (vectors in float32, as engines want them), and what
 // was not trained as it was.
-func (r *running) export(ctx context.Context) (string, error) {
-	values, err := r.averaged()
+func (r *running) export(ctx context.Context) (_ string, err error) {
+	values, done, err := r.averaged()
 	if err != nil {
 		return "", err
 	}
+	defer func() { err = errors.Join(err, done()) }()
 	if r.plan.r.Adapters != nil {
 		return r.exportAdapter(ctx, values)
 	}
@@ -133,8 +135,8 @@ func (r *running) tensors() []string {
 }
 
 // averaged gives the values of parameters: those of the trainer, or their means over the
-// last checkpoints, the trainer's among them.
-func (r *running) averaged() (func(name string) ([]float32, error), error) {
+// last checkpoints, the trainer's among them. done is called when all have been read.
+func (r *running) averaged() (values func(name string) ([]float32, error), done func() error, err error) {
 	elems := map[string]int{}
 	for _, p := range r.trainer.Params() {
 		elems[p.Name] = p.Elems()
@@ -145,17 +147,31 @@ func (r *running) averaged() (func(name string) ([]float32, error), error) {
 	}
 	n := r.plan.r.Export.Average
 	if n == 1 {
-		return current, nil
+		return current, func() error { return nil }, nil
 	}
 	steps, err := r.store.Steps()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var of []int
+	var of []*checkpoint.Checkpoint // each is read once to see that it is whole
+	done = func() error {
+		var errs []error
+		for _, c := range of {
+			errs = append(errs, c.Close())
+		}
+		return errors.Join(errs...)
+	}
 	for _, s := range steps {
 		if s < r.trainer.Taken() && s%r.store.Grid == 0 && s > 0 && len(of) < n-1 {
-			of = append(of, s)
+			c, err := r.store.Open(s)
+			if err != nil {
+				return nil, nil, errors.Join(fmt.Errorf("the average of checkpoints: %w", err), done())
+			}
+			of = append(of, c)
 		}
+	}
+	if len(of)+1 < n {
+		r.o.Note(fmt.Sprintf("export: average: there are %d checkpoints, not %d: the model is the mean of these", len(of)+1, n))
 	}
 	return func(name string) ([]float32, error) {
 		x, err := current(name)
@@ -169,8 +185,8 @@ func (r *running) averaged() (func(name string) ([]float32, error), error) {
 			}
 		}
 		add(x)
-		for _, s := range of {
-			if err := readParameter(r.store, s, name, x); err != nil {
+		for _, c := range of {
+			if err := readParameter(c, name, x); err != nil {
 				return nil, err
 			}
 			add(x)
@@ -179,16 +195,11 @@ func (r *running) averaged() (func(name string) ([]float32, error), error) {
 			x[i] = float32(v / float64(len(of)+1))
 		}
 		return x, nil
-	}, nil
+	}, done, nil
 }
 
 // readParameter reads a parameter of a checkpoint.
-func readParameter(s checkpoint.Store, at int, name string, x []float32) error {
-	c, err := s.Open(at)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
+func readParameter(c *checkpoint.Checkpoint, name string, x []float32) error {
 	data := make([]byte, 4*len(x))
 	if err := c.Read(step.Tensor{Name: name}, data); err != nil {
 		return err

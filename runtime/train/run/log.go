@@ -34,8 +34,9 @@ type logFile struct {
 
 const maxRecord = 1 << 16
 
-// openLog opens a log whose records end with a step.
-func openLog(path string, last int) (*logFile, error) {
+// openLog opens a log whose records end with a step. A file that does not begin with a
+// record is not touched where a run begins, unless it is to be replaced.
+func openLog(path string, last int, replace bool) (*logFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
@@ -43,7 +44,12 @@ func openLog(path string, last int) (*logFile, error) {
 	l := &logFile{f: f}
 	var size int64
 	l.all, size = parseLog(f, last)
-	err = f.Truncate(size)
+	if last == 0 && !replace {
+		err = checkLog(f)
+	}
+	if err == nil {
+		err = f.Truncate(size)
+	}
 	if err == nil {
 		_, err = f.Seek(size, io.SeekStart)
 	}
@@ -54,16 +60,37 @@ func openLog(path string, last int) (*logFile, error) {
 	return l, nil
 }
 
-// parseLog reads the records up to a step, and how many bytes they take. What follows a
-// line that is none is of no use.
+// checkLog refuses what no run has written.
+func checkLog(f io.ReadSeeker) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	head, err := bufio.NewReaderSize(f, maxRecord).ReadBytes('\n')
+	if len(head) == 0 && errors.Is(err, io.EOF) {
+		return nil
+	}
+	var rec Record
+	if err == nil {
+		err = json.Unmarshal(head, &rec)
+	}
+	if err != nil || rec.Step < 1 {
+		return errors.New("it is there, and is no log of a training: --restart replaces it, --out takes another folder")
+	}
+	return nil
+}
+
+// parseLog reads the records up to a step, and how many bytes they take. Steps may be
+// missing: of what is written between two checkpoints a cut in power may leave less than
+// the checkpoints have. What follows a line that is none is of no use.
 func parseLog(r io.Reader, last int) (all []Record, size int64) {
 	b := bufio.NewReaderSize(r, maxRecord)
-	for {
+	for at := 0; ; {
 		line, err := b.ReadSlice('\n')
 		var rec Record
-		if err != nil || json.Unmarshal(bytes.TrimSpace(line), &rec) != nil || rec.Step != len(all)+1 || rec.Step > last {
+		if err != nil || json.Unmarshal(bytes.TrimSpace(line), &rec) != nil || rec.Step <= at || rec.Step > last {
 			return all, size
 		}
+		at = rec.Step
 		all = append(all, rec)
 		size += int64(len(line))
 	}
@@ -79,7 +106,13 @@ func (l *logFile) add(r Record) error {
 	return err
 }
 
-func (l *logFile) flush() error { return l.w.Flush() }
+// flush makes what has been added durable.
+func (l *logFile) flush() error {
+	if err := l.w.Flush(); err != nil {
+		return err
+	}
+	return l.f.Sync()
+}
 
 func (l *logFile) close() error { return errors.Join(l.w.Flush(), l.f.Close()) }
 

@@ -48,7 +48,7 @@ func (x *running) loop(ctx context.Context, target int) error {
 			rec.Tokens += len(p.Tokens)
 		}
 		x.tokens += int64(rec.Tokens)
-		rec.TokensPerSecond = float64(rec.Tokens) / time.Since(start).Seconds()
+		rec.TokensPerSecond = float64(rec.Tokens) / max(time.Since(start).Seconds(), 1e-9) // a coarse clock may say 0
 		if every := x.plan.r.Validate.Every; every > 0 && r.Step%every == 0 || r.Step == target {
 			if err := x.validate(ctx, &rec); err != nil {
 				if ctx.Err() == nil {
@@ -59,7 +59,7 @@ func (x *running) loop(ctx context.Context, target int) error {
 			}
 		}
 		if err := x.log.add(rec); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(x.plan.r.Out, LogName), reason(err))
+			return fmt.Errorf("%s: %w%s", filepath.Join(x.plan.r.Out, LogName), reason(err), x.goOn())
 		}
 		x.show(rec)
 		if x.o.after != nil {
@@ -140,7 +140,7 @@ func (x *running) diverged(e *step.ErrNotFinite) error {
 
 // end makes the last checkpoint, and sees to it that the last step has been validated.
 func (x *running) end(ctx context.Context) error {
-	if n := len(x.log.all); n > 0 && n == x.trainer.Taken() && x.valid != nil && x.log.all[n-1].Valid == nil {
+	if n := len(x.log.all); n > 0 && x.log.all[n-1].Step == x.trainer.Taken() && x.valid != nil && x.log.all[n-1].Valid == nil {
 		// It was interrupted, or more steps were wanted then.
 		rec := x.log.all[n-1]
 		if err := x.validate(ctx, &rec); err != nil {

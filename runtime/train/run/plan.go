@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -26,6 +27,7 @@ type plan struct {
 
 	teacher    *model.Teacher // nil without one
 	teacherKey [sha256.Size]byte
+	baseKey    [sha256.Size]byte // of what adapters are trained beside
 }
 
 // contextOf is how many tokens an example may have.
@@ -40,16 +42,19 @@ func contextOf(r *recipe.Recipe, n *Network) int {
 	return most
 }
 
-func newPlan(r *recipe.Recipe, n *Network, d *feed.Data) *plan {
+func newPlan(ctx context.Context, r *recipe.Recipe, n *Network, d *feed.Data) (*plan, error) {
 	t := &r.Train
 	p := &plan{r: r, net: n, data: d, context: contextOf(r, n), steps: t.Steps}
 	p.packing = feed.Packing{Seed: uint64(r.Seed), TokensPerStep: t.TokensPerStep, PromptLoss: r.Data.PromptLoss}
 	// A part has room for the longest example, and needs none for more than a step.
 	p.packing.TokensAtOnce = max(min(t.TokensAtOnce, t.TokensPerStep), p.context)
+	var err error
 	if p.steps == 0 {
-		p.steps = feed.Steps(d, p.packing, t.Epochs)
+		if p.steps, err = feed.Steps(ctx, d, p.packing, t.Epochs); err != nil {
+			return nil, err
+		}
 	}
-	return p
+	return p, nil
 }
 
 // schedule is the learning rate of every step.
@@ -119,6 +124,9 @@ func (p *plan) layout() string {
 		hex.EncodeToString(p.data.Key[:8]), p.packing.TokensPerStep, p.packing.TokensAtOnce, p.packing.PromptLoss)
 	if p.teacher != nil {
 		text += "\nteacher: " + hex.EncodeToString(p.teacherKey[:8])
+	}
+	if p.r.Adapters != nil {
+		text += "\nfrom: " + hex.EncodeToString(p.baseKey[:8])
 	}
 	if q := p.r.Round; q != nil {
 		text += fmt.Sprintf("\nround: %s after step %d", q.Type, q.FromStep)

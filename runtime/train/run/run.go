@@ -102,6 +102,9 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	if x.net, err = OpenNetwork(r); err != nil {
 		return nil, err
 	}
+	if err := x.checkInputs(r); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(r.Out, 0o755); err != nil {
 		return nil, err
 	}
@@ -135,6 +138,17 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	return res, nil
 }
 
+// Begun reports whether a folder has a checkpoint of a run, or what one came to.
+func Begun(dir string) bool {
+	for _, name := range []string{ModelName, AdapterName} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	steps, err := checkpoint.Store{Dir: filepath.Join(dir, checkpointsName)}.Steps()
+	return err != nil || len(steps) > 0
+}
+
 // lockFolder keeps other runs out of a folder.
 func lockFolder(dir string) (unlock func() error, err error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
@@ -153,9 +167,19 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 	if err != nil {
 		return err
 	}
-	x.plan = newPlan(r, x.net, d)
+	if x.plan, err = newPlan(ctx, r, x.net, d); err != nil {
+		return errors.Join(err, d.Close())
+	}
 	if err := x.plan.check(); err != nil {
 		return err
+	}
+	if n := d.Counts.Tokens; n < int64(r.Train.TokensPerStep) {
+		x.o.Note(fmt.Sprintf("all of the data are %d tokens, and each of the %d steps has %d: with fewer train.tokens_per_step there are more steps to an epoch", n, x.plan.steps, r.Train.TokensPerStep))
+	}
+	if r.Adapters != nil {
+		if x.plan.baseKey, err = x.baseKey(ctx); err != nil {
+			return err
+		}
 	}
 	if len(r.Data.Valid) > 0 {
 		v, err := x.data(ctx, r, "valid", r.Data.Valid)
@@ -251,17 +275,16 @@ func (x *running) change(ctx context.Context) error {
 // resume makes the trainer, and goes on from the last checkpoint.
 func (x *running) resume(ctx context.Context) error {
 	logName := filepath.Join(x.plan.r.Out, LogName)
-	if x.o.Restart {
-		if err := x.store.Clear(); err != nil {
-			return err
+	var c *checkpoint.Checkpoint
+	if !x.o.Restart {
+		var skipped []error
+		var err error
+		if c, skipped, err = x.store.Latest(); err != nil {
+			return fmt.Errorf("%w; --restart begins anew, --out takes another folder", err)
 		}
-	}
-	c, skipped, err := x.store.Latest()
-	if err != nil {
-		return err
-	}
-	for _, s := range skipped {
-		x.o.Note(fmt.Sprintf("passed over: %v", s))
+		for _, s := range skipped {
+			x.o.Note(fmt.Sprintf("passed over: %v", s))
+		}
 	}
 	x.keptAt = time.Now()
 	taken := 0
@@ -271,6 +294,16 @@ func (x *running) resume(ctx context.Context) error {
 	}
 	if err := x.begin(ctx, taken); err != nil {
 		return err
+	}
+	switch {
+	case x.o.Restart: // now that there is nothing left to fail at
+		if err := x.store.Clear(); err != nil {
+			return err
+		}
+	case c == nil:
+		if err := x.checkFresh(); err != nil {
+			return err
+		}
 	}
 	if c != nil {
 		err := x.trainer.SetState(c.State, x.o.Changed, c.Read)
@@ -288,7 +321,8 @@ func (x *running) resume(ctx context.Context) error {
 		x.o.Note(fmt.Sprintf("going on after step %d of %d", c.State.Step, x.plan.steps))
 	}
 	x.feed.Seek(x.trainer.Taken())
-	if x.log, err = openLog(logName, x.trainer.Taken()); err != nil {
+	var err error
+	if x.log, err = openLog(logName, x.trainer.Taken(), x.o.Restart); err != nil {
 		return err
 	}
 	for _, r := range x.log.all {

@@ -164,7 +164,7 @@ func TestRun(t *testing.T) {
 	if s := said.String(); !strings.Contains(s, "going on after step 1 of 150") || !strings.Contains(s, "going on after step 43 of 150") {
 		t.Error(s)
 	}
-	log, err := openLog(filepath.Join(r.Out, LogName), math.MaxInt)
+	log, err := openLog(filepath.Join(r.Out, LogName), math.MaxInt, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,11 @@ func TestFrom(t *testing.T) {
 	sum := make([]float64, len(got))
 	for _, at := range []int{50, 55, 60} {
 		v := make([]float32, len(got))
-		if err := readParameter(storeOf(c), at, name, v); err != nil {
+		k, err := storeOf(c).Open(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(readParameter(k, name, v), k.Close()); err != nil {
 			t.Fatal(err)
 		}
 		for i, y := range v {
@@ -451,22 +455,85 @@ func TestLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), LogName)
 	for text, want := range map[string]int{
 		"": 0, "x": 0, `{"step":1}` + "\n" + `{"step":2}` + "\n" + `{"step":3}` + "\n": 2, `{"step":1}` + "\n" + `{"step":3}` + "\n": 1,
-		`{"step":1}` + "\n" + `{"st`: 1, `{"step":1}` + "\n" + `{"step":2}`: 1, `{"step":2}` + "\n": 0,
+		`{"step":1}` + "\n" + `{"st`: 1, `{"step":1}` + "\n" + `{"step":2}`: 1, `{"step":2}` + "\n" + `{"step":2}` + "\n": 1,
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		l, err := openLog(path, 2)
+		l, err := openLog(path, 2, false)
 		if err != nil || len(l.all) != want {
 			t.Errorf("%q: %d records (%v)", text, len(l.all), err)
 		}
-		if err := errors.Join(l.add(Record{Step: want + 1}), l.close()); err != nil {
+		if err := errors.Join(l.add(Record{Step: 5}), l.flush(), l.close()); err != nil {
 			t.Error(err)
 		}
-		if l, err = openLog(path, 9); err != nil || len(l.all) != want+1 {
+		if l, err = openLog(path, 9, false); err != nil || len(l.all) != want+1 {
 			t.Errorf("%q: %d records after one more (%v)", text, len(l.all), err)
 		}
 		_ = l.close()
+	}
+	// Where a run begins, what is no log is somebody else's.
+	for text, want := range map[string]bool{"": true, `{"step":1}` + "\n": true, `{"text":"a"}` + "\n": false, "x": false, "\x00\x00": false} {
+		for _, replace := range []bool{false, true} {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			l, err := openLog(path, 0, replace)
+			if (err == nil) != (want || replace) {
+				t.Errorf("%q, replaced: %v: %v", text, replace, err)
+			}
+			if err == nil {
+				_ = l.close()
+			}
+			left := text
+			if err == nil {
+				left = ""
+			}
+			if b, err := os.ReadFile(path); err != nil || string(b) != left {
+				t.Errorf("%q, replaced: %v: %q is left (%v)", text, replace, b, err)
+			}
+		}
+	}
+}
+
+// TestKept: a run neither writes over what it reads nor over a model that it cannot go
+// on from, and begins anew only when nothing is left that could be wrong with its recipe.
+func TestKept(t *testing.T) {
+	r := numbers(t)
+	r.Train.Steps = 4
+	train(t, r, Options{Steps: 2})
+	refused := func(r *recipe.Recipe, o Options, want string) {
+		t.Helper()
+		o.Device = device(t, 1)
+		if _, err := Run(t.Context(), r, o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	wrong := *r
+	wrong.Train.Groups = []recipe.Group{{Weights: "no.*", Rate: 1}}
+	refused(&wrong, Options{Restart: true}, "no weight that is trained fits")
+	if steps, err := storeOf(r).Steps(); err != nil || len(steps) == 0 {
+		t.Errorf("checkpoints %v (%v) after a restart that was refused", steps, err)
+	}
+	again := *r
+	again.From, again.Model, again.Tokenizer = filepath.Join(r.Out, ModelName), recipe.Model{}, ""
+	refused(&again, Options{Restart: true}, ModelName+" is read, and would be written over")
+	data := *r
+	data.Data.Train = []string{filepath.Join(r.Out, LogName)}
+	refused(&data, Options{Restart: true}, LogName+" is read, and would be written over")
+	if err := os.RemoveAll(storeOf(r).Dir); err != nil {
+		t.Fatal(err)
+	}
+	before := hashOf(t, filepath.Join(r.Out, ModelName))
+	refused(r, Options{}, "no whole checkpoint of its run")
+	if hashOf(t, filepath.Join(r.Out, ModelName)) != before {
+		t.Error("the model was replaced")
+	}
+	r.Train.TokensPerStep = 4096
+	var said notes
+	train(t, r, Options{Restart: true, Note: said.add})
+	if !strings.Contains(said.String(), "and each of the 4 steps has 4096") {
+		t.Errorf("of data smaller than a step: %s", &said)
 	}
 }
 

@@ -141,7 +141,7 @@ func TestLesson(t *testing.T) {
 		t.Fatal(err)
 	}
 	res := train(t, c, Options{})
-	log, err := openLog(filepath.Join(c.Out, LogName), math.MaxInt)
+	log, err := openLog(filepath.Join(c.Out, LogName), math.MaxInt, false)
 	if err != nil {
 		t.Fatal(err)
 	}

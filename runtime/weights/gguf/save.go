@@ -32,6 +32,8 @@ func (w *Writer) Save(ctx context.Context, path string, replace bool) error {
 	switch st, err := os.Lstat(path); {
 	case err == nil && st.IsDir():
 		return fail(errors.New("it is a folder: name a file"))
+	case err == nil && !replaceable(path):
+		return fail(errors.New("it is no plain file, but a device, a pipe or a link to a folder: name a file"))
 	case err == nil && !replace:
 		return fail(fmt.Errorf("%w: name another file, or remove it first", fs.ErrExist))
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -57,6 +59,13 @@ func (w *Writer) Save(ctx context.Context, path string, replace bool) error {
 		return discard(err)
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// replaceable tells files, and links to nothing, from what must never be replaced: a
+// rename takes the place of a device as well.
+func replaceable(path string) bool {
+	st, err := os.Stat(path)
+	return err != nil || st.Mode().IsRegular()
 }
 
 // until writes a file and fails when its context has ended. What has been written is

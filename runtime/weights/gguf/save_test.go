@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ledge-run/ledge/graph/dtype"
@@ -125,4 +126,20 @@ func TestSaveComesLate(t *testing.T) {
 		t.Errorf("the other file is now %q", b)
 	}
 	onlyFile(t, dir, "m.gguf")
+}
+
+// TestSaveKeepsWhatIsNoFile: a link to a folder stays, as devices do, though a rename
+// would take their place.
+func TestSaveKeepsWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link.gguf")
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	if err := exampleWriter(t).Save(t.Context(), link, true); err == nil || !strings.Contains(err.Error(), "no plain file") {
+		t.Errorf("error %v", err)
+	}
+	if st, err := os.Lstat(link); err != nil || st.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link has become %v, %v", st, err)
+	}
 }

@@ -131,6 +131,9 @@ func TestRefused(t *testing.T) {
 	if _, err := lora.Join(base(t), lora.Use{File: f, Scale: float32(math.Inf(1))}); err == nil || !strings.Contains(err.Error(), "scale of +Inf") {
 		t.Errorf("an infinite scale: error %v", err)
 	}
+	if _, err := lora.Join(base(t), lora.Use{File: f, Scale: math.MaxFloat32}); err == nil || !strings.Contains(err.Error(), "infinitely much") {
+		t.Errorf("a scale that overflows with alpha: error %v", err)
+	}
 }
 
 func ramp(n int, from float32) []float32 {
@@ -276,5 +279,27 @@ func FuzzParse(f *testing.F) {
 func TestMissing(t *testing.T) {
 	if _, err := lora.Open(filepath.Join(t.TempDir(), "none.gguf")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestNotFinite: an adapter of infinities or of no numbers is refused, in any type.
+func TestNotFinite(t *testing.T) {
+	for _, d := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
+		for _, v := range []float32{float32(math.NaN()), float32(math.Inf(-1)), 0.5} {
+			b := ramp(24*2, 0)
+			b[13] = v
+			w, err := lora.NewWriter(lora.Header{Architecture: "llama", Alpha: 2}, d, []lora.Matrices{{Weight: q, Rank: 2, A: ramp(2*16, 0), B: b}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := lora.Parse(bytesOf(t, w))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = lora.Join(base(t), lora.Use{File: f, Scale: 1})
+			if v == 0.5 && err != nil || v != 0.5 && (err == nil || !strings.Contains(err.Error(), q+`.lora_b" has values that are infinite`)) {
+				t.Errorf("%v, a value of %g: error %v", d, v, err)
+			}
+		}
 	}
 }

@@ -51,7 +51,18 @@ func Join(base *gguf.File, uses ...Use) (*Set, error) {
 			if all[p.Weight] == nil {
 				s.weights = append(s.weights, p.Weight)
 			}
-			all[p.Weight] = append(all[p.Weight], part{p, u.File.Scale(p, u.Scale)})
+			for _, t := range []*gguf.Tensor{p.A, p.B} {
+				if ok, err := finite(t); err != nil {
+					return nil, fmt.Errorf("lora: %s: %s: %w", u.File.name, t.Name, err)
+				} else if !ok {
+					return nil, u.File.errorf(nil, "train or convert it again: the file is damaged, or its training went astray", "tensor %.80q has values that are infinite or no numbers (NaN)", t.Name)
+				}
+			}
+			scale := u.File.Scale(p, u.Scale)
+			if math.IsInf(float64(scale), 0) {
+				return nil, u.File.errorf(nil, "give a smaller scale", "at a scale of %g, with an alpha of %g, it counts infinitely much", u.Scale, u.File.Alpha)
+			}
+			all[p.Weight] = append(all[p.Weight], part{p, scale})
 		}
 	}
 	for _, w := range s.weights {
@@ -178,4 +189,29 @@ func bytesOf(x []float32) []byte {
 		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(v))
 	}
 	return data
+}
+
+// finite tells whether all values of a tensor are: others make every answer of the model
+// one of no words, without an error.
+func finite(t *gguf.Tensor) (bool, error) {
+	if t.DType == dtype.F32 {
+		for i := 0; i+4 <= len(t.Data); i += 4 {
+			if binary.LittleEndian.Uint32(t.Data[i:])&0x7f800000 == 0x7f800000 {
+				return false, nil
+			}
+		}
+		return true, nil
+	}
+	row := make([]float32, t.RowLen())
+	for r := range t.NumRows() {
+		if err := t.DequantizeRows(row, r, 1); err != nil {
+			return false, err
+		}
+		for _, v := range row {
+			if v-v != 0 {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
 }

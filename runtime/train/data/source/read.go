@@ -232,11 +232,20 @@ func (r *reader) record(line []byte) (d Document, problem string) {
 		return d, "not a JSON object on one line"
 	}
 	value, ok := fields[r.o.field()]
-	if !ok {
+	if prompt, completion := fields["prompt"], fields["completion"]; !ok && r.o.Pairs && prompt != nil && completion != nil {
+		var p, c string
+		if json.Unmarshal(prompt, &p) != nil || json.Unmarshal(completion, &c) != nil || prompt[0] != '"' || completion[0] != '"' {
+			return d, `the fields "prompt" and "completion" are not both strings`
+		}
+		if !strings.HasSuffix(p, "\n") {
+			p += "\n" // they are tokenized apart: no word goes across
+		}
+		d.Text = p + c
+	} else if !ok {
 		return d, fmt.Sprintf("there is no field %q (there are: %s)", r.o.field(), names(fields))
 	}
 	// A null would leave the string empty.
-	if err := json.Unmarshal(value, &d.Text); err != nil || value[0] != '"' {
+	if value != nil && (json.Unmarshal(value, &d.Text) != nil || value[0] != '"') {
 		return d, fmt.Sprintf("the field %q is not a string", r.o.field())
 	}
 	if r.o.Group != "" {

@@ -48,6 +48,7 @@ const (
 type Options struct {
 	Unit     Unit     // of text and Markdown; "" is WholeFile
 	Field    string   // of JSON lines, or the column of CSV, that has the text; "" is "text"
+	Pairs    bool     // a JSON record without the field is its "prompt" and "completion", if it has both
 	Group    string   // a field whose equal values belong together; "" is none, and so are values of null and ""
 	Keep     []string // further fields to keep
 	Encoding string   // of all files; "" finds out for each

@@ -218,3 +218,33 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestPairs: records that are learnt from have a prompt and a completion in place of a text.
+func TestPairs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.jsonl")
+	lines := `{"prompt":"a","completion":"b"}` + "\n" + `{"prompt":"c\n","completion":"d"}` + "\n" + `{"text":"e"}` + "\n" + `{"prompt":"f"}` + "\n" + `{"prompt":null,"completion":"g"}` + "\n"
+	if err := os.WriteFile(path, []byte(lines), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	found, err := Find([]string{path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pairs := range []bool{true, false} {
+		var got, bad []string
+		for d, err := range Read(found.Files[0], Options{Pairs: pairs}, nil) {
+			if err != nil {
+				bad = append(bad, err.Error())
+				continue
+			}
+			got = append(got, d.Text)
+		}
+		want := []string{"a\nb", "c\nd", "e"}
+		if !pairs {
+			want = want[2:]
+		}
+		if !slices.Equal(got, want) || len(bad) != 5-len(want) {
+			t.Errorf("pairs %v: %q, bad %q", pairs, got, bad)
+		}
+	}
+}
