@@ -25,5 +25,5 @@ data=(--set data.train="$out/train.jsonl" --set data.valid="$out/test.jsonl" --t
 ledge train runtime/train/recipes/home.yaml --out "$out/warm" --set tokenizer="$out/tokens/tokenizer.gguf" "${data[@]}"
 ledge train runtime/train/recipes/home-cool.yaml --out "$out/run" --set from="$out/warm/model.gguf" "${data[@]}"
 rm -f "$out/home.gguf"
-ledge quantize "$out/run/model.gguf" "$out/home.gguf" Q5_0
+ledge quantize "$out/run/model.gguf" "$out/home.gguf" Q4_0
 sha256sum "$out/home.gguf"

@@ -25,7 +25,7 @@ score() { # TITLE MODELS FLAGS: the tables of ledge eval; of several models the 
   ledge eval "${models[@]}" --raw -n 120 --parallel 8 -q "$@" | grep -v '^energy n/a' | awk -v one="${names// /}" -v all="$names" '!NF && one != all {exit} 1'
 }
 {
-  printf '%s\n' "$mark"
+  printf '%s\n\n`runtime/home/model/home.gguf`: %s bytes, SHA-256 %s.\n' "$mark" "$(stat -c %s home.gguf)" "$(sha256sum < home.gguf | cut -d' ' -f1)"
   score "The model that is built in, bound to the schema, on the generated test:" home -f "$out/test.jsonl" --json-schema "$schema"
   score "On the hand-written set:" home -f "$out/handwritten.jsonl" --json-schema "$schema"
   score "Without the schema, on the generated test:" home -f "$out/test.jsonl"
@@ -35,5 +35,5 @@ score() { # TITLE MODELS FLAGS: the tables of ledge eval; of several models the 
   score "On the hand-written set:" "F32 Q8_0 Q5_1 Q5_0 IQ4_NL Q4_1 Q4_0" -f "$out/handwritten.jsonl" --json-schema "$schema"
 } > "$out/scores.md"
 cd "$OLDPWD"
-{ sed "/^$mark/,\$d" $page; cat "$out/scores.md"; } > "$out/page.md"
+{ awk -v mark="$mark" '$0 == mark {exit} 1' $page; cat "$out/scores.md"; } > "$out/page.md"
 cat "$out/page.md" > $page
