@@ -158,7 +158,7 @@ func (a *app) versionCommand() *cli.Command {
 // workerCommand measures one thing for another ledge-bench. See package worker.
 func (a *app) workerCommand() *cli.Command {
 	c := &cli.Command{Name: worker.Name, Usage: "measure one thing, as standard input says", Hidden: true, Action: func(c *cli.Context) error {
-		if err := worker.Serve(c.Context, a.in, a.out, console.Revision(), nil); err != nil {
+		if err := worker.Serve(c.Context, a.in, a.out.Unbuffered(), console.Revision(), nil); err != nil {
 			return err
 		}
 		return a.out.Flush()

@@ -12,7 +12,7 @@ import (
 // program, too. See package worker.
 func (a *app) measureCommand() *cli.Command {
 	c := &cli.Command{Name: worker.Name, Usage: "measure one thing, as standard input says", Hidden: true, Action: func(c *cli.Context) error {
-		if err := worker.Serve(c.Context, a.in, a.out, console.Revision(), func(o *engine.Options) { o.Prover = a.prover() }); err != nil {
+		if err := worker.Serve(c.Context, a.in, a.out.Unbuffered(), console.Revision(), func(o *engine.Options) { o.Prover = a.prover() }); err != nil {
 			return err
 		}
 		return a.out.Flush()

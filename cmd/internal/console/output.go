@@ -86,6 +86,19 @@ func (o *Output) Show(text string) error {
 	return o.Flush()
 }
 
+// Unbuffered is the output for somebody who waits for each line.
+func (o *Output) Unbuffered() io.Writer { return unbuffered{o} }
+
+type unbuffered struct{ o *Output }
+
+func (u unbuffered) Write(p []byte) (int, error) {
+	n, err := u.o.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, u.o.Flush()
+}
+
 // EndLine ends a line that was begun.
 func (o *Output) EndLine() error {
 	if o.last != 0 && o.last != '\n' {

@@ -203,8 +203,7 @@ func (r *run) beside(ctx context.Context, t *todo, in input, measure func(contex
 }
 
 // spinStart is how long a process may take to say that it keeps processors busy, and
-// spinTries how often one that says nothing is replaced: on a busy machine it was seen
-// that one had started to and was never heard of.
+// spinTries how often one that says nothing is replaced.
 const (
 	spinStart = 30 * time.Second
 	spinTries = 3
