@@ -1,6 +1,6 @@
 # To be sourced, in the root of the source: makes out/lean, where go.mod has a copy of urfave/cli in place of the module. Programs that
 # are built with -modfile "$lean/go.mod" have no text/template: that finds methods by their names, and with it in a program
-# the linker keeps every exported method of every type, 1.9 MB of 20. The programs print help by themselves (cmd/internal/console),
+# the linker keeps every exported method of every type, 1.7 MB of 20. The programs print help by themselves (cmd/internal/console),
 # so it is the same. Of the copy all but one function is what go.sum has, and Go writes into a program that it was replaced.
 # (Go has -overlay for changing a file, and refuses it in the module cache.)
 lean=out/lean
