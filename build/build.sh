@@ -30,13 +30,14 @@ to=${to:-$PWD/$default}
 command -v "${PKG_CONFIG:-pkg-config}" >/dev/null || { echo "build/build.sh: pkg-config is needed (Debian: apt install pkg-config)" >&2; exit 1; }
 command -v "$(go env CC | cut -d' ' -f1)" >/dev/null || { echo "build/build.sh: a C compiler is needed (Debian: apt install gcc libc6-dev)" >&2; exit 1; }
 
-# What is fetched comes by HTTP/1.1 as well.
-tags=$tags,nethttpomithttp2
+# What is fetched comes by HTTP/1.1 as well; the command line's library brings a converter of manuals unless it is told not to.
+tags=$tags,nethttpomithttp2,urfave_cli_no_docs
 source build/flags.sh
+source build/lean.sh
 mkdir -p "$to/bin"
 programs=(ledge ledge-bench)
 for program in "${programs[@]}"; do
-  go build -tags "$tags" "${build[@]}" "${cold[@]}" -ldflags "$link '-extldflags=$extlink'" -o "$to/bin/$program" "./cmd/$program"
+  go build -modfile "$lean/go.mod" -tags "$tags" "${build[@]}" "${cold[@]}" -ldflags "$link '-extldflags=$extlink'" -o "$to/bin/$program" "./cmd/$program"
 done
 env -u GOOS -u GOARCH -u CC CGO_ENABLED=0 go run ./build/needs "${programs[@]/#/$to/bin/}" # nothing but the C library
 build/libledge.sh "$to" -tags "$tags"

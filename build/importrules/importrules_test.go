@@ -99,7 +99,7 @@ var rules = []rule{
 	{"runtime/fleet/...", []string{"."}, []string{"backend/..."}},
 
 	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "backend/packcache", "graph/dtype"}, belowEngine...), []string{"backend/..."}},
-	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
+	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
 	{"build/release", []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/licensecheck", "github.com/google/uuid"}, nil},

@@ -21,7 +21,11 @@ type module struct {
 	sum           string // of go.sum: h1:...
 	dir           string // in the module cache
 	packages      []string
+	changed       bool // build/lean.sh took its templates out
 }
+
+// What build/lean.sh puts in place of a module. No other is replaced in a release.
+const leanModule, leanFolder = "github.com/urfave/cli/v2", "./out/lean/cli"
 
 // mainModule is Ledge's own.
 const mainModule = "github.com/ledge-run/ledge"
@@ -140,10 +144,14 @@ func readBinary(path string) (binary, error) {
 	version, _, _ := strings.Cut(strings.TrimPrefix(info.GoVersion, "go"), " ")
 	b := binary{name: filepath.Base(path), sha256: sum, info: info, modules: []module{{path: standard, version: version}}}
 	for _, d := range info.Deps {
+		m := module{path: d.Path, version: d.Version, sum: d.Sum}
 		if d.Replace != nil {
-			return binary{}, fmt.Errorf("%s: %s is replaced by %s: a release has no replaced modules", path, d.Path, d.Replace.Path)
+			if d.Path != leanModule || d.Replace.Path != leanFolder {
+				return binary{}, fmt.Errorf("%s: %s is replaced by %s: a release has no replaced modules but that of build/lean.sh", path, d.Path, d.Replace.Path)
+			}
+			m.changed = true
 		}
-		b.modules = append(b.modules, module{path: d.Path, version: d.Version, sum: d.Sum})
+		b.modules = append(b.modules, m)
 	}
 	slices.SortFunc(b.modules[1:], func(x, y module) int { return strings.Compare(x.path, y.path) })
 	return b, nil

@@ -14,9 +14,9 @@ import (
 // folder is where what tests share is built.
 var folder string
 
-// built builds the programs there, once.
+// built builds the programs there, once, with what build/build.sh has for them.
 var built = sync.OnceValue(func() error {
-	cmd := exec.Command("go", "build", "-trimpath", "-o", folder+string(filepath.Separator), "./cmd/ledge", "./cmd/ledge-bench")
+	cmd := exec.Command("bash", "-ec", `source build/lean.sh; go build -modfile "$lean/go.mod" -tags urfave_cli_no_docs -trimpath -o "$0/" ./cmd/ledge ./cmd/ledge-bench`, folder)
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	_, err := cmd.Output()

@@ -157,6 +157,13 @@ func componentOf(m module, entries []entry) (cdx.Component, error) {
 	} else {
 		c.Licenses = &cdx.Licenses{{License: &cdx.License{ID: licence}}}
 	}
+	if m.changed {
+		// As CycloneDX has it, a component that was changed has the original for an ancestor.
+		c.Pedigree = &cdx.Pedigree{
+			Ancestors: &[]cdx.Component{{Type: c.Type, Name: c.Name, Version: c.Version, PackageURL: c.PackageURL}},
+			Notes:     "build/lean.sh replaced the function printHelpCustom of its help.go, for the programs' size.",
+		}
+	}
 	if m.sum != "" {
 		c.Properties = &[]cdx.Property{{Name: "ledge:go:sum", Value: m.sum}}
 	}

@@ -7,7 +7,8 @@ import (
 	"io"
 	"os"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/suite"
 	"github.com/ledge-run/ledge/runtime/bench/worker"
@@ -125,7 +126,7 @@ func (a *app) commands() []*cli.Command {
 
 // newCLI builds the table of commands.
 func (a *app) newCLI() *cli.App {
-	return console.NewApp("ledge-bench", "measure language models beside other engines", appHelp, a.commands(), a.out, func(c *cli.Context) error { a.quiet = c.Bool("quiet"); return nil })
+	return console.NewApp("ledge-bench", "measure language models beside other engines", appHelp, a.commands(), a.out, a.stderr, func(c *cli.Context) error { a.quiet = c.Bool("quiet"); return nil })
 }
 
 // note writes a line for the user to standard error.

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/journal"
 	"github.com/ledge-run/ledge/runtime/bench/record"

@@ -11,7 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/receipt"
 	"github.com/ledge-run/ledge/runtime/bench/record"

@@ -13,7 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/journal"
 	"github.com/ledge-run/ledge/runtime/bench/receipt"

@@ -10,7 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/chart"
 	"github.com/ledge-run/ledge/runtime/bench/journal"

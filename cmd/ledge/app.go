@@ -7,8 +7,9 @@ import (
 	"io"
 	"os"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/backend/trust"
-	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/power/governor"
 )
@@ -63,7 +64,7 @@ func (a *app) commands() []*cli.Command {
 
 // newCLI builds the table of commands.
 func (a *app) newCLI() *cli.App {
-	return console.NewApp("ledge", "run language models on the device at hand", appHelp, a.commands(), a.out, a.before)
+	return console.NewApp("ledge", "run language models on the device at hand", appHelp, a.commands(), a.out, a.stderr, a.before)
 }
 
 // before runs ahead of every command.

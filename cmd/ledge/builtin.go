@@ -7,7 +7,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/grammar/jsonschema"
 	"github.com/ledge-run/ledge/runtime/home"

@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/runtime/train/data"
 	dataclean "github.com/ledge-run/ledge/runtime/train/data/clean"
 	"github.com/ledge-run/ledge/runtime/train/data/mask"

@@ -3,7 +3,8 @@ package main
 import (
 	"path/filepath"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/eval"
 )

@@ -8,9 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/trust"
-	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/hub"
 	"github.com/ledge-run/ledge/runtime/power"
 )

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	homemodel "github.com/ledge-run/ledge/runtime/home/model"
 	"github.com/ledge-run/ledge/runtime/hub"
 )

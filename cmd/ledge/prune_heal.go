@@ -10,7 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/compress/prune"
 	"github.com/ledge-run/ledge/runtime/train/recipe"

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
 )
 
 func (a *app) pullCommand() *cli.Command {

@@ -10,7 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/runtime/tokenizer/bpetrain"
 	"github.com/ledge-run/ledge/runtime/train/data/source"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/backend"
-	"github.com/ledge-run/ledge/cmd/internal/cli"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 	training "github.com/ledge-run/ledge/runtime/train/run"
 )

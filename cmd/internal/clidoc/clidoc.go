@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
 )
 
 // Name is the hidden command that writes a Program as JSON.
@@ -66,11 +66,13 @@ func Hidden() *cli.Command {
 	}
 }
 
-// Of reads a program's tables. Sections come from HelpText.
+// Of reads a program's tables. Sections come from CustomAppHelpTemplate, examples
+// from a command's CustomHelpTemplate: what stands under EXAMPLES there. Both are texts
+// as they are, not templates (console.NewApp).
 func Of(app *cli.App) Program {
 	p := Program{Name: app.Name, Usage: app.Usage, Synopsis: lines(app.UsageText)}
-	p.Flags = flags(&cli.Command{Flags: app.Flags})
-	for _, s := range sections(app.HelpText) {
+	p.Flags = FlagsOf(&cli.Command{Flags: app.Flags})
+	for _, s := range sections(app.CustomAppHelpTemplate) {
 		switch {
 		case s.Title == "USAGE":
 			p.Synopsis = lines(s.Text)
@@ -79,59 +81,77 @@ func Of(app *cli.App) Program {
 			p.Sections = append(p.Sections, s)
 		}
 	}
-	if app.Description != "" && app.HelpText == "" {
+	if app.Description != "" && app.CustomAppHelpTemplate == "" {
 		p.Sections = append(p.Sections, Section{"DESCRIPTION", outdent(app.Description)})
 	}
 	p.Commands = commands(app.Commands)
 	return p
 }
 
+// librarysHelp is the usage of the command that the flag library adds itself.
+const librarysHelp = "Shows a list of commands or help for one command"
+
 func commands(all []*cli.Command) []Command {
 	var out []Command
 	for _, c := range all {
-		if c.Hidden {
+		if c.Hidden || c.Usage == librarysHelp {
 			continue
 		}
 		d := Command{
 			Name: c.Name, Aliases: c.Aliases, Usage: c.Usage, Synopsis: lines(c.UsageText),
-			Description: outdent(c.Description), Flags: flags(c), Examples: lines(strings.Join(c.Examples, "\n")), Commands: commands(c.Subcommands),
+			Description: outdent(c.Description), Flags: FlagsOf(c), Commands: commands(c.Subcommands),
+		}
+		for _, s := range sections(c.CustomHelpTemplate) {
+			if s.Title == "EXAMPLES" {
+				d.Examples = lines(s.Text)
+			}
 		}
 		out = append(out, d)
 	}
 	return out
 }
 
-// flags describes flags by their categories, or all of them if none has one.
-func flags(cmd *cli.Command) []Flag {
+// FlagsOf describes a command's flags by their categories, or all of them if none has one: the
+// flag library tells of flags without a category only beside those that have one. Not among
+// them is --help, which every command has.
+func FlagsOf(c *cli.Command) []Flag {
 	var out []Flag
 	add := func(category string, f cli.Flag) {
-		if d := FlagOf(f); !slices.Contains(d.Names, "--help") {
+		if d, ok := FlagOf(f); ok && !slices.Contains(d.Names, "--help") {
 			d.Category = category
 			out = append(out, d)
 		}
 	}
-	for _, c := range cmd.VisibleFlagCategories() {
-		for _, f := range c.Flags {
-			add(c.Name, f)
+	for _, c := range c.VisibleFlagCategories() {
+		// The library sorts them by lines that it would write.
+		named := slices.SortedStableFunc(slices.Values(c.Flags()), func(a, b cli.VisibleFlag) int {
+			return strings.Compare(a.Names()[0], b.Names()[0])
+		})
+		for _, f := range named {
+			add(c.Name(), f)
 		}
 	}
 	if len(out) == 0 {
-		for _, f := range cmd.VisibleFlags() {
+		for _, f := range c.VisibleFlags() {
 			add("", f)
 		}
 	}
 	return out
 }
 
-// FlagOf describes a flag.
-func FlagOf(d cli.Flag) Flag {
+// FlagOf describes a flag; false if it cannot be described.
+func FlagOf(f cli.Flag) (Flag, bool) {
+	d, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return Flag{}, false
+	}
 	out := Flag{Usage: d.GetUsage()}
 	if a, rest, ok := strings.Cut(out.Usage, "`"); ok {
 		if b, c, ok := strings.Cut(rest, "`"); ok {
 			out.Usage, out.Value = a+b+c, b
 		}
 	}
-	for _, n := range d.Names() {
+	for _, n := range f.Names() {
 		if len(n) == 1 {
 			out.Names = append(out.Names, "-"+n)
 		} else {
@@ -144,5 +164,5 @@ func FlagOf(d cli.Flag) Flag {
 	default:
 		out.Default = strings.Trim(v, `"`)
 	}
-	return out
+	return out, true
 }

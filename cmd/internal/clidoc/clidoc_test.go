@@ -6,18 +6,18 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
 )
 
 func TestOf(t *testing.T) {
 	app := &cli.App{
 		Name: "p", Usage: "do things",
-		HelpText: "\nUSAGE:\n   p COMMAND\n\nCOMMANDS:\n\n   p COMMAND --help tells more.\n\n" +
+		CustomAppHelpTemplate: "\nUSAGE:\n   p COMMAND\n\nCOMMANDS:\n\n   p COMMAND --help tells more.\n\n" +
 			"EXIT CODES:\n   0    fine\n   1    not\n\nEXAMPLES:\n   p a\n",
 		Commands: []*cli.Command{
 			{
 				Name: "a", Aliases: []string{"aa"}, Usage: "one", UsageText: "p a X\n   p a Y", Description: "   First.\n   \n   Second:\n     x",
-				Examples: []string{"p a 1", "p a 2"},
+				CustomHelpTemplate: "\nEXAMPLES:\n   p a 1\n   p a 2\n",
 				Flags: []cli.Flag{
 					&cli.IntFlag{Name: "number", Aliases: []string{"n"}, Usage: "take `N` of them", Value: 3},
 					&cli.BoolFlag{Name: "fast", Usage: "be fast", Category: "SPEED"},
@@ -33,7 +33,7 @@ func TestOf(t *testing.T) {
 	}
 	var out bytes.Buffer
 	app.Writer = &out
-	if err := app.RunContext(t.Context(), []string{"p", Name}); err != nil {
+	if err := app.Run([]string{"p", Name}); err != nil {
 		t.Fatal(err)
 	}
 	var got Program
@@ -58,10 +58,11 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// A program without templates of its own has what it says of itself.
+// A program without texts of its own has what it says of itself.
 func TestOfPlain(t *testing.T) {
-	app := &cli.App{Name: "p", Usage: "u", UsageText: "p [X]", Description: "D.",
+	app := &cli.App{Name: "p", Usage: "u", UsageText: "p [X]", Description: "D.", HideHelp: true, HideVersion: true,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "o", Usage: "write to `FILE`"}}}
+	app.Setup()
 	want := Program{Name: "p", Usage: "u", Synopsis: []string{"p [X]"}, Sections: []Section{{"DESCRIPTION", "D."}},
 		Flags: []Flag{{Names: []string{"-o"}, Value: "FILE", Usage: "write to FILE"}}}
 	if got := Of(app); !reflect.DeepEqual(got, want) {

@@ -4,7 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/runtime/bench/nearest"
 )
 
@@ -111,8 +112,9 @@ func FlagNames(commands []*cli.Command) map[string]bool {
 	known := map[string]bool{"help": false, "h": false}
 	for _, c := range commands {
 		for _, f := range c.Flags {
+			d, ok := f.(cli.DocGenerationFlag)
 			for _, n := range f.Names() {
-				known[n] = f.TakesValue()
+				known[n] = ok && d.TakesValue()
 			}
 		}
 	}

@@ -6,9 +6,14 @@ import (
 	"io"
 	"strings"
 
-	"github.com/ledge-run/ledge/cmd/internal/cli"
+	"github.com/urfave/cli/v2"
+
 	"github.com/ledge-run/ledge/cmd/internal/clidoc"
 )
+
+// The library's own printer formats help by text/template, which the packages' programs have
+// not (build/lean.sh).
+func init() { cli.HelpPrinter = printHelp }
 
 // Describe sets a command's help: usage lines, what it does, examples.
 func Describe(c *cli.Command, usage, text string, examples ...string) *cli.Command {
@@ -16,44 +21,50 @@ func Describe(c *cli.Command, usage, text string, examples ...string) *cli.Comma
 	if text != "" {
 		c.Description = "   " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n   ")
 	}
-	c.Examples = examples
+	c.CustomHelpTemplate = "\nEXAMPLES:\n   " + strings.Join(examples, "\n   ") + "\n"
 	return c
 }
 
-// help is the help of a program, or of a command.
-func help(app *cli.App, c *cli.Command) string {
+// printHelp writes the help of a program or of a command, whose text of its own is no
+// template: a program's has the commands put in below their heading, a command's comes
+// last.
+func printHelp(out io.Writer, text string, of any) {
 	var b strings.Builder
-	if c == nil {
-		fmt.Fprintf(&b, "%s: %s\n", app.Name, app.Usage)
-		head, rest, _ := strings.Cut(app.HelpText, "\nCOMMANDS:\n")
+	switch of := of.(type) {
+	case *cli.App:
+		fmt.Fprintf(&b, "%s: %s\n", of.Name, of.Usage)
+		head, rest, _ := strings.Cut(text, "\nCOMMANDS:\n")
 		b.WriteString(head + "\nCOMMANDS:\n")
-		commandLines(&b, app.VisibleCommands())
+		commandLines(&b, of.VisibleCommands())
 		b.WriteString(rest)
-		return b.String()
+	case *cli.Command:
+		commandHelp(&b, of)
+		b.WriteString(text)
 	}
-	fmt.Fprintf(&b, "%s: %s\n\nUSAGE:\n   %s\n", c.HelpName, c.Usage, c.UsageText)
+	_, _ = io.WriteString(out, b.String()) // as the library's own: nobody would hear of it
+}
+
+func commandHelp(b *strings.Builder, c *cli.Command) {
+	fmt.Fprintf(b, "%s: %s\n\nUSAGE:\n   %s\n", c.HelpName, c.Usage, c.UsageText)
 	if c.Description != "" {
 		b.WriteString("\n" + c.Description + "\n")
 	}
 	if len(c.Subcommands) > 0 {
 		b.WriteString("\nCOMMANDS:\n")
-		commandLines(&b, c.VisibleCommands())
+		commandLines(b, c.VisibleCommands())
 	}
-	groups := c.VisibleFlagCategories()
-	if all := c.VisibleFlags(); len(groups) == 0 && len(all) > 0 {
-		groups = []cli.Category{{Flags: all}}
-	}
-	for _, g := range groups {
-		name := g.Name
-		if name == "" {
-			name = "FLAGS"
+	category := "none yet"
+	for _, f := range clidoc.FlagsOf(c) {
+		if f.Category != category {
+			category = f.Category
+			heading := category
+			if heading == "" {
+				heading = "FLAGS"
+			}
+			b.WriteString("\n" + heading + ":\n")
 		}
-		b.WriteString("\n" + name + ":\n")
-		for _, f := range g.Flags {
-			b.WriteString("   " + FlagLine(f) + "\n")
-		}
+		b.WriteString("   " + flagLine(f) + "\n")
 	}
-	return b.String() + "\nEXAMPLES:\n   " + strings.Join(c.Examples, "\n   ") + "\n"
 }
 
 func commandLines(b *strings.Builder, all []*cli.Command) {
@@ -65,7 +76,14 @@ func commandLines(b *strings.Builder, all []*cli.Command) {
 // FlagLine is how help shows a flag: short names first, a default only where
 // there is one.
 func FlagLine(f cli.Flag) string {
-	d := clidoc.FlagOf(f)
+	d, ok := clidoc.FlagOf(f)
+	if !ok {
+		return ""
+	}
+	return flagLine(d)
+}
+
+func flagLine(d clidoc.Flag) string {
 	names, usage := strings.Join(d.Names, ", "), d.Usage
 	if d.Value != "" {
 		names += " " + d.Value
@@ -102,7 +120,7 @@ func HelpCommand(program string, out io.Writer, exitCodes string, newCLI func() 
 			words := c.Args().Slice()
 			switch {
 			case len(words) == 0:
-				return c.App.ShowHelp()
+				return cli.ShowAppHelp(c.Lineage()[len(c.Lineage())-2])
 			case words[0] == "exit-codes":
 				_, err := io.WriteString(out, exitCodes)
 				return err
@@ -136,22 +154,32 @@ func Ask(args []string) []string {
 	return args
 }
 
-// NewApp is a program's table of commands, with what all of them have in common: each
-// first calls before, which may be nil. The program's help is a line of its own, the
-// sections of text up to that of the commands, which are listed there, and the others.
-func NewApp(name, usage, text string, commands []*cli.Command, out io.Writer, before cli.BeforeFunc) *cli.App {
+// NewApp is a program's table of commands, with what all of them have in common:
+// complaints about a command line are the caller's to report, and each command first
+// calls before, which may be nil. The program's help is a line of its own, the sections of
+// text up to that of the commands, which are listed there, and the others.
+func NewApp(name, usage, text string, commands []*cli.Command, out, complaints io.Writer, before cli.BeforeFunc) *cli.App {
 	var finish func([]*cli.Command)
 	finish = func(commands []*cli.Command) {
 		for _, c := range commands {
 			c.Before = before
+			c.OnUsageError = UsageFault
+			c.HideHelpCommand = true
 			finish(c.Subcommands)
 		}
 	}
 	finish(commands)
 	return &cli.App{
-		Name: name, Usage: usage, HelpText: text, Commands: commands, Writer: out,
-		Help:    help,
-		Mistake: func(err error) error { return Usagef("%s", err) },
+		Name:                      name,
+		Usage:                     usage,
+		Commands:                  commands,
+		HideVersion:               true,
+		Writer:                    out,
+		ErrWriter:                 complaints,
+		CustomAppHelpTemplate:     text,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // the program reports errors
+		OnUsageError:              UsageFault,
 	}
 }
 
@@ -164,3 +192,6 @@ func Execute(ctx context.Context, c *cli.App, args []string) error {
 	}
 	return c.RunContext(ctx, append([]string{c.Name}, args...))
 }
+
+// UsageFault passes on what the flag library says of a command line.
+func UsageFault(_ *cli.Context, err error, _ bool) error { return Usagef("%s", err) }
