@@ -43,6 +43,7 @@ func writeSets(dir string) error {
 		{"handwritten", evalset.Handwritten, false},
 		{"routing", evalset.Routing, true},
 		{"dev", devset.Sentences, false},
+		{"dev2", devset.Second, false},
 	} {
 		items, err := set.read()
 		if err != nil {
