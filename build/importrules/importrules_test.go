@@ -102,10 +102,11 @@ var rules = []rule{
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},
+	{"build/internal/report", nil, nil},
 	{"build/release", []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/licensecheck", "github.com/google/uuid"}, nil},
-	{"build/trainspeed", []string{"backend", "backend/cpu", "graph/...", "runtime/..."}, nil},
-	{"build/prunereport", []string{"backend/cpu", "runtime/..."}, nil},
-	{"build/quantreport", []string{"backend/cpu", "graph/...", "runtime/..."}, nil},
+	{"build/trainspeed", []string{"backend", "backend/cpu", "build/internal/report", "graph/...", "runtime/..."}, nil},
+	{"build/prunereport", []string{"backend/cpu", "build/internal/report", "runtime/..."}, nil},
+	{"build/quantreport", []string{"backend/cpu", "build/internal/report", "graph/...", "runtime/..."}, nil},
 	{"build/...", []string{"graph/...", "runtime/...", "golang.org/x/sys/..."}, []string{"backend/cpu"}},
 }
 
