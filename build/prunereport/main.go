@@ -34,6 +34,8 @@ type job struct {
 	model, calib, text, llama, docs, dir, only, measure string
 	threads, chunks                                     int
 	log                                                 io.Writer
+
+	source string // llama.cpp's perplexity of the model, once it is measured
 }
 
 // pruned is a way to prune.
@@ -156,9 +158,12 @@ func (r *job) one(ctx context.Context, c pruned, to *row, calib, text, path stri
 		if to.Theirs, err = r.theirs(ctx, path, n); err != nil {
 			return err
 		}
-		if to.Source, err = r.theirs(ctx, r.model, n); err != nil {
-			return err
+		if r.source == "" { // of the same chunks in every case
+			if r.source, err = r.theirs(ctx, r.model, n); err != nil {
+				return err
+			}
 		}
+		to.Source = r.source
 	}
 	if r.measure != "quality" {
 		o.Text, o.Speed = "", delta.AlwaysSpeed
