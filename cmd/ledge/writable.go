@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -18,33 +16,19 @@ func forceFlag() cli.Flag {
 
 // free refuses the name of a file that is there, unless --force is given.
 func free(c *cli.Context, path string) error {
-	switch st, err := os.Lstat(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		if dir := filepath.Dir(path); !isFolder(dir) { // better now than after what takes minutes
-			return fmt.Errorf("cannot write %s: there is no folder %s", path, dir)
-		}
-		return nil
+	switch there, err := gguf.Replaceable(path); {
 	case err != nil:
 		return fmt.Errorf("cannot write %s: %w", path, err)
-	case st.IsDir():
-		return fmt.Errorf("cannot write %s: it is a folder: name a file", path)
-	case !replaceable(path):
-		return fmt.Errorf("cannot write %s: it is no plain file, but a device, a pipe or a link to a folder: name a file", path)
-	case !c.Bool("force"):
+	case there && !c.Bool("force"):
 		return fmt.Errorf("%s is there already: name another file, or give --force to replace it", path)
+	case there:
+		return nil
+	}
+	dir := filepath.Dir(path)
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() { // better now than after what takes minutes
+		return fmt.Errorf("cannot write %s: there is no folder %s", path, dir)
 	}
 	return nil
-}
-
-// replaceable tells files, and links to nothing, from what must never be replaced.
-func replaceable(path string) bool {
-	st, err := os.Stat(path)
-	return err != nil || st.Mode().IsRegular()
-}
-
-func isFolder(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && st.IsDir()
 }
 
 // spare refuses to write over other files that are read, those of these flags, even

@@ -14,7 +14,6 @@ import (
 	"io"
 	"math"
 	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/ledge-run/ledge/graph/dtype"
@@ -142,10 +141,7 @@ func (m *Merge) Write(ctx context.Context, path string, replace bool) error {
 // Writer makes the merged file, whose tensors are encoded as it is written.
 func (m *Merge) Writer(ctx context.Context) (*gguf.Writer, error) {
 	w := &gguf.Writer{}
-	for key, value := range m.base.Metadata() {
-		if strings.HasPrefix(key, "split.") {
-			continue // the parts become one
-		}
+	for key, value := range m.base.Whole() {
 		if err := w.Set(key, value); err != nil {
 			return nil, err
 		}

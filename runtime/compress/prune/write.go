@@ -8,7 +8,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -43,10 +42,7 @@ func (p *Plan) Writer(ctx context.Context, o WriteOptions) (*gguf.Writer, error)
 // writer copies a file with other tensors and some values changed.
 func writer(ctx context.Context, f *gguf.File, tensors []tensor, values map[string]any, squares map[string][]float32, o WriteOptions) (*gguf.Writer, error) {
 	w := &gguf.Writer{}
-	for key, value := range f.Metadata() {
-		if strings.HasPrefix(key, "split.") {
-			continue // the parts become one
-		}
+	for key, value := range f.Whole() {
 		if v, ok := values[key]; ok {
 			value = v
 		}

@@ -37,10 +37,7 @@ func (p *Plan) Write(ctx context.Context, path string, o WriteOptions) error {
 // Writer makes the new file, whose tensors are encoded as it is written.
 func (p *Plan) Writer(ctx context.Context, o WriteOptions) (*gguf.Writer, error) {
 	w := &gguf.Writer{}
-	for key, value := range p.file.Metadata() {
-		if strings.HasPrefix(key, "split.") {
-			continue // the parts become one
-		}
+	for key, value := range p.file.Whole() {
 		if strings.HasPrefix(key, "quantize.imatrix.") {
 			continue // of another quantisation: metadata tells of this one's matrix, if there is one
 		}
