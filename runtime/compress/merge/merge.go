@@ -62,11 +62,6 @@ func ratio(a, b float64) float64 {
 	return math.Sqrt(a / b)
 }
 
-const (
-	output    = "output.weight"
-	embedding = "token_embd.weight"
-)
-
 // Merge is a merge to be written.
 type Merge struct {
 	base    *gguf.File
@@ -109,10 +104,7 @@ func New(base *gguf.File, set *lora.Set, o Options) (*Merge, error) {
 
 // source is the tensor that a weight's change is added to.
 func (m *Merge) source(weight string) (*gguf.Tensor, error) {
-	t, ok := m.base.Tensor(weight)
-	if !ok && weight == output {
-		t, ok = m.base.Tensor(embedding) // tied: the file gets an output matrix of its own
-	}
+	t, ok := lora.Changed(m.base, weight)
 	if !ok {
 		return nil, fmt.Errorf("merge: the model has no tensor %q", weight)
 	}
@@ -152,13 +144,16 @@ func (m *Merge) Writer(ctx context.Context) (*gguf.Writer, error) {
 			return nil, err
 		}
 	}
-	if _, there := m.base.Tensor(output); !there {
-		if _, ok := m.set.Adapter(output); ok {
-			t, err := m.source(output)
-			if err != nil {
-				return nil, err
-			}
-			return w, m.add(ctx, w, output, t)
+	for _, name := range m.set.Weights() {
+		if _, there := m.base.Tensor(name); there {
+			continue
+		}
+		t, err := m.source(name) // tied: the file gets an output matrix of its own
+		if err != nil {
+			return nil, err
+		}
+		if err := m.add(ctx, w, name, t); err != nil {
+			return nil, err
 		}
 	}
 	return w, nil
