@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # How good the default model is, and what each type of weights costs it: ledge eval on the generated test, the hand-written
 # and the routing set, into docs/default-model.md (below its mark).
-# usage: build/home-scores.sh FOLDER      the folder that build/home-model.sh made
+# usage: build/home-scores.sh [FOLDER]    the folder that build/home-model.sh made
 set -euo pipefail
+out=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/.."
-out=$(cd "${1:-out/home}" && pwd)
+out=${out:-$PWD/out/home}
 page=docs/default-model.md
 mark='<!-- written by build/home-scores.sh -->'
 go build -o "$out/bin/" ./cmd/ledge
