@@ -13,7 +13,7 @@ ledge() { "$out/bin/ledge" "$@"; }
 mkdir -p "$out/types"
 ln -sf ../run/model.gguf "$out/types/F32.gguf"
 for type in Q8_0 Q5_1 Q5_0 IQ4_NL Q4_1 Q4_0; do
-  [ -e "$out/types/$type.gguf" ] || ledge quantize -q "$out/run/model.gguf" "$out/types/$type.gguf" $type >/dev/null
+  ledge quantize -q --force "$out/run/model.gguf" "$out/types/$type.gguf" $type >/dev/null # a model of before may have left one
 done
 cp -f "$out/home.gguf" "$out/types/home.gguf"
 cd "$out/types"
