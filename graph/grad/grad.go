@@ -154,11 +154,10 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 		}
 	}
 	d.outputs()
-	out, err := d.finish()
-	if err == nil && o.Round != "" {
-		round(out, o.Round)
-		err = graph.Verify(out)
+	if o.Round != "" {
+		round(d.out, o.Round)
 	}
+	out, err := d.finish()
 	return out, params, err
 }
 
