@@ -47,17 +47,9 @@ func generatePairs(files map[string][]byte) error {
 	stubs.WriteString(header + "package cpu\n\n")
 	stubs.Write(e.stubs.Bytes())
 	p := func(f string, args ...any) { fmt.Fprintf(&stubs, f+"\n", args...) }
-	rows, groups := e.blockShape()
-	one, block := "", ""
-	for _, r := range e.panelRows() {
-		one += fmt.Sprintf("avx512PanelPairs%dx1, ", r)
-	}
-	for r := 1; r <= rows; r++ {
-		block += fmt.Sprintf("avx512PanelPairs%dx%d, ", r, groups)
-	}
+	_, groups := e.blockShape()
 	p("var avx512Pairs = pairs{")
-	p("products: table{panelRows: []int{%s}, panelF32: []panelFunc{%s}, wideF32: avx512PanelPairs1x4,", list(e.panelRows()), one)
-	p("blockF32: []panelFunc{%s}, blockGroups: %d},", block, groups)
+	p("products: table{\npanelRows: []int{%s},\n%s\nblockGroups: %d,\n},", list(e.panelRows()), e.panelTable("F32", "Pairs"), groups)
 	p("narrowRow: avx512NarrowRow, pairRows: avx512PairRows, turnNarrow: avx512TurnNarrow, turnPairs: avx512TurnPairs, turnSize: 16,")
 	p("}")
 	return addStubs(files, "avx512bf16_stubs_amd64.go", stubs.Bytes())
