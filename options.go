@@ -34,10 +34,7 @@ func (c *config) openAdapters() error {
 	for _, a := range c.adapters {
 		f, err := lora.Open(a.path)
 		if err != nil {
-			for _, u := range c.o.Adapters {
-				err = errors.Join(err, u.File.Close())
-			}
-			return err
+			return errors.Join(err, lora.CloseAll(c.o.Adapters))
 		}
 		c.o.Adapters = append(c.o.Adapters, lora.Use{File: f, Scale: a.scale})
 	}

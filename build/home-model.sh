@@ -4,10 +4,10 @@
 # usage: build/home-model.sh [FOLDER]        the folder is out/home by default; THREADS=2 trains with two threads
 #        FOLDER/home.gguf is the model that runtime/home/model carries
 set -euo pipefail
+out=${1:+$(realpath -m "$1")}
 cd "$(dirname "$0")/.."
-out=${1:-out/home}
+out=${out:-$PWD/out/home}
 mkdir -p "$out"
-out=$(cd "$out" && pwd)
 go build -o "$out/bin/" ./cmd/ledge ./build/homedata
 ledge() { "$out/bin/ledge" "$@"; }
 

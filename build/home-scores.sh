@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # How good the default model is, and what each type of weights costs it: ledge eval on the generated test, the hand-written
 # and the routing set, into docs/default-model.md (below its mark).
-# usage: build/home-scores.sh FOLDER      the folder that build/home-model.sh made
+# usage: build/home-scores.sh [FOLDER]    the folder that build/home-model.sh made
 set -euo pipefail
+out=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/.."
-out=$(cd "${1:-out/home}" && pwd)
+out=${out:-$PWD/out/home}
 page=docs/default-model.md
 mark='<!-- written by build/home-scores.sh -->'
 go build -o "$out/bin/" ./cmd/ledge
@@ -12,7 +13,7 @@ ledge() { "$out/bin/ledge" "$@"; }
 mkdir -p "$out/types"
 ln -sf ../run/model.gguf "$out/types/F32.gguf"
 for type in Q8_0 Q5_1 Q5_0 IQ4_NL Q4_1 Q4_0; do
-  [ -e "$out/types/$type.gguf" ] || ledge quantize -q "$out/run/model.gguf" "$out/types/$type.gguf" $type >/dev/null
+  ledge quantize -q --force "$out/run/model.gguf" "$out/types/$type.gguf" $type >/dev/null # a model of before may have left one
 done
 cp -f "$out/home.gguf" "$out/types/home.gguf"
 cd "$out/types"

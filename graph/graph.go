@@ -205,9 +205,8 @@ func (n *Node) String() string {
 	return fmt.Sprintf("%%%d %s", n.ID, n.Op)
 }
 
-// Prune drops the nodes that no output needs, and numbers the others anew. Inputs
-// stay, so that the arguments do not change, and so does what keep says, with all that
-// it needs.
+// Prune drops the nodes that neither an output needs nor what keep says, and numbers
+// the others anew.
 func (g *Graph) Prune(keep func(*Node) bool) {
 	live := make([]bool, len(g.Nodes))
 	for _, o := range g.Outputs {
@@ -215,7 +214,7 @@ func (g *Graph) Prune(keep func(*Node) bool) {
 	}
 	for i := len(g.Nodes) - 1; i >= 0; i-- {
 		n := g.Nodes[i]
-		if live[i] = live[i] || n.Op == OpInput || keep(n); live[i] {
+		if live[i] = live[i] || keep(n); live[i] {
 			for _, in := range n.In {
 				live[in.ID] = true
 			}

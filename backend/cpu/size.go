@@ -1,35 +1,37 @@
 package cpu
 
-import (
-	"unsafe"
-
-	kernels "github.com/ledge-run/ledge/kernels/cpu"
-)
+import "reflect"
 
 // Bytes is the arena and all scratch: see backend.Sized.
 func (e *executable) Bytes() int64 {
-	s := &e.shared
-	n := len(e.arena.bytes) + len(e.scratch.bytes) + size(s.parts) + size(s.sums) + size(s.task) + s.train.size()
-	for _, top := range s.top {
-		n += size(top)
-	}
+	shared := e.shared
+	shared.acts = acts{} // lie in the scratch
+	n := len(e.arena.bytes) + len(e.scratch.bytes) + held(reflect.ValueOf(shared))
 	for _, l := range e.workers {
-		n += size(l.acts.f32) + size(l.acts.q8) + size(l.tile) + size(l.row) + size(l.attend) + size(l.merge) + size(l.store) +
-			size(l.parts) + size(l.top) + size(l.spare) + size(l.sums) + l.train.size()
+		n += held(reflect.ValueOf(*l))
 	}
 	return int64(n)
 }
 
-func (s *trainShared) size() int {
-	return size(s.packed[0]) + size(s.packed[1]) + size(s.sums) + size(s.norms) + size(s.matrix) + size(s.logits) + size(s.more) + size(s.column)
-}
-
-func (l *trainLocal) size() int {
-	return size(l.gemm) + size(l.row) + size(l.capped) + size(l.soft) + size(l.scores) + size(l.store)
-}
-
-// size is the bytes that a slice's memory takes.
-func size[T float32 | float64 | byte | kernels.Candidate | kernels.ExpSum | attendTask](s []T) int {
-	var one T
-	return cap(s) * int(unsafe.Sizeof(one))
+// held is the bytes that the slices in v have memory for, whichever v has.
+func held(v reflect.Value) int {
+	n := 0
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			n += held(v.Field(i))
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			n += held(v.Index(i))
+		}
+	case reflect.Slice:
+		n = v.Cap() * int(v.Type().Elem().Size())
+		if v.Type().Elem().Kind() == reflect.Slice {
+			for i := range v.Len() {
+				n += held(v.Index(i))
+			}
+		}
+	}
+	return n
 }

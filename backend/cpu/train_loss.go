@@ -17,9 +17,9 @@ func lossRows(vocab int) int {
 	return max(1, chunkElems/(vocab*kernels.GemmSteps)) * kernels.GemmSteps
 }
 
-// rowLoss gives the loss of row i of logits z. With grad z becomes its gradient, for a
-// loss that counts dy.
-type rowLoss func(l *local, i int, z []float32, grad bool, dy float32) float32
+// rowLoss gives the loss of row i of logits x. If dst is not nil, the gradient of x is
+// written there, for a loss that counts dy; dst may be x.
+type rowLoss func(l *local, i int, dst, x []float32, dy float32) float32
 
 // rowLoss makes the function for labels, of rows of vocab logits.
 func (c *compiler) rowLoss(a graph.CrossEntropyAttr, in graph.Labels, vocab int) (rowLoss, error) {
@@ -27,41 +27,29 @@ func (c *compiler) rowLoss(a graph.CrossEntropyAttr, in graph.Labels, vocab int)
 	if err := wantInts(in.IDs); err != nil {
 		return nil, err
 	}
-	hard := func(l *local, i int, z []float32, grad bool, dy float32) float32 {
-		label := int(e.Ints(in.IDs)[i])
-		loss := e.k.CrossEntropy(z, label, l.train.row)
-		if grad {
-			e.k.CrossEntropyGrad(z, z, label, dy)
-		}
-		return loss
+	do := func(l *local, i int, dst, x []float32, dy float32) float32 {
+		return e.k.CrossEntropy(dst, x, int(e.Ints(in.IDs)[i]), dy, l.train.row)
 	}
-	do := hard
 	if a.Temperature != 0 {
 		if err := wantInts(in.Targets); err != nil {
 			return nil, err
 		}
 		c.train.soft = max(c.train.soft, kernels.SoftScratch(vocab))
-		do = func(l *local, i int, z []float32, grad bool, dy float32) float32 {
+		do = func(l *local, i int, dst, x []float32, dy float32) float32 {
 			k := lastDim(in.Targets)
 			s := kernels.Soft{
 				IDs: e.Ints(in.Targets)[i*k : (i+1)*k], Probs: e.value(in.Probs)[i*k : (i+1)*k],
 				Temperature: a.Temperature, Mix: a.Mix,
 			}
-			dst := z
-			if !grad {
-				dst = nil
-			}
-			return e.k.SoftCrossEntropy(dst, z, int(e.Ints(in.IDs)[i]), &s, dy, l.train.soft)
+			return e.k.SoftCrossEntropy(dst, x, int(e.Ints(in.IDs)[i]), &s, dy, l.train.soft)
 		}
 	}
-	return func(l *local, i int, z []float32, grad bool, dy float32) float32 {
+	return func(l *local, i int, dst, x []float32, dy float32) float32 {
 		if e.Ints(in.IDs)[i] < 0 {
-			if grad {
-				clear(z)
-			}
+			clear(dst)
 			return 0
 		}
-		return do(l, i, z, grad, dy)
+		return do(l, i, dst, x, dy)
 	}, nil
 }
 
@@ -71,7 +59,7 @@ func (c *compiler) crossEntropy(n *graph.Node) (func(*pool.Worker), error) {
 	return func(w *pool.Worker) {
 		x, out, cols := e.value(n.In[0]), e.value(n), e.Cols(n.In[0])
 		eachRow(w, len(out), func(i int) {
-			out[i] = loss(e.workers[w.ID], i, x[i*cols:(i+1)*cols], false, 0)
+			out[i] = loss(e.workers[w.ID], i, nil, x[i*cols:(i+1)*cols], 0)
 		})
 	}, err
 }
@@ -82,9 +70,7 @@ func (c *compiler) crossEntropyGrad(n *graph.Node) (func(*pool.Worker), error) {
 	return func(w *pool.Worker) {
 		x, dy, out, cols := e.value(n.In[0]), e.value(n.In[len(n.In)-1]), e.value(n), e.Cols(n)
 		eachRow(w, len(dy), func(i int) {
-			row := out[i*cols : (i+1)*cols]
-			copy(row, x[i*cols:]) // itself, where the plan has made it x's memory
-			loss(e.workers[w.ID], i, row, true, dy[i])
+			loss(e.workers[w.ID], i, out[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols], dy[i])
 		})
 	}, err
 }
@@ -199,10 +185,7 @@ func (h *lossHead) losses(w *pool.Worker, logits []float32, r, n int) {
 		dy = h.value(h.parts.Dy)
 	}
 	eachRow(w, n, func(i int) {
-		row, count := logits[i*h.vocab:(i+1)*h.vocab], float32(0)
-		if grad {
-			count = dy[r+i]
-		}
+		row := logits[i*h.vocab : (i+1)*h.vocab]
 		if bias != nil {
 			h.k.Add(row, row, bias)
 		}
@@ -211,14 +194,15 @@ func (h *lossHead) losses(w *pool.Worker, logits []float32, r, n int) {
 			z = l.train.capped[:h.vocab]
 			h.k.SoftCap(z, row, h.a.SoftCap)
 		}
-		loss := h.loss(l, r+i, z, grad, count)
-		if grad && h.a.SoftCap != 0 {
+		if !grad {
+			h.value(h.node)[r+i] = h.loss(l, r+i, nil, z, 0)
+			return
+		}
+		loss := h.loss(l, r+i, z, z, dy[r+i])
+		if h.a.SoftCap != 0 {
 			h.k.SoftCapGrad(row, row, z, l.train.row, h.a.SoftCap)
 		}
-		switch {
-		case !grad:
-			h.value(h.node)[r+i] = loss
-		case h.node.Op == graph.OpLinearLoss:
+		if h.node.Op == graph.OpLinearLoss {
 			h.value(h.node)[(r+i)*h.width+h.width-1] = loss
 		}
 	})

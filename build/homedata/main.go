@@ -121,7 +121,7 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 			return nil, err
 		}
 		line := e.Command.String()
-		prompt := generate.Prompt(e.Text)
+		prompt := home.Prompt(e.Text)
 		if before, twice := labels[prompt]; twice {
 			if before != line {
 				return nil, fmt.Errorf("%q has two lines: %s and %s", e.Text, before, line)

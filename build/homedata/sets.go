@@ -9,7 +9,6 @@ import (
 	"github.com/ledge-run/ledge/runtime/home"
 	"github.com/ledge-run/ledge/runtime/home/devset"
 	"github.com/ledge-run/ledge/runtime/home/evalset"
-	"github.com/ledge-run/ledge/runtime/home/generate"
 )
 
 // judged is a sentence as ledge eval reads it: with its command, or with the intents
@@ -53,7 +52,7 @@ func writeSets(dir string) error {
 		enc := json.NewEncoder(&lines)
 		enc.SetEscapeHTML(false)
 		for _, it := range items {
-			line := judged{ID: it.ID, Lang: it.Lang, Prompt: generate.Prompt(it.Text)}
+			line := judged{ID: it.ID, Lang: it.Lang, Prompt: home.Prompt(it.Text)}
 			switch {
 			case !set.route:
 				line.Command = &it.Command

@@ -20,7 +20,7 @@ func loraFlag() cli.Flag {
 func (a *app) adapters(c *cli.Context) (uses []lora.Use, err error) {
 	defer func() {
 		if err != nil {
-			uses, err = nil, closeAdapters(uses, err)
+			uses, err = nil, errors.Join(err, lora.CloseAll(uses))
 		}
 	}()
 	for _, arg := range c.StringSlice("lora") {
@@ -38,14 +38,6 @@ func (a *app) adapters(c *cli.Context) (uses []lora.Use, err error) {
 		uses = append(uses, lora.Use{File: f, Scale: scale})
 	}
 	return uses, nil
-}
-
-// closeAdapters closes files that no model got, because of err.
-func closeAdapters(uses []lora.Use, err error) error {
-	for _, u := range uses {
-		err = errors.Join(err, u.File.Close())
-	}
-	return err
 }
 
 func exists(path string) bool {

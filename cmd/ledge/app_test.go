@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ledge-run/ledge/cmd/internal/clidoc"
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 )
@@ -154,7 +155,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 		for _, f := range a.commandOf(a.commands(), words).VisibleFlags() {
-			if !strings.Contains(first, "   "+console.FlagLine(f)+"\n") && !slices.Contains(f.Names(), "help") {
+			if d, ok := clidoc.FlagOf(f); !ok || !strings.Contains(first, "   "+console.FlagLine(d)+"\n") && !slices.Contains(f.Names(), "help") {
 				t.Errorf("the help of %s does not tell of %s:\n%s", name, f.Names(), first)
 			}
 		}

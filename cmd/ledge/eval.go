@@ -10,6 +10,7 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/eval"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
 const (
@@ -176,11 +177,11 @@ func (a *app) withModel(c *cli.Context, name string, o engine.Options, f func(*e
 func (a *app) withPlain(c *cli.Context, name string, o engine.Options, f func(*engine.Model) error) error {
 	cfg, err := a.readConfig()
 	if err != nil {
-		return closeAdapters(o.Adapters, err)
+		return errors.Join(err, lora.CloseAll(o.Adapters))
 	}
 	file, err := a.openNamed(c.Context, name, a.offline(c, cfg))
 	if err != nil {
-		return closeAdapters(o.Adapters, err)
+		return errors.Join(err, lora.CloseAll(o.Adapters))
 	}
 	m, err := a.load(c.Context, file, onProcessor(c, name, o))
 	if err != nil {

@@ -92,7 +92,7 @@ func (a *app) merge(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = closeAdapters(uses, err) }()
+	defer func() { err = errors.Join(err, lora.CloseAll(uses)) }()
 	for _, u := range uses {
 		if sameFile(path, u.File.Name()) {
 			return usagef("%s is the adapter that is read: name another file to write", path)

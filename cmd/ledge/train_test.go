@@ -39,9 +39,9 @@ func homeLines(t *testing.T, dir string, split generate.Split, n int) {
 			t.Fatal(err)
 		}
 		line := e.Command.String()
-		add("train", map[string]string{"prompt": generate.Prompt(e.Text), "completion": line})
-		add("text", map[string]string{"text": generate.Prompt(e.Text) + line})
-		add("eval", map[string]any{"text": generate.Prompt(e.Text), "command": json.RawMessage(line)})
+		add("train", map[string]string{"prompt": home.Prompt(e.Text), "completion": line})
+		add("text", map[string]string{"text": home.Prompt(e.Text) + line})
+		add("eval", map[string]any{"text": home.Prompt(e.Text), "command": json.RawMessage(line)})
 	}
 	for name, b := range out {
 		if err := os.WriteFile(filepath.Join(dir, string(split)+"-"+name+".jsonl"), b.Bytes(), 0o644); err != nil {

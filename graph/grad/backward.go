@@ -132,7 +132,8 @@ func (d *differ) finish() (*graph.Graph, error) {
 	return d.out, graph.Verify(d.out)
 }
 
-// sweep drops forward nodes that a chunked loss took the place of. Inputs stay.
+// sweep drops forward nodes that a chunked loss took the place of, and inputs that
+// dropInputs found.
 func (d *differ) sweep() {
 	d.out.Prune(func(n *graph.Node) bool { return n.Op.WritesState() || !d.dead[n] })
 }

@@ -154,11 +154,10 @@ func Train(g *graph.Graph, o Options) (*graph.Graph, []Param, error) {
 		}
 	}
 	d.outputs()
-	out, err := d.finish()
-	if err == nil && o.Round != "" {
-		round(out, o.Round)
-		err = graph.Verify(out)
+	if o.Round != "" {
+		round(d.out, o.Round)
 	}
+	out, err := d.finish()
 	return out, params, err
 }
 
@@ -203,26 +202,11 @@ func Forward(g *graph.Graph, o Options) (*graph.Graph, error) {
 // dropInputs takes inputs out that the old graph reads and the new one does not.
 func (d *differ) dropInputs() {
 	old, uses := d.old.Uses(), d.out.Uses()
-	kept := d.out.Nodes[:0]
-	for _, n := range d.out.Nodes {
-		if n.Op != graph.OpInput || len(uses[n.ID]) > 0 || len(old[d.was(n).ID]) == 0 {
-			kept = append(kept, n)
+	for _, n := range d.old.Inputs() {
+		if m := d.moved[n.ID]; len(old[n.ID]) > 0 && len(uses[m.ID]) == 0 {
+			d.dead[m] = true
 		}
 	}
-	d.out.Nodes = kept
-	for i, n := range kept {
-		n.ID = i
-	}
-}
-
-// was is the old node of a new input.
-func (d *differ) was(n *graph.Node) *graph.Node {
-	for i, m := range d.moved {
-		if m == n {
-			return d.old.Nodes[i]
-		}
-	}
-	return nil
 }
 
 // parameters starts with a graph whose weights are to become parameters, with states

@@ -86,6 +86,9 @@ func (r *rewriter) finish() (*graph.Graph, error) {
 	for _, o := range r.old.Outputs {
 		r.out.Outputs = append(r.out.Outputs, graph.Output{Name: o.Name, Node: r.get(o.Node)})
 	}
-	r.out.Prune(func(n *graph.Node) bool { return n.Op.WritesState() && !r.gone[n] })
+	r.out.Prune(func(n *graph.Node) bool {
+		return n.Op == graph.OpInput || // so that the arguments do not change
+			n.Op.WritesState() && !r.gone[n]
+	})
 	return r.out, nil
 }

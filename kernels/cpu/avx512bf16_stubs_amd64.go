@@ -82,7 +82,12 @@ func avx512TurnNarrow(dst *float32, ldd int, src *float32, lds int, squares int)
 func avx512TurnPairs(dst *float32, ldd int, src *float32, lds int, squares int)
 
 var avx512Pairs = pairs{
-	products: table{panelRows: []int{1, 2, 3, 4, 8}, panelF32: []panelFunc{avx512PanelPairs1x1, avx512PanelPairs2x1, avx512PanelPairs3x1, avx512PanelPairs4x1, avx512PanelPairs8x1}, wideF32: avx512PanelPairs1x4,
-		blockF32: []panelFunc{avx512PanelPairs1x4, avx512PanelPairs2x4, avx512PanelPairs3x4, avx512PanelPairs4x4, avx512PanelPairs5x4, avx512PanelPairs6x4}, blockGroups: 4},
+	products: table{
+		panelRows:   []int{1, 2, 3, 4, 8},
+		panelF32:    []panelFunc{avx512PanelPairs1x1, avx512PanelPairs2x1, avx512PanelPairs3x1, avx512PanelPairs4x1, avx512PanelPairs8x1},
+		wideF32:     avx512PanelPairs1x4,
+		blockF32:    []panelFunc{avx512PanelPairs1x4, avx512PanelPairs2x4, avx512PanelPairs3x4, avx512PanelPairs4x4, avx512PanelPairs5x4, avx512PanelPairs6x4},
+		blockGroups: 4,
+	},
 	narrowRow: avx512NarrowRow, pairRows: avx512PairRows, turnNarrow: avx512TurnNarrow, turnPairs: avx512TurnPairs, turnSize: 16,
 }

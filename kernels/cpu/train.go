@@ -87,20 +87,22 @@ func (k *Kernels) SoftmaxGrad(dst, y, dy []float32, cols int) {
 	}
 }
 
-// CrossEntropy is the logarithm of the sum of the exponentials of a row less the
-// label's value. tmp has len(x) values.
-func (k *Kernels) CrossEntropy(x []float32, label int, tmp []float32) float32 {
-	top := k.Max(x)
-	sum := k.expSum(tmp[:len(x)], x, top)
-	return float32(float64(top) - float64(x[label]) + math.Log(float64(sum)))
-}
-
-// CrossEntropyGrad writes (softmax(x) - 1 at the label) * dy. dst may be x.
-func (k *Kernels) CrossEntropyGrad(dst, x []float32, label int, dy float32) {
-	top := k.Max(x)
-	sum := k.expSum(dst[:len(x)], x, top)
-	k.Scale(dst[:len(x)], dst[:len(x)], dy/sum)
-	dst[label] -= dy
+// CrossEntropy is the loss of a row of logits: the logarithm of the sum of their
+// exponentials less the label's value. If dst is not nil, the gradient of x is written
+// there, (softmax(x) - 1 at the label) * dy; dst may be x. Else tmp has len(x) values.
+func (k *Kernels) CrossEntropy(dst, x []float32, label int, dy float32, tmp []float32) float32 {
+	exps := tmp
+	if dst != nil {
+		exps = dst
+	}
+	exps = exps[:len(x)]
+	top, at := k.Max(x), x[label]
+	sum := k.expSum(exps, x, top)
+	if dst != nil {
+		k.Scale(exps, exps, dy/sum)
+		dst[label] -= dy
+	}
+	return float32(float64(top) - float64(at) + math.Log(float64(sum)))
 }
 
 // A Derivative is one of the functions of UnaryGrad.

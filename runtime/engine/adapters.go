@@ -74,11 +74,3 @@ func (m *Model) tensor(name string) *gguf.Tensor {
 	t, _ := m.File.Tensor(name) // the network has asked for it already
 	return t
 }
-
-// closeAdapters closes the files of the options' adapters.
-func closeAdapters(uses []lora.Use) (errs []error) {
-	for _, u := range uses {
-		errs = append(errs, u.File.Close())
-	}
-	return errs
-}

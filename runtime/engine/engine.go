@@ -132,7 +132,7 @@ func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	start := time.Now()
 	f, err := gguf.Open(path)
 	if err != nil {
-		return nil, errors.Join(append([]error{err}, closeAdapters(o.Adapters)...)...)
+		return nil, errors.Join(err, lora.CloseAll(o.Adapters))
 	}
 	m, err := OpenFile(ctx, f, o)
 	if err != nil {
@@ -146,7 +146,7 @@ func Open(ctx context.Context, path string, o Options) (*Model, error) {
 func OpenFile(ctx context.Context, f *gguf.File, o Options) (*Model, error) {
 	m, err := open(ctx, f, o)
 	if err != nil {
-		return nil, errors.Join(append([]error{err, f.Close()}, closeAdapters(o.Adapters)...)...)
+		return nil, errors.Join(err, f.Close(), lora.CloseAll(o.Adapters))
 	}
 	return m, nil
 }
@@ -259,7 +259,7 @@ func (m *Model) Close() error {
 		}
 		m.fileMu.Lock()
 		defer m.fileMu.Unlock()
-		m.closeErr = errors.Join(append([]error{m.closeParts(), m.File.Close()}, closeAdapters(m.Options.Adapters)...)...)
+		m.closeErr = errors.Join(m.closeParts(), m.File.Close(), lora.CloseAll(m.Options.Adapters))
 	})
 	return m.closeErr
 }

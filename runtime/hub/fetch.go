@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ledge-run/ledge/runtime/files"
 )
 
 // A download in progress is FILE.part, described by FILE.part.json.
@@ -169,25 +171,12 @@ func (d *download) complete(ctx context.Context) (File, bool) {
 	}
 	defer in.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, ctxReader{ctx, in}); err != nil || hex.EncodeToString(sum.Sum(nil)) != d.f.sha256 {
+	if _, err := io.Copy(sum, files.Until(ctx, in)); err != nil || hex.EncodeToString(sum.Sum(nil)) != d.f.sha256 {
 		return File{}, false
 	}
 	d.m.size(st.Size())
 	d.m.restart(st.Size())
 	return File{d.f.name, st.Size(), d.f.sha256}, true
-}
-
-// ctxReader stops reading when its context ends.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r ctxReader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(p)
 }
 
 // resume decides whether the bytes that are there can be built on, and hashes them.
@@ -212,7 +201,7 @@ func (d *download) resume(ctx context.Context) error {
 		d.info.Validator, d.info.SHA256 = "", d.f.sha256
 		return d.saveInfo()
 	}
-	n, err := io.Copy(d.sum, ctxReader{ctx, d.out})
+	n, err := io.Copy(d.sum, files.Until(ctx, d.out))
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -482,7 +471,7 @@ func (d *download) finish(sum string) (File, error) {
 		return File{}, diskError(d.dest, err)
 	}
 	os.Remove(d.dest + partSuffix + infoSuffix)
-	syncDir(filepath.Dir(d.dest))
+	_ = files.SyncDir(filepath.Dir(d.dest)) // where the system can
 	d.m.size(d.off)
 	d.m.set(d.off, true)
 	return File{d.f.name, d.off, sum}, nil

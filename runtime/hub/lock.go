@@ -2,14 +2,12 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-)
 
-// errLocked: someone else holds the lock.
-var errLocked = errors.New("locked")
+	"github.com/ledge-run/ledge/runtime/files"
+)
 
 // tryLock takes the lock of a model's folder if it is free. Locks are empty files
 // that stay: removing one while another process opens it would make two locks of it.
@@ -23,16 +21,16 @@ func (h *Hub) tryLock(folder string) (unlock func(), ok bool, err error) {
 	if err != nil {
 		return nil, false, &localError{fmt.Errorf("cannot write to %s: %w", dir, reason(err))}
 	}
-	switch err := lockFile(f); {
-	case err == nil:
-		return func() { f.Close() }, true, nil
-	case errors.Is(err, errLocked):
-		f.Close()
-		return nil, false, nil
-	default:
+	free, err := files.TryLock(f)
+	switch {
+	case err != nil:
 		f.Close()
 		return nil, false, &localError{fmt.Errorf("cannot lock %s: %w", f.Name(), err)}
+	case !free:
+		f.Close()
+		return nil, false, nil
 	}
+	return func() { f.Close() }, true, nil
 }
 
 // lock waits for the lock of a model's folder, or for the end of ctx; waiting is

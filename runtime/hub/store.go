@@ -13,6 +13,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/ledge-run/ledge/runtime/files"
 )
 
 const (
@@ -129,7 +131,7 @@ func writeFile(path string, data []byte) error {
 		os.Remove(tmp)
 		return diskError(path, err)
 	}
-	syncDir(filepath.Dir(path))
+	_ = files.SyncDir(filepath.Dir(path)) // where the system can
 	return nil
 }
 

@@ -45,12 +45,6 @@ type Adapter struct {
 	A, B  dtype.DType // types of the tensors; Invalid is F32
 }
 
-// SuffixA and SuffixB follow a weight's name in the names of its adapter's tensors.
-const (
-	SuffixA = ".lora_a"
-	SuffixB = ".lora_b"
-)
-
 // Train shapes a graph of training. It attends within the segments of a batch,
 // keeps no cache, and gives the loss of the rows asked for: inputs besides the
 // decoder's are "labels" i32[R] (-1 for none) and, with dropout, "key" i32[2], the

@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/ledge-run/ledge/runtime/bench/nearest"
+	"github.com/ledge-run/ledge/runtime/nearest"
 )
 
 // Arrange sorts a command line so that flags may stand before and after

@@ -63,7 +63,7 @@ func commandHelp(b *strings.Builder, c *cli.Command) {
 			}
 			b.WriteString("\n" + heading + ":\n")
 		}
-		b.WriteString("   " + flagLine(f) + "\n")
+		b.WriteString("   " + FlagLine(f) + "\n")
 	}
 }
 
@@ -75,15 +75,7 @@ func commandLines(b *strings.Builder, all []*cli.Command) {
 
 // FlagLine is how help shows a flag: short names first, a default only where
 // there is one.
-func FlagLine(f cli.Flag) string {
-	d, ok := clidoc.FlagOf(f)
-	if !ok {
-		return ""
-	}
-	return flagLine(d)
-}
-
-func flagLine(d clidoc.Flag) string {
+func FlagLine(d clidoc.Flag) string {
 	names, usage := strings.Join(d.Names, ", "), d.Usage
 	if d.Value != "" {
 		names += " " + d.Value

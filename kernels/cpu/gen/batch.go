@@ -306,6 +306,19 @@ func (b *batch) round(u splat) {
 	}
 }
 
+// nearest takes each of u to the whole number from lo to hi that it is nearest to.
+func (b *batch) nearest(u []splat, lo, hi splat) {
+	for _, v := range u {
+		b.round(v)
+	}
+	for _, v := range u {
+		b.one("VMAXPS", lo, v, v)
+	}
+	for _, v := range u {
+		b.one("VMINPS", hi, v, v)
+	}
+}
+
 // scales are the registers of fits of a scale alone.
 type scales struct{ u, id, xl, ll []splat }
 
@@ -332,15 +345,7 @@ func (b *batch) sums(s scales, lo, hi splat) {
 				b.curve.value(b, s.u[i])
 			}
 		} else {
-			for i := range s.u {
-				b.round(s.u[i])
-			}
-			for i := range s.u {
-				b.one("VMAXPS", lo, s.u[i], s.u[i])
-			}
-			for i := range s.u {
-				b.one("VMINPS", hi, s.u[i], s.u[i])
-			}
+			b.nearest(s.u, lo, hi)
 		}
 		for i := range s.u {
 			if b.weighted {
@@ -497,15 +502,7 @@ func (b *batch) lineSums(s lines, zero, hi splat) {
 			b.one("VMOVAPS", s.id[i], s.u[i])
 			b.one("VFMADD213PS", s.off[i], b.x, s.u[i])
 		}
-		for i := range s.u {
-			b.round(s.u[i])
-		}
-		for i := range s.u {
-			b.one("VMAXPS", zero, s.u[i], s.u[i])
-		}
-		for i := range s.u {
-			b.one("VMINPS", hi, s.u[i], s.u[i])
-		}
+		b.nearest(s.u, zero, hi)
 		for i, v := range s.u {
 			w := v
 			if b.weighted {

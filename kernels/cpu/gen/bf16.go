@@ -16,7 +16,7 @@ func generatePairs(files map[string][]byte) error {
 	}
 	e.narrowRow()
 	e.pairRows()
-	e.turnPairs("TurnNarrow", "FN turns squares of pairs: 16 rows of src, lds bytes apart, of which 32 columns are a square.", 2*64,
+	e.turnBy("TurnNarrow", "FN turns squares of pairs: 16 rows of src, lds bytes apart, of which 32 columns are a square.\nRows of dst are ldd bytes apart.", 2*64,
 		func(i int) {
 			e.line("VMOVUPS (AX), Z30")
 			e.line("VMOVUPS 64(AX), Z31")
@@ -26,7 +26,7 @@ func generatePairs(files map[string][]byte) error {
 				e.line("ADDQ R9, AX")
 			}
 		})
-	e.turnPairs("TurnPairs", "FN turns squares of pairs: 32 rows of src, lds bytes apart, two of which are pairs, of which 16\ncolumns are a square.", 64,
+	e.turnBy("TurnPairs", "FN turns squares of pairs: 32 rows of src, lds bytes apart, two of which are pairs, of which 16\ncolumns are a square.\nRows of dst are ldd bytes apart.", 64,
 		func(i int) {
 			if i == 0 {
 				e.zipWords(29)
@@ -47,17 +47,9 @@ func generatePairs(files map[string][]byte) error {
 	stubs.WriteString(header + "package cpu\n\n")
 	stubs.Write(e.stubs.Bytes())
 	p := func(f string, args ...any) { fmt.Fprintf(&stubs, f+"\n", args...) }
-	rows, groups := e.blockShape()
-	one, block := "", ""
-	for _, r := range e.panelRows() {
-		one += fmt.Sprintf("avx512PanelPairs%dx1, ", r)
-	}
-	for r := 1; r <= rows; r++ {
-		block += fmt.Sprintf("avx512PanelPairs%dx%d, ", r, groups)
-	}
+	_, groups := e.blockShape()
 	p("var avx512Pairs = pairs{")
-	p("products: table{panelRows: []int{%s}, panelF32: []panelFunc{%s}, wideF32: avx512PanelPairs1x4,", list(e.panelRows()), one)
-	p("blockF32: []panelFunc{%s}, blockGroups: %d},", block, groups)
+	p("products: table{\npanelRows: []int{%s},\n%s\nblockGroups: %d,\n},", list(e.panelRows()), e.panelTable("F32", "Pairs"), groups)
 	p("narrowRow: avx512NarrowRow, pairRows: avx512PairRows, turnNarrow: avx512TurnNarrow, turnPairs: avx512TurnPairs, turnSize: 16,")
 	p("}")
 	return addStubs(files, "avx512bf16_stubs_amd64.go", stubs.Bytes())
@@ -150,23 +142,5 @@ func (e *emitter) pairRows() {
 		e.line("VPERMW Z2, Z29, Z2")
 		m.store(2, at("DI", 0), 3)
 	})
-	e.ret()
-}
-
-// turnPairs writes a transposition of squares of 16 pairs; load makes row i of a
-// square from what lies at AX, and next is how far it is to the next square.
-func (e *emitter) turnPairs(name, doc string, next int, load func(i int)) {
-	e.begin(name, "dst *float32, ldd int, src *float32, lds int, squares int", "", 0, doc+"\nRows of dst are ldd bytes apart.")
-	e.pointers("dst", "DI", "ldd", "R8", "src", "SI", "lds", "R9", "squares", "CX")
-	top := e.newLabel("loop")
-	e.at(top)
-	e.line("MOVQ SI, AX")
-	for i := range 16 {
-		load(i)
-	}
-	e.turnSquare()
-	e.line("ADDQ $%d, SI", next)
-	e.line("DECQ CX")
-	e.line("JNZ %s", top)
 	e.ret()
 }

@@ -130,18 +130,7 @@ func (e *emitter) table() {
 	}
 	p("panelRows: []int{%s},", list(e.panelRows()))
 	for _, typ := range []string{"F32", "F16", "BF16"} {
-		s := ""
-		for _, r := range e.panelRows() {
-			s += fmt.Sprintf("%sPanel%s%dx1, ", e.prefix, typ, r)
-		}
-		p("panel%s: []panelFunc{%s},", typ, s)
-		p("wide%s: %sPanel%s1x4,", typ, e.prefix, typ)
-		s = ""
-		rows, groups := e.blockShape()
-		for r := 1; r <= rows; r++ {
-			s += fmt.Sprintf("%sPanel%s%dx%d, ", e.prefix, typ, r, groups)
-		}
-		p("block%s: []panelFunc{%s},", typ, s)
+		p("%s", e.panelTable(typ, typ))
 	}
 	rows, groups := e.blockShape()
 	p("blockGroups: %d,", groups)
@@ -196,6 +185,21 @@ func (e *emitter) rowTable(prefix string) {
 		p("op%s: %s%sGate,", f.name, prefix, f.name)
 	}
 	p("},")
+}
+
+// panelTable is the part of a table with the panel kernels of a type, in the fields of
+// that name.
+func (e *emitter) panelTable(field, typ string) string {
+	one, block := "", ""
+	for _, r := range e.panelRows() {
+		one += fmt.Sprintf("%sPanel%s%dx1, ", e.prefix, typ, r)
+	}
+	rows, groups := e.blockShape()
+	for r := 1; r <= rows; r++ {
+		block += fmt.Sprintf("%sPanel%s%dx%d, ", e.prefix, typ, r, groups)
+	}
+	return fmt.Sprintf("panel%[1]s: []panelFunc{%[2]s},\nwide%[1]s: %[3]sPanel%[4]s1x4,\nblock%[1]s: []panelFunc{%[5]s},",
+		field, one, e.prefix, typ, block)
 }
 
 // panelRows are the numbers of rows of the panel kernels of one group.

@@ -36,22 +36,31 @@ func (e *emitter) turnSize() int {
 // lanes are exchanged.
 func (e *emitter) turn() {
 	n := e.turnSize()
-	e.begin("Turn", "dst *float32, ldd int, src *float32, lds int, squares int", "", 0, fmt.Sprintf(
-		"FN transposes squares times %[1]d columns of %[1]d rows, lds bytes apart, to as many rows, ldd\nbytes apart.", n))
+	e.turnBy("Turn", fmt.Sprintf(
+		"FN transposes squares times %[1]d columns of %[1]d rows, lds bytes apart, to as many rows, ldd\nbytes apart.", n), 4*n,
+		func(i int) {
+			e.line("VMOVUPS (AX), %s%d", e.width(), i)
+			if i < n-1 {
+				e.line("ADDQ R9, AX")
+			}
+		})
+}
+
+// turnBy writes a transposition of squares; load makes row i of a square, in register
+// i, from what lies at AX, and next is how far it is to the next square.
+func (e *emitter) turnBy(name, doc string, next int, load func(i int)) {
+	e.begin(name, "dst *float32, ldd int, src *float32, lds int, squares int", "", 0, doc)
+	n := e.turnSize()
 	e.take(2 * n)
 	e.pointers("dst", "DI", "ldd", "R8", "src", "SI", "lds", "R9", "squares", "CX")
-	reg := func(i int) string { return fmt.Sprintf("%s%d", e.width(), i) }
 	top := e.newLabel("loop")
 	e.at(top)
 	e.line("MOVQ SI, AX")
 	for i := range n {
-		e.line("VMOVUPS (AX), %s", reg(i))
-		if i < n-1 {
-			e.line("ADDQ R9, AX")
-		}
+		load(i)
 	}
 	e.turnSquare()
-	e.line("ADDQ $%d, SI", 4*n)
+	e.line("ADDQ $%d, SI", next)
 	e.line("DECQ CX")
 	e.line("JNZ %s", top)
 	e.ret()

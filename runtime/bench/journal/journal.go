@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/files"
 )
 
 // Journal is a file that is open for appending.
@@ -114,7 +115,11 @@ func Open(path string) (j *Journal, err error) {
 			f.Close()
 		}
 	}()
-	if err := lock(f); err != nil {
+	free, err := files.TryLock(f)
+	if err == nil && !free {
+		err = ErrLocked
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	j = &Journal{f: f, path: path}

@@ -179,6 +179,9 @@ func (r *run) one(ctx context.Context, t *todo, e engine, in input, run *record.
 	return nil
 }
 
+// spinStart is how long a process may take to say that it keeps processors busy.
+const spinStart = 30 * time.Second
+
 // beside measures while something else keeps processors busy, from before the
 // measurement begins until after it has ended; else the measurement is worth nothing.
 func (r *run) beside(ctx context.Context, t *todo, in input, measure func(context.Context) error) error {
@@ -188,64 +191,33 @@ func (r *run) beside(ctx context.Context, t *todo, in input, measure func(contex
 	}
 	measuring, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	b, err := r.keepBusy(ctx, t.Settings.Busy, 5*longest, cancel) // a measurement has a few processes, each with its time limit
-	if err != nil {
-		return err
-	}
-	defer b.end()
-	err = measure(measuring)
+	spinning, stop := context.WithCancel(ctx)
+	ready, ended := make(chan struct{}), make(chan struct{})
+	var why error
+	go func() {
+		defer close(ended)
+		// A measurement has a few processes, each with its time limit.
+		err := r.self.Spin(spinning, t.Settings.Busy, 5*longest, func() { close(ready) })
+		if spinning.Err() == nil {
+			why = fmt.Errorf("what was to keep processors busy ended: %w", err)
+			cancel(why)
+		}
+	}()
+	defer func() { stop(); <-ended }()
 	select {
-	case <-b.ended: // before it was told to
-		return b.why()
+	case <-ready:
+	case <-ended:
+		return cmp.Or(context.Cause(ctx), why)
+	case <-time.After(spinStart):
+		return fmt.Errorf("what is to keep processors busy did not say within %v that it does", spinStart)
+	}
+	err := measure(measuring)
+	select {
+	case <-ended: // before it was told to
+		return cmp.Or(context.Cause(ctx), why)
 	default:
 		return err
 	}
-}
-
-// spinStart is how long a process may take to say that it keeps processors busy, and
-// spinTries how often one that says nothing is replaced.
-const (
-	spinStart = 30 * time.Second
-	spinTries = 3
-)
-
-// busy is what keeps processors busy.
-type busy struct {
-	ended chan struct{}
-	end   func() // stops it and waits for that
-	why   func() error
-}
-
-// keepBusy starts what keeps n processors busy, until end or the limit; lost is told if
-// it ends by itself.
-func (r *run) keepBusy(ctx context.Context, n int, limit time.Duration, lost func(error)) (*busy, error) {
-	for range spinTries {
-		spinning, stop := context.WithCancel(ctx)
-		ready, ended := make(chan struct{}), make(chan struct{})
-		var why error
-		go func() {
-			defer close(ended)
-			err := r.self.Spin(spinning, n, limit, func() { close(ready) })
-			if spinning.Err() == nil {
-				why = fmt.Errorf("what was to keep processors busy ended: %w", err)
-				lost(why)
-			}
-		}()
-		b := &busy{ended, func() { stop(); <-ended }, func() error { return cmp.Or(context.Cause(ctx), why) }}
-		silent := time.NewTimer(spinStart)
-		select {
-		case <-ready:
-			silent.Stop()
-			return b, nil
-		case <-ended:
-			silent.Stop()
-			stop()
-			return nil, b.why()
-		case <-silent.C:
-			b.end()
-		}
-	}
-	return nil, fmt.Errorf("what is to keep processors busy did not say within %v that it does, %d times", spinStart, spinTries)
 }
 
 // order is in which n engines run: turned by one each round, so that each is first

@@ -8,8 +8,9 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/ledge-run/ledge/runtime/bench/nearest"
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/nearest"
+	"github.com/ledge-run/ledge/runtime/strictyaml"
 )
 
 // A Bar is what a figure must reach. Of figures of which less is better, numbers
@@ -77,29 +78,29 @@ func (b Bar) Text(figure string) string {
 func (r *reader) readBars(n *yaml.Node) (map[string]Bar, error) {
 	bars := map[string]Bar{}
 	if n.Kind != yaml.MappingNode {
-		return nil, r.errorf(n, "bars are written as FIGURE: {ratio: 1.5}, not as %s", what(n))
+		return nil, r.Errorf(n, "bars are written as FIGURE: {ratio: 1.5}, not as %s", r.What(n))
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, v := n.Content[i], value(n.Content[i+1])
+		key, v := n.Content[i], strictyaml.Value(n.Content[i+1])
 		figure := key.Value
 		if !slices.Contains(record.Names(), figure) {
-			return nil, r.errorf(key, "no figure is called %q%s; figures: %s", figure, nearest.Hint(figure, record.Names()), strings.Join(record.Names(), ", "))
+			return nil, r.Errorf(key, "no figure is called %q%s; figures: %s", figure, nearest.Hint(figure, record.Names()), strings.Join(record.Names(), ", "))
 		}
 		if _, twice := bars[figure]; twice {
-			return nil, r.errorf(key, "%s has two bars", figure)
+			return nil, r.Errorf(key, "%s has two bars", figure)
 		}
 		var b Bar
 		num := func(to *float64, only ...string) func(*yaml.Node) error {
 			return func(n *yaml.Node) (err error) {
 				if len(only) > 0 && !slices.Contains(only, figure) {
-					return r.errorf(n, "this is a bar for %s alone, not for %s", strings.Join(only, " and "), figure)
+					return r.Errorf(n, "this is a bar for %s alone, not for %s", strings.Join(only, " and "), figure)
 				}
 				*to, err = r.positive(n)
 				return err
 			}
 		}
-		err := r.fields(v, "a bar", handlers{
-			"ratio": num(&b.Ratio), "value": num(&b.Value), "either": r.boolTo(&b.Either),
+		err := r.Fields(v, "a bar", strictyaml.Handlers{
+			"ratio": num(&b.Ratio), "value": num(&b.Value), "either": r.BoolTo(&b.Either),
 			"share":  num(&b.Share, record.Prefill, record.Decode),
 			"beyond": num(&b.Beyond, record.PeakMemory), "beyond_open": num(&b.Open, record.PeakMemory),
 		})
@@ -107,10 +108,10 @@ func (r *reader) readBars(n *yaml.Node) (map[string]Bar, error) {
 			return nil, err
 		}
 		if (b == Bar{Either: b.Either}) {
-			return nil, r.errorf(v, "the bar asks for nothing")
+			return nil, r.Errorf(v, "the bar asks for nothing")
 		}
 		if b.Share > 1 || math.IsNaN(b.Share) {
-			return nil, r.errorf(v, "a share is a part of 1: 0.88 are 88 %%")
+			return nil, r.Errorf(v, "a share is a part of 1: 0.88 are 88 %%")
 		}
 		bars[figure] = b
 	}

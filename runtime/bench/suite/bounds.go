@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/strictyaml"
 )
 
 // Most of each number. They bound what a mistyped digit can cost, and what a
@@ -53,8 +54,8 @@ func Check(set record.Settings) error {
 		texts = append(texts, k, v)
 	}
 	for _, s := range texts {
-		if len(s) > maxBytes || strings.ContainsRune(s, 0) {
-			return fmt.Errorf("a text in the settings is longer than %d bytes or has a zero byte: %.40q", maxBytes, s)
+		if len(s) > strictyaml.MaxBytes || strings.ContainsRune(s, 0) {
+			return fmt.Errorf("a text in the settings is longer than %d bytes or has a zero byte: %.40q", strictyaml.MaxBytes, s)
 		}
 	}
 	speed := set.Prompt > 0 || set.Gen > 0 || set.Depth > 0 || set.Parallel > 0 || set.Busy > 0 || set.Greedy != nil

@@ -19,19 +19,19 @@ func (r *reader) expand(s *Suite, top *group, n, root *yaml.Node) error {
 	if n != nil {
 		g, at = top.entry(), n
 		known := g.keys(r)
-		known["name"] = r.textTo(&g.name)
+		known["name"] = r.TextTo(&g.name)
 		known["peers"] = func(n *yaml.Node) (err error) {
 			g.at["peers"] = n
 			g.against, err = r.readAgainst(s, n)
 			return err
 		}
-		if err := r.fields(n, "an entry of cases", known); err != nil {
+		if err := r.Fields(n, "an entry of cases", known); err != nil {
 			return err
 		}
 		g.divide()
 	}
 	if strings.ContainsAny(g.name, "/ \t\n") {
-		return r.errorf(at, "name %q: it becomes a part of identifiers, and must have neither spaces nor slashes", g.name)
+		return r.Errorf(at, "name %q: it becomes a part of identifiers, and must have neither spaces nor slashes", g.name)
 	}
 	if err := r.possible(s, g, at); err != nil {
 		return err
@@ -58,10 +58,10 @@ func (r *reader) expand(s *Suite, top *group, n, root *yaml.Node) error {
 		}
 		all[i] = c
 		if other, ok := s.Case(c.ID); ok {
-			return r.errorf(at, "the case %s is there twice: give one of the entries that ask for it another name%s", c.ID, named(other.Group))
+			return r.Errorf(at, "the case %s is there twice: give one of the entries that ask for it another name%s", c.ID, named(other.Group))
 		}
 		if s.Cases = append(s.Cases, c); len(s.Cases) > maxCases {
-			return r.errorf(at, "there are more than %d cases", maxCases)
+			return r.Errorf(at, "there are more than %d cases", maxCases)
 		}
 	}
 	return r.reachable(g, all)
@@ -85,16 +85,16 @@ func (r *reader) possible(s *Suite, g *group, at *yaml.Node) error {
 		return at
 	}
 	if len(g.models) == 0 {
-		return r.errorf(at, "there are no models: models: [path/to/model.gguf]")
+		return r.Errorf(at, "there are no models: models: [path/to/model.gguf]")
 	}
 	lengths := slices.Concat(g.prompts, g.gens, g.depths)
 	switch {
 	case g.start != "" && g.quality != nil:
-		return r.errorf(where("quality", "start"), "start and quality are measured apart: make two entries of cases")
+		return r.Errorf(where("quality", "start"), "start and quality are measured apart: make two entries of cases")
 	case g.start != "" && (len(lengths) > 0 || len(g.streams) > 0 || g.busy > 0 || g.greedy != nil):
-		return r.errorf(where("start", "prompt", "gen"), "start measures a whole process with a prompt of its own: prompt, gen, depth, parallel, busy and greedy belong into another entry of cases")
+		return r.Errorf(where("start", "prompt", "gen"), "start measures a whole process with a prompt of its own: prompt, gen, depth, parallel, busy and greedy belong into another entry of cases")
 	case g.quality != nil && (len(lengths) > 0 || len(g.streams) > 0 || g.busy > 0 || g.greedy != nil || g.context > 0):
-		return r.errorf(where("quality", "prompt", "gen"), "quality reads a text in chunks of its own context: prompt, gen, depth, parallel, busy, greedy and context belong into another entry of cases")
+		return r.Errorf(where("quality", "prompt", "gen"), "quality reads a text in chunks of its own context: prompt, gen, depth, parallel, busy, greedy and context belong into another entry of cases")
 	case g.start == "" && g.quality == nil && len(g.prompts) == 0 && len(g.gens) == 0:
 		g.prompts, g.gens = []int{DefaultPrompt}, []int{DefaultGen}
 	}
@@ -102,13 +102,13 @@ func (r *reader) possible(s *Suite, g *group, at *yaml.Node) error {
 		return nil
 	}
 	if g.busy > 0 && !slices.ContainsFunc(g.gens, func(n int) bool { return n > 0 }) {
-		return r.errorf(where("busy"), "busy slows generation down, and gen is 0")
+		return r.Errorf(where("busy"), "busy slows generation down, and gen is 0")
 	}
 	if g.context > 0 {
 		for _, l := range pair(g.prompts, g.gens) {
 			for _, d := range orZero(g.depths) {
 				if need := d + max(l[0], l[1]); need > g.context {
-					return r.errorf(where("context"), "a depth of %d and %d tokens more need a context of %d", d, max(l[0], l[1]), need)
+					return r.Errorf(where("context"), "a depth of %d and %d tokens more need a context of %d", d, max(l[0], l[1]), need)
 				}
 			}
 		}
@@ -126,10 +126,10 @@ func (r *reader) reachable(g *group, all []Case) error {
 	for _, name := range slices.Sorted(maps.Keys(g.bars)) {
 		has := func(c Case) bool { return slices.Contains(c.Figures(), name) }
 		if !slices.ContainsFunc(all, has) {
-			return r.errorf(n, "there is a bar for %s, which these cases do not measure; they measure %s", name, strings.Join(all[0].Figures(), ", "))
+			return r.Errorf(n, "there is a bar for %s, which these cases do not measure; they measure %s", name, strings.Join(all[0].Figures(), ", "))
 		}
 		if g.bars[name].Ratio > 0 && !slices.ContainsFunc(all, func(c Case) bool { return has(c) && len(c.Peers) > 0 }) {
-			return r.errorf(n, "the bar for %s is a ratio, and these cases have no peer", name)
+			return r.Errorf(n, "the bar for %s is a ratio, and these cases have no peer", name)
 		}
 	}
 	return nil
@@ -174,11 +174,11 @@ func (r *reader) product(g *group, at *yaml.Node) ([]Case, error) {
 		context = DefaultContext
 	}
 	if len(lengths) == 0 {
-		return nil, r.errorf(at, "nothing is measured: prompt and gen are both 0")
+		return nil, r.Errorf(at, "nothing is measured: prompt and gen are both 0")
 	}
 	threads, depths, streams := orZero(g.threads), orZero(g.depths), orZero(g.streams)
 	if n := uint64(len(g.models)*len(devices)) * uint64(len(threads)*len(depths)) * uint64(len(streams)*len(envs)) * uint64(len(lengths)); n > maxCases {
-		return nil, r.errorf(at, "these lists are %d cases; %d are the most", n, maxCases)
+		return nil, r.Errorf(at, "these lists are %d cases; %d are the most", n, maxCases)
 	}
 	var all []Case
 	for _, m := range g.models {

@@ -6,8 +6,9 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/ledge-run/ledge/runtime/bench/nearest"
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/nearest"
+	"github.com/ledge-run/ledge/runtime/strictyaml"
 )
 
 // group is a set of cases: what stands at the top of the file, or an entry of cases,
@@ -36,9 +37,9 @@ type quality struct {
 }
 
 // keys are the handlers of what both the top and the entries of cases may say.
-func (g *group) keys(r *reader) handlers {
+func (g *group) keys(r *reader) strictyaml.Handlers {
 	g.at = map[string]*yaml.Node{}
-	h := handlers{
+	h := strictyaml.Handlers{
 		"models":   func(n *yaml.Node) (err error) { g.models, err = r.readModels(n); return err },
 		"devices":  func(n *yaml.Node) (err error) { g.devices, err = r.texts(n, true); return err },
 		"threads":  r.numbersTo(&g.threads, 0, maxThreads),
@@ -46,21 +47,21 @@ func (g *group) keys(r *reader) handlers {
 		"gen":      r.numbersTo(&g.gens, 0, maxTokens),
 		"depth":    r.numbersTo(&g.depths, 0, maxTokens),
 		"parallel": r.numbersTo(&g.streams, 1, maxParallel),
-		"context":  r.numberTo(&g.context, 1, maxTokens),
-		"repeat":   r.numberTo(&g.repeat, 1, maxRepeat),
-		"batch":    r.numberTo(&g.batch, 1, maxBatch),
-		"busy":     r.numberTo(&g.busy, 1, maxThreads),
-		"rounds":   r.numberTo(&g.rounds, 1, 10000),
-		"slow":     r.boolTo(&g.slow),
+		"context":  r.NumberTo(&g.context, 1, maxTokens),
+		"repeat":   r.NumberTo(&g.repeat, 1, maxRepeat),
+		"batch":    r.NumberTo(&g.batch, 1, maxBatch),
+		"busy":     r.NumberTo(&g.busy, 1, maxThreads),
+		"rounds":   r.NumberTo(&g.rounds, 1, 10000),
+		"slow":     r.BoolTo(&g.slow),
 		"start":    func(n *yaml.Node) (err error) { g.start, err = r.readStart(n); return err },
 		"env":      func(n *yaml.Node) (err error) { g.envs, err = r.readEnvs(n); return err },
 		"quality":  func(n *yaml.Node) (err error) { g.quality, err = r.readQuality(n); return err },
 		"greedy":   func(n *yaml.Node) (err error) { g.greedy, err = r.readGreedy(n); return err },
 		"bars":     func(n *yaml.Node) (err error) { g.bars, err = r.readBars(n); return err },
 		"cache": func(n *yaml.Node) error {
-			s, err := r.text(n)
+			s, err := r.Text(n)
 			if err == nil && !slices.Contains(cacheTypes, s) {
-				return r.errorf(n, "%q is no type of cache: it must be one of %s", s, strings.Join(cacheTypes, ", "))
+				return r.Errorf(n, "%q is no type of cache: it must be one of %s", s, strings.Join(cacheTypes, ", "))
 			}
 			g.cache = s
 			return err
@@ -116,12 +117,12 @@ func (r *reader) readModels(n *yaml.Node) ([]Model, error) {
 	for _, n := range nodes {
 		var m Model
 		if n.Kind == yaml.MappingNode {
-			err = r.fields(n, "a model", handlers{"file": r.textTo(&m.File), "name": r.textTo(&m.Name)})
+			err = r.Fields(n, "a model", strictyaml.Handlers{"file": r.TextTo(&m.File), "name": r.TextTo(&m.Name)})
 			if err == nil && m.File == "" {
-				err = r.errorf(n, "the model has no file")
+				err = r.Errorf(n, "the model has no file")
 			}
 		} else {
-			err = r.textTo(&m.File)(n)
+			err = r.TextTo(&m.File)(n)
 		}
 		if err != nil {
 			return nil, err
@@ -131,7 +132,7 @@ func (r *reader) readModels(n *yaml.Node) ([]Model, error) {
 			m.Name = strings.TrimSuffix(base, ".gguf")
 		}
 		if slices.ContainsFunc(all, func(o Model) bool { return o.Name == m.Name }) {
-			return nil, r.errorf(n, "two models are called %s: give one another name, as {file: ..., name: ...}", m.Name)
+			return nil, r.Errorf(n, "two models are called %s: give one another name, as {file: ..., name: ...}", m.Name)
 		}
 		all = append(all, m)
 	}
@@ -157,32 +158,32 @@ func (r *reader) readEnvs(n *yaml.Node) ([]map[string]string, error) {
 
 // readStart reads a prompt, or true for the usual one.
 func (r *reader) readStart(n *yaml.Node) (string, error) {
-	s, err := r.text(n)
+	s, err := r.Text(n)
 	switch {
 	case err != nil:
 		return "", err
 	case n.Tag == "!!bool" && s == "true":
 		return DefaultStart, nil
 	case strings.TrimSpace(s) == "" || n.Tag == "!!bool":
-		return "", r.errorf(n, "start is a prompt, or true for %q", DefaultStart)
+		return "", r.Errorf(n, "start is a prompt, or true for %q", DefaultStart)
 	}
 	return s, nil
 }
 
 func (r *reader) readQuality(n *yaml.Node) (*quality, error) {
 	q := &quality{context: 512}
-	err := r.fields(n, "quality", handlers{
-		"text": r.textTo(&q.text), "reference": r.textTo(&q.reference), "context": r.numberTo(&q.context, minChunk, maxTokens), "chunks": r.numberTo(&q.chunks, 1, maxTokens),
+	err := r.Fields(n, "quality", strictyaml.Handlers{
+		"text": r.TextTo(&q.text), "reference": r.TextTo(&q.reference), "context": r.NumberTo(&q.context, minChunk, maxTokens), "chunks": r.NumberTo(&q.chunks, 1, maxTokens),
 	})
 	if err == nil && q.text == "" {
-		return nil, r.errorf(n, "quality needs a text: the file that is read")
+		return nil, r.Errorf(n, "quality needs a text: the file that is read")
 	}
 	return q, err
 }
 
 func (r *reader) readGreedy(n *yaml.Node) (*record.Greedy, error) {
 	g := &record.Greedy{Prompt: DefaultStart, Tokens: 32}
-	return g, r.fields(n, "greedy", handlers{"prompt": r.textTo(&g.Prompt), "tokens": r.numberTo(&g.Tokens, 1, maxGreedy)})
+	return g, r.Fields(n, "greedy", strictyaml.Handlers{"prompt": r.TextTo(&g.Prompt), "tokens": r.NumberTo(&g.Tokens, 1, maxGreedy)})
 }
 
 // readAgainst reads the names of peers in an entry of cases; "none" is none.
@@ -197,7 +198,7 @@ func (r *reader) readAgainst(s *Suite, n *yaml.Node) ([]string, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return nil, r.errorf(n, "no peer is called %q%s; peers: %s", name, nearest.Hint(name, known), strings.Join(known, ", "))
+			return nil, r.Errorf(n, "no peer is called %q%s; peers: %s", name, nearest.Hint(name, known), strings.Join(known, ", "))
 		}
 	}
 	return names, nil

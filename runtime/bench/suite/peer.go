@@ -9,8 +9,9 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/ledge-run/ledge/runtime/bench/nearest"
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/nearest"
+	"github.com/ledge-run/ledge/runtime/strictyaml"
 )
 
 // Peer is another engine, measured in the same rounds as Ledge.
@@ -84,17 +85,17 @@ func (p *Peer) takes(c *Case) bool {
 
 func (r *reader) readPeers(n *yaml.Node) ([]Peer, error) {
 	if n.Kind != yaml.MappingNode {
-		return nil, r.errorf(n, "peers are written as NAME: {llama-bench: path}, not as %s", what(n))
+		return nil, r.Errorf(n, "peers are written as NAME: {llama-bench: path}, not as %s", r.What(n))
 	}
 	var all []Peer
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
-		p, err := r.readPeer(key, value(n.Content[i+1]))
+		p, err := r.readPeer(key, strictyaml.Value(n.Content[i+1]))
 		if err != nil {
 			return nil, err
 		}
 		if slices.ContainsFunc(all, func(o Peer) bool { return o.Name == p.Name }) {
-			return nil, r.errorf(key, "two peers are called %s", p.Name)
+			return nil, r.Errorf(key, "two peers are called %s", p.Name)
 		}
 		all = append(all, p)
 	}
@@ -103,11 +104,11 @@ func (r *reader) readPeers(n *yaml.Node) ([]Peer, error) {
 
 func (r *reader) readPeer(key, n *yaml.Node) (Peer, error) {
 	p := Peer{Name: key.Value}
-	if err := r.textTo(&p.Name)(key); err != nil {
+	if err := r.TextTo(&p.Name)(key); err != nil {
 		return p, err
 	}
 	if p.Name == record.Ledge || p.Name == "none" {
-		return p, r.errorf(key, "no peer can be called %s: give another name", p.Name)
+		return p, r.Errorf(key, "no peer can be called %s: give another name", p.Name)
 	}
 	var ways []string
 	way := func(name string, kind Kind, read func(*yaml.Node) error) func(*yaml.Node) error {
@@ -117,34 +118,34 @@ func (r *reader) readPeer(key, n *yaml.Node) (Peer, error) {
 		}
 	}
 	at := map[string]*yaml.Node{}
-	known := handlers{
-		"llama-bench": way("llama-bench", LlamaBench, r.textTo(&p.Program)),
-		"ledge":       way("ledge", OtherLedge, r.textTo(&p.Program)),
+	known := strictyaml.Handlers{
+		"llama-bench": way("llama-bench", LlamaBench, r.TextTo(&p.Program)),
+		"ledge":       way("ledge", OtherLedge, r.TextTo(&p.Program)),
 		"command":     way("command", Command, func(n *yaml.Node) (err error) { p.Command, err = r.readCommand(n); return err }),
 		"args":        func(n *yaml.Node) (err error) { p.Args, err = r.texts(n, false); return err },
 		"figures":     func(n *yaml.Node) (err error) { p.Figures, err = r.readSources(n); return err },
 		"env":         func(n *yaml.Node) (err error) { p.Env, err = r.pairs(n, "env"); return err },
 		"devices":     func(n *yaml.Node) (err error) { p.Devices, err = r.texts(n, true); return err },
 		"timeout":     func(n *yaml.Node) (err error) { p.Timeout, err = r.duration(n); return err },
-		"version":     r.textTo(&p.Version),
+		"version":     r.TextTo(&p.Version),
 	}
 	for k, read := range known {
 		known[k] = func(n *yaml.Node) error { at[k] = n; return read(n) }
 	}
-	if err := r.fields(n, "a peer", known); err != nil {
+	if err := r.Fields(n, "a peer", known); err != nil {
 		return p, err
 	}
 	switch {
 	case len(ways) == 0:
-		return p, r.errorf(n, "peer %s says not how it is run: llama-bench, ledge or command", p.Name)
+		return p, r.Errorf(n, "peer %s says not how it is run: llama-bench, ledge or command", p.Name)
 	case len(ways) > 1:
-		return p, r.errorf(n, "peer %s is run in two ways, %s: say one", p.Name, strings.Join(ways, " and "))
+		return p, r.Errorf(n, "peer %s is run in two ways, %s: say one", p.Name, strings.Join(ways, " and "))
 	case p.Kind == Command && len(p.Args) > 0:
-		return p, r.errorf(at["args"], "args belong to llama-bench; write them into the command")
+		return p, r.Errorf(at["args"], "args belong to llama-bench; write them into the command")
 	case p.Kind == OtherLedge && len(p.Args) > 0:
-		return p, r.errorf(at["args"], "another Ledge is asked as Ledge is: it takes env, not args")
+		return p, r.Errorf(at["args"], "another Ledge is asked as Ledge is: it takes env, not args")
 	case p.Kind != Command && p.Figures != nil:
-		return p, r.errorf(at["figures"], "figures belong to a command: what %s prints is known", ways[0])
+		return p, r.Errorf(at["figures"], "figures belong to a command: what %s prints is known", ways[0])
 	}
 	return p, nil
 }
@@ -152,19 +153,19 @@ func (r *reader) readPeer(key, n *yaml.Node) (Peer, error) {
 // readCommand reads the words of a command and looks at its placeholders.
 func (r *reader) readCommand(n *yaml.Node) ([]string, error) {
 	if n.Kind == yaml.ScalarNode && strings.ContainsAny(n.Value, " \t") {
-		return nil, r.errorf(n, "a command is a list of words, [program, -m, \"{model}\"]: no shell divides it")
+		return nil, r.Errorf(n, "a command is a list of words, [program, -m, \"{model}\"]: no shell divides it")
 	}
 	words, err := r.texts(n, false)
 	if err != nil {
 		return nil, err
 	}
 	if words[0] == "" {
-		return nil, r.errorf(n, "the command has no program")
+		return nil, r.Errorf(n, "the command has no program")
 	}
 	for _, w := range words {
 		for _, name := range braces(w) {
 			if !slices.Contains(Placeholders, name) {
-				return nil, r.errorf(n, "{%s} stands for nothing%s; there are {%s}", name, nearest.Hint(name, Placeholders), strings.Join(Placeholders, "} {"))
+				return nil, r.Errorf(n, "{%s} stands for nothing%s; there are {%s}", name, nearest.Hint(name, Placeholders), strings.Join(Placeholders, "} {"))
 			}
 		}
 	}
@@ -190,29 +191,29 @@ func braces(w string) []string {
 // readSources reads where a command's JSON has its figures.
 func (r *reader) readSources(n *yaml.Node) (map[string]Source, error) {
 	if n.Kind != yaml.MappingNode {
-		return nil, r.errorf(n, "figures are written as FIGURE: path, not as %s", what(n))
+		return nil, r.Errorf(n, "figures are written as FIGURE: path, not as %s", r.What(n))
 	}
 	all := map[string]Source{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, v := n.Content[i], value(n.Content[i+1])
+		key, v := n.Content[i], strictyaml.Value(n.Content[i+1])
 		if !slices.Contains(record.Names(), key.Value) {
-			return nil, r.errorf(key, "no figure is called %q%s; figures: %s", key.Value, nearest.Hint(key.Value, record.Names()), strings.Join(record.Names(), ", "))
+			return nil, r.Errorf(key, "no figure is called %q%s; figures: %s", key.Value, nearest.Hint(key.Value, record.Names()), strings.Join(record.Names(), ", "))
 		}
 		s := Source{Scale: 1}
 		var err error
 		if v.Kind == yaml.MappingNode {
-			err = r.fields(v, "a figure", handlers{"path": r.textTo(&s.Path), "scale": func(n *yaml.Node) (err error) { s.Scale, err = r.positive(n); return err }})
+			err = r.Fields(v, "a figure", strictyaml.Handlers{"path": r.TextTo(&s.Path), "scale": func(n *yaml.Node) (err error) { s.Scale, err = r.positive(n); return err }})
 			if err == nil && s.Path == "" {
-				err = r.errorf(v, "the figure has no path")
+				err = r.Errorf(v, "the figure has no path")
 			}
 		} else {
-			err = r.textTo(&s.Path)(v)
+			err = r.TextTo(&s.Path)(v)
 		}
 		if err != nil {
 			return nil, err
 		}
 		if _, twice := all[key.Value]; twice {
-			return nil, r.errorf(key, "%s is said twice", key.Value)
+			return nil, r.Errorf(key, "%s is said twice", key.Value)
 		}
 		all[key.Value] = s
 	}

@@ -4,14 +4,9 @@
 package suite
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -19,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/strictyaml"
 )
 
 // Suite is what a file asks for.
@@ -75,33 +71,25 @@ const (
 	DefaultContext = 4096 // of start: engine.DefaultContext, which ledge run opens
 )
 
-// Limits of a file.
-const (
-	maxBytes = 1 << 20
-	maxCases = 10000
-)
+const maxCases = 10000
+
+// Error is what is wrong with a suite, and where.
+type Error = strictyaml.Error
 
 // Load reads a file; set replaces values of its vars.
 func Load(path string, set map[string]string) (*Suite, error) {
-	f, err := os.Open(path)
+	data, err := strictyaml.Load(path)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return Parse(data, path, set)
 }
 
 // Parse reads a file's bytes; the path is for messages and names.
 func Parse(data []byte, path string, set map[string]string) (*Suite, error) {
-	r := &reader{file: path, vars: map[string]string{}}
-	if len(data) > maxBytes {
-		return nil, r.errorf(nil, "the file is longer than %d bytes: that is no suite", maxBytes)
-	}
-	root, err := r.document(data)
+	r := &reader{vars: map[string]string{}}
+	r.Reader = strictyaml.Reader{File: path, Kind: "suite", Example: "ledge-bench init writes an example", Expand: r.fill}
+	root, err := r.Document(data)
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +104,14 @@ func Parse(data []byte, path string, set map[string]string) (*Suite, error) {
 	var tables *yaml.Node
 	known := top.keys(r)
 	known["vars"] = func(*yaml.Node) error { return nil } // read already
-	known["name"] = r.textTo(&s.Name)
-	known["journal"] = r.textTo(&s.Journal)
-	known["ledge"] = r.textTo(&s.Ledge)
+	known["name"] = r.TextTo(&s.Name)
+	known["journal"] = r.TextTo(&s.Journal)
+	known["ledge"] = r.TextTo(&s.Ledge)
 	known["timeout"] = func(n *yaml.Node) (err error) { s.Timeout, err = r.duration(n); return err }
 	known["peers"] = func(n *yaml.Node) (err error) { s.Peers, err = r.readPeers(n); return err }
 	known["cases"] = func(n *yaml.Node) (err error) { groups, err = r.list(n); return err }
 	known["tables"] = func(n *yaml.Node) error { tables = n; return nil } // names the groups: read last
-	if err := r.fields(root, "a suite", known); err != nil {
+	if err := r.Fields(root, "a suite", known); err != nil {
 		return nil, err
 	}
 	s.Rounds = cmp.Or(top.rounds, s.Rounds)
@@ -146,26 +134,6 @@ func Parse(data []byte, path string, set map[string]string) (*Suite, error) {
 		}
 	}
 	return s, nil
-}
-
-// document parses YAML down to the node of its one mapping.
-func (r *reader) document(data []byte) (*yaml.Node, error) {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc yaml.Node
-	err := dec.Decode(&doc)
-	if errors.Is(err, io.EOF) || err == nil && (doc.Kind != yaml.DocumentNode || len(doc.Content) != 1) {
-		return nil, r.errorf(nil, "the file says nothing: ledge-bench init writes an example")
-	}
-	if err != nil {
-		return nil, r.syntax(err)
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		if err != nil {
-			return nil, r.syntax(err)
-		}
-		return nil, r.errorf(nil, "there are several documents (---) in the file: a suite is one")
-	}
-	return doc.Content[0], nil
 }
 
 // Path is a path of the file, which starts in the file's folder.

@@ -6,8 +6,9 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/ledge-run/ledge/runtime/bench/nearest"
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/nearest"
+	"github.com/ledge-run/ledge/runtime/strictyaml"
 )
 
 // readTables reads the tables of a report.
@@ -30,7 +31,7 @@ func (r *reader) readTables(s *Suite, n *yaml.Node) error {
 			}
 			for _, name := range *to {
 				if !slices.Contains(known, name) {
-					return r.errorf(n, "no %s is called %q%s; there are %s", what, name, nearest.Hint(name, known), strings.Join(known, ", "))
+					return r.Errorf(n, "no %s is called %q%s; there are %s", what, name, nearest.Hint(name, known), strings.Join(known, ", "))
 				}
 			}
 			return nil
@@ -38,15 +39,15 @@ func (r *reader) readTables(s *Suite, n *yaml.Node) error {
 	}
 	for _, n := range nodes {
 		var t Table
-		err := r.fields(n, "a table", handlers{
-			"title": r.textTo(&t.Title), "note": r.textTo(&t.Note),
+		err := r.Fields(n, "a table", strictyaml.Handlers{
+			"title": r.TextTo(&t.Title), "note": r.TextTo(&t.Note),
 			"cases": among(&t.Groups, "entry of cases", groups), "figures": among(&t.Figures, "figure", record.Names()),
 		})
 		if err != nil {
 			return err
 		}
 		if t.Title == "" || len(t.Figures) == 0 {
-			return r.errorf(n, "a table needs a title and figures")
+			return r.Errorf(n, "a table needs a title and figures")
 		}
 		s.Tables = append(s.Tables, t)
 	}

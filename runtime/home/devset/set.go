@@ -14,30 +14,17 @@
 package devset
 
 import (
-	"bytes"
-	_ "embed"
-	"fmt"
+	"embed"
 
 	"github.com/ledge-run/ledge/runtime/home/evalset"
 )
 
-//go:embed sentences.jsonl
-var sentences []byte
-
-//go:embed second.jsonl
-var second []byte
+//go:embed sentences.jsonl second.jsonl
+var files embed.FS
 
 // Sentences are all of the first set.
-func Sentences() ([]evalset.Item, error) { return read("sentences.jsonl", sentences) }
+func Sentences() ([]evalset.Item, error) { return evalset.Open(files, "sentences.jsonl") }
 
 // Second are all of the second set, written after the grammar had been improved with
 // the first. Once what is wrong in it has been read for the same end, it is as the first.
-func Second() ([]evalset.Item, error) { return read("second.jsonl", second) }
-
-func read(name string, lines []byte) ([]evalset.Item, error) {
-	items, err := evalset.Read(bytes.NewReader(lines))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return items, nil
-}
+func Second() ([]evalset.Item, error) { return evalset.Open(files, "second.jsonl") }

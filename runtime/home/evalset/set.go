@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/ledge-run/ledge/runtime/home"
 )
@@ -35,17 +36,19 @@ type Item struct {
 func (it Item) InTask() bool { return it.Command.Intent != "none" }
 
 // Handwritten is the set for exact match and slots.
-func Handwritten() ([]Item, error) { return open("handwritten.jsonl") }
+func Handwritten() ([]Item, error) { return Open(files, "handwritten.jsonl") }
 
 // Routing is the held-out set for telling in from out of the task, half of it each.
-func Routing() ([]Item, error) { return open("routing.jsonl") }
+func Routing() ([]Item, error) { return Open(files, "routing.jsonl") }
 
-func open(name string) ([]Item, error) {
-	b, err := files.ReadFile(name)
+// Open reads a file of items.
+func Open(folder fs.FS, name string) ([]Item, error) {
+	f, err := folder.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	items, err := Read(bytes.NewReader(b))
+	defer f.Close()
+	items, err := Read(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -1,6 +1,9 @@
 package generate
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // swap is a way of saying that another stands for as well, whatever the sentence.
 type swap struct{ from, to string }
@@ -70,21 +73,18 @@ func (s *sentence) speakZh(text string) string {
 	return text
 }
 
-// misread reports a word that is only there by chance, as 太 in 太阳 and 一点 in 十一点,
-// or in a phrase that knows no other.
+// within are phrases in which a word is only there by chance, as 太 in 太阳 and 一点 in
+// 十一点, or that know no other.
+var within = map[string][]string{
+	"很": {"很多"}, "太": {"太阳", "太太"}, "请": {"请问", "请假", "请客", "请不要", "请你", "请您"},
+	"一下": {"下一", "一下子", "一下午", "一下首"}, "一点": {"一点钟", "十一点", "一点半", "一点一刻", "一点三", "一点二", "一点五", "一点零", "一点四", "早上一点", "下午一点", "晚上一点", "凌晨一点", "中午一点", "夜里一点", "上一点", "午一点", "晨一点", "里一点", "明天一点", "天一点", "每天一点", "日一点", "末一点"},
+	"一些": {"多一些", "一些音", "放一些"}, "怎么": {"怎么样", "怎么做"}, "什么": {"为什么", "什么都"}, "小时": {"小时候", "个小时"},
+	"没有": {"没有没", "有没有"}, "打开": {"打开着"}, "可以": {"可不可以"}, "晚上": {"晚上好"}, "早上": {"早上好"}, "帮我": {"帮帮我"}, "孩子": {"孩子的", "孩子房", "小孩子"},
+	"不要": {"要不要"}, "不用": {"用不用"}, "关了": {"关了没", "关了吗", "有关了"}, "关掉": {"关掉了"}, "家里": {"家里头"}, "麻烦": {"麻烦你", "麻烦您"},
+}
+
 func misread(text, word string) bool {
-	for _, in := range map[string][]string{
-		"很": {"很多"}, "太": {"太阳", "太太"}, "请": {"请问", "请假", "请客", "请不要", "请你", "请您"},
-		"一下": {"下一", "一下子", "一下午", "一下首"}, "一点": {"一点钟", "十一点", "一点半", "一点一刻", "一点三", "一点二", "一点五", "一点零", "一点四", "早上一点", "下午一点", "晚上一点", "凌晨一点", "中午一点", "夜里一点", "上一点", "午一点", "晨一点", "里一点", "明天一点", "天一点", "每天一点", "日一点", "末一点"},
-		"一些": {"多一些", "一些音", "放一些"}, "怎么": {"怎么样", "怎么做"}, "什么": {"为什么", "什么都"}, "小时": {"小时候", "个小时"},
-		"没有": {"没有没", "有没有"}, "打开": {"打开着"}, "可以": {"可不可以"}, "晚上": {"晚上好"}, "早上": {"早上好"}, "帮我": {"帮帮我"}, "孩子": {"孩子的", "孩子房", "小孩子"},
-		"不要": {"要不要"}, "不用": {"用不用"}, "关了": {"关了没", "关了吗", "有关了"}, "关掉": {"关掉了"}, "家里": {"家里头"}, "麻烦": {"麻烦你", "麻烦您"},
-	}[word] {
-		if strings.Contains(text, in) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(within[word], func(in string) bool { return strings.Contains(text, in) })
 }
 
 // swapped puts one of the ways of saying that fit in place of its words.

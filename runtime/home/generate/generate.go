@@ -294,6 +294,3 @@ func tidy(text, lang string, apart bool) string {
 func latin(r rune) bool { return r|32 >= 'a' && r|32 <= 'z' }
 
 func wide(r rune) bool { return isHan(r) || r >= 0x3000 && r < 0x3040 || r >= 0xff00 }
-
-// Prompt is a sentence as the model reads it. The completion is the command's line.
-func Prompt(text string) string { return home.Prompt(text) }

@@ -4,6 +4,7 @@ import (
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/model"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
 // What may be done to a model's matrices where they are read, for every
@@ -59,7 +60,7 @@ func (d *Decoder) adapter(weight string) (a model.Adapter, ok bool) {
 // adapted adds scale B low to y, low being what lora_a gives. The scale is a node of
 // its own, which fusing takes into the product; a scale of 1 needs none.
 func (d *Decoder) adapted(y, low *graph.Node, weight string, a model.Adapter, out int) *graph.Node {
-	up := d.Label("%s", weight+model.SuffixB).Linear(low, d.Weight(weight+model.SuffixB, a.B, out, a.Rank))
+	up := d.Label("%s", weight+lora.SuffixB).Linear(low, d.Weight(weight+lora.SuffixB, a.B, out, a.Rank))
 	if a.Scale != 1 {
 		up = d.Scale(up, a.Scale)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/model"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
 // Decoder emits the parts of one decoder graph. Tensor names inside a layer
@@ -86,7 +87,7 @@ func (d *Decoder) Embed() *graph.Node {
 	w := d.matrix(name, d.Vocab, d.Embedding)
 	x := d.Label("token_embd").Embed(w, d.Tokens)
 	if a, ok := d.adapter(name); ok {
-		low := d.Label("%s", name+model.SuffixA).Embed(d.Weight(name+model.SuffixA, a.A, d.Vocab, a.Rank), d.Tokens)
+		low := d.Label("%s", name+lora.SuffixA).Embed(d.Weight(name+lora.SuffixA, a.A, d.Vocab, a.Rank), d.Tokens)
 		x = d.adapted(x, low, name, a, d.Embedding)
 	}
 	return d.dropout(x)
@@ -129,7 +130,7 @@ func (d *Decoder) linear(x *graph.Node, name, weight string, in, out int) *graph
 		y = d.Add(graph.OpAdd, nil, y, d.Tensor(name+".bias", out))
 	}
 	if a, ok := d.adapter(weight); ok {
-		low := d.Label("%s", weight+model.SuffixA).Linear(x, d.Weight(weight+model.SuffixA, a.A, a.Rank, in))
+		low := d.Label("%s", weight+lora.SuffixA).Linear(x, d.Weight(weight+lora.SuffixA, a.A, a.Rank, in))
 		y = d.adapted(y, low, weight, a, out)
 	}
 	return y

@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/ledge-run/ledge/runtime/files"
 	"github.com/ledge-run/ledge/runtime/train/step"
 )
 
@@ -29,7 +29,6 @@ type Store struct {
 const (
 	prefix = "step-"
 	suffix = ".ckpt"
-	part   = ".part" // behind the name of a file that is being written
 )
 
 func (s Store) path(step int) string {
@@ -114,23 +113,10 @@ func (s Store) Save(st step.State, run json.RawMessage, read func(x step.Tensor,
 	if err := s.sweep(); err != nil {
 		return fail(err)
 	}
-	temp := path + part
-	f, err := os.Create(temp)
-	if err != nil {
+	if err := files.Replace(path, func(f *os.File) error { return write(f, st, run, read) }); err != nil {
 		return fail(err)
 	}
-	err = write(f, st, run, read)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		_ = os.Remove(temp) // the next Save does it, too
-		return fail(err)
-	}
-	if err := syncDir(s.Dir); err != nil {
+	if err := files.SyncDir(s.Dir); err != nil {
 		return fail(err)
 	}
 	return path, s.prune(st.Step)
@@ -143,7 +129,7 @@ func (s Store) sweep() error {
 		return nil
 	}
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), part); ok {
+		if name, ok := strings.CutSuffix(e.Name(), files.Part); ok {
 			if _, ok := stepOf(name); ok {
 				err = errors.Join(err, os.Remove(filepath.Join(s.Dir, e.Name())))
 			}
@@ -180,20 +166,4 @@ func (s Store) Clear() error {
 		err = errors.Join(err, os.Remove(s.path(n)))
 	}
 	return errors.Join(err, s.sweep())
-}
-
-// syncDir makes a rename durable. Windows has no way to and needs none.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) {
-		err = nil // some network file systems
-	}
-	return errors.Join(err, d.Close())
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ledge-run/ledge/runtime/files"
 	"github.com/ledge-run/ledge/runtime/train/data/neardup"
 	"github.com/ledge-run/ledge/runtime/train/data/source"
 )
@@ -107,7 +108,7 @@ func (w *work) clear() error {
 	if err := os.MkdirAll(w.dir, 0o777); err != nil {
 		return fmt.Errorf("cannot write: %w", err)
 	}
-	names := []string{stateName, stateName + ".part", docsName, indexName, outName}
+	names := []string{stateName, stateName + files.Part, docsName, indexName, outName}
 	for b := range neardup.Bands {
 		names = append(names, bandName(b))
 	}
@@ -213,15 +214,10 @@ func (w *work) save() error {
 	if err != nil {
 		return err
 	}
-	temp := w.path(stateName + ".part")
-	f, err := os.Create(temp)
-	if err != nil {
-		return firstError(err)
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(temp, w.path(stateName))
-	}
+	err = files.Replace(w.path(stateName), func(f *os.File) error {
+		_, err := f.Write(b)
+		return err
+	})
 	if err != nil {
 		return firstError(err)
 	}

@@ -10,13 +10,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"runtime"
 	"sync"
 
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/files"
 	"github.com/ledge-run/ledge/runtime/train/step"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
@@ -130,7 +129,7 @@ func Open(ctx context.Context, path string, vocabulary *gguf.File, ids int, o Op
 func keyOf(ctx context.Context, teacher, vocabulary *gguf.File, o Options, ids int) (key [sha256.Size]byte, err error) {
 	h := sha256.New()
 	for _, path := range teacher.Paths() {
-		if err := hashFile(ctx, h, path); err != nil {
+		if err := files.CopyTo(ctx, h, path); err != nil {
 			return key, err
 		}
 	}
@@ -138,30 +137,6 @@ func keyOf(ctx context.Context, teacher, vocabulary *gguf.File, o Options, ids i
 	fmt.Fprintf(h, "%x k=%d of %d at %g\n", v, o.K, ids, o.Temperature)
 	h.Sum(key[:0])
 	return key, nil
-}
-
-func hashFile(ctx context.Context, to io.Writer, path string) (err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	buf := make([]byte, 1<<20)
-	for {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		n, err := f.Read(buf)
-		if _, err := to.Write(buf[:n]); err != nil {
-			return err
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
 
 // Fill gives parts their targets.

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ledge-run/ledge/runtime/files"
 )
 
 // pieceBytes is about how long the lines are that a text is cut into, and mostBytes how
@@ -33,30 +35,18 @@ func Lines(text, path string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	temp := path + ".part"
-	out, err := os.Create(temp)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = out.Close()     // again, perhaps
-			_ = os.Remove(temp) // nothing better to do on failure
-		}
-	}()
 	var from io.Reader = in
 	if strings.HasSuffix(text, ".gz") {
 		if from, err = gzip.NewReader(in); err != nil {
 			return fmt.Errorf("%s: %w", text, err)
 		}
 	}
-	if err := writeLines(out, from); err != nil {
-		return fmt.Errorf("%s: %w", text, err)
-	}
-	if err := out.Close(); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
+	return files.Replace(path, func(out *os.File) error {
+		if err := writeLines(out, from); err != nil {
+			return fmt.Errorf("%s: %w", text, err)
+		}
+		return nil
+	})
 }
 
 func writeLines(to io.Writer, from io.Reader) error {

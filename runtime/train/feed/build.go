@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ledge-run/ledge/runtime/files"
 	"github.com/ledge-run/ledge/runtime/tokenizer"
 )
 
@@ -77,7 +78,7 @@ func (s *Source) key(ctx context.Context) (key [sha256.Size]byte, total int64, e
 			return key, 0, err
 		}
 		sum := sha256.New()
-		n, err := io.Copy(sum, &until{ctx, f})
+		n, err := io.Copy(sum, files.Until(ctx, f))
 		if err = errors.Join(err, f.Close()); err != nil {
 			return key, 0, fmt.Errorf("%s: %w", path, err)
 		}
@@ -88,21 +89,8 @@ func (s *Source) key(ctx context.Context) (key [sha256.Size]byte, total int64, e
 	return key, total, nil
 }
 
-// until ends reading when its context has ended.
-type until struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u *until) Read(b []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, context.Cause(u.ctx)
-	}
-	return u.r.Read(b)
-}
-
 // build writes the cache, which gets its name when it is whole.
-func (s *Source) build(ctx context.Context, key [sha256.Size]byte, total int64) (err error) {
+func (s *Source) build(ctx context.Context, key [sha256.Size]byte, total int64) error {
 	enc, err := newEncoder(s.Tokenizer, s.Settings)
 	if err != nil {
 		return err
@@ -110,37 +98,26 @@ func (s *Source) build(ctx context.Context, key [sha256.Size]byte, total int64) 
 	if err := os.MkdirAll(filepath.Dir(s.Cache), 0o755); err != nil {
 		return err
 	}
-	temp := s.Cache + ".part"
-	f, err := os.Create(temp)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()       // again, perhaps
-			_ = os.Remove(temp) // nothing better to do on failure
-			var pe *fs.PathError
-			if errors.As(err, &pe) && pe.Path == temp {
-				err = fmt.Errorf("cannot write %s: %w", s.Cache, pe.Err)
-			}
-		}
-	}()
 	width := 4
 	if s.Tokenizer.Size() <= 1<<16 {
 		width = 2
 	}
-	w, err := newCacheWriter(f, key, width)
-	if err != nil {
-		return err
+	err = files.Replace(s.Cache, func(f *os.File) error {
+		w, err := newCacheWriter(f, key, width)
+		if err != nil {
+			return err
+		}
+		b := &builder{source: s, enc: enc, w: w, total: total}
+		if err := b.run(ctx); err != nil {
+			return err
+		}
+		return w.finish(b.counts)
+	})
+	var pe *fs.PathError
+	if errors.As(err, &pe) && pe.Path == s.Cache+files.Part {
+		return fmt.Errorf("cannot write %s: %w", s.Cache, pe.Err)
 	}
-	b := &builder{source: s, enc: enc, w: w, total: total}
-	if err := b.run(ctx); err != nil {
-		return err
-	}
-	if err := errors.Join(w.finish(b.counts), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp, s.Cache)
+	return err
 }
 
 // builder reads, encodes and writes, a batch of lines after the other: lines of a batch
@@ -174,7 +151,7 @@ func (b *builder) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = each(path, &counting{&until{ctx, f}, &b.done}, func(text []byte, number int) error {
+		err = each(path, &counting{files.Until(ctx, f), &b.done}, func(text []byte, number int) error {
 			b.batch = append(b.batch, line{path, number, append([]byte(nil), text...)})
 			if b.bytes += len(text); len(b.batch) < batchLines && b.bytes < batchBytes {
 				return nil

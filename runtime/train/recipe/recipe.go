@@ -5,13 +5,11 @@
 package recipe
 
 import (
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/strictyaml"
 )
 
 // Recipe is what a file asks for. Paths are as Path gives them.
@@ -149,20 +147,15 @@ func Default() *Recipe {
 	}
 }
 
-// maxBytes bounds a file.
-const maxBytes = 1 << 20
+// Error is what is wrong with a recipe, and where.
+type Error = strictyaml.Error
 
 // Load reads a file. Each of set is KEY=VALUE and replaces what the file says of the
 // key: train.rate=3e-3.
 func Load(path string, set []string) (*Recipe, error) {
-	f, err := os.Open(path)
+	data, err := strictyaml.Load(path)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return Parse(data, path, set)
 }
@@ -172,5 +165,5 @@ func (r *reader) path(p string) string {
 	if filepath.IsAbs(p) {
 		return p
 	}
-	return filepath.Join(filepath.Dir(r.file), p)
+	return filepath.Join(filepath.Dir(r.File), p)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/model"
 	_ "github.com/ledge-run/ledge/runtime/model/all"
+	"github.com/ledge-run/ledge/runtime/strictyaml"
 )
 
 const least = `data: {train: a.jsonl}
@@ -162,7 +163,7 @@ func TestErrors(t *testing.T) {
 		{least, "", "the file says nothing"},
 		{least, "- a", "a recipe is written as keys with values, not as a list"},
 		{"train: {", "seed: &a {x: *a}\ntrain: {", ""},
-		{least, strings.Repeat("x", maxBytes+1), "longer than"},
+		{least, strings.Repeat("x", strictyaml.MaxBytes+1), "longer than"},
 	} {
 		_, err := Parse([]byte(strings.Replace(least, c.old, c.new, 1)), "x.yaml", nil)
 		var e *Error

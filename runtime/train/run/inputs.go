@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/ledge-run/ledge/runtime/files"
 	"github.com/ledge-run/ledge/runtime/train/feed"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 )
@@ -74,28 +74,10 @@ func (x *running) checkFresh() error {
 func (x *running) baseKey(ctx context.Context) (key [sha256.Size]byte, err error) {
 	h := sha256.New()
 	for _, path := range x.net.base.Paths() {
-		f, err := os.Open(path)
-		if err != nil {
-			return key, err
-		}
-		_, err = io.Copy(h, &until{ctx, f})
-		if err = errors.Join(err, f.Close()); err != nil {
+		if err := files.CopyTo(ctx, h, path); err != nil {
 			return key, err
 		}
 	}
 	h.Sum(key[:0])
 	return key, nil
-}
-
-// until ends reading when its context has ended.
-type until struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u *until) Read(b []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
-	}
-	return u.r.Read(b)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/graph"
+	"github.com/ledge-run/ledge/runtime/files"
 	"github.com/ledge-run/ledge/runtime/train/checkpoint"
 	"github.com/ledge-run/ledge/runtime/train/distill"
 	"github.com/ledge-run/ledge/runtime/train/feed"
@@ -155,7 +156,11 @@ func lockFolder(dir string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(f); err != nil {
+	free, err := files.TryLock(f)
+	if err == nil && !free {
+		err = errLocked
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), f.Close())
 	}
 	return f.Close, nil

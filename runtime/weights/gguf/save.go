@@ -7,7 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+
+	"github.com/ledge-run/ledge/runtime/files"
 )
 
 // Save writes the file to path, which gets its name only when it is whole and on
@@ -54,7 +55,10 @@ func (w *Writer) Save(ctx context.Context, path string, replace bool) error {
 	if err := name(f.Name(), path, replace); err != nil {
 		return discard(err)
 	}
-	return syncDir(filepath.Dir(path))
+	if err := files.SyncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("gguf: %w", err)
+	}
+	return nil
 }
 
 // Replaceable says whether there is a file at path that Save would have to replace, or a
@@ -122,20 +126,4 @@ func name(temp, path string, replace bool) error {
 		}
 	}
 	return os.Rename(temp, path)
-}
-
-// syncDir makes a rename durable. Windows has no way to and needs none.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("gguf: %w", err)
-	}
-	err = d.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) {
-		err = nil // some network file systems
-	}
-	return errors.Join(err, d.Close())
 }

@@ -108,10 +108,10 @@ func (s *Set) OnDisk() (files []gguf.OnDisk, ok bool) {
 	return files, true
 }
 
-// Close closes the files.
-func (s *Set) Close() error {
+// CloseAll closes the adapters' files.
+func CloseAll(uses []Use) error {
 	var errs []error
-	for _, u := range s.uses {
+	for _, u := range uses {
 		errs = append(errs, u.File.Close())
 	}
 	return errors.Join(errs...)

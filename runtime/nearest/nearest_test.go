@@ -3,7 +3,7 @@ package nearest_test
 import (
 	"testing"
 
-	"github.com/ledge-run/ledge/runtime/bench/nearest"
+	"github.com/ledge-run/ledge/runtime/nearest"
 )
 
 func TestSuggest(t *testing.T) {
