@@ -19,9 +19,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/ledge-run/ledge/build/internal/report"
+	"github.com/ledge-run/ledge/runtime/bench/stats"
 )
 
 // answer is what of ledge run --json is used.
@@ -96,7 +98,7 @@ func run(program string, n int, docs string, limit float64) error {
 		_, werr := fmt.Print(table)
 		return errors.Join(err, werr)
 	}
-	return errors.Join(err, insert(docs, table))
+	return errors.Join(err, report.Insert(docs, "<!-- build/homestart -->\n", "\n"+table+"\n", "<!-- end of build/homestart -->"))
 }
 
 // start runs the program once.
@@ -145,8 +147,7 @@ func (r *row) median(of func(start) float64) float64 {
 	for _, s := range r.starts {
 		all = append(all, of(s))
 	}
-	slices.Sort(all)
-	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
+	return stats.Median(all)
 }
 
 // write makes the table.
@@ -171,19 +172,4 @@ func write(rows []*row, n int) string {
 		b.WriteString(" |\n")
 	}
 	return b.String()
-}
-
-// insert puts the table between its marks in a page.
-func insert(path, table string) error {
-	page, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	const begin, end = "<!-- build/homestart -->\n", "<!-- end of build/homestart -->"
-	head, rest, ok := strings.Cut(string(page), begin)
-	_, tail, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		return fmt.Errorf("%s has no place for the table: %s and %s", path, strings.TrimSpace(begin), end)
-	}
-	return os.WriteFile(path, []byte(head+begin+"\n"+table+"\n"+end+tail), 0o644)
 }

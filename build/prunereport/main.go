@@ -17,23 +17,25 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	_ "github.com/ledge-run/ledge/backend/cpu"
+	"github.com/ledge-run/ledge/build/internal/report"
 	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/compress/prune"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
-// report is a run of the command.
-type report struct {
+// job is what a run of the command does.
+type job struct {
 	model, calib, text, llama, docs, dir, only, measure string
 	threads, chunks                                     int
 	log                                                 io.Writer
+
+	source string // llama.cpp's perplexity of the model, once it is measured
 }
 
 // pruned is a way to prune.
@@ -52,7 +54,7 @@ func main() {
 }
 
 func run(args []string, log io.Writer) (err error) {
-	r := &report{log: log}
+	r := &job{log: log}
 	flags := flag.NewFlagSet("prunereport", flag.ContinueOnError)
 	flags.SetOutput(log)
 	flags.StringVar(&r.llama, "llama", os.Getenv("LEDGE_TEST_LLAMA"), "folder with llama.cpp's bin/llama-perplexity; none: without its figures")
@@ -86,7 +88,8 @@ func run(args []string, log io.Writer) (err error) {
 		return err
 	}
 	fmt.Fprintln(log, table)
-	return r.insert(flags.Arg(0), table)
+	begin, end := report.Marks(flags.Arg(0), "prunereport")
+	return report.Insert(r.docs, begin, table, end)
 }
 
 // row is what is known of a case.
@@ -95,7 +98,7 @@ type row struct {
 	Source, Theirs string // llama.cpp's perplexities of the source and of the file
 }
 
-func (r *report) table(ctx context.Context, what string, cases []pruned) (string, error) {
+func (r *job) table(ctx context.Context, what string, cases []pruned) (string, error) {
 	calib, err := os.ReadFile(r.calib)
 	if err != nil {
 		return "", err
@@ -138,7 +141,7 @@ func (r *report) table(ctx context.Context, what string, cases []pruned) (string
 }
 
 // one measures a case.
-func (r *report) one(ctx context.Context, c pruned, to *row, calib, text, path string) error {
+func (r *job) one(ctx context.Context, c pruned, to *row, calib, text, path string) error {
 	if _, err := os.Stat(path); err != nil {
 		if err := r.prune(ctx, c, calib, path); err != nil {
 			return err
@@ -155,9 +158,12 @@ func (r *report) one(ctx context.Context, c pruned, to *row, calib, text, path s
 		if to.Theirs, err = r.theirs(ctx, path, n); err != nil {
 			return err
 		}
-		if to.Source, err = r.theirs(ctx, r.model, n); err != nil {
-			return err
+		if r.source == "" { // of the same chunks in every case
+			if r.source, err = r.theirs(ctx, r.model, n); err != nil {
+				return err
+			}
 		}
+		to.Source = r.source
 	}
 	if r.measure != "quality" {
 		o.Text, o.Speed = "", delta.AlwaysSpeed
@@ -166,7 +172,7 @@ func (r *report) one(ctx context.Context, c pruned, to *row, calib, text, path s
 	return err
 }
 
-func (r *report) prune(ctx context.Context, c pruned, calib, path string) (err error) {
+func (r *job) prune(ctx context.Context, c pruned, calib, path string) (err error) {
 	f, err := gguf.Open(r.model)
 	if err != nil {
 		return err
@@ -216,35 +222,21 @@ func line(b *strings.Builder, name string, k *row, m *delta.Model, kl, same, the
 var estimate = regexp.MustCompile(`Final estimate: PPL = ([0-9.]+)`)
 
 // theirs is llama.cpp's perplexity of a file on the same chunks.
-func (r *report) theirs(ctx context.Context, path string, chunks int) (string, error) {
+func (r *job) theirs(ctx context.Context, path string, chunks int) (string, error) {
 	if r.llama == "" {
 		return "", nil
 	}
-	bin := filepath.Join(r.llama, "bin")
-	c := exec.CommandContext(ctx, filepath.Join(bin, "llama-perplexity"), "-m", path, "-f", r.text, "-c", fmt.Sprint(delta.Chunk), "--chunks", fmt.Sprint(chunks), "-t", fmt.Sprint(r.threads))
-	c.Env = append(os.Environ(), "LD_LIBRARY_PATH="+bin)
-	out, err := c.CombinedOutput()
+	const program = "llama-perplexity"
+	out, err := report.Llama(ctx, filepath.Join(r.llama, "bin"), program,
+		"-m", path, "-f", r.text, "-c", fmt.Sprint(delta.Chunk), "--chunks", fmt.Sprint(chunks), "-t", fmt.Sprint(r.threads))
+	if err != nil {
+		return "", err
+	}
 	m := estimate.FindSubmatch(out)
-	if err != nil || m == nil {
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		return "", fmt.Errorf("llama-perplexity: %w: %s", err, lines[len(lines)-1])
+	if m == nil {
+		return "", fmt.Errorf("%s says no final estimate: %s", program, report.LastLine(out))
 	}
 	return string(m[1]), nil
-}
-
-// insert puts a table between its marks in the page.
-func (r *report) insert(what, table string) error {
-	page, err := os.ReadFile(r.docs)
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- "+what+": go run ./build/prunereport -->\n", "<!-- end of "+what+" -->"
-	head, rest, ok := strings.Cut(string(page), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks %q and %q", r.docs, strings.TrimSpace(begin), end)
-	}
-	return os.WriteFile(r.docs, []byte(head+begin+table+end+tail), 0o644)
 }
 
 // byParts removes parts.

@@ -88,7 +88,7 @@ func llamaType(t string) string {
 }
 
 // errors compares the errors of every tensor of a synthetic file.
-func (r *report) errors(ctx context.Context) (string, error) {
+func (r *job) errors(ctx context.Context) (string, error) {
 	source := r.path("synthetic.gguf")
 	if err := synthetic(source, 256, 4096); err != nil {
 		return "", err

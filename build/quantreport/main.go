@@ -16,14 +16,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/ledge-run/ledge/build/internal/report"
 )
 
-type report struct {
+// job is what a run of the command does.
+type job struct {
 	llama  string // folder of llama.cpp's programs
 	ledge  string
 	dir    string // for files
@@ -51,7 +53,7 @@ func main() {
 }
 
 func run(args []string, log io.Writer) (err error) {
-	r := &report{log: log}
+	r := &job{log: log}
 	flags := flag.NewFlagSet("quantreport", flag.ContinueOnError)
 	flags.SetOutput(log)
 	flags.StringVar(&r.llama, "llama", filepath.Join(os.Getenv("LEDGE_TEST_LLAMA"), "bin"), "folder of llama-quantize and llama-imatrix")
@@ -103,42 +105,22 @@ func run(args []string, log io.Writer) (err error) {
 		return err
 	}
 	fmt.Fprintln(log, table)
-	return r.insert(what, table)
-}
-
-// insert puts a table between its marks in the page.
-func (r *report) insert(what, table string) error {
-	page, err := os.ReadFile(r.docs)
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- "+what+": go run ./build/quantreport -->\n", "<!-- end of "+what+" -->"
-	head, rest, ok := strings.Cut(string(page), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks %q and %q", r.docs, strings.TrimSpace(begin), end)
-	}
-	return os.WriteFile(r.docs, []byte(head+begin+table+end+tail), 0o644)
+	begin, end := report.Marks(what, "quantreport")
+	return report.Insert(r.docs, begin, table, end)
 }
 
 // program runs one of llama.cpp's.
-func (r *report) program(ctx context.Context, name string, args ...string) error {
-	c := exec.CommandContext(ctx, filepath.Join(r.llama, name), args...)
-	c.Env = append(os.Environ(), "LD_LIBRARY_PATH="+r.llama)
-	out, err := c.CombinedOutput()
-	if err != nil {
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		return fmt.Errorf("%s: %w: %s", name, err, lines[len(lines)-1])
-	}
-	return nil
+func (r *job) program(ctx context.Context, name string, args ...string) error {
+	_, err := report.Llama(ctx, r.llama, name, args...)
+	return err
 }
 
 // list is what -types names, or all.
-func (r *report) list(all []string) []string {
+func (r *job) list(all []string) []string {
 	if r.types == "" {
 		return all
 	}
 	return strings.Split(r.types, ",")
 }
 
-func (r *report) path(name string) string { return filepath.Join(r.dir, name) }
+func (r *job) path(name string) string { return filepath.Join(r.dir, name) }

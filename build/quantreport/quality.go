@@ -32,7 +32,7 @@ type made struct {
 // and with a budget of the size of some of llama-quantize's files; then it compares
 // all of them with the model, a few chunks of the text at a time. What is measured
 // is in the folder's quality.jsonl, so that a run that ends goes on.
-func (r *report) quality(ctx context.Context) (string, error) {
+func (r *job) quality(ctx context.Context) (string, error) {
 	text, err := readText(r.text)
 	if err != nil {
 		return "", err
@@ -60,7 +60,7 @@ func (r *report) quality(ctx context.Context) (string, error) {
 }
 
 // measure compares the files lot by lot.
-func (r *report) measure(ctx context.Context, all []made, text string, tally *tally) (err error) {
+func (r *job) measure(ctx context.Context, all []made, text string, tally *tally) (err error) {
 	o := engine.Options{Device: "cpu", Threads: r.thread, Context: r.context, Sequences: 1}
 	source, err := engine.Open(ctx, r.model, o)
 	if err != nil {
@@ -113,7 +113,7 @@ func (r *report) measure(ctx context.Context, all []made, text string, tally *ta
 }
 
 // make quantises the model; files that are there already are taken as they are.
-func (r *report) make(ctx context.Context, calib string) (all []made, err error) {
+func (r *job) make(ctx context.Context, calib string) (all []made, err error) {
 	matrix := r.path("imatrix.gguf")
 	if err := r.collect(ctx, matrix, calib); err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func exists(path string) bool {
 }
 
 // collect makes the importance matrix that both programs get.
-func (r *report) collect(ctx context.Context, path, calib string) error {
+func (r *job) collect(ctx context.Context, path, calib string) error {
 	if exists(path) {
 		return nil
 	}

@@ -6,16 +6,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/ledge-run/ledge/runtime/bench/stats"
 )
 
 const turns = 5
 
 // speed takes turns with both programs, from the start of the process until the file
 // is on disk, and compares the medians.
-func (r *report) speed(ctx context.Context) (string, error) {
+func (r *job) speed(ctx context.Context) (string, error) {
 	source, ledge := r.path("synthetic.gguf"), r.ledge
 	if !exists(source) {
 		if err := synthetic(source, 4096, 4096); err != nil {
@@ -47,14 +48,14 @@ func (r *report) speed(ctx context.Context) (string, error) {
 				seconds[i] = append(seconds[i], s)
 			}
 		}
-		theirs, ours := median(seconds[0]), median(seconds[1])
+		theirs, ours := stats.Median(seconds[0]), stats.Median(seconds[1])
 		fmt.Fprintf(&b, "| %s | %.3f | %.3f | %.2f |\n", t, theirs, ours, theirs/ours)
 	}
 	return b.String(), nil
 }
 
 // timed runs a program that writes a file, has it written to disk, and removes it.
-func (r *report) timed(ctx context.Context, name string, args []string, file string) (float64, error) {
+func (r *job) timed(ctx context.Context, name string, args []string, file string) (float64, error) {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Env = append(os.Environ(), "LD_LIBRARY_PATH="+r.llama)
 	start := time.Now()
@@ -74,9 +75,4 @@ func (r *report) timed(ctx context.Context, name string, args []string, file str
 		err = os.Remove(file)
 	}
 	return s, err
-}
-
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
 }

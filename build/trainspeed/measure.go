@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/bench/machine"
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/bench/stats"
 )
 
 // result is a measurement of a case, a line of the journal.
@@ -145,7 +146,7 @@ func (o *options) turns(r *result, both [2]*peer) error {
 		s := &r.Sides[i]
 		s.Peak, s.Before = a.Peak, a.Before
 		losses[i] = append(losses[i], a.Losses...)
-		return median(a.Seconds), a.Used, nil
+		return stats.Median(a.Seconds), a.Used, nil
 	}
 	for i := range both {
 		if _, _, err := turn(i, warming); err != nil {

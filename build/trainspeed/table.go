@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/ledge-run/ledge/build/internal/report"
 	"github.com/ledge-run/ledge/runtime/bench/stats"
 )
 
@@ -17,8 +18,6 @@ const (
 	begin = "<!-- go run ./build/trainspeed table writes what follows -->\n"
 	end   = "<!-- and ends here -->\n"
 )
-
-func median(x []float64) float64 { return stats.Median(x) }
 
 // ratio is how many times as fast Ledge is, turn by turn.
 func (r *result) ratio() stats.Estimate {
@@ -34,7 +33,7 @@ func (r *result) row() string {
 	s := &r.Settings
 	tokens := float64(s.Batch * s.Length)
 	cell := func(x *side) (ms, rate, peak string) {
-		m := median(x.Turns)
+		m := stats.Median(x.Turns)
 		return fmt.Sprintf("%.1f", 1e3*m), fmt.Sprintf("%.0f", tokens/m), fmt.Sprintf("%.0f (%.0f)", float64(x.Peak)/1e6, float64(x.Peak-x.Before)/1e6)
 	}
 	m0, t0, p0 := cell(&r.Sides[0])
@@ -89,14 +88,5 @@ func (o *options) table(out io.Writer) error {
 	if _, err := io.WriteString(out, b.String()); err != nil {
 		return err
 	}
-	page, err := os.ReadFile(o.docs)
-	if err != nil {
-		return err
-	}
-	head, rest, ok := strings.Cut(string(page), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no lines %q and %q", o.docs, strings.TrimSpace(begin), strings.TrimSpace(end))
-	}
-	return os.WriteFile(o.docs, []byte(head+begin+b.String()+end+tail), 0o644)
+	return report.Insert(o.docs, begin, b.String(), end)
 }

@@ -5,11 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
@@ -45,7 +43,7 @@ func work(ctx context.Context, path string, in io.Reader, out io.Writer) (err er
 	if err != nil {
 		return err
 	}
-	before, err := memory("VmRSS")
+	before, err := process.Memory(process.Resident)
 	if err != nil {
 		return err
 	}
@@ -98,7 +96,7 @@ func work(ctx context.Context, path string, in io.Reader, out io.Writer) (err er
 			a.Seconds, a.Losses = append(a.Seconds, time.Since(start).Seconds()), append(a.Losses, r.Loss)
 		}
 		a.Used = (process.Used() - used).Seconds()
-		if a.Peak, err = memory("VmHWM"); err != nil {
+		if a.Peak, err = process.Memory(process.Peak); err != nil {
 			return err
 		}
 		if err := e.Encode(a); err != nil {
@@ -106,19 +104,4 @@ func work(ctx context.Context, path string, in io.Reader, out io.Writer) (err er
 		}
 	}
 	return lines.Err()
-}
-
-// memory is a figure of /proc/self/status, in bytes.
-func memory(what string) (int64, error) {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, what+":"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, fmt.Errorf("/proc/self/status has no %s", what)
 }

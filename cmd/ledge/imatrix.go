@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -38,52 +35,6 @@ most bits that you have.`,
 		`ledge imatrix -m model-f16.gguf -f text.txt -o imatrix.gguf`,
 		`ledge imatrix -m smollm2:135m -f text.txt --chunks 50 -o imatrix.gguf`,
 		`ledge imatrix -m model-f16.gguf -f text.txt --output-format dat -o imatrix.dat`)
-}
-
-func forceFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "force", Usage: "replace a file that is there"}
-}
-
-// free refuses the name of a file that is there, unless --force is given.
-func free(c *cli.Context, path string) error {
-	switch st, err := os.Lstat(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		if dir := filepath.Dir(path); !isFolder(dir) { // better now than after what takes minutes
-			return fmt.Errorf("cannot write %s: there is no folder %s", path, dir)
-		}
-		return nil
-	case err != nil:
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	case st.IsDir():
-		return fmt.Errorf("cannot write %s: it is a folder: name a file", path)
-	case !replaceable(path):
-		return fmt.Errorf("cannot write %s: it is no plain file, but a device, a pipe or a link to a folder: name a file", path)
-	case !c.Bool("force"):
-		return fmt.Errorf("%s is there already: name another file, or give --force to replace it", path)
-	}
-	return nil
-}
-
-// replaceable tells files, and links to nothing, from what must never be replaced.
-func replaceable(path string) bool {
-	st, err := os.Stat(path)
-	return err != nil || st.Mode().IsRegular()
-}
-
-func isFolder(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && st.IsDir()
-}
-
-// spare refuses to write over other files that are read, those of these flags, even
-// with --force.
-func spare(c *cli.Context, path string, flags ...string) error {
-	for _, name := range flags {
-		if in := c.String(name); in != "" && in != "-" && sameFile(path, in) {
-			return usagef("%s is read, too (--%s): name another file to write", path, name)
-		}
-	}
-	return nil
 }
 
 func (a *app) imatrix(c *cli.Context) error {

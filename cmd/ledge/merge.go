@@ -60,15 +60,16 @@ type mergeTypeJSON struct {
 
 func (a *app) merge(c *cli.Context) (err error) {
 	path := c.String("output")
-	switch n := c.Int("threads"); {
+	switch {
 	case only(c, 0, "") != nil:
 		return only(c, 0, "")
 	case len(c.StringSlice("lora")) == 0:
 		return usagef("nothing to merge: name an adapter with --lora FILE")
 	case path == "":
 		return usagef("no file to write: name it with -o FILE.gguf")
-	case n < 0 || n > 1024:
-		return usagef("-t %d: it must be 0 (automatic) to 1024", n)
+	}
+	if err := checkThreads(c); err != nil {
+		return err
 	}
 	o := merge.Options{Threads: c.Int("threads")}
 	if t := c.String("type"); t != "" {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/bench/process"
 	"github.com/ledge-run/ledge/runtime/engine"
 	homemodel "github.com/ledge-run/ledge/runtime/home/model"
 	"github.com/ledge-run/ledge/runtime/hub"
@@ -350,17 +350,6 @@ func (a *app) open(c *cli.Context) (*engine.Model, string, error) {
 
 // peakMemory is the most memory the process has held, in bytes; 0 if unknown.
 func peakMemory() int64 {
-	data, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			if err == nil {
-				return n << 10
-			}
-		}
-	}
-	return 0
+	n, _ := process.Memory(process.Peak)
+	return n
 }

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/bench"
 	"github.com/ledge-run/ledge/runtime/power"
+	"github.com/ledge-run/ledge/runtime/power/powertest"
 )
 
 // tenWatts is a machine whose processor draws 10 W, as its counter says, and whose battery
@@ -22,14 +23,11 @@ type tenWatts time.Time
 
 func (t tenWatts) Open(name string) (fs.File, error) {
 	const (
-		rapl    = "sys/class/powercap/intel-rapl:0/"
 		battery = "sys/class/power_supply/BAT0/"
 		thermal = "sys/class/thermal/"
 	)
-	return fstest.MapFS{
-		rapl + "name":                           {Data: []byte("package-0\n")},
-		rapl + "max_energy_range_uj":            {Data: []byte("262143328850\n")},
-		rapl + "energy_uj":                      {Data: []byte(strconv.FormatInt(10*time.Since(time.Time(t)).Microseconds(), 10))},
+	files := powertest.TenWatts(t).Files()
+	maps.Copy(files, fstest.MapFS{
 		battery + "type":                        {Data: []byte("Battery\n")},
 		battery + "status":                      {Data: []byte("Discharging\n")},
 		battery + "power_now":                   {Data: []byte("15000000\n")},
@@ -39,7 +37,8 @@ func (t tenWatts) Open(name string) (fs.File, error) {
 		thermal + "cooling_device0/cur_state":   {Data: []byte("1\n")},
 		thermal + "cooling_device0/max_state":   {Data: []byte("3\n")},
 		"sys/devices/system/cpu/cpu0/not/there": {},
-	}.Open(name)
+	})
+	return files.Open(name)
 }
 
 // withMeter gives commands the sensors of another machine.

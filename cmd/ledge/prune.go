@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -76,11 +75,9 @@ type pruneArgs struct {
 	channels    string // as given: a share needs the model
 	parts       prune.Options
 	zeros       *prune.ZeroOptions // nil: parts
-	eval        string             // text that the models are measured on, or ""
-	evalName    string
-	held        bool
-	task        *eval.Data
-	heal        *healing // nil: none
+	corpora
+	task *eval.Data
+	heal *healing // nil: none
 }
 
 func (a *app) pruneArgs(c *cli.Context) (q pruneArgs, err error) {
@@ -100,8 +97,8 @@ func (a *app) pruneArgs(c *cli.Context) (q pruneArgs, err error) {
 			return q, usagef("--%s %d: it must be 1 or more", n, c.Int(n))
 		}
 	}
-	if n := c.Int("threads"); n < 0 || n > 1024 {
-		return q, usagef("-t %d: it must be 0 (automatic) to 1024", n)
+	if err := checkThreads(c); err != nil {
+		return q, err
 	}
 	if c.String("zeros") != "" {
 		err = q.readZeros(c)
@@ -231,52 +228,18 @@ func (q *pruneArgs) measures(c *cli.Context) bool {
 	return q.parts.Layers > 0 || byActivation && (q.parts.PartsBy == prune.ByGradient || !matrix)
 }
 
-// pruneTexts reads what is chosen by and what is measured on: never the same.
-func (a *app) pruneTexts(c *cli.Context, q *pruneArgs) error {
-	file, other, chooses := c.String("file"), c.String("eval-file"), q.measures(c)
-	switch {
-	case file == "" && chooses:
+// pruneTexts reads what is chosen by and what is measured on.
+func (a *app) pruneTexts(c *cli.Context, q *pruneArgs) (err error) {
+	chooses := q.measures(c)
+	if c.String("file") == "" && chooses {
 		return usagef("a text is needed to choose with: name one with -f TEXT")
-	case file != "" && other != "" && !chooses:
-		return usagef("-f and --eval-file: nothing is chosen by a text: give one of them")
-	case file != "" && other != "" && sameFile(file, other):
-		return usagef("--eval-file %s is the text that is chosen by: name another, or leave it out to measure on the last third", other)
 	}
-	var text string
-	var err error
-	if file != "" {
-		if text, err = a.readFile(c.Context, file); err != nil {
-			return err
-		}
-	}
-	chosen := ""
-	switch {
-	case other != "":
-		chosen, q.evalName = text, other
-		q.eval, err = a.readFile(c.Context, other)
-	case chooses:
-		q.evalName, q.held = file, true
-		chosen, q.eval = delta.HoldOut(text)
-	default:
-		q.evalName, q.eval = file, text
-	}
-	q.parts.Text = chosen
+	q.corpora, err = a.readTexts(c, chooses, choosing{"nothing is chosen by a text:", "is chosen", "nothing"})
+	q.parts.Text = q.chosen
 	if q.zeros != nil {
-		q.zeros.Text = chosen
+		q.zeros.Text = q.chosen
 	}
 	return err
-}
-
-// measuredOn says what text figures are of.
-func (q *pruneArgs) measuredOn() string {
-	name := filepath.Base(q.evalName)
-	if q.evalName == "-" {
-		name = "standard input"
-	}
-	if q.held {
-		name += ", its last third, which nothing was chosen by"
-	}
-	return name
 }
 
 func (a *app) prune(c *cli.Context) (err error) {
@@ -284,39 +247,11 @@ func (a *app) prune(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg, err := a.readConfig()
-	if err != nil {
-		return err
-	}
-	source, err := a.locate(c.Context, q.model, a.offline(c, cfg))
-	if err != nil {
-		return err
-	}
-	f, err := gguf.Open(source)
+	f, source, err := a.openSource(c, q.model, q.path, &q.corpora)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if !c.Bool("dry-run") {
-		if err := apart(f, q.path); err != nil {
-			return err
-		}
-		if err := spare(c, q.path, "file", "eval-file", "imatrix", "task"); err != nil {
-			return err
-		}
-		if err := free(c, q.path); err != nil {
-			return err
-		}
-		if q.eval != "" {
-			switch err := delta.Enough(f, q.eval, delta.Chunk); {
-			case err != nil && q.held:
-				a.note("note: the last third of %s is too short to measure on (%v): no quality will be shown; name a text with --eval-file", q.evalName, err)
-				q.eval = ""
-			case err != nil:
-				return fmt.Errorf("%s: %w", q.evalName, err)
-			}
-		}
-	}
 	if err := q.fill(c, f); err != nil {
 		return err
 	}
@@ -397,7 +332,7 @@ func (a *app) pruneParts(c *cli.Context, f *gguf.File, q pruneArgs, source strin
 	if p.Recoded > 0 {
 		a.note("note: %d tensors are quantised already and lose a second time, for columns of them go: --whole-blocks avoids it, or start from F16, BF16 or F32", p.Recoded)
 	}
-	if n := f.Tensors(); q.parts.Groups > 0 && len(n) > 0 {
+	if q.parts.Groups > 0 {
 		if arch, _ := f.String("general.architecture"); arch == "qwen2" || arch == "phi3" {
 			a.note("note: Ledge runs %s models with fewer heads; llama.cpp does not load them", arch)
 		}

@@ -228,7 +228,6 @@ func (r *healingJSON) lines(last *delta.Report) []string {
 	}
 	round := fmt.Sprintf("rounded again: all %d quantised tensors, to the types they had", r.Rounded)
 	if r.Unrounded != nil && r.Unrounded.Quality != nil && last.Quality != nil {
-
 		round += fmt.Sprintf("; the divergence from the source was %.5f before and is %.5f", r.Unrounded.Quality.KL, last.Quality.KL)
 	}
 	return []string{s, round}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -68,10 +67,7 @@ type quantizeArgs struct {
 	recipe      quantize.Recipe
 	budget      quantize.Budget // zero: by the recipe
 	overrides   []quantize.Override
-	chosen      string // text that a target's types are chosen by
-	eval        string // text that the models are measured on, or ""
-	evalName    string // its file
-	held        bool   // it is the last third of a text whose rest is chosen by
+	corpora     // a target's types are chosen by one of them
 	task        *eval.Data
 }
 
@@ -101,8 +97,8 @@ func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
 	default:
 		return q, usagef("%d arguments instead of a model and a file to write, and a type unless there is a target; see ledge quantize --help", c.NArg())
 	}
-	if n := c.Int("threads"); n < 0 || n > 1024 {
-		return q, usagef("-t %d: it must be 0 (automatic) to 1024", n)
+	if err := checkThreads(c); err != nil {
+		return q, err
 	}
 	for _, s := range c.StringSlice("tensor") {
 		o, err := quantize.ParseOverride(s)
@@ -114,65 +110,8 @@ func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
 	if q.task, err = a.deltaTask(c); err != nil {
 		return q, err
 	}
-	return q, a.quantizeTexts(c, &q)
-}
-
-// quantizeTexts reads what is chosen by and what is measured on: never the same.
-func (a *app) quantizeTexts(c *cli.Context, q *quantizeArgs) error {
-	file, other, target := c.String("file"), c.String("eval-file"), q.budget != (quantize.Budget{})
-	if file != "" && other != "" {
-		if !target {
-			return usagef("-f and --eval-file: without a target give one of them")
-		}
-		if sameFile(file, other) {
-			return usagef("--eval-file %s is the text that the types are chosen by: name another, or leave it out to measure on the last third", other)
-		}
-	}
-	var text string
-	var err error
-	if file != "" {
-		if text, err = a.readFile(c.Context, file); err != nil {
-			return err
-		}
-	}
-	switch {
-	case other != "":
-		q.chosen, q.evalName = text, other
-		q.eval, err = a.readFile(c.Context, other)
-	case target:
-		q.evalName, q.held = file, true
-		q.chosen, q.eval = delta.HoldOut(text)
-	default:
-		q.evalName, q.eval = file, text
-	}
-	return err
-}
-
-func sameFile(a, b string) bool {
-	if a == b {
-		return true
-	}
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
-}
-
-// measuredOn says what text figures are of, and what it was used for before.
-func (q *quantizeArgs) measuredOn(m *imatrix.Matrix) string {
-	name := filepath.Base(q.evalName)
-	if q.evalName == "-" {
-		name = "standard input"
-	}
-	if q.held {
-		name += ", its last third, which no type was chosen by"
-	}
-	if m != nil && q.evalName != "-" && slices.Contains(m.Datasets, filepath.Base(q.evalName)) {
-		name += "; the importance matrix was made with a text of this name"
-	}
-	return name
+	q.corpora, err = a.readTexts(c, q.budget != (quantize.Budget{}), choosing{"without a target", "the types are chosen", "no type"})
+	return q, err
 }
 
 // budget reads --target-size and --target-bpw.
@@ -191,6 +130,14 @@ func budget(c *cli.Context) (b quantize.Budget, err error) {
 		return b, usagef("--target-size and --target-bpw: give one of them")
 	}
 	return b, nil
+}
+
+// checkThreads is for commands that take any number of threads.
+func checkThreads(c *cli.Context) error {
+	if n := c.Int("threads"); n < 0 || n > 1024 {
+		return usagef("-t %d: it must be 0 (automatic) to 1024", n)
+	}
+	return nil
 }
 
 // parseBytes reads a number of bytes: 80MB, 1.5GiB, 83886080.
@@ -217,39 +164,11 @@ func (a *app) quantize(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg, err := a.readConfig()
-	if err != nil {
-		return err
-	}
-	source, err := a.locate(c.Context, q.model, a.offline(c, cfg))
-	if err != nil {
-		return err
-	}
-	f, err := gguf.Open(source)
+	f, source, err := a.openSource(c, q.model, q.path, &q.corpora)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if !c.Bool("dry-run") {
-		if err := apart(f, q.path); err != nil {
-			return err
-		}
-		if err := spare(c, q.path, "file", "eval-file", "imatrix", "task"); err != nil {
-			return err
-		}
-		if err := free(c, q.path); err != nil {
-			return err
-		}
-	}
-	if q.eval != "" && !c.Bool("dry-run") {
-		switch err := delta.Enough(f, q.eval, delta.Chunk); {
-		case err != nil && q.held:
-			a.note("note: the last third of %s is too short to measure on (%v): no quality will be shown; name a text with --eval-file", q.evalName, err)
-			q.eval = ""
-		case err != nil:
-			return fmt.Errorf("%s: %w", q.evalName, err)
-		}
-	}
 	o := quantize.PlanOptions{Overrides: q.overrides, Source: c.String("imatrix")}
 	if o.Source != "" {
 		if o.Matrix, err = imatrix.Read(o.Source); err != nil {
@@ -269,7 +188,11 @@ func (a *app) quantize(c *cli.Context) (err error) {
 		}
 		took = time.Since(start)
 	}
-	return a.reportPlan(c, f, p, q, source, q.measuredOn(o.Matrix), took)
+	on := q.measuredOn()
+	if o.Matrix != nil && q.evalName != "-" && slices.Contains(o.Matrix.Datasets, filepath.Base(q.evalName)) {
+		on += "; the importance matrix was made with a text of this name"
+	}
+	return a.reportPlan(c, f, p, q, source, on, took)
 }
 
 // cause is the interruption that ended the work, or the error.
@@ -278,20 +201,6 @@ func (a *app) cause(c *cli.Context, err error) error {
 		return context.Cause(c.Context)
 	}
 	return err
-}
-
-// apart refuses to write over what is read.
-func apart(f *gguf.File, path string) error {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil // not there, or free tells
-	}
-	for _, d := range f.OnDisk() {
-		if os.SameFile(st, d.Info) {
-			return usagef("%s is the model that is read: name another file to write", path)
-		}
-	}
-	return nil
 }
 
 func (a *app) plan(c *cli.Context, f *gguf.File, q quantizeArgs, o quantize.PlanOptions) (*quantize.Plan, error) {

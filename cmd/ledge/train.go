@@ -98,10 +98,10 @@ func (a *app) runRecipe(c *cli.Context, r *recipe.Recipe) (res *training.Result,
 	case c.Bool("resume") && c.Bool("restart"):
 		return nil, usagef("--resume and --restart: give one of them")
 	}
-	threads := c.Int("threads")
-	if threads < 0 || threads > 1024 {
-		return nil, usagef("-t %d: it must be 0 (automatic) to 1024", threads)
+	if err := checkThreads(c); err != nil {
+		return nil, err
 	}
+	threads := c.Int("threads")
 	dev, err := backend.Open(c.Context, string(backend.CPU), string(backend.CPU), backend.Options{Threads: threads})
 	if err != nil {
 		return nil, deviceError{err}

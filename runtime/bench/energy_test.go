@@ -2,9 +2,7 @@ package bench_test
 
 import (
 	"context"
-	"io/fs"
 	"math"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -12,26 +10,15 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/bench"
 	"github.com/ledge-run/ledge/runtime/power"
+	"github.com/ledge-run/ledge/runtime/power/powertest"
 )
-
-// tenWatts is a machine whose processor draws 10 W.
-type tenWatts time.Time
-
-func (t tenWatts) Open(name string) (fs.File, error) {
-	const dir = "sys/class/powercap/intel-rapl:0/"
-	return fstest.MapFS{
-		dir + "name":                {Data: []byte("package-0\n")},
-		dir + "max_energy_range_uj": {Data: []byte("262143328850\n")},
-		dir + "energy_uj":           {Data: []byte(strconv.FormatInt(10*time.Since(time.Time(t)).Microseconds(), 10))},
-	}.Open(name)
-}
 
 func TestEnergy(t *testing.T) {
 	m := open(t)
 	if bench.Beside(m) {
 		t.Error("the processor is said to be beside itself")
 	}
-	meter := power.OpenAt(tenWatts(time.Now()))
+	meter := power.OpenAt(powertest.TenWatts(time.Now()))
 	for _, x := range []bench.Test{{Prompt: 100}, {Gen: 20, Parallel: 3}} {
 		r, err := bench.RunMetered(context.Background(), m, x, 5, meter, nil)
 		if err != nil {

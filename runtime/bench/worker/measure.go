@@ -14,6 +14,7 @@ import (
 	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/bench"
+	"github.com/ledge-run/ledge/runtime/bench/process"
 	"github.com/ledge-run/ledge/runtime/bench/record"
 	"github.com/ledge-run/ledge/runtime/bench/stats"
 	"github.com/ledge-run/ledge/runtime/engine"
@@ -121,7 +122,7 @@ func measure(ctx context.Context, j *Job, r *Reply, set func(*engine.Options)) (
 	default:
 		err = speed(ctx, j, m, r)
 	}
-	if peak := peakBytes(); err == nil && peak > 0 {
+	if peak, _ := process.Memory(process.Peak); err == nil && peak > 0 {
 		r.Figures[record.PeakMemory] = record.NewFigure(record.PeakMemory, float64(peak)/1e6)
 	}
 	r.Notes = m.Notes()
@@ -286,20 +287,4 @@ func quality(ctx context.Context, j *Job, m *engine.Model, r *Reply) error {
 		r.Figures[name] = record.NewFigure(name, v)
 	}
 	return nil
-}
-
-// peakBytes is the most memory that this process has had resident, of its own alone;
-// 0 if unknown.
-func peakBytes() int64 {
-	data, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	var kb int64
-	for line := range strings.Lines(string(data)) {
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kb); n == 1 {
-			return kb << 10
-		}
-	}
-	return 0
 }

@@ -3,14 +3,11 @@ package delta_test
 import (
 	"context"
 	"encoding/json"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	_ "github.com/ledge-run/ledge/backend/cpu"
@@ -20,6 +17,7 @@ import (
 	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 	"github.com/ledge-run/ledge/runtime/eval"
 	"github.com/ledge-run/ledge/runtime/power"
+	"github.com/ledge-run/ledge/runtime/power/powertest"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -56,18 +54,6 @@ const lines = `{"text": "A", "label": "b", "options": ["b", "c"]}
 {"text": "7", "label": "c", "options": ["b", "c"]}
 `
 
-// tenWatts is a machine whose processor draws 10 W.
-type tenWatts time.Time
-
-func (t tenWatts) Open(name string) (fs.File, error) {
-	const dir = "sys/class/powercap/intel-rapl:0/"
-	return fstest.MapFS{
-		dir + "name":                {Data: []byte("package-0\n")},
-		dir + "max_energy_range_uj": {Data: []byte("262143328850\n")},
-		dir + "energy_uj":           {Data: []byte(strconv.FormatInt(10*time.Since(time.Time(t)).Microseconds(), 10))},
-	}.Open(name)
-}
-
 // Every figure is that of the command that measures nothing else.
 func TestMeasureIsEval(t *testing.T) {
 	source, small := pair(t)
@@ -79,7 +65,7 @@ func TestMeasureIsEval(t *testing.T) {
 	}
 	r, err := delta.Measure(ctx, source, small, delta.Options{
 		Engine: engine.Options{Device: "cpu"}, Text: text, Name: "cats", Chunks: 5, Task: task, TaskName: "letters",
-		Speed: delta.AlwaysSpeed, Meter: power.OpenAt(tenWatts(time.Now())),
+		Speed: delta.AlwaysSpeed, Meter: power.OpenAt(powertest.TenWatts(time.Now())),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,11 +3,11 @@ package delta
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/ledge-run/ledge/runtime/bench"
+	"github.com/ledge-run/ledge/runtime/bench/stats"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/hub"
 )
@@ -92,7 +92,7 @@ func (o *Options) turns(ctx context.Context, r *Report, sides [2]*Model, models 
 	}
 	for i, side := range sides {
 		for t, at := range []**Speed{&side.Prefill, &side.Decode} {
-			s := &Speed{Test: tests[t].String(), TokensPerSecond: median(rates[i][t]), Turns: rates[i][t]}
+			s := &Speed{Test: tests[t].String(), TokensPerSecond: stats.Median(rates[i][t]), Turns: rates[i][t]}
 			if j := joules[i][t]; len(j) == len(s.Turns) { // all of them or none
 				mean := 0.0
 				for _, v := range j {
@@ -120,13 +120,5 @@ func Ratio(before, after *Speed) float64 {
 	for i := range ratios {
 		ratios[i] = after.Turns[i] / before.Turns[i]
 	}
-	return median(ratios)
-}
-
-func median(x []float64) float64 {
-	s := slices.Sorted(slices.Values(x))
-	if n := len(s); n%2 == 0 {
-		return (s[n/2-1] + s[n/2]) / 2
-	}
-	return s[len(s)/2]
+	return stats.Median(ratios)
 }

@@ -154,9 +154,9 @@ func (e *Encoder) q5_1(dst []byte, x []float32, blocks int) {
 // are whole multiples.
 type pair struct{ d, m float32 }
 
-// nine are the neighbours that a group tries: three scales with five minimums each; the
+// neighbours are the steps that a group tries: three scales with five minimums each; the
 // last is one of the others.
-var nine = func() (s []cpu.Step) {
+var neighbours = func() (s []cpu.Step) {
 	for i := range 16 {
 		s = append(s, cpu.Step{Scale: float32(min(i/5, 2)), Min: float32(i % 5)})
 	}
@@ -199,7 +199,7 @@ func (a *affine) neighbours(e *Encoder, units [2]pair, groups int, limit float32
 		b.D[i] = min(max(b.Q[i]-2, 0), limit-4)
 	}
 	b.Reset()
-	e.k.FitLineNear(b, e.size, nine, a.levels)
+	e.k.FitLineNear(b, e.size, neighbours, a.levels)
 }
 
 // commonLine chooses the float16 numbers of which the scales and minimums of some lanes

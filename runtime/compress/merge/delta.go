@@ -34,7 +34,7 @@ func newDelta(s *lora.Set, weight string, a lora.Adapter) (*delta, error) {
 		return nil, err
 	}
 	d := &delta{left: y, right: x, rank: a.Rank, scale: a.Scale, across: true}
-	if weight == embedding { // turned: A is [vocab, rank], B [size, rank]
+	if lora.Turned(weight) { // A is [vocab, rank], B [size, rank]
 		d.left, d.right, d.across = x, y, false
 	}
 	return d, nil

@@ -14,7 +14,6 @@ import (
 	"io"
 	"math"
 	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/ledge-run/ledge/graph/dtype"
@@ -63,11 +62,6 @@ func ratio(a, b float64) float64 {
 	return math.Sqrt(a / b)
 }
 
-const (
-	output    = "output.weight"
-	embedding = "token_embd.weight"
-)
-
 // Merge is a merge to be written.
 type Merge struct {
 	base    *gguf.File
@@ -110,10 +104,7 @@ func New(base *gguf.File, set *lora.Set, o Options) (*Merge, error) {
 
 // source is the tensor that a weight's change is added to.
 func (m *Merge) source(weight string) (*gguf.Tensor, error) {
-	t, ok := m.base.Tensor(weight)
-	if !ok && weight == output {
-		t, ok = m.base.Tensor(embedding) // tied: the file gets an output matrix of its own
-	}
+	t, ok := lora.Changed(m.base, weight)
 	if !ok {
 		return nil, fmt.Errorf("merge: the model has no tensor %q", weight)
 	}
@@ -142,10 +133,7 @@ func (m *Merge) Write(ctx context.Context, path string, replace bool) error {
 // Writer makes the merged file, whose tensors are encoded as it is written.
 func (m *Merge) Writer(ctx context.Context) (*gguf.Writer, error) {
 	w := &gguf.Writer{}
-	for key, value := range m.base.Metadata() {
-		if strings.HasPrefix(key, "split.") {
-			continue // the parts become one
-		}
+	for key, value := range m.base.Whole() {
 		if err := w.Set(key, value); err != nil {
 			return nil, err
 		}
@@ -156,13 +144,16 @@ func (m *Merge) Writer(ctx context.Context) (*gguf.Writer, error) {
 			return nil, err
 		}
 	}
-	if _, there := m.base.Tensor(output); !there {
-		if _, ok := m.set.Adapter(output); ok {
-			t, err := m.source(output)
-			if err != nil {
-				return nil, err
-			}
-			return w, m.add(ctx, w, output, t)
+	for _, name := range m.set.Weights() {
+		if _, there := m.base.Tensor(name); there {
+			continue
+		}
+		t, err := m.source(name) // tied: the file gets an output matrix of its own
+		if err != nil {
+			return nil, err
+		}
+		if err := m.add(ctx, w, name, t); err != nil {
+			return nil, err
 		}
 	}
 	return w, nil

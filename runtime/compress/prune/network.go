@@ -31,31 +31,18 @@ func readNetwork(f *gguf.File) (*network, error) {
 	}
 	n := &network{info: net.Info(), unit: leastUnit}
 	n.prefix = n.info.Architecture + "."
+	if n.info.FeedForward < 2*leastUnit {
+		n.unit = 1 // so many are too many for so small a model
+	}
 	for l := range n.info.Layers {
-		t, ok := f.Tensor(fmt.Sprintf("blk.%d.ffn_down.weight", l))
+		t, ok := f.Tensor(down(l))
 		if !ok {
 			return nil, fmt.Errorf("layer %d has no ffn_down.weight: this kind of model cannot be pruned", l)
 		}
-		if b := t.DType.BlockLen(); b > n.unit {
-			n.unit = b
-		}
-	}
-	if n.info.FeedForward < 2*leastUnit {
-		n.unit = smallUnit(f, n.info)
+		n.unit = max(n.unit, t.DType.BlockLen())
 	}
 	n.kinds, err = kinds(net)
 	return n, err
-}
-
-// smallUnit is that of models so small that 32 channels are too many.
-func smallUnit(f *gguf.File, i model.Info) int {
-	unit := 1
-	for l := range i.Layers {
-		if t, ok := f.Tensor(fmt.Sprintf("blk.%d.ffn_down.weight", l)); ok {
-			unit = max(unit, t.DType.BlockLen())
-		}
-	}
-	return unit
 }
 
 // mostChannels is how many can go.

@@ -20,7 +20,6 @@ type probe struct {
 	devices []backend.Device
 	weights backend.Weights
 	exe     backend.Executable
-	context int // tokens of a run
 
 	gates map[string][]float32 // inputs that values are multiplied by
 	out   map[string][]float32 // what the last run gave, by the output's name
@@ -38,7 +37,7 @@ func decoder(f *gguf.File, tokens, rows int) (*graph.Graph, error) {
 // newProbe brings a graph onto the processor.
 func newProbe(ctx context.Context, f *gguf.File, g *graph.Graph, threads int) (p *probe, err error) {
 	eo := engine.Options{Device: string(backend.CPU), Threads: threads}
-	p = &probe{context: g.Max.T, gates: map[string][]float32{}, out: map[string][]float32{}}
+	p = &probe{gates: map[string][]float32{}, out: map[string][]float32{}}
 	defer func() {
 		if err != nil {
 			p, err = nil, errors.Join(err, p.close())

@@ -293,9 +293,5 @@ func first(of, n int) []int {
 	if n == of {
 		return nil
 	}
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
+	return span(0, n)
 }

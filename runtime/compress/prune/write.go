@@ -8,9 +8,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/kernels/cpu"
@@ -43,10 +40,7 @@ func (p *Plan) Writer(ctx context.Context, o WriteOptions) (*gguf.Writer, error)
 // writer copies a file with other tensors and some values changed.
 func writer(ctx context.Context, f *gguf.File, tensors []tensor, values map[string]any, squares map[string][]float32, o WriteOptions) (*gguf.Writer, error) {
 	w := &gguf.Writer{}
-	for key, value := range f.Metadata() {
-		if strings.HasPrefix(key, "split.") {
-			continue // the parts become one
-		}
+	for key, value := range f.Whole() {
 		if v, ok := values[key]; ok {
 			value = v
 		}
@@ -172,40 +166,23 @@ func (t *tensor) recode(ctx context.Context, k *cpu.Kernels, rows, columns int, 
 		}
 	}
 	data := make([]byte, rows*size)
-	var next atomic.Int64
-	errs := make([]error, threads)
-	var all sync.WaitGroup
-	for id := range errs {
-		all.Go(func() {
-			errs[id] = func() error {
-				e, err := encode.With(k, t.dtype)
-				if err != nil {
-					return err
-				}
-				read, y := reader(), make([]float32, columns)
-				for {
-					i := int(next.Add(1)) - 1
-					if i >= rows {
-						return nil
-					}
-					if err := context.Cause(ctx); err != nil {
-						return err
-					}
-					if err := read(i, y); err != nil {
-						return err
-					}
-					if err := e.Row(data[i*size:(i+1)*size], y, weights); err != nil {
-						return fmt.Errorf("tensor %s, row %d: %w", t.name, i, err)
-					}
-				}
-			}()
-		})
-	}
-	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err // the first will do
+	err = encode.Parallel(k, t.dtype, threads, 1, rows, func(e *encode.Encoder, next func() (from, to int, ok bool)) error {
+		read, y := reader(), make([]float32, columns)
+		for {
+			i, _, ok := next()
+			if !ok {
+				return nil
+			}
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if err := read(i, y); err != nil {
+				return err
+			}
+			if err := e.Row(data[i*size:(i+1)*size], y, weights); err != nil {
+				return fmt.Errorf("tensor %s, row %d: %w", t.name, i, err)
+			}
 		}
-	}
-	return data, nil
+	})
+	return data, err
 }

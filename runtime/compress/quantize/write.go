@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/kernels/cpu"
@@ -37,10 +36,7 @@ func (p *Plan) Write(ctx context.Context, path string, o WriteOptions) error {
 // Writer makes the new file, whose tensors are encoded as it is written.
 func (p *Plan) Writer(ctx context.Context, o WriteOptions) (*gguf.Writer, error) {
 	w := &gguf.Writer{}
-	for key, value := range p.file.Metadata() {
-		if strings.HasPrefix(key, "split.") {
-			continue // the parts become one
-		}
+	for key, value := range p.file.Whole() {
 		if strings.HasPrefix(key, "quantize.imatrix.") {
 			continue // of another quantisation: metadata tells of this one's matrix, if there is one
 		}
@@ -133,7 +129,7 @@ func (p *Plan) encode(ctx context.Context, out io.Writer, t *gguf.Tensor, c *Cho
 	values := min(pieceValues, job.rows*job.columns/(2*threads))
 	line := &line{out: out, report: report}
 	line.moved.L = &line.mu
-	err = job.inParallel(threads, max(1, values/job.columns), job.rows, func(e *encode.Encoder, next func() (from, to int, ok bool)) error {
+	err = encode.Parallel(k, c.To, threads, max(1, values/job.columns), job.rows, func(e *encode.Encoder, next func() (from, to int, ok bool)) error {
 		var data []byte
 		var buf []float32
 		for {
@@ -211,7 +207,7 @@ func newJob(t *gguf.Tensor, to dtype.DType, k *cpu.Kernels, w rowWeights) (*job,
 
 // run encodes n rows from the row first on.
 func (j *job) run(ctx context.Context, dst []byte, first, n, threads int) error {
-	return j.inParallel(threads, max(1, chunkValues/j.columns), n, func(e *encode.Encoder, next func() (from, to int, ok bool)) error {
+	return encode.Parallel(j.kernels, j.to, threads, max(1, chunkValues/j.columns), n, func(e *encode.Encoder, next func() (from, to int, ok bool)) error {
 		var buf []float32
 		for {
 			from, to, ok := next()
@@ -226,35 +222,6 @@ func (j *job) run(ctx context.Context, dst []byte, first, n, threads int) error 
 			}
 		}
 	})
-}
-
-// inParallel has workers share n rows, per rows at a time.
-func (j *job) inParallel(threads, per, n int, work func(e *encode.Encoder, next func() (from, to int, ok bool)) error) error {
-	var taken atomic.Int64
-	next := func() (from, to int, ok bool) {
-		from = int(taken.Add(int64(per))) - per
-		return from, min(from+per, n), from < n
-	}
-	errs := make([]error, min(threads, (n+per-1)/per))
-	var wg sync.WaitGroup
-	for id := range errs {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			e, err := encode.With(j.kernels, j.to)
-			if err == nil {
-				err = work(e, next)
-			}
-			errs[id] = err
-		}()
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // rowsInto encodes the rows [from, to) into dst.

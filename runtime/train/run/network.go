@@ -118,8 +118,8 @@ func (n *Network) metadata() iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
 		of := func(k string) bool { return strings.HasPrefix(k, "tokenizer.") }
 		if n.base != nil {
-			for k, v := range n.base.Metadata() {
-				if strings.HasPrefix(k, "split.") || of(k) && n.vocab != n.base {
+			for k, v := range n.base.Whole() {
+				if of(k) && n.vocab != n.base {
 					continue
 				}
 				if !yield(k, v) {

@@ -24,6 +24,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 )
 
 // File is an open GGUF file, of one or several parts. Its methods may be used
@@ -340,6 +341,18 @@ func (f *File) Metadata() iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
 		for _, k := range f.keys {
 			if !yield(k, f.values[k]) {
+				return
+			}
+		}
+	}
+}
+
+// Whole is Metadata without what says which part of a split file this is: for a file that
+// gets all tensors.
+func (f *File) Whole() iter.Seq2[string, any] {
+	return func(yield func(string, any) bool) {
+		for k, v := range f.Metadata() {
+			if !strings.HasPrefix(k, "split.") && !yield(k, v) {
 				return
 			}
 		}

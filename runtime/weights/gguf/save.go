@@ -30,15 +30,11 @@ func (w *Writer) Save(ctx context.Context, path string, replace bool) error {
 	if err := context.Cause(ctx); err != nil {
 		return fail(err)
 	}
-	switch st, err := os.Lstat(path); {
-	case err == nil && st.IsDir():
-		return fail(errors.New("it is a folder: name a file"))
-	case err == nil && !replaceable(path):
-		return fail(errors.New("it is no plain file, but a device, a pipe or a link to a folder: name a file"))
-	case err == nil && !replace:
-		return fail(fmt.Errorf("%w: name another file, or remove it first", fs.ErrExist))
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	switch there, err := Replaceable(path); {
+	case err != nil:
 		return fail(err)
+	case there && !replace:
+		return fail(fmt.Errorf("%w: name another file, or remove it first", fs.ErrExist))
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.part")
 	if err != nil {
@@ -65,11 +61,23 @@ func (w *Writer) Save(ctx context.Context, path string, replace bool) error {
 	return nil
 }
 
-// replaceable tells files, and links to nothing, from what must never be replaced: a
-// rename takes the place of a device as well.
-func replaceable(path string) bool {
-	st, err := os.Stat(path)
-	return err != nil || st.Mode().IsRegular()
+// Replaceable says whether there is a file at path that Save would have to replace, or a
+// link to nothing. What must never be replaced is an error: a rename takes the place of a
+// device as well.
+func Replaceable(path string) (there bool, err error) {
+	st, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case st.IsDir():
+		return false, errors.New("it is a folder: name a file")
+	}
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return false, errors.New("it is no plain file, but a device, a pipe or a link to a folder: name a file")
+	}
+	return true, nil
 }
 
 // until writes a file and fails when its context has ended. What has been written is

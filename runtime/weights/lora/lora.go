@@ -50,8 +50,18 @@ type Pair struct {
 	Rank   int
 }
 
-// Turned reports whether the pair is of the embedding: see the package.
-func (p *Pair) Turned() bool { return p.Weight == embedding }
+// Turned reports whether a weight's pair is turned, as the embedding's is: see the package.
+func Turned(weight string) bool { return weight == embedding }
+
+// Changed is the tensor of a model that an adapter of a weight changes. A model whose output
+// matrix is its embedding has a change of that use alone.
+func Changed(base *gguf.File, weight string) (*gguf.Tensor, bool) {
+	t, ok := base.Tensor(weight)
+	if !ok && weight == output {
+		t, ok = base.Tensor(embedding)
+	}
+	return t, ok
+}
 
 // File is an open adapter. It may be used concurrently, Close last.
 type File struct {
@@ -155,7 +165,7 @@ func (f *File) pair() error {
 			return f.errorf(nil, adviceConvert, "tensor %.80q has no %s", a.Name, SuffixB)
 		}
 		delete(others, weight)
-		if p.Rank = p.B.Shape[1]; p.A.Shape[0] != p.Rank && !p.Turned() || p.Turned() && p.A.Shape[1] != p.Rank {
+		if p.Rank = p.B.Shape[1]; p.A.Shape[0] != p.Rank && !Turned(weight) || Turned(weight) && p.A.Shape[1] != p.Rank {
 			return f.errorf(nil, adviceConvert, "tensors %.80q %v and %s %v have different ranks", a.Name, a.Shape, SuffixB, p.B.Shape)
 		}
 		f.Pairs = append(f.Pairs, p)
@@ -178,23 +188,19 @@ func (f *File) Scale(p *Pair, user float32) float32 {
 }
 
 // Check says whether the adapter is for a model: its architecture, and the name and
-// shape of every weight. An adapter of output.weight also fits a model whose output
-// matrix is its embedding, of which it then changes that use alone.
+// shape of every weight.
 func (f *File) Check(base *gguf.File) error {
 	if arch, _ := base.String(keyArchitecture); arch != f.Architecture {
 		return f.errorf(nil, adviceBase, "it is for models of the architecture %.60q, this one is %.60q", f.Architecture, arch)
 	}
 	for i := range f.Pairs {
 		p := &f.Pairs[i]
-		t, ok := base.Tensor(p.Weight)
-		if !ok && p.Weight == output {
-			t, ok = base.Tensor(embedding)
-		}
+		t, ok := Changed(base, p.Weight)
 		if !ok {
 			return f.errorf(nil, adviceBase, "it changes %.80q, which the model does not have", p.Weight)
 		}
 		rows, cols := p.B.Shape[0], p.A.Shape[1]
-		if p.Turned() {
+		if Turned(p.Weight) {
 			rows, cols = p.A.Shape[0], p.B.Shape[0]
 		}
 		if len(t.Shape) != 2 || t.Shape[0] != rows || t.Shape[1] != cols {

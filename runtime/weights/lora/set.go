@@ -138,7 +138,7 @@ func stack(parts []part) (a, b *gguf.Tensor, err error) {
 		as, bs = append(as, x), append(bs, y)
 	}
 	left := below(as)
-	if parts[0].Turned() {
+	if Turned(parts[0].Weight) {
 		left = beside(as)
 	}
 	return left.tensor(parts[0].Weight + SuffixA), beside(bs).tensor(parts[0].Weight + SuffixB), nil

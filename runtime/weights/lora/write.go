@@ -52,7 +52,7 @@ func NewWriter(h Header, d dtype.DType, all []Matrices) (*gguf.Writer, error) {
 			return nil, fmt.Errorf("lora: %s: %d and %d values are no matrices of rank %d", m.Weight, len(m.A), len(m.B), m.Rank)
 		}
 		a := []int{m.Rank, len(m.A) / m.Rank}
-		if m.Weight == embedding {
+		if Turned(m.Weight) {
 			a[0], a[1] = a[1], a[0]
 		}
 		if err := add(w, m.Weight+SuffixA, d, a, m.A); err != nil {

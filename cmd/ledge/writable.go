@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
+)
+
+func forceFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "force", Usage: "replace a file that is there"}
+}
+
+// free refuses the name of a file that is there, unless --force is given.
+func free(c *cli.Context, path string) error {
+	switch there, err := gguf.Replaceable(path); {
+	case err != nil:
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	case there && !c.Bool("force"):
+		return fmt.Errorf("%s is there already: name another file, or give --force to replace it", path)
+	case there:
+		return nil
+	}
+	dir := filepath.Dir(path)
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() { // better now than after what takes minutes
+		return fmt.Errorf("cannot write %s: there is no folder %s", path, dir)
+	}
+	return nil
+}
+
+// spare refuses to write over other files that are read, those of these flags, even
+// with --force.
+func spare(c *cli.Context, path string, flags ...string) error {
+	for _, name := range flags {
+		if in := c.String(name); in != "" && in != "-" && sameFile(path, in) {
+			return usagef("%s is read, too (--%s): name another file to write", path, name)
+		}
+	}
+	return nil
+}
+
+// apart refuses to write over what is read.
+func apart(f *gguf.File, path string) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil // not there, or free tells
+	}
+	for _, d := range f.OnDisk() {
+		if os.SameFile(st, d.Info) {
+			return usagef("%s is the model that is read: name another file to write", path)
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
