@@ -15,6 +15,7 @@ import (
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/model"
 	_ "github.com/ledge-run/ledge/runtime/model/llama"
+	"github.com/ledge-run/ledge/runtime/train/recipe"
 	"github.com/ledge-run/ledge/runtime/train/step"
 )
 
@@ -54,25 +55,12 @@ func standard() settings {
 	}
 }
 
-// Value and TensorType make settings a model.Source.
-func (s *settings) Value(key string) (any, bool) {
-	v, ok := map[string]any{
-		"general.architecture": "llama", "llama.block_count": uint32(s.Layers), "llama.embedding_length": uint32(s.Hidden),
-		"llama.context_length": uint32(s.Context), "llama.feed_forward_length": uint32(s.FFN),
-		"llama.attention.head_count": uint32(s.Heads), "llama.attention.head_count_kv": uint32(s.KVHeads),
-		"llama.attention.layer_norm_rms_epsilon": s.NormEps, "llama.rope.freq_base": s.RopeBase,
-	}[key]
-	return v, ok
-}
-
-func (s *settings) TensorType(name string) (dtype.DType, []int, bool) {
-	kv := s.Hidden / s.Heads * s.KVHeads
-	shape, ok := map[string][]int{
-		"token_embd": {s.Vocab, s.Hidden}, "output_norm": {s.Hidden}, "attn_norm": {s.Hidden}, "ffn_norm": {s.Hidden},
-		"attn_q": {s.Hidden, s.Hidden}, "attn_k": {kv, s.Hidden}, "attn_v": {kv, s.Hidden}, "attn_output": {s.Hidden, s.Hidden},
-		"ffn_gate": {s.FFN, s.Hidden}, "ffn_up": {s.FFN, s.Hidden}, "ffn_down": {s.Hidden, s.FFN},
-	}[base(name)]
-	return dtype.F32, shape, ok
+// source describes the model.
+func (s *settings) source() *recipe.Source {
+	return recipe.Model{
+		Architecture: "llama", Layers: s.Layers, Embedding: s.Hidden, Heads: s.Heads, KVHeads: s.KVHeads, KeyLength: s.Hidden / s.Heads,
+		FeedForward: s.FFN, Context: s.Context, Tied: true, RopeBase: float64(s.RopeBase), NormEps: float64(s.NormEps),
+	}.Source(s.Vocab)
 }
 
 // base is a weight's name without its layer and its ending.
@@ -85,7 +73,7 @@ func base(name string) string {
 }
 
 func (s *settings) graph() (*graph.Graph, error) {
-	m, err := model.New(s)
+	m, err := model.New(s.source())
 	if err != nil {
 		return nil, err
 	}
@@ -139,9 +127,9 @@ func (s *settings) writeWeights(path string) (err error) {
 		Offsets [2]int `json:"data_offsets"`
 	}
 	header, all := map[string]entry{}, []byte(nil)
-	open := s.random()
+	open, source := s.random(), s.source()
 	for _, w := range g.Weights() {
-		_, shape, ok := s.TensorType(w.Name)
+		_, shape, ok := source.TensorType(w.Name)
 		if !ok {
 			return fmt.Errorf("the model has a weight %q that is unknown here", w.Name)
 		}

@@ -116,7 +116,7 @@ func (a *app) distillRecipe(c *cli.Context, path string) (*recipe.Recipe, error)
 			set = append(set, fmt.Sprintf("distill.%s=%v", strings.ReplaceAll(flag, "-", "_"), value))
 		}
 	}
-	r, err := readRecipeWith(c, path, set)
+	r, err := readRecipe(c, path, set...)
 	if err != nil {
 		return nil, err
 	}

@@ -69,13 +69,8 @@ func (a *app) train(c *cli.Context) error {
 	return a.showTrained(c, res)
 }
 
-// readRecipe reads a recipe with what flags say.
-func readRecipe(c *cli.Context, path string) (*recipe.Recipe, error) {
-	return readRecipeWith(c, path, nil)
-}
-
-// readRecipeWith reads a recipe with further settings, before those of --set.
-func readRecipeWith(c *cli.Context, path string, set []string) (*recipe.Recipe, error) {
+// readRecipe reads a recipe with what flags say: settings, and then those of --set.
+func readRecipe(c *cli.Context, path string, set ...string) (*recipe.Recipe, error) {
 	r, err := recipe.Load(path, append(set, c.StringSlice("set")...))
 	var fault *recipe.Error
 	switch {
@@ -111,9 +106,7 @@ func (a *app) runRecipe(c *cli.Context, r *recipe.Recipe) (res *training.Result,
 	defer bar.done()
 	return training.Run(c.Context, r, training.Options{
 		Device: dev, Threads: threads, Restart: c.Bool("restart"), Changed: c.Bool("resume"), Steps: c.Int("steps"),
-		Note: func(text string) {
-			bar.bar.Log(text)
-		},
+		Note:     bar.bar.Log,
 		Progress: func(p training.Progress) { bar.show(p.Stage, p.Fraction, "%s", p.Text) },
 	})
 }

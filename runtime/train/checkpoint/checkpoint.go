@@ -44,15 +44,13 @@ const maxHeader = 64 << 20
 
 // header is what a file begins with.
 type header struct {
-	State step.State      `json:"state"`
-	Run   json.RawMessage `json:"run,omitempty"`
+	State step.State `json:"state"`
 }
 
 // Checkpoint is an open file.
 type Checkpoint struct {
 	Path  string
 	State step.State
-	Run   json.RawMessage // what the caller keeps beside the state
 
 	f      io.ReaderAt
 	close  func() error
@@ -116,7 +114,7 @@ func read(f io.ReaderAt, size int64) (*Checkpoint, error) {
 	if err := json.Unmarshal(text, &h); err != nil {
 		return nil, fmt.Errorf("its header: %w", err)
 	}
-	c := &Checkpoint{State: h.State, Run: h.Run, f: f, offset: map[string]int64{}, size: map[string]int{}}
+	c := &Checkpoint{State: h.State, f: f, offset: map[string]int64{}, size: map[string]int{}}
 	if h.State.Step < 0 {
 		return nil, damaged("it is of step %d", h.State.Step)
 	}
@@ -159,10 +157,10 @@ func (c *Checkpoint) Close() error {
 }
 
 // write writes a file's bytes; read gives those of a tensor.
-func write(out io.Writer, s step.State, run json.RawMessage, read func(x step.Tensor, dst []byte) error) error {
+func write(out io.Writer, s step.State, read func(x step.Tensor, dst []byte) error) error {
 	sum := sha256.New()
 	w := io.MultiWriter(out, sum)
-	text, err := json.Marshal(header{s, run})
+	text, err := json.Marshal(header{s})
 	if err != nil {
 		return err
 	}

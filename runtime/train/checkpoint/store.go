@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,8 +96,8 @@ func (s Store) Open(step int) (*Checkpoint, error) { return Open(s.path(step)) }
 
 // Save writes a checkpoint, and removes those that are not to be kept: the oldest, and
 // any of later steps, which belong to a run that this one has left behind. read gives a
-// tensor's bytes, and run is kept beside the state. If it fails, what was there is as it was.
-func (s Store) Save(st step.State, run json.RawMessage, read func(x step.Tensor, dst []byte) error) (path string, err error) {
+// tensor's bytes. If it fails, what was there is as it was.
+func (s Store) Save(st step.State, read func(x step.Tensor, dst []byte) error) (path string, err error) {
 	path = s.path(st.Step)
 	fail := func(err error) (string, error) {
 		var pe *fs.PathError
@@ -113,7 +112,7 @@ func (s Store) Save(st step.State, run json.RawMessage, read func(x step.Tensor,
 	if err := s.sweep(); err != nil {
 		return fail(err)
 	}
-	if err := files.Replace(path, func(f *os.File) error { return write(f, st, run, read) }); err != nil {
+	if err := files.Replace(path, func(f *os.File) error { return write(f, st, read) }); err != nil {
 		return fail(err)
 	}
 	if err := files.SyncDir(s.Dir); err != nil {

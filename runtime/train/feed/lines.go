@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ledge-run/ledge/runtime/files"
 )
 
 // maxLine bounds a line of a file.
@@ -109,34 +110,25 @@ func each(path string, r io.Reader, do func(line []byte, number int) error) erro
 		}
 		r = z
 	}
-	b := bufio.NewReaderSize(r, 1<<16)
-	var line []byte
-	for number := 1; ; number++ {
-		line = line[:0]
-		for {
-			part, err := b.ReadSlice('\n')
-			if line = append(line, part...); len(line) > maxLine {
-				return &BadLine{path, number, fmt.Errorf("it is longer than %d MiB", maxLine>>20)}
-			}
-			if errors.Is(err, bufio.ErrBufferFull) {
-				continue
-			}
-			if err != nil && !errors.Is(err, io.EOF) {
-				return fmt.Errorf("%s, line %d: %w", path, number, err)
-			}
-			if errors.Is(err, io.EOF) && len(line) == 0 {
-				return nil
-			}
-			break
+	lines := files.NewLines(r, maxLine)
+	for {
+		line, err := lines.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, files.ErrLong):
+			return &BadLine{path, lines.Number, fmt.Errorf("it is longer than %d MiB", maxLine>>20)}
+		case err != nil:
+			return fmt.Errorf("%s, line %d: %w", path, lines.Number+1, err)
 		}
 		text := bytes.TrimSpace(line)
-		if number == 1 {
+		if lines.Number == 1 {
 			text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 		}
 		if len(text) == 0 {
 			continue
 		}
-		if err := do(text, number); err != nil {
+		if err := do(text, lines.Number); err != nil {
 			return err
 		}
 	}

@@ -23,10 +23,7 @@ type Lesson struct {
 	TopK        int     // 0: 32
 }
 
-// YAML is the lesson as a recipe, which may be kept and changed. Paths are absolute.
-func (l Lesson) YAML() ([]byte, error) { return l.yaml(l.length()) }
-
-// Recipe is the lesson with settings that replace parts of it.
+// Recipe is the lesson as a recipe, with settings that replace parts of it.
 func (l Lesson) Recipe(set []string) (*Recipe, error) {
 	length := l.length()
 	for _, s := range set {

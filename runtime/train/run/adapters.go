@@ -14,18 +14,21 @@ import (
 // AdapterName is the file that a run of adapters ends with, in its folder.
 const AdapterName = "adapter.gguf"
 
+// matrix is what a recipe calls a weight, as attn_q, and whether it is a layer's.
+func matrix(weight string) (name string, layer, ok bool) {
+	name, ok = strings.CutSuffix(weight, ".weight")
+	rest, layer := strings.CutPrefix(name, "blk.")
+	if layer {
+		_, name, _ = strings.Cut(rest, ".")
+	}
+	return name, layer, ok
+}
+
 // adapter says which weights get one: the recipe's targets, or all matrices of the layers.
 func (p *plan) adapter(weight string) (model.Adapter, bool) {
 	a := p.r.Adapters
-	name, ok := strings.CutSuffix(weight, ".weight")
-	if !ok {
-		return model.Adapter{}, false
-	}
-	layer := strings.HasPrefix(name, "blk.")
-	if layer {
-		_, name, _ = strings.Cut(strings.TrimPrefix(name, "blk."), ".")
-	}
-	if len(a.Targets) == 0 && !layer || len(a.Targets) > 0 && !slices.Contains(a.Targets, name) {
+	name, layer, ok := matrix(weight)
+	if !ok || len(a.Targets) == 0 && !layer || len(a.Targets) > 0 && !slices.Contains(a.Targets, name) {
 		return model.Adapter{}, false
 	}
 	return model.Adapter{Rank: a.Rank, Scale: float32(a.Alpha / float64(a.Rank))}, true
@@ -37,28 +40,24 @@ func (x *running) checkTargets() error {
 	if a == nil {
 		return nil
 	}
-	var have []string
 	found := map[string]bool{}
 	for _, w := range x.built.Weights() {
-		name, ok := strings.CutSuffix(w.Name, ".weight"+lora.SuffixA)
-		if !ok {
-			continue
+		weight, adapted := strings.CutSuffix(w.Name, lora.SuffixA)
+		if name, _, ok := matrix(weight); ok && adapted {
+			found[name] = true
 		}
-		if rest, ok := strings.CutPrefix(name, "blk."); ok {
-			_, name, _ = strings.Cut(rest, ".")
-		}
-		found[name] = true
 	}
 	for _, t := range a.Targets {
-		if !found[t] {
-			for _, w := range x.built.Weights() {
-				name, ok := strings.CutSuffix(w.Name, ".weight")
-				if rest, layer := strings.CutPrefix(name, "blk.0."); ok && layer && len(w.Type.Shape) == 2 {
-					have = append(have, rest)
-				}
-			}
-			return fmt.Errorf("adapters: targets: the model has no matrix %q; its layers have %s", t, strings.Join(have, ", "))
+		if found[t] {
+			continue
 		}
+		var have []string
+		for _, w := range x.built.Weights() {
+			if name, _, ok := matrix(w.Name); ok && strings.HasPrefix(w.Name, "blk.0.") && len(w.Type.Shape) == 2 {
+				have = append(have, name)
+			}
+		}
+		return fmt.Errorf("adapters: targets: the model has no matrix %q; its layers have %s", t, strings.Join(have, ", "))
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (x *running) checkInputs(r *recipe.Recipe) error {
 	}
 	for _, name := range []string{
 		ModelName, AdapterName, LogName, CurveName, lockName,
-		filepath.Join(cacheName, "train.tokens"), filepath.Join(cacheName, "valid.tokens"), filepath.Join(cacheName, wordsName),
+		tokensOf(trainName), tokensOf(validName), filepath.Join(cacheName, wordsName),
 	} {
 		written := filepath.Join(r.Out, name)
 		is, err := os.Stat(written)

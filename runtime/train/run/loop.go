@@ -97,7 +97,7 @@ func (x *running) keep() error {
 		return fmt.Errorf("%s: %w%s", filepath.Join(x.plan.r.Out, LogName), reason(err), x.goOn())
 	}
 	if x.trainer.Taken() > x.kept {
-		if _, err := x.store.Save(x.trainer.State(), nil, func(t step.Tensor, dst []byte) error { return x.trainer.ReadTensor(t.Name, dst) }); err != nil {
+		if _, err := x.store.Save(x.trainer.State(), func(t step.Tensor, dst []byte) error { return x.trainer.ReadTensor(t.Name, dst) }); err != nil {
 			return fmt.Errorf("training stopped at step %d: %w%s", x.trainer.Taken(), err, x.goOn())
 		}
 		x.kept = x.trainer.Taken()

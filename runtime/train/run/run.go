@@ -63,6 +63,15 @@ const (
 	lockName        = "lock"
 )
 
+// Names of the data.
+const (
+	trainName = "train"
+	validName = "valid"
+)
+
+// tokensOf is where the tokenized data of a name are kept, in a run's folder.
+func tokensOf(name string) string { return filepath.Join(cacheName, name+".tokens") }
+
 // ErrStopped is wrapped when a run ended early with a checkpoint that it goes on from.
 var ErrStopped = errors.New("training stopped")
 
@@ -168,7 +177,7 @@ func lockFolder(dir string) (unlock func() error, err error) {
 
 // prepare opens the data.
 func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
-	d, err := x.data(ctx, r, "train", r.Data.Train)
+	d, err := x.data(ctx, r, trainName, r.Data.Train)
 	if err != nil {
 		return err
 	}
@@ -187,7 +196,7 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 		}
 	}
 	if len(r.Data.Valid) > 0 {
-		v, err := x.data(ctx, r, "valid", r.Data.Valid)
+		v, err := x.data(ctx, r, validName, r.Data.Valid)
 		if err != nil {
 			return err
 		}
@@ -213,7 +222,7 @@ func (x *running) data(ctx context.Context, r *recipe.Recipe, name string, patte
 	d, err := feed.Open(ctx, feed.Source{
 		Files: files, Tokenizer: x.net.Tokenizer, Vocab: x.net.vocabKey(), Threads: x.o.Threads,
 		Settings: feed.Settings{Template: r.Data.Template, Context: contextOf(r, x.net), Long: r.Data.Long, SkipBad: r.Data.Bad == recipe.BadSkip},
-		Cache:    filepath.Join(r.Out, cacheName, name+".tokens"),
+		Cache:    filepath.Join(r.Out, tokensOf(name)),
 		Progress: func(done, total int64) {
 			f := float64(done) / float64(max(total, 1))
 			x.o.Progress(Progress{"reading " + name, f, fmt.Sprintf("%.0f %%", 100*f)})

@@ -68,36 +68,52 @@ func TestDistill(t *testing.T) {
 	}
 }
 
-// TestDistillRefused: a teacher with another tokenizer, or none, in one line.
-func TestDistillRefused(t *testing.T) {
-	r := numbers(t)
-	r.Train.Steps = 1
-	teacher := train(t, r, Options{}).Model
-	f, err := gguf.Open(teacher)
+// changed is a copy of a model's file with other metadata or tensors.
+func changed(t *testing.T, path string, value func(key string, v any) any, tensor func(name string, data []byte)) string {
+	t.Helper()
+	f, err := gguf.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	w := &gguf.Writer{}
 	for k, v := range f.Metadata() {
-		if tokens, ok := v.([]string); ok && k == "tokenizer.ggml.tokens" {
-			tokens = append([]string(nil), tokens...)
-			tokens[5], tokens[6] = tokens[6], tokens[5]
-			v = tokens
+		if value != nil {
+			v = value(k, v)
 		}
 		if err := w.Set(k, v); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, x := range f.Tensors() {
-		if err := w.Add(x.Name, x.DType, x.Shape, x.Data); err != nil {
+		data := append([]byte(nil), x.Data...)
+		if tensor != nil {
+			tensor(x.Name, data)
+		}
+		if err := w.Add(x.Name, x.DType, x.Shape, data); err != nil {
 			t.Fatal(err)
 		}
 	}
-	swapped := filepath.Join(t.TempDir(), "swapped.gguf")
-	if err := w.Save(t.Context(), swapped, false); err != nil {
+	to := filepath.Join(t.TempDir(), "changed.gguf")
+	if err := w.Save(t.Context(), to, false); err != nil {
 		t.Fatal(err)
 	}
+	return to
+}
+
+// TestDistillRefused: a teacher with another tokenizer, or none, in one line.
+func TestDistillRefused(t *testing.T) {
+	r := numbers(t)
+	r.Train.Steps = 1
+	teacher := train(t, r, Options{}).Model
+	swapped := changed(t, teacher, func(key string, v any) any {
+		if tokens, ok := v.([]string); ok && key == "tokenizer.ggml.tokens" {
+			tokens = append([]string(nil), tokens...)
+			tokens[5], tokens[6] = tokens[6], tokens[5]
+			v = tokens
+		}
+		return v
+	}, nil)
 	for path, want := range map[string]string{swapped: "token 5 is", teacher + "-not": "no such file"} {
 		_, err := Run(t.Context(), pupil(t, r, path), Options{Device: device(t, 1)})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
@@ -111,30 +127,11 @@ func TestLesson(t *testing.T) {
 	r := numbers(t)
 	teacher := train(t, r, Options{}).Model
 	// The student is the teacher with one matrix made anew.
-	f, err := gguf.Open(teacher)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w := &gguf.Writer{}
-	for k, v := range f.Metadata() {
-		if err := w.Set(k, v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, x := range f.Tensors() {
-		data := append([]byte(nil), x.Data...)
-		if x.Name == "blk.0.ffn_down.weight" {
+	student := changed(t, teacher, nil, func(name string, data []byte) {
+		if name == "blk.0.ffn_down.weight" {
 			clear(data)
 		}
-		if err := w.Add(x.Name, x.DType, x.Shape, data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	student := filepath.Join(t.TempDir(), "student.gguf")
-	if err := w.Save(t.Context(), student, false); err != nil {
-		t.Fatal(err)
-	}
+	})
 	l := recipe.Lesson{Teacher: teacher, Student: student, Files: r.Data.Train, Valid: r.Data.Valid, Out: filepath.Join(t.TempDir(), "out"), Rate: 1e-2, Mix: -1, Epochs: 20}
 	c, err := l.Recipe([]string{"train.tokens_per_step=48"})
 	if err != nil {

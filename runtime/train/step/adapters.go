@@ -1,9 +1,7 @@
 package step
 
 import (
-	"hash/fnv"
 	"math"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/ledge-run/ledge/backend"
@@ -33,9 +31,7 @@ func NewAdapters(seed uint64, base Open) Open {
 		}
 		data := make([]byte, n)
 		if strings.HasSuffix(w.Name, lora.SuffixA) {
-			h := fnv.New64a()
-			h.Write([]byte(w.Name))
-			rng := rand.New(rand.NewPCG(seed, h.Sum64()))
+			rng := randomOf(seed, w.Name)
 			count, _ := dtype.Product(w.Shape) // it has a size
 			x := make([]float32, count)
 			most := 1 / math.Sqrt(float64(w.Shape[len(w.Shape)-1]))

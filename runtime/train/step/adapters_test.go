@@ -109,13 +109,7 @@ func (m *adapted) network(t *testing.T) (model.Model, *gguf.File) {
 // part is the model's sequences.
 func (m *adapted) part(t *testing.T) Part {
 	t.Helper()
-	p := Part{Lengths: m.Lengths}
-	for _, n := range m.Lengths {
-		s := sequences(t)[m.Name][n]
-		p.Tokens = append(p.Tokens, s...)
-		p.Labels = append(append(p.Labels, s[1:]...), -1)
-	}
-	return p
+	return partOf(sequences(t)[m.Name], m.Lengths)
 }
 
 func (m *adapted) adapter(string) (model.Adapter, bool) {
@@ -147,43 +141,11 @@ func TestAdapterGradients(t *testing.T) {
 				err := binary.Write(&b, binary.LittleEndian, x)
 				return b.Bytes(), func() {}, err
 			}
-			tr, err := New(t.Context(), dev, g, open, Options{Rate: Constant(1), Recompute: i%2 == 1, Train: IsAdapter})
-			if err != nil {
-				t.Fatal(err)
+			gradients := map[string]measured{}
+			for name, x := range m.Tensors {
+				gradients[name] = x.Gradient
 			}
-			defer tr.Close()
-			batches, total, err := tr.prepare(tr.run, 1, []Part{p})
-			if err != nil {
-				t.Fatal(err)
-			}
-			batches[0].count(total)
-			if err := tr.run.submit(t.Context(), tr.state, batches[0]); err != nil {
-				t.Fatal(err)
-			}
-			if d := math.Abs(batches[0].loss()/m.Loss - 1); !(d < 1e-6) {
-				t.Errorf("the loss is %.9g, PyTorch's %.9g", batches[0].loss(), m.Loss)
-			}
-			if len(tr.Params()) != len(m.Tensors) {
-				t.Errorf("%d parameters, PyTorch has %d", len(tr.Params()), len(m.Tensors))
-			}
-			worst := 0.0
-			for _, q := range tr.Params() {
-				want, ok := m.Tensors[q.Name]
-				if !ok {
-					t.Errorf("PyTorch has no parameter %q", q.Name)
-					continue
-				}
-				x := make([]float32, q.Elems())
-				if err := tr.Get(q.Grad(), x); err != nil {
-					t.Fatal(err)
-				}
-				off := want.Gradient.off(x)
-				if !(off <= 1e-5) {
-					t.Errorf("the gradient of %s is off by %.2g of its norm %g", q.Name, off, want.Gradient[0])
-				}
-				worst = max(worst, off)
-			}
-			t.Logf("loss off by %.1e, gradients by at most %.1e", math.Abs(batches[0].loss()/m.Loss-1), worst)
+			againstPyTorch(t, dev, g, open, Options{Rate: Constant(1), Recompute: i%2 == 1, Train: IsAdapter}, p, m.Loss, gradients, 1e-5)
 		})
 	}
 }

@@ -135,61 +135,76 @@ func TestGradients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := Part{Lengths: m.Lengths}
-			for _, n := range m.Lengths {
-				s := tokens[m.Name][n]
-				p.Tokens = append(p.Tokens, s...)
-				p.Labels = append(append(p.Labels, s[1:]...), -1)
-			}
+			p := partOf(tokens[m.Name], m.Lengths)
 			n := len(p.Tokens)
 			g, err := net.Decoder(model.Options{Max: graph.Limits{T: n, S: len(m.Lengths), R: n}, Context: m.Context, Train: &model.Train{}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			tr, err := New(t.Context(), dev, g, FromFile(f), Options{Rate: Constant(1), Recompute: i%2 == 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer tr.Close()
-			batches, total, err := tr.prepare(tr.run, 1, []Part{p})
-			if err != nil {
-				t.Fatal(err)
-			}
-			batches[0].count(total)
-			if err := tr.run.submit(t.Context(), tr.state, batches[0]); err != nil {
-				t.Fatal(err)
-			}
-			if d := math.Abs(batches[0].loss()/m.Loss - 1); !(d < 1e-6) {
-				t.Errorf("the loss is %.9g, PyTorch's %.9g", batches[0].loss(), m.Loss)
-			}
-			if len(tr.Params()) != len(m.Gradients) {
-				t.Errorf("%d parameters, PyTorch has %d", len(tr.Params()), len(m.Gradients))
-			}
-			worst, where, most := 0.0, "", 1e-5
+			most := 1e-5
 			if net.Info().Layers > 20 {
 				most = 3e-5
 			}
-			for _, q := range tr.Params() {
-				want, ok := m.Gradients[q.Name]
-				if !ok {
-					t.Errorf("PyTorch has no parameter %q", q.Name)
-					continue
-				}
-				x := make([]float32, q.Elems())
-				if err := tr.Get(q.Grad(), x); err != nil {
-					t.Fatal(err)
-				}
-				off := want.off(x)
-				if !(off <= most) {
-					t.Errorf("the gradient of %s is off by %.2g of its norm %g", q.Name, off, want[0])
-				}
-				if off > worst {
-					worst, where = off, q.Name
-				}
-			}
-			t.Logf("loss off by %.1e, gradients by at most %.1e (%s)", math.Abs(batches[0].loss()/m.Loss-1), worst, where)
+			againstPyTorch(t, dev, g, FromFile(f), Options{Rate: Constant(1), Recompute: i%2 == 1}, p, m.Loss, m.Gradients, most)
 		})
 	}
+}
+
+// partOf is some of a model's sequences, one after another.
+func partOf(sequences map[int][]int32, lengths []int) Part {
+	p := Part{Lengths: lengths}
+	for _, n := range lengths {
+		s := sequences[n]
+		p.Tokens = append(p.Tokens, s...)
+		p.Labels = append(append(p.Labels, s[1:]...), -1)
+	}
+	return p
+}
+
+// againstPyTorch runs a graph forward and backward: its loss and every parameter's
+// gradient are those given, these to a part of their norm.
+func againstPyTorch(t *testing.T, dev backend.Device, g *graph.Graph, open Open, o Options, p Part, loss float64, gradients map[string]measured, most float64) {
+	t.Helper()
+	tr, err := New(t.Context(), dev, g, open, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	batches, total, err := tr.prepare(tr.run, 1, []Part{p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches[0].count(total)
+	if err := tr.run.submit(t.Context(), tr.state, batches[0]); err != nil {
+		t.Fatal(err)
+	}
+	off := math.Abs(batches[0].loss()/loss - 1)
+	if !(off < 1e-6) {
+		t.Errorf("the loss is %.9g, PyTorch's %.9g", batches[0].loss(), loss)
+	}
+	if len(tr.Params()) != len(gradients) {
+		t.Errorf("%d parameters, PyTorch has %d", len(tr.Params()), len(gradients))
+	}
+	worst, where := 0.0, ""
+	for _, q := range tr.Params() {
+		want, ok := gradients[q.Name]
+		if !ok {
+			t.Errorf("PyTorch has no parameter %q", q.Name)
+			continue
+		}
+		x := make([]float32, q.Elems())
+		if err := tr.Get(q.Grad(), x); err != nil {
+			t.Fatal(err)
+		}
+		off := want.off(x)
+		if !(off <= most) {
+			t.Errorf("the gradient of %s is off by %.2g of its norm %g", q.Name, off, want[0])
+		}
+		if off > worst {
+			worst, where = off, q.Name
+		}
+	}
+	t.Logf("loss off by %.1e, gradients by at most %.1e (%s)", off, worst, where)
 }
 
 // alone is a graph on the device with weights of its own, until the test ends.

@@ -300,10 +300,8 @@ func (t *Trainer) clearGradients() error {
 // Params are what is trained, in the order of the graph's weights.
 func (t *Trainer) Params() []grad.Param { return t.params }
 
-// Taken is the number of steps taken, and SetTaken sets it. State has all there is to
-// go on from.
-func (t *Trainer) Taken() int        { return t.step }
-func (t *Trainer) SetTaken(step int) { t.step = step }
+// Taken is the number of steps taken. State has all there is to go on from.
+func (t *Trainer) Taken() int { return t.step }
 
 // Tensors names what lives from step to step, with sizes: parameters by their
 // weight's name, and their moments. Gradients are zero between steps.

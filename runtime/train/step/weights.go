@@ -37,9 +37,7 @@ func Random(seed uint64, deviation float64, layers int) Open {
 		if !ok {
 			return nil, nil, fmt.Errorf("weight %q: shape %v is too large", w.Name, w.Shape)
 		}
-		h := fnv.New64a()
-		h.Write([]byte(w.Name))
-		rng := rand.New(rand.NewPCG(seed, h.Sum64()))
+		rng := randomOf(seed, w.Name)
 		scale := deviation
 		if strings.HasSuffix(w.Name, ".attn_output.weight") || strings.HasSuffix(w.Name, ".ffn_down.weight") {
 			scale /= math.Sqrt(2 * float64(max(1, layers)))
@@ -57,4 +55,11 @@ func Random(seed uint64, deviation float64, layers int) Open {
 		}
 		return data, func() {}, nil
 	}
+}
+
+// randomOf gives the numbers that a weight begins with: by its name, not by the others.
+func randomOf(seed uint64, name string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }

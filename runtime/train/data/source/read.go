@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ledge-run/ledge/runtime/files"
 )
 
 // Read reads the documents of a file in order. A pair with an error has no document;
@@ -131,13 +133,13 @@ func (r *reader) text() error {
 	if unit == "" {
 		unit = WholeFile
 	}
-	lines := newLineReader(r.in, r.o.max())
+	lines := files.NewLines(r.in, r.o.max())
 	var b strings.Builder
 	first, broken := 1, error(nil)
 	flush := func() error {
 		defer func() { b.Reset(); broken = nil }()
 		switch {
-		case errors.Is(broken, errLong):
+		case errors.Is(broken, files.ErrLong):
 			what := string(unit)
 			if unit == WholeFile {
 				what = "file, which is taken as one document,"
@@ -149,18 +151,18 @@ func (r *reader) text() error {
 		return r.give(Document{Text: b.String(), Line: first})
 	}
 	for {
-		line, err := lines.next()
+		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
 			return flush()
 		}
 		switch {
-		case errors.Is(err, errLong):
-			broken = errLong
+		case errors.Is(err, files.ErrLong):
+			broken = files.ErrLong
 		case err != nil:
 			return err
 		case invalid(line) != nil:
 			if broken == nil {
-				broken = fmt.Errorf("line %d: %w", lines.nr, invalid(line))
+				broken = fmt.Errorf("line %d: %w", lines.Number, invalid(line))
 			}
 		}
 		empty := err == nil && len(bytes.TrimSpace(line)) == 0
@@ -171,11 +173,11 @@ func (r *reader) text() error {
 			if err := flush(); err != nil {
 				return err
 			}
-			first = lines.nr + 1
+			first = lines.Number + 1
 			continue
 		}
 		if broken == nil && b.Len()+len(line) > r.o.max() {
-			broken = errLong
+			broken = files.ErrLong
 		}
 		if broken == nil {
 			b.Write(line)
@@ -187,14 +189,14 @@ func (r *reader) text() error {
 
 // jsonLines reads one object a line.
 func (r *reader) jsonLines() error {
-	lines := newLineReader(r.in, r.o.max())
+	lines := files.NewLines(r.in, r.o.max())
 	for {
-		line, err := lines.next()
+		line, err := lines.Next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, errLong):
-			if err := r.long(lines.nr, "line"); err != nil {
+		case errors.Is(err, files.ErrLong):
+			if err := r.long(lines.Number, "line"); err != nil {
 				return err
 			}
 			continue
@@ -206,12 +208,12 @@ func (r *reader) jsonLines() error {
 		}
 		d, problem := r.record(line)
 		if problem != "" {
-			if err := r.bad(lines.nr, "mend it, or skip bad records", "%s", problem); err != nil {
+			if err := r.bad(lines.Number, "mend it, or skip bad records", "%s", problem); err != nil {
 				return err
 			}
 			continue
 		}
-		d.Line = lines.nr
+		d.Line = lines.Number
 		if err := r.give(d); err != nil {
 			return err
 		}

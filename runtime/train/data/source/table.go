@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ledge-run/ledge/runtime/files"
 )
 
 // csv reads a table whose first record names its columns (RFC 4180; a tab divides
@@ -45,7 +47,7 @@ func (r *reader) csv() error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, errLong):
+		case errors.Is(err, files.ErrLong):
 			// Where the record ends cannot be known any more.
 			line, _ := c.FieldPos(0)
 			return r.long(line, "record")
@@ -109,7 +111,7 @@ type limitedRecords struct {
 
 func (l *limitedRecords) Read(b []byte) (int, error) {
 	if l.used > l.max {
-		return 0, errLong
+		return 0, files.ErrLong
 	}
 	n, err := l.r.Read(b)
 	l.used += int64(n)
