@@ -81,10 +81,14 @@ func (o *options) table(out io.Writer) error {
 		return errors.New("none of the cases has been measured")
 	}
 	s := &last.Settings
+	each := fmt.Sprint(least)
+	if least < most {
+		each = fmt.Sprintf("%d to %d", least, most)
+	}
 	fmt.Fprintf(&b, "\n%s, %d threads, %s. PyTorch %s. A Llama of %.1f million parameters (vocabulary %d, %d layers of %d, %d heads, %d of them for keys, feed-forward %d).\n",
 		last.Machine.CPU, s.Threads, last.Sides[0].Version, last.Sides[1].Version, float64(last.Sides[0].Parameters)/1e6, s.Vocab, s.Layers, s.Hidden, s.Heads, s.KVHeads, s.FFN)
-	fmt.Fprintf(&b, "%d to %d turns of each side, medians of turns; the interval is the bootstrap's of their ratios (95 %%). Memory is the process's peak, beside it what it is more than before there was a model. Losses of the first %d steps. Of all %d turns, %d count although another process was at work beside them.\n\n",
-		least, most, last.Checked, turns, disturbed)
+	fmt.Fprintf(&b, "%s turns of each side, medians of turns; the interval is the bootstrap's of their ratios (95 %%). Memory is the process's peak, beside it what it is more than before there was a model. Losses of the first %d steps. Of all %d turns, %d count although another process was at work beside them.\n\n",
+		each, last.Checked, turns, disturbed)
 	if _, err := io.WriteString(out, b.String()); err != nil {
 		return err
 	}
