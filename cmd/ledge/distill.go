@@ -27,7 +27,7 @@ func (a *app) distillCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` or FILE.jsonl that the student learns on; may be repeated"},
 			&cli.StringFlag{Name: "eval-file", Usage: "another `TEXT` to measure the models on"},
 			&cli.Float64Flag{Name: "temperature", Usage: "`T` at which both models' probabilities are taken (default: 2, or the recipe's)"},
-			&cli.Float64Flag{Name: "mix", Value: -1, DefaultText: "0.2, or the recipe's", Usage: "part `M` of the text itself in what is learnt: 0 is the teacher alone, 1 the text alone"},
+			&cli.Float64Flag{Name: "mix", Value: -1, DefaultText: "the recipe's, or 0.2", Usage: "part `M` of the text itself in what is learnt: 0 is the teacher alone, 1 the text alone"},
 			&cli.IntFlag{Name: "top-k", Usage: "`K` likeliest tokens that the teacher tells of each position (default: 32, or the recipe's)"},
 			&cli.Float64Flag{Name: "rate", Usage: "peak learning `RATE` (default: 2e-4)"},
 			&cli.Float64Flag{Name: "epochs", Usage: "how often the text is gone through, `E` times (default: 1)"},

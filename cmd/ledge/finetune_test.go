@@ -78,6 +78,10 @@ func TestFinetune(t *testing.T) {
 	refused(t, 2, "builtin has no file", "finetune", "-m", "builtin", "-f", data, "-o", filepath.Join(dir, "builtin"))
 
 	refused(t, 2, "no data", "finetune", "-m", model, "-o", out)
+	// Nothing is fetched to be made something of unless it is named.
+	refused(t, 2, "name it, -m MODEL", "finetune", "-f", data, "-o", filepath.Join(dir, "x"))
+	refused(t, 2, "name it, -m MODEL", "imatrix", "-f", data, "-o", filepath.Join(dir, "x"))
+	refused(t, 2, "name it, -m MODEL", "merge", "--lora", adapter, "-o", filepath.Join(dir, "x"))
 	refused(t, 2, "no folder", "finetune", "-m", model, "-f", data)
 	refused(t, 2, "--rank 0", "finetune", "-m", model, "-f", data, "-o", out, "--rank", "0")
 	refused(t, 2, "leave --alpha away", "finetune", "-m", model, "-f", data, "-o", out, "--full", "--alpha", "3")

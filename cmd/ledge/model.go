@@ -122,15 +122,22 @@ func (a *app) modelName(c *cli.Context, cfg config, arg string) (string, error) 
 	case c.IsSet("model"):
 		return "", usagef("-m names no model")
 	}
-	return a.usualModel(c, cfg), nil
+	name := a.usualModel(c, cfg)
+	if name == "" {
+		return "", usagef("%s makes something of a model: name it, -m MODEL", c.Command.FullName())
+	}
+	return name, nil
 }
 
 // usualModel is the model of the environment or the configuration, or the command's
-// default.
+// default; none where a model is made of it, for which nothing is fetched unasked.
 func (a *app) usualModel(c *cli.Context, cfg config) string {
 	usual := defaultModel
-	if c.Command.Name == "run" {
+	switch c.Command.Name {
+	case "run":
 		usual = builtinModel
+	case "finetune", "merge", "imatrix":
+		usual = ""
 	}
 	return cmp.Or(a.getenv("LEDGE_MODEL"), cfg.Model, usual)
 }

@@ -63,7 +63,9 @@ var (
 	affine5 = newAffine(31, each(-0.2, 0.2, 0.6, 1.1), false, 2)
 
 	signed4 = newAffine(15, each(-0.2, 0.2, 0.6, 1), true, 0).with(few)
-	signed5 = newAffine(31, each(-0.2, 0.2, 0.6, 1.1), true, 0).with(few)
+	// The last is as wide as 30 steps, in place of the narrowest: what lies on a grid of 16
+	// values, having been of four bits before, is on every other one of them.
+	signed5 = newAffine(31, append(each(-0.2, 0.2, 0.6, 1.1)[:15], [2]float32{0, -31.0 / 30}), true, 0).with(few)
 )
 
 func (a *affine) with(quick [][2]float32) *affine {

@@ -41,7 +41,7 @@ func Parse(data []byte, path string, set []string) (*Recipe, error) {
 		return func(n *yaml.Node) error { at[name] = n; return r.Fields(n, name, known) }
 	}
 	d, m, t := &c.Data, &c.Model, &c.Train
-	adapters, round, distill := Adapters{Alpha: 16, Rank: 8}, Round{}, Distill{Temperature: 1, Mix: 0.5, TopK: 32}
+	adapters, round, distill := Adapters{Alpha: 16, Rank: 8}, Round{}, Distill{Temperature: 2, Mix: 0.2, TopK: 32}
 	known := strictyaml.Handlers{
 		"seed": func(n *yaml.Node) error {
 			v, err := r.Number(n, 0, 1<<31-1)

@@ -18,9 +18,9 @@ type Lesson struct {
 	Steps       int     // 0: by Epochs
 	Epochs      float64 // 0: 1
 	Rate        float64 // 0: 2e-4
-	Temperature float64 // 0: 2
-	Mix         float64 // of the labels; negative: 0.2
-	TopK        int     // 0: 32
+	Temperature float64 // 0: as recipes have it
+	Mix         float64 // of the labels; negative: as recipes have it
+	TopK        int     // 0: as recipes have it
 }
 
 // Recipe is the lesson as a recipe, with settings that replace parts of it.
@@ -73,18 +73,23 @@ func (l Lesson) yaml(length string) ([]byte, error) {
 	if len(l.Valid) > 0 {
 		valid = "valid: " + list(l.Valid) + ", "
 	}
-	mix := 0.2
+	distill := "teacher: " + path(l.Teacher)
+	if l.Temperature > 0 {
+		distill += fmt.Sprintf(", temperature: %g", l.Temperature)
+	}
 	if l.Mix >= 0 {
-		mix = l.Mix
+		distill += fmt.Sprintf(", mix: %g", l.Mix)
+	}
+	if l.TopK > 0 {
+		distill += fmt.Sprintf(", top_k: %d", l.TopK)
 	}
 	text := fmt.Sprintf(`# What a student learns from its teacher: ledge distill.
 from: %s
-distill: {teacher: %s, temperature: %s, mix: %g, top_k: %s}
+distill: {%s}
 data: {train: %s, %scontext: 512}
 train: {%stokens_per_step: 2048, tokens_at_once: 512, rate: %s, decay: 0}
 export: {type: F16}
 out: %s
-`, path(l.Student), path(l.Teacher), numberOr(l.Temperature, 2), mix, numberOr(float64(l.TopK), 32),
-		list(l.Files), valid, length, numberOr(l.Rate, 2e-4), path(l.Out))
+`, path(l.Student), distill, list(l.Files), valid, length, numberOr(l.Rate, 2e-4), path(l.Out))
 	return []byte(text), failed
 }
