@@ -5,6 +5,7 @@
 //	go run ./build/homedata -n 5000 -seed 1 -split test -o DIR
 //	go run ./build/homedata -sets DIR                                what the model is judged by, for ledge eval
 //	go run ./build/homedata -doc docs/home-data.md                   the report in the docs, of both
+//	go run ./build/homedata -phrases FILE [-brief]                   what a phrasebook's templates make, or what is wrong with them
 //
 // A line is {"prompt":"...","completion":"...","lang":"en","section":"on"}: what goes in, with the
 // newline that ends it, and what is to come out; lines for tests have the "command" that is right,
@@ -16,6 +17,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -35,11 +37,15 @@ func main() {
 	dir := flag.String("o", "", "folder to write SPLIT.jsonl and its report SPLIT.md to")
 	sets := flag.String("sets", "", "write handwritten.jsonl, routing.jsonl, dev.jsonl and dev2.jsonl for ledge eval to this folder instead")
 	doc := flag.String("doc", "", "write the report of the documentation to this file instead")
+	phrases := flag.String("phrases", "", "print what the templates of this phrasebook make instead")
+	brief := flag.Bool("brief", false, "with -phrases: only what is wrong")
 	flag.Parse()
 	var err error
 	switch {
-	case flag.NArg() > 0 || *n < 1 || given(*dir, *doc, *sets) != 1:
-		err = fmt.Errorf("give one of -o DIR, -sets DIR and -doc FILE, and -n at least 1; see -h")
+	case flag.NArg() > 0 || *n < 1 || given(*dir, *doc, *sets, *phrases) != 1:
+		err = fmt.Errorf("give one of -o DIR, -sets DIR, -doc FILE and -phrases FILE, and -n at least 1; see -h")
+	case *phrases != "":
+		err = checkPhrases(os.Stdout, *phrases, *brief)
 	case *sets != "":
 		err = writeSets(*sets)
 	case *doc != "":
@@ -110,7 +116,18 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	c := newCounts(split, seed)
-	labels := map[string]string{}
+	held := map[string]bool{} // what the test says
+	if split == generate.Train {
+		if held, err = tested(seed); err != nil {
+			return nil, err
+		}
+	}
+	type label struct {
+		home.Command
+		section string
+	}
+	labels := map[string]label{}
+	var two []error
 	// Grammars run dry at some size: most of what is drawn then was there before.
 	for c.lines < n {
 		if c.drawn++; c.drawn > 20*n+1000 {
@@ -123,13 +140,17 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 		line := e.Command.String()
 		prompt := home.Prompt(e.Text)
 		if before, twice := labels[prompt]; twice {
-			if before != line {
-				return nil, fmt.Errorf("%q has two lines: %s and %s", e.Text, before, line)
+			if !before.Same(e.Command) { // replies may differ, in the language
+				two = append(two, fmt.Errorf("%q has two lines: %s (%s) and %s (%s)", e.Text, before.Command, before.section, line, e.Section))
 			}
 			c.twice++
 			continue
 		}
-		labels[prompt] = line
+		labels[prompt] = label{e.Command, e.Section}
+		if held[prompt] {
+			c.tested++
+			continue
+		}
 		if _, s := judged.Nearest(e.Text); s >= evalset.TooNear {
 			c.near++
 			continue
@@ -144,15 +165,33 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 		}
 		c.add(e)
 	}
-	return c, out.Flush()
+	return c, errors.Join(append(two, out.Flush())...)
 }
 
-// judgedBy is an index of the sentences that are for evaluation and development only. The
-// second development set is not among them yet: the model that is built in was made before
-// it, and the same data must come of the same seed until another model is.
+// testLines is how many lines of the test training data keeps away from: those of -n 5000.
+const testLines = 5000
+
+// tested is what the test says, by its prompts: other templates can come to the same words.
+func tested(seed uint64) (map[string]bool, error) {
+	g, err := generate.New(seed, generate.Test)
+	if err != nil {
+		return nil, err
+	}
+	prompts := map[string]bool{}
+	for n := 0; len(prompts) < testLines+testLines/10 && n < 20*testLines; n++ {
+		e, err := g.Next()
+		if err != nil {
+			return nil, err
+		}
+		prompts[home.Prompt(e.Text)] = true
+	}
+	return prompts, nil
+}
+
+// judgedBy is an index of the sentences that are for evaluation and development only.
 func judgedBy() (*evalset.Index, error) {
 	x := evalset.NewIndex()
-	for _, read := range []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing, devset.Sentences} {
+	for _, read := range []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing, devset.Sentences, devset.Second} {
 		items, err := read()
 		if err != nil {
 			return nil, err

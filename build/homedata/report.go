@@ -19,7 +19,7 @@ type counts struct {
 	split generate.Split
 	seed  uint64
 
-	lines, drawn, twice, near int
+	lines, drawn, twice, tested, near int
 	runes                     int
 	commands                  map[string]bool
 	by                        map[string]map[string]int // field, value, lines
@@ -101,6 +101,9 @@ func (c *counts) report(w io.Writer) {
 	fmt.Fprintf(w, "| different commands | %d |\n", len(c.commands))
 	fmt.Fprintf(w, "| drawn | %d |\n", c.drawn)
 	fmt.Fprintf(w, "| left out: there before | %d (%.1f %%) |\n", c.twice, percent(c.twice, c.drawn))
+	if c.tested > 0 {
+		fmt.Fprintf(w, "| left out: said in the test | %d (%.2f %%) |\n", c.tested, percent(c.tested, c.drawn))
+	}
 	fmt.Fprintf(w, "| left out: near an evaluation sentence | %d (%.2f %%) |\n", c.near, percent(c.near, c.drawn))
 	fmt.Fprintf(w, "| characters a sentence | %.1f |\n", float64(c.runes)/float64(c.lines))
 	for _, field := range []string{"language", "intent", "device", "room", "value"} {

@@ -19,7 +19,8 @@ MODELS:
    (smollm2:135m; see ledge models list --all), hf:owner/repo[:file or quant],
    ms:owner/repo (ModelScope) or an address. What is not on this machine yet is
    downloaded once. Without a name: LEDGE_MODEL, else "model" in the configuration
-   file, else ` + defaultModel + `; of ledge run ` + builtinModel + `, the model that is a part of this program.
+   file, else ` + defaultModel + `; of ledge run ` + builtinModel + `, the model that is a part of this program. What finetune, imatrix
+   and merge make something of has to be named.
 
 ENVIRONMENT:
    LEDGE_MODEL    model of commands that name none

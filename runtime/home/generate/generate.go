@@ -163,7 +163,9 @@ func (g *Generator) inSection(l *language, lang string, sec *section) (*sentence
 		if err != nil {
 			return nil, fmt.Errorf("section %s: %w", sec.name, err)
 		}
-		s.amount = v
+		if err := s.fix(v); err != nil {
+			return nil, err
+		}
 	}
 	t := g.pick(&sec.list, true)
 	s.style = t.style

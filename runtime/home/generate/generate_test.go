@@ -116,7 +116,7 @@ func TestEverythingOccurs(t *testing.T) {
 		}
 		seen[lang][what] = true
 	}
-	examples(t, 5, Train, 20000, func(e Example) {
+	examples(t, 5, Train, 40000, func(e Example) {
 		lang := e.Lang
 		if lang == "mixed" {
 			lang = "zh"
@@ -133,8 +133,8 @@ func TestEverythingOccurs(t *testing.T) {
 			note(lang, "day "+v.Day)
 		}
 	})
-	if len(texts) < 14000 {
-		t.Errorf("%d different sentences of 20000", len(texts))
+	if len(texts) < 28000 {
+		t.Errorf("%d different sentences of 40000", len(texts))
 	}
 	for lang, have := range seen {
 		for kind, names := range map[string][]string{"intent ": home.Intents, "device ": home.Devices, "room ": home.Places, "word ": home.Words,

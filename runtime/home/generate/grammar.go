@@ -31,7 +31,11 @@ import (
 // (what its sentences mean, fixed), v (what {v} can be), w (weight), time and room
 // (the share of sentences that name them, where a template leaves it open).
 //
-//go:embed grammar/*.txt
+// phrases/NAME.LANG.txt are the phrasebook, in the same form: what people say, one by one,
+// where the grammar has what many of them say. All of it is for training, and each of its
+// templates is as likely as another, whatever section it is in.
+//
+//go:embed grammar/*.txt grammar/phrases/*.txt
 var files embed.FS
 
 // Split is a part of the data that shares no template and no number with the other.
@@ -42,6 +46,9 @@ const (
 	Train Split = "train"
 	Test  Split = "test"
 )
+
+// phrased is the share of sentences that come from the phrasebook.
+const phrased = .5
 
 // held is how many templates there are for each that only tests see.
 const held = 8
@@ -77,6 +84,7 @@ type section struct {
 	devices       []string
 	kinds         []string
 	weight        float64
+	phrases       bool // of the phrasebook
 	time, room    float64
 }
 
@@ -95,21 +103,26 @@ type seq []node
 
 var load = sync.OnceValues(func() (map[string]*language, error) {
 	langs := map[string]*language{}
-	dir, err := files.ReadDir("grammar")
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range dir {
-		_, lang, _ := strings.Cut(strings.TrimSuffix(f.Name(), ".txt"), ".")
-		text, err := files.ReadFile("grammar/" + f.Name())
+	for _, dir := range []string{"grammar", "grammar/phrases"} {
+		entries, err := files.ReadDir(dir)
 		if err != nil {
 			return nil, err
 		}
-		if langs[lang] == nil {
-			langs[lang] = &language{lists: map[string]*list{}}
-		}
-		if err := langs[lang].read(string(text)); err != nil {
-			return nil, fmt.Errorf("grammar/%s: %w", f.Name(), err)
+		for _, f := range entries {
+			if f.IsDir() {
+				continue
+			}
+			_, lang, _ := strings.Cut(strings.TrimSuffix(f.Name(), ".txt"), ".")
+			text, err := files.ReadFile(dir + "/" + f.Name())
+			if err != nil {
+				return nil, err
+			}
+			if langs[lang] == nil {
+				langs[lang] = &language{lists: map[string]*list{}}
+			}
+			if err := langs[lang].read(string(text), dir != "grammar"); err != nil {
+				return nil, fmt.Errorf("%s/%s: %w", dir, f.Name(), err)
+			}
 		}
 	}
 	for name, l := range langs {
@@ -120,8 +133,10 @@ var load = sync.OnceValues(func() (map[string]*language, error) {
 	return langs, nil
 })
 
-func (l *language) read(text string) error {
+// read adds a file's sections and lists. What is wrong is told of every line.
+func (l *language) read(text string, phrases bool) error {
 	var at *list
+	var wrong []error
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -132,9 +147,12 @@ func (l *language) read(text string) error {
 		case strings.HasPrefix(line, "=="):
 			var s *section
 			if s, err = parseSection(line[2:]); err == nil {
+				s.phrases = phrases
 				l.sections = append(l.sections, s)
 				at = &s.list
 			}
+		case phrases && strings.HasPrefix(line, "::"):
+			err = errors.New("a phrasebook has no lists")
 		case strings.HasPrefix(line, "::"):
 			f := strings.Fields(line[2:])
 			if len(f) == 0 || l.lists[f[0]] != nil {
@@ -147,15 +165,15 @@ func (l *language) read(text string) error {
 			err = errors.New("a template before the first section")
 		default:
 			var t template
-			if t, err = parseTemplate(line); err == nil {
+			if t, err = parseTemplate(line, phrases); err == nil {
 				at.entries = append(at.entries, t)
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
+			wrong = append(wrong, fmt.Errorf("line %d: %w", n, err))
 		}
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 func parseSection(head string) (*section, error) {
@@ -196,7 +214,9 @@ func parseSection(head string) (*section, error) {
 	return s, nil
 }
 
-func parseTemplate(line string) (template, error) {
+// parseTemplate reads a template. Phrases are known all of them, and have no mark of a
+// question: who asks is given one now and then, whoever wrote it (see asks).
+func parseTemplate(line string, phrase bool) (template, error) {
 	t := template{style: imperative, weight: 1}
 	line, t.known = strings.CutPrefix(line, "! ")
 	if strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "? ") {
@@ -206,6 +226,9 @@ func parseTemplate(line string) (template, error) {
 		if w, err := strconv.ParseFloat(line[i+2:], 64); err == nil {
 			t.weight, line = w, strings.TrimSpace(line[:i])
 		}
+	}
+	if phrase {
+		line, t.known = strings.TrimRight(line, "?？"), true
 	}
 	t.text = line
 	root, rest, err := parseSeq(line, 0)
@@ -306,7 +329,60 @@ func (l *language) finish() error {
 			return err
 		}
 	}
+	l.spare()
+	l.share()
 	return nil
+}
+
+// spare leaves out of the phrasebook what tests hold.
+func (l *language) spare() {
+	held := map[string]bool{}
+	for _, s := range l.sections {
+		for _, t := range s.entries {
+			if t.test {
+				held[spelled(t.text)] = true
+			}
+		}
+	}
+	for _, s := range l.sections {
+		if s.phrases {
+			s.entries = slices.DeleteFunc(s.entries, func(t template) bool { return held[spelled(t.text)] })
+		}
+	}
+	l.sections = slices.DeleteFunc(l.sections, func(s *section) bool { return len(s.entries) == 0 })
+}
+
+// spelled is a text's letters and digits alone, in lower case.
+func spelled(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, text)
+}
+
+// share gives the phrasebook's sections their weights.
+func (l *language) share() {
+	var others, phrases float64
+	weight := func(s *section) (sum float64) {
+		for _, t := range s.entries {
+			sum += t.weight
+		}
+		return sum
+	}
+	for _, s := range l.sections {
+		if s.phrases {
+			phrases += weight(s)
+		} else {
+			others += s.weight
+		}
+	}
+	for _, s := range l.sections {
+		if s.phrases {
+			s.weight = weight(s) / phrases * others * phrased / (1 - phrased)
+		}
+	}
 }
 
 func (l *language) known(s seq) error {

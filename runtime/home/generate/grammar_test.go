@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -20,7 +21,7 @@ func TestWrongGrammars(t *testing.T) {
 		"== on\nturn on {d}\n== off\n#": "off is empty",
 	} {
 		l := &language{lists: map[string]*list{}}
-		err := l.read(text)
+		err := l.read(text, false)
 		if err == nil {
 			err = l.finish()
 		}
@@ -32,7 +33,7 @@ func TestWrongGrammars(t *testing.T) {
 
 func TestHeldAreTheRarer(t *testing.T) {
 	l := &language{lists: map[string]*list{}}
-	if err := l.read(":: x split\na *5\nb *5\n! c\nd\ne *4\nf *4"); err != nil {
+	if err := l.read(":: x split\na *5\nb *5\n! c\nd\ne *4\nf *4", false); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.finish(); err != nil {
@@ -42,5 +43,55 @@ func TestHeldAreTheRarer(t *testing.T) {
 		if e.test != (e.text == "d") {
 			t.Errorf("%s for tests: %v", e.text, e.test)
 		}
+	}
+}
+
+func TestPhrasebook(t *testing.T) {
+	l := &language{lists: map[string]*list{}}
+	if err := l.read("== on | dev=light | w=3\na light\nb light\nlight c\nlight\nlight on", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.read("== x | intent=on | dev=light\nup\nbright *3\n== y | intent=off | dev=light\ngone", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.finish(); err != nil {
+		t.Fatal(err)
+	}
+	// Half of the sentences, each phrase by its own weight: 3 is the grammar's.
+	for i, want := range []float64{3, 3 * 4 / 5., 3 * 1 / 5.} {
+		if got := l.sections[i].weight; math.Abs(got-want) > 1e-12 {
+			t.Errorf("section %s weighs %v, not %v", l.sections[i].name, got, want)
+		}
+	}
+	for _, s := range l.sections[1:] {
+		for _, e := range s.entries {
+			if e.test {
+				t.Errorf("the phrase %q is for tests", e.text)
+			}
+		}
+	}
+	if err := l.read(":: names\nx", true); err == nil {
+		t.Error("a list in a phrasebook")
+	}
+}
+
+func TestPhrases(t *testing.T) {
+	got, err := Phrases("== x | intent=set | dev=lamp | v=pct\nlamp {r} {v}\n- lamp {R} {R}\nlamp {q}", "en", 3)
+	if err != nil || len(got) != 3 {
+		t.Fatal(got, err)
+	}
+	for _, e := range got[0].Made {
+		if e.Command.Intent != "set" || e.Command.Device != "lamp" || !strings.HasSuffix(e.Command.Value, "%") || !strings.Contains(e.String(), "set | lamp | ") {
+			t.Error(e)
+		}
+	}
+	if len(got[0].Made) != 3 || got[0].Err != nil || got[1].Err == nil || got[2].Err == nil {
+		t.Error(got)
+	}
+	if _, err := Phrases("up\n== on | dev=\n[", "en", 1); err == nil || !strings.Contains(err.Error(), "line 1") || !strings.Contains(err.Error(), "line 3") {
+		t.Error(err)
+	}
+	if _, err := Phrases("", "fr", 1); err == nil {
+		t.Error("a language without a grammar")
 	}
 }

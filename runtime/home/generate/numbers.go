@@ -177,6 +177,15 @@ func (s *sentence) value() (string, error) {
 			}
 			s.ended = "value"
 			return text, nil
+		default: // a word by its name
+			v.Word = k
+			if !s.takes(v) {
+				continue
+			}
+			var err error
+			if text, err = s.from(s.wordList(k)); err != nil {
+				return "", err
+			}
 		}
 		if !s.takes(v) || bare && v.Unit == "" {
 			continue

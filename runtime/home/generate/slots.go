@@ -2,8 +2,10 @@ package generate
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ledge-run/ledge/runtime/home"
 )
@@ -152,11 +154,41 @@ func (s *sentence) assign(set string) error {
 		if err != nil {
 			return err
 		}
-		s.amount = v
+		return s.fix(v)
 	default:
 		return fmt.Errorf("{=%s} sets nothing", set)
 	}
 	return nil
+}
+
+// errTests is a number that stands in a template, and belongs to the other part.
+var errTests = fmt.Errorf("a number that belongs to the tests: %w", errAgain)
+
+// fix sets an amount, a time or both.
+func (s *sentence) fix(v home.Value) error {
+	if v.Word != "" || v.Unit != "" {
+		s.amount = v
+	}
+	if v.Timed() {
+		s.when = v
+	}
+	if s.split == Train && !s.ours(v) {
+		return errTests
+	}
+	return nil
+}
+
+// ours reports whether the numbers of a value belong to the sentence's part.
+func (s *sentence) ours(v home.Value) bool {
+	if v.Unit != "" && !s.mine(int(math.Abs(v.Number))) {
+		return false
+	}
+	var h, m int
+	if n, _ := fmt.Sscanf(v.Clock, "%d:%d", &h, &m); n == 2 && h+m > 0 && h+m != 12 && !s.clocked(h, m) {
+		return false
+	}
+	d := max(v.Delay, v.For)
+	return d%(30*time.Minute) == 0 || s.mine(int(d.Hours())) && s.mine(int(d.Minutes())%60) && s.mine(int(d.Seconds())%60)
 }
 
 // any is a part whose meaning does not count.
@@ -206,10 +238,15 @@ func (s *sentence) word() (string, error) {
 	}
 	w := oneOf(s.Generator, words...)
 	s.amount = home.Value{Word: w}
-	if s.l.lists["w."+w+"."+s.device] != nil {
-		return s.from("w." + w + "." + s.device)
+	return s.from(s.wordList(w))
+}
+
+// wordList names the list of what a word is said as, of the device if that has one.
+func (s *sentence) wordList(word string) string {
+	if name := "w." + word + "." + s.device; s.l.lists[name] != nil {
+		return name
 	}
-	return s.from("w." + w)
+	return "w." + word
 }
 
 // takes reports whether the section's command can carry an amount.

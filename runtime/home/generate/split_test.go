@@ -71,7 +71,7 @@ func TestPartsShareNoTemplate(t *testing.T) {
 	}
 	for name, l := range g.langs {
 		for _, s := range l.sections {
-			if len(s.entries) < 4 {
+			if len(s.entries) < 4 && !s.phrases {
 				t.Errorf("%s: section %s has %d templates, none of them for tests", name, s.name, len(s.entries))
 			}
 		}

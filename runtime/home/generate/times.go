@@ -96,11 +96,14 @@ func (s *sentence) moment(low, high int) (h, m int) {
 		default:
 			m = s.rng.IntN(60)
 		}
-		if (h%12*12+m/5)%7 == 4 == (s.split == Test) { // 7 in the evening and 19:00 are one
+		if s.clocked(h, m) {
 			return h, m
 		}
 	}
 }
+
+// clocked reports whether a time of day belongs to this split: 7 in the evening and 19:00 are one.
+func (g *Generator) clocked(h, m int) bool { return (h%12*12+m/5)%7 == 4 == (g.split == Test) }
 
 // part is a part of the day, and the hours that are said with it.
 type part struct {

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -222,13 +223,23 @@ func (s *sentence) slipsEn(text string) string {
 	return text
 }
 
+// openers are English words that a question begins with.
+const openers = " how what why when who whose where which is are am was were can could would do does did has have had should shall will may might mind any what's how's who's where's when's isn't aren't can't don't "
+
 // asks reports whether the sentence before its wrapping was a question.
 func (s *sentence) asks() bool {
 	if s.section.intent == "query" || s.section.name == "none_fact" {
 		return true
 	}
 	first, _, _ := strings.Cut(s.text, " ")
-	return s.style == whole && strings.Contains(" how what why when who is are can could would do does did should which will where mind ", " "+strings.ToLower(first)+" ")
+	return s.style == whole && strings.Contains(openers, " "+strings.ToLower(first)+" ")
+}
+
+// askingZh are what Chinese questions have, or end with.
+var askingZh = strings.Fields("吗 呢 什么 啥 怎么 咋 多少 几点 几度 几个 几次 几岁 几号 几楼 几天 谁 哪 是不是 有没有 能不能 要不要 可不可以 好不好 行不行 会不会 为何")
+
+func asksZh(text string) bool {
+	return strings.HasSuffix(text, "没") || strings.HasSuffix(text, "没有") || slices.ContainsFunc(askingZh, func(w string) bool { return strings.Contains(text, w) })
 }
 
 // heardZh are characters that sound alike, in words that stay the only ones meant.
@@ -241,9 +252,12 @@ func (s *sentence) slipsZh(text string) string {
 		w := heardZh[s.rng.IntN(len(heardZh))]
 		text = strings.Replace(text, w[0], w[1], 1)
 	}
+	if asksZh(text) && isHan([]rune(text)[len([]rune(text))-1]) && s.chance(.45) {
+		text += "？"
+	}
 	switch p := s.rng.Float64(); {
 	case p < .3:
-		text = strings.TrimRight(text, "。！？")
+		text = strings.TrimRight(text, "。！")
 	case p < .4:
 		text = strings.NewReplacer("，", "", "。", "", "？", "").Replace(text)
 	case p < .45:
