@@ -35,7 +35,7 @@ func main() {
 	seed := flag.Uint64("seed", 1, "seed; the same one gives the same lines")
 	split := flag.String("split", "train", "train or test")
 	dir := flag.String("o", "", "folder to write SPLIT.jsonl and its report SPLIT.md to")
-	sets := flag.String("sets", "", "write handwritten.jsonl, routing.jsonl, dev.jsonl and dev2.jsonl for ledge eval to this folder instead")
+	sets := flag.String("sets", "", "write handwritten.jsonl, routing.jsonl, dev.jsonl, dev2.jsonl and dev3.jsonl for ledge eval to this folder instead")
 	doc := flag.String("doc", "", "write the report of the documentation to this file instead")
 	phrases := flag.String("phrases", "", "print what the templates of this phrasebook make instead")
 	brief := flag.Bool("brief", false, "with -phrases: only what is wrong")
@@ -191,7 +191,7 @@ func tested(seed uint64) (map[string]bool, error) {
 // judgedBy is an index of the sentences that are for evaluation and development only.
 func judgedBy() (*evalset.Index, error) {
 	x := evalset.NewIndex()
-	for _, read := range []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing, devset.Sentences, devset.Second} {
+	for _, read := range []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing, devset.Sentences, devset.Second, devset.Third} {
 		items, err := read()
 		if err != nil {
 			return nil, err

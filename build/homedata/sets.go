@@ -43,6 +43,7 @@ func writeSets(dir string) error {
 		{"routing", evalset.Routing, true},
 		{"dev", devset.Sentences, false},
 		{"dev2", devset.Second, false},
+		{"dev3", devset.Third, false},
 	} {
 		items, err := set.read()
 		if err != nil {

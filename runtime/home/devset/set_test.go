@@ -16,6 +16,7 @@ var sets = []struct {
 }{
 	{"first", devset.Sentences, 400, 60},
 	{"second", devset.Second, 400, 80},
+	{"third", devset.Third, 800, 150},
 }
 
 // TestSentences: every label is a command of the language, written in its one way, and
