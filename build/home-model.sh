@@ -12,7 +12,7 @@ go build -o "$out/bin/" ./cmd/ledge ./build/homedata
 ledge() { "$out/bin/ledge" "$@"; }
 
 if [ ! -e "$out/data.made" ]; then
-  "$out/bin/homedata" -n 600000 -seed 1 -split train -o "$out"
+  "$out/bin/homedata" -n 1000000 -seed 1 -split train -o "$out"
   "$out/bin/homedata" -n 5000 -seed 1 -split test -o "$out"
   "$out/bin/homedata" -sets "$out"
   touch "$out/data.made"

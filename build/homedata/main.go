@@ -1,7 +1,7 @@
 // Command homedata writes the data of the default model: sentences of household
 // commands and their lines, made by runtime/home/generate from a seed.
 //
-//	go run ./build/homedata -n 600000 -seed 1 -split train -o DIR    DIR/train.jsonl, DIR/train.md, DIR/vocabulary.txt
+//	go run ./build/homedata -n 1000000 -seed 1 -split train -o DIR    DIR/train.jsonl, DIR/train.md, DIR/vocabulary.txt
 //	go run ./build/homedata -n 5000 -seed 1 -split test -o DIR
 //	go run ./build/homedata -sets DIR                                what the model is judged by, for ledge eval
 //	go run ./build/homedata -doc docs/home-data.md                   the report in the docs, of both

@@ -188,7 +188,7 @@ func (s *sentence) ours(v home.Value) bool {
 		return false
 	}
 	d := max(v.Delay, v.For)
-	return d%(30*time.Minute) == 0 || s.mine(int(d.Hours())) && s.mine(int(d.Minutes())%60) && s.mine(int(d.Seconds())%60)
+	return d%(30*time.Minute) == 0 && d <= 150*time.Minute || s.mine(int(d.Hours())) && s.mine(int(d.Minutes())%60) && s.mine(int(d.Seconds())%60)
 }
 
 // any is a part whose meaning does not count.
