@@ -30,7 +30,8 @@ score() { # TITLE MODELS FLAGS: the tables of ledge eval; of several models the 
   score "The model that is built in, bound to the schema, on the generated test:" home -f "$out/test.jsonl" --json-schema "$schema"
   score "On the hand-written set:" home -f "$out/handwritten.jsonl" --json-schema "$schema"
   score "On the development set, which the grammar was improved with:" home -f "$out/dev.jsonl" --json-schema "$schema"
-  score "On the second development set, written when the grammar had been improved with the first:" home -f "$out/dev2.jsonl" --json-schema "$schema"
+  score "On the second development set, with which it was improved again:" home -f "$out/dev2.jsonl" --json-schema "$schema"
+  score "On the third, which nobody has read but who wrote it:" home -f "$out/dev3.jsonl" --json-schema "$schema"
   score "Without the schema, on the generated test:" home -f "$out/test.jsonl"
   score "Without the schema, on the hand-written set:" home -f "$out/handwritten.jsonl"
   score "In the task or not (the share that is told rightly):" home -f "$out/routing.jsonl" --json-schema "$schema" --regex '"intent":"([a-z]+)"'

@@ -150,7 +150,7 @@ func document(path string) error {
 	for _, p := range []struct {
 		split generate.Split
 		n     int
-	}{{generate.Train, 600000}, {generate.Test, 5000}} {
+	}{{generate.Train, 1000000}, {generate.Test, 5000}} {
 		c, err := collect(io.Discard, p.split, 1, p.n)
 		if err != nil {
 			return err

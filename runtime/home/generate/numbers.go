@@ -252,6 +252,14 @@ func (s *sentence) fahrenheits() (low, high int) {
 	return 58, 90
 }
 
+// bareDegrees is nothing, unless the device may be named by its degrees alone.
+func (s *sentence) bareDegrees() string {
+	if s.device == "thermostat" {
+		return " degrees"
+	}
+	return ""
+}
+
 func (s *sentence) celsius() (home.Value, string) {
 	low, high := s.celsiuses()
 	n := s.number(low, high)
@@ -274,13 +282,13 @@ func (s *sentence) celsius() (home.Value, string) {
 		if s.lang == "zh" {
 			return v, oneOf(s.Generator, chinese(n)+"度半", strconv.Itoa(n)+".5度", chinese(n)+"点五度")
 		}
-		return v, oneOf(s.Generator, strconv.Itoa(n)+".5", english(n)+" point five", english(n)+" and a half") + oneOf(s.Generator, " degrees", "", "C")
+		return v, oneOf(s.Generator, strconv.Itoa(n)+".5", english(n)+" point five", english(n)+" and a half") + oneOf(s.Generator, " degrees", s.bareDegrees(), " degrees")
 	}
 	text := s.spell(n)
 	if s.lang == "zh" {
 		return v, text + oneOf(s.Generator, "度", "度", "度", "摄氏度", "℃")
 	}
-	return v, text + oneOf(s.Generator, " degrees", " degrees", " degrees", "", " degrees celsius", " celsius", "C", "°C", "°")
+	return v, text + oneOf(s.Generator, " degrees", " degrees", " degrees", s.bareDegrees(), " degrees celsius", " celsius", "C", "°C", "°")
 }
 
 var fractions = []struct {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ledge-run/ledge/runtime/home"
 )
@@ -365,6 +366,9 @@ func (s *sentence) timed() error {
 		if s.lang == "en" {
 			s.text += " for " + text
 			return nil
+		}
+		if last, _ := utf8.DecodeLastRuneInString(s.text); strings.ContainsRune("0123456789零一二三四五六七八九十百", last) {
+			s.text += "，" // or it is one number with the next
 		}
 		s.text += text
 		return nil
