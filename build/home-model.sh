@@ -2,7 +2,8 @@
 # The default model from nothing: data, vocabulary, training, quantisation. What was made is kept: run it again after
 # an interruption and it goes on. docs/default-model.md tells each step.
 # usage: build/home-model.sh [FOLDER]        the folder is out/home by default; THREADS=2 trains with two threads
-#        FOLDER/home.gguf is the model that runtime/home/model carries
+#        FOLDER/home.gguf is the model that runtime/home/model carries: copy it there, then run build/home-scores.sh.
+#        After a change of the grammar take another folder: what is there is gone on with.
 set -euo pipefail
 out=${1:+$(realpath -m "$1")}
 cd "$(dirname "$0")/.."

@@ -47,9 +47,11 @@ func main() {
 	case *phrases != "":
 		err = checkPhrases(os.Stdout, *phrases, *brief)
 	case *sets != "":
-		err = writeSets(*sets)
+		err = writeSets(os.Stdout, *sets)
 	case *doc != "":
 		err = document(*doc)
+	case generate.Split(*split) == generate.Test && *n > testLines:
+		err = fmt.Errorf("-n %d: the training data are kept away from the first %d lines of the test", *n, testLines)
 	default:
 		err = write(*dir, generate.Split(*split), *seed, *n)
 	}
@@ -188,10 +190,13 @@ func tested(seed uint64) (map[string]bool, error) {
 	return prompts, nil
 }
 
-// judgedBy is an index of the sentences that are for evaluation and development only.
+// judgedSets are the sentences that are for evaluation and development only.
+var judgedSets = []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing, devset.Sentences, devset.Second, devset.Third}
+
+// judgedBy is an index of them.
 func judgedBy() (*evalset.Index, error) {
 	x := evalset.NewIndex()
-	for _, read := range []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing, devset.Sentences, devset.Second, devset.Third} {
+	for _, read := range judgedSets {
 		items, err := read()
 		if err != nil {
 			return nil, err

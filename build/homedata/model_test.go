@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,7 @@ const builtin = "../../runtime/home/model/home.gguf"
 // on the sets that judge it are in docs/default-model.md.
 func TestModel(t *testing.T) {
 	dir := t.TempDir()
-	if err := writeSets(dir); err != nil {
+	if err := writeSets(io.Discard, dir); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(filepath.Join(dir, "dev.jsonl"))
@@ -61,5 +62,10 @@ func TestModelSum(t *testing.T) {
 	sum := sha256.Sum256(file)
 	if !strings.Contains(string(page), hex.EncodeToString(sum[:])) || bytes.Count(page, []byte("<!-- written by build/home-scores.sh -->")) != 1 {
 		t.Errorf("docs/default-model.md does not name the SHA-256 of the model, %x: run build/home-scores.sh", sum)
+	}
+	for _, left := range []string{"EPOCHS", "MINUTES", "AIMS"} {
+		if strings.Contains(string(page), left) {
+			t.Errorf("docs/default-model.md has %s where there is to be something", left)
+		}
 	}
 }

@@ -20,10 +20,10 @@ type counts struct {
 	seed  uint64
 
 	lines, drawn, twice, tested, near int
-	runes                     int
-	commands                  map[string]bool
-	by                        map[string]map[string]int // field, value, lines
-	length                    map[int]int               // by tens of characters
+	runes                             int
+	commands                          map[string]bool
+	by                                map[string]map[string]int // field, value, lines
+	length                            map[int]int               // by tens of characters
 }
 
 func newCounts(split generate.Split, seed uint64) *counts {

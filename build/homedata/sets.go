@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -21,11 +26,19 @@ type judged struct {
 	Answer  []string      `json:"answer,omitempty"`
 }
 
-// writeSets writes the sets that the model is judged by. Of routing.jsonl only
-// whether a sentence is in the task is asked: its answers are "none", or all other
-// intents (ledge eval --regex takes the intent out of the line).
-func writeSets(dir string) error {
+// writeSets writes the sets that the model is judged by, and to w how many sentences of
+// each. If there is a train.jsonl beside them, what is within trigram Jaccard 0.8 of any of
+// its prompts as they are read, with numbers in digits, is left out and counted: that a
+// sentence is said in other digits keeps it from being a line of the data, but not from
+// being the same to the model. Of routing.jsonl only whether a sentence is in the task is
+// asked: its answers are "none", or all other intents (ledge eval --regex takes the intent
+// out of the line).
+func writeSets(w io.Writer, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	known, err := known(filepath.Join(dir, "train.jsonl"))
+	if err != nil {
 		return err
 	}
 	var commands []string
@@ -52,7 +65,12 @@ func writeSets(dir string) error {
 		var lines bytes.Buffer
 		enc := json.NewEncoder(&lines)
 		enc.SetEscapeHTML(false)
+		left := 0
 		for _, it := range items {
+			if known[home.Prompt(it.Text)] {
+				left++
+				continue
+			}
 			line := judged{ID: it.ID, Lang: it.Lang, Prompt: home.Prompt(it.Text)}
 			switch {
 			case !set.route:
@@ -69,8 +87,43 @@ func writeSets(dir string) error {
 		if err := os.WriteFile(filepath.Join(dir, set.name+".jsonl"), lines.Bytes(), 0o644); err != nil {
 			return err
 		}
+		fmt.Fprintf(w, "%s: %d sentences, %d left out: too near a training line\n", set.name, len(items)-left, left)
 	}
 	return nil
+}
+
+// known are the judged prompts that are too near a training line; none without a file of these.
+func known(train string) (map[string]bool, error) {
+	f, err := os.Open(train)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	index, prompts, found := evalset.NewIndex(), []string(nil), map[string]bool{}
+	for _, read := range judgedSets {
+		items, err := read()
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range items {
+			prompts = append(prompts, home.Prompt(it.Text))
+			index.Add(home.Prompt(it.Text))
+		}
+	}
+	for d := json.NewDecoder(bufio.NewReader(f)); ; {
+		var r row
+		if err := d.Decode(&r); errors.Is(err, io.EOF) {
+			return found, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("%s: %w", train, err)
+		}
+		if at, s := index.Nearest(r.Prompt); s >= evalset.TooNear {
+			found[prompts[at]] = true
+		}
+	}
 }
 
 // vocabularyLines is how many lines a vocabulary is trained on.

@@ -95,3 +95,27 @@ func TestPhrases(t *testing.T) {
 		t.Error("a language without a grammar")
 	}
 }
+
+// TestPhrasebookWhole: each of its phrases makes a sentence that means what the language has.
+func TestPhrasebookWhole(t *testing.T) {
+	dir, err := files.ReadDir("grammar/phrases")
+	if err != nil || len(dir) < 20 {
+		t.Fatal(len(dir), err)
+	}
+	for _, f := range dir {
+		text, err := files.ReadFile("grammar/phrases/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, lang, _ := strings.Cut(strings.TrimSuffix(f.Name(), ".txt"), ".")
+		phrases, err := Phrases(string(text), lang, 1)
+		if err != nil || len(phrases) < 500 {
+			t.Errorf("%s: %d phrases, %v", f.Name(), len(phrases), err)
+		}
+		for _, p := range phrases {
+			if p.Err != nil {
+				t.Errorf("%s: %s: %q: %v", f.Name(), p.Section, p.Text, p.Err)
+			}
+		}
+	}
+}
