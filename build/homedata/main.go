@@ -2,6 +2,7 @@
 // commands and their lines, made by runtime/home/generate from a seed.
 //
 //	go run ./build/homedata -n 1000000 -seed 1 -split train -o DIR    DIR/train.jsonl, DIR/train.md, DIR/vocabulary.txt
+//	go run ./build/homedata -n 300000 -seed 2 -split train -clear -o DIR/clear    those whose numbers can be read in one way only
 //	go run ./build/homedata -n 5000 -seed 1 -split test -o DIR
 //	go run ./build/homedata -sets DIR                                what the model is judged by, for ledge eval
 //	go run ./build/homedata -doc docs/home-data.md                   the report in the docs, of both
@@ -34,6 +35,7 @@ func main() {
 	n := flag.Int("n", 200000, "lines to write")
 	seed := flag.Uint64("seed", 1, "seed; the same one gives the same lines")
 	split := flag.String("split", "train", "train or test")
+	only := flag.Bool("clear", false, "leave out sentences whose numbers can be read in more than one way")
 	dir := flag.String("o", "", "folder to write SPLIT.jsonl and its report SPLIT.md to")
 	sets := flag.String("sets", "", "write handwritten.jsonl, routing.jsonl, dev.jsonl, dev2.jsonl and dev3.jsonl for ledge eval to this folder instead")
 	doc := flag.String("doc", "", "write the report of the documentation to this file instead")
@@ -50,10 +52,10 @@ func main() {
 		err = writeSets(os.Stdout, *sets)
 	case *doc != "":
 		err = document(*doc)
-	case generate.Split(*split) == generate.Test && *n > testLines:
-		err = fmt.Errorf("-n %d: the training data are kept away from the first %d lines of the test", *n, testLines)
+	case generate.Split(*split) == generate.Test && (*n > testLines || *seed != testSeed):
+		err = fmt.Errorf("-n %d -seed %d: training data are kept away from the first %d lines of the test of seed %d", *n, *seed, testLines, testSeed)
 	default:
-		err = write(*dir, generate.Split(*split), *seed, *n)
+		err = write(*dir, generate.Split(*split), *seed, *n, *only)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "homedata:", err)
@@ -72,12 +74,12 @@ func given(flags ...string) int {
 }
 
 // write makes one part and its report.
-func write(dir string, split generate.Split, seed uint64, n int) error {
+func write(dir string, split generate.Split, seed uint64, n int, only bool) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	var lines bytes.Buffer
-	c, err := collect(&lines, split, seed, n)
+	c, err := collect(&lines, split, seed, n, only)
 	if err != nil {
 		return err
 	}
@@ -104,8 +106,8 @@ type row struct {
 	Command *home.Command `json:"command,omitempty"` // of tests: without the reply
 }
 
-// collect draws lines until there are n.
-func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, error) {
+// collect draws lines until there are n, only clear ones if it is asked.
+func collect(w io.Writer, split generate.Split, seed uint64, n int, only bool) (*counts, error) {
 	g, err := generate.New(seed, split)
 	if err != nil {
 		return nil, err
@@ -120,7 +122,7 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 	c := newCounts(split, seed)
 	held := map[string]bool{} // what the test says
 	if split == generate.Train {
-		if held, err = tested(seed); err != nil {
+		if held, err = tested(); err != nil {
 			return nil, err
 		}
 	}
@@ -138,6 +140,10 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 		e, err := g.Next()
 		if err != nil {
 			return nil, err
+		}
+		if only && !clear(e) {
+			c.unclear++
+			continue
 		}
 		line := e.Command.String()
 		prompt := home.Prompt(e.Text)
@@ -170,12 +176,15 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, er
 	return c, errors.Join(append(two, out.Flush())...)
 }
 
-// testLines is how many lines of the test training data keeps away from: those of -n 5000.
-const testLines = 5000
+// testSeed and testLines say which test training data keep away from.
+const (
+	testSeed  = 1
+	testLines = 5000
+)
 
 // tested is what the test says, by its prompts: other templates can come to the same words.
-func tested(seed uint64) (map[string]bool, error) {
-	g, err := generate.New(seed, generate.Test)
+func tested() (map[string]bool, error) {
+	g, err := generate.New(testSeed, generate.Test)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	for _, again := range []string{"a", "b"} {
-		if err := write(filepath.Join(dir, again), generate.Train, 3, 2000); err != nil {
+		if err := write(filepath.Join(dir, again), generate.Train, 3, 2000, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,7 +57,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || !strings.Contains(string(page), "| lines, all different | 2000 |") {
 		t.Errorf("the report (%v):\n%.300s", err, page)
 	}
-	if err := write(dir, "validation", 1, 1); err == nil || !strings.Contains(err.Error(), "validation") {
+	if err := write(dir, "validation", 1, 1, false); err == nil || !strings.Contains(err.Error(), "validation") {
 		t.Errorf("a split that is none: %v", err)
 	}
 }

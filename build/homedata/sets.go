@@ -37,7 +37,7 @@ func writeSets(w io.Writer, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	known, err := known(filepath.Join(dir, "train.jsonl"))
+	known, err := known(filepath.Join(dir, "train.jsonl"), filepath.Join(dir, "clear", "train.jsonl"))
 	if err != nil {
 		return err
 	}
@@ -92,16 +92,8 @@ func writeSets(w io.Writer, dir string) error {
 	return nil
 }
 
-// known are the judged prompts that are too near a training line; none without a file of these.
-func known(train string) (map[string]bool, error) {
-	f, err := os.Open(train)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
+// known are the judged prompts that are too near a line of the training data that there are.
+func known(train ...string) (map[string]bool, error) {
 	index, prompts, found := evalset.NewIndex(), []string(nil), map[string]bool{}
 	for _, read := range judgedSets {
 		items, err := read()
@@ -113,17 +105,28 @@ func known(train string) (map[string]bool, error) {
 			index.Add(home.Prompt(it.Text))
 		}
 	}
-	for d := json.NewDecoder(bufio.NewReader(f)); ; {
-		var r row
-		if err := d.Decode(&r); errors.Is(err, io.EOF) {
-			return found, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("%s: %w", train, err)
+	for _, path := range train {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
-		if at, s := index.Nearest(r.Prompt); s >= evalset.TooNear {
-			found[prompts[at]] = true
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		for d := json.NewDecoder(bufio.NewReader(f)); ; {
+			var r row
+			if err := d.Decode(&r); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			if at, s := index.Nearest(r.Prompt); s >= evalset.TooNear {
+				found[prompts[at]] = true
+			}
 		}
 	}
+	return found, nil
 }
 
 // vocabularyLines is how many lines a vocabulary is trained on.

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/ledge-run/ledge/runtime/home"
+	"github.com/ledge-run/ledge/runtime/home/generate"
+)
+
+func TestClear(t *testing.T) {
+	for _, c := range []struct {
+		text, value string
+		want        bool
+	}{
+		{"turn on the heater at 6", "@06:00", true},
+		{"turn on the heater in the bedroom at six", "@06:00", true},
+		{"turn on the radio in the bedroom at 10", "10%", false},
+		{"put the fan on at three please", "3", false},
+		{"turn on the lamp at 6 percent", "6%", true},
+		{"turn on the AC at 26", "26C", true},
+		{"lights at half at 7", "50% @07:00", true},
+		{"set the oven to three hundred and sevenC", "307C", false},
+		{"烤箱145度45分钟", "145C 45m", true},
+		{"烤箱14545分钟", "145C 45m", false},
+		{"调到二十七度半", "27.5C", true},
+		{"freezer to minus eight degrees", "-8C", true},
+		{"lock the door", "", true},
+	} {
+		if got := clear(generate.Example{Text: c.text, Command: home.Command{Value: c.value}}); got != c.want {
+			t.Errorf("%s (%s, read as %q): %v", c.text, c.value, home.Prompt(c.text), got)
+		}
+	}
+}
