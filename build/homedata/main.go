@@ -112,6 +112,9 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int, only bool) (
 	if err != nil {
 		return nil, err
 	}
+	if only {
+		g.Late()
+	}
 	judged, err := judgedBy()
 	if err != nil {
 		return nil, err

@@ -23,7 +23,11 @@ type Generator struct {
 	rng   *rand.Rand
 	split Split
 	langs map[string]*language
+	late  bool
 }
+
+// Late adds what is for the last part of the training. It makes nothing for tests.
+func (g *Generator) Late() { g.late = g.split == Train }
 
 // New starts a sequence of examples.
 func New(seed uint64, split Split) (*Generator, error) {
@@ -34,7 +38,7 @@ func New(seed uint64, split Split) (*Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Generator{rand.New(rand.NewPCG(seed, hash(string(split)))), split, langs}, nil
+	return &Generator{rng: rand.New(rand.NewPCG(seed, hash(string(split)))), split: split, langs: langs}, nil
 }
 
 // tries bounds what is begun again because its parts do not go together.
@@ -126,15 +130,19 @@ func (s *sentence) command(intent string) home.Command {
 // base is a sentence as a section's template has it, with its time.
 func (g *Generator) base(lang string, fits func(*section) bool) (*sentence, error) {
 	l := g.langs[lang]
+	sections := l.sections
+	if g.late {
+		sections = slices.Concat(sections, l.late)
+	}
 	var total float64
-	for _, x := range l.sections {
+	for _, x := range sections {
 		if fits(x) && g.covers(x) {
 			total += x.weight
 		}
 	}
 	at := g.rng.Float64() * total
 	var sec *section
-	for _, x := range l.sections {
+	for _, x := range sections {
 		if fits(x) && g.covers(x) {
 			sec = x
 			if at -= x.weight; at < 0 {

@@ -35,7 +35,9 @@ import (
 // where the grammar has what many of them say. All of it is for training, and each of its
 // templates is as likely as another, whatever section it is in.
 //
-//go:embed grammar/*.txt grammar/phrases/*.txt
+// late/NAME.LANG.txt are for the last part of the training alone, in the phrasebook's form.
+//
+//go:embed grammar/*.txt grammar/phrases/*.txt grammar/late/*.txt
 var files embed.FS
 
 // Split is a part of the data that shares no template and no number with the other.
@@ -49,6 +51,9 @@ const (
 
 // phrased is the share of sentences that come from the phrasebook.
 const phrased = .5
+
+// lateShare is that of what is for the last part of the training.
+const lateShare = .03
 
 // held is how many templates there are for each that only tests see.
 const held = 8
@@ -90,6 +95,7 @@ type section struct {
 
 type language struct {
 	sections []*section
+	late     []*section // see Generator.Late
 	lists    map[string]*list
 }
 
@@ -103,7 +109,7 @@ type seq []node
 
 var load = sync.OnceValues(func() (map[string]*language, error) {
 	langs := map[string]*language{}
-	for _, dir := range []string{"grammar", "grammar/phrases"} {
+	for _, dir := range []string{"grammar", "grammar/phrases", "grammar/late"} {
 		entries, err := files.ReadDir(dir)
 		if err != nil {
 			return nil, err
@@ -120,8 +126,14 @@ var load = sync.OnceValues(func() (map[string]*language, error) {
 			if langs[lang] == nil {
 				langs[lang] = &language{lists: map[string]*list{}}
 			}
-			if err := langs[lang].read(string(text), dir != "grammar"); err != nil {
+			l := langs[lang]
+			before := len(l.sections)
+			if err := l.read(string(text), dir != "grammar"); err != nil {
 				return nil, fmt.Errorf("%s/%s: %w", dir, f.Name(), err)
+			}
+			if dir == "grammar/late" {
+				l.late = append(l.late, l.sections[before:]...)
+				l.sections = l.sections[:before]
 			}
 		}
 	}
@@ -329,6 +341,11 @@ func (l *language) finish() error {
 			return err
 		}
 	}
+	for _, s := range l.late {
+		if err := check(&s.list); err != nil {
+			return err
+		}
+	}
 	l.spare()
 	l.share()
 	return nil
@@ -382,6 +399,13 @@ func (l *language) share() {
 		if s.phrases {
 			s.weight = weight(s) / phrases * others * phrased / (1 - phrased)
 		}
+	}
+	late := 0.0
+	for _, s := range l.late {
+		late += weight(s)
+	}
+	for _, s := range l.late {
+		s.weight = weight(s) / late * others / (1 - phrased) * lateShare
 	}
 }
 

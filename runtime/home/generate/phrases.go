@@ -28,7 +28,7 @@ func Phrases(text, lang string, samples int) ([]Phrase, error) {
 	if err := l.read(text, true); err != nil {
 		return nil, err
 	}
-	g := &Generator{rand.New(rand.NewPCG(1, hash(lang))), Train, langs}
+	g := &Generator{rng: rand.New(rand.NewPCG(1, hash(lang))), split: Train, langs: langs}
 	var out []Phrase
 	for _, sec := range l.sections {
 		for _, t := range sec.entries {

@@ -15,7 +15,7 @@ var slots = []string{
 	"d", "n", "D", "da", "is", "are", // the device: with its room and article; with its room; alone; with 都; after is or are; before
 	"r", "R", "in", "Ra", // the room: where it is named at all; as a noun; as "in the ..."; as an attribute
 	"closed", "v", "s", "S", "m", "M", // how far it is closed; an amount; the size of a step, if any; the same, always one; a bit or a lot of a comparative
-	"t", "dur", "delay", "clock", "at", // a time; for how long; in how long; a time of day; the same as "at ..."
+	"t", "dur", "delay", "clock", "at", "hour", // a time; for how long; in how long; a time of day; the same as "at ..."; a whole hour's number
 	"anyd", "anycmd", "anyroom", "n100", "bad", // of none: a device, a command, a room, a number, an amount out of range
 	"w",      // a word of the device, sets the value
 	"scenes", // a scene's name
@@ -69,6 +69,13 @@ func (s *sentence) slot(name string) (string, error) {
 		v, text := s.delay()
 		s.when.Delay = v
 		return text, nil
+	case "hour":
+		h := 1 + s.rng.IntN(12)
+		for !s.clocked(h, 0) {
+			h = 1 + s.rng.IntN(12)
+		}
+		s.when.Clock = fmt.Sprintf("%02d:00", h)
+		return s.spell(h), nil
 	case "clock", "at":
 		return s.clockOnly(name == "at")
 	case "x": // in what goes around a sentence: the sentence
