@@ -2,6 +2,7 @@ package main
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/ledge-run/ledge/runtime/home"
@@ -17,11 +18,11 @@ var (
 	parts = regexp.MustCompile(`half|third|quarter|半|成|分之`)
 )
 
-// clear reports whether the numbers of a sentence can be read in one way only: "at 6" is
+// oneReading reports whether the numbers of a sentence can be read in one way only: "at 6" is
 // a time of day and no amount, and the number of an amount stands in the prompt as it is. The
 // grammar makes some that are not so: "the radio on at 10", 10 % loud, and numbers that
 // run into a unit ("sevenC") or into the next number.
-func clear(e generate.Example) bool {
+func oneReading(e generate.Example) bool {
 	v, err := home.ParseValue(e.Command.Value)
 	if err != nil || v.Unit == "" {
 		return err == nil
@@ -37,10 +38,5 @@ func clear(e generate.Example) bool {
 	}
 	number := strconv.FormatFloat(max(v.Number, -v.Number), 'f', -1, 64)
 	stand := digits.FindAllString(prompt, -1)
-	for _, s := range stand {
-		if s == number {
-			return true
-		}
-	}
-	return len(stand) == 0
+	return len(stand) == 0 || slices.Contains(stand, number)
 }

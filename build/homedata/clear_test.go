@@ -7,7 +7,7 @@ import (
 	"github.com/ledge-run/ledge/runtime/home/generate"
 )
 
-func TestClear(t *testing.T) {
+func TestOneReading(t *testing.T) {
 	for _, c := range []struct {
 		text, value string
 		want        bool
@@ -26,7 +26,7 @@ func TestClear(t *testing.T) {
 		{"freezer to minus eight degrees", "-8C", true},
 		{"lock the door", "", true},
 	} {
-		if got := clear(generate.Example{Text: c.text, Command: home.Command{Value: c.value}}); got != c.want {
+		if got := oneReading(generate.Example{Text: c.text, Command: home.Command{Value: c.value}}); got != c.want {
 			t.Errorf("%s (%s, read as %q): %v", c.text, c.value, home.Prompt(c.text), got)
 		}
 	}

@@ -26,7 +26,6 @@ import (
 	"path/filepath"
 
 	"github.com/ledge-run/ledge/runtime/home"
-	"github.com/ledge-run/ledge/runtime/home/devset"
 	"github.com/ledge-run/ledge/runtime/home/evalset"
 	"github.com/ledge-run/ledge/runtime/home/generate"
 )
@@ -115,7 +114,7 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int, only bool) (
 	if only {
 		g.Late()
 	}
-	judged, err := judgedBy()
+	judged, _, err := judgedBy(func(it evalset.Item) string { return it.Text })
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +143,7 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int, only bool) (
 		if err != nil {
 			return nil, err
 		}
-		if only && !clear(e) {
+		if only && !oneReading(e) {
 			c.unclear++
 			continue
 		}
@@ -200,22 +199,4 @@ func tested() (map[string]bool, error) {
 		prompts[home.Prompt(e.Text)] = true
 	}
 	return prompts, nil
-}
-
-// judgedSets are the sentences that are for evaluation and development only.
-var judgedSets = []func() ([]evalset.Item, error){evalset.Handwritten, evalset.Routing, devset.Sentences, devset.Second, devset.Third}
-
-// judgedBy is an index of them.
-func judgedBy() (*evalset.Index, error) {
-	x := evalset.NewIndex()
-	for _, read := range judgedSets {
-		items, err := read()
-		if err != nil {
-			return nil, err
-		}
-		for _, it := range items {
-			x.Add(it.Text)
-		}
-	}
-	return x, nil
 }

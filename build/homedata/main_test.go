@@ -28,7 +28,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || !bytes.Equal(data, same) {
 		t.Errorf("the same seed gives another file (%v)", err)
 	}
-	judged, err := judgedBy()
+	judged, _, err := judgedBy(func(it evalset.Item) string { return it.Text })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,37 @@ type judged struct {
 	Answer  []string      `json:"answer,omitempty"`
 }
 
+// judgedSets are the sentences that are for evaluation and development only.
+var judgedSets = []struct {
+	name  string
+	read  func() ([]evalset.Item, error)
+	route bool // only whether a sentence is in the task is asked
+}{
+	{"handwritten", evalset.Handwritten, false},
+	{"routing", evalset.Routing, true},
+	{"dev", devset.Sentences, false},
+	{"dev2", devset.Second, false},
+	{"dev3", devset.Third, false},
+}
+
+// judgedBy are their texts, in some form, with an index of them.
+func judgedBy(form func(evalset.Item) string) (*evalset.Index, []string, error) {
+	var texts []string
+	for _, set := range judgedSets {
+		items, err := set.read()
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, it := range items {
+			texts = append(texts, form(it))
+		}
+	}
+	return evalset.NewIndex(texts...), texts, nil
+}
+
+// promptOf is a sentence as the model reads it.
+func promptOf(it evalset.Item) string { return home.Prompt(it.Text) }
+
 // writeSets writes the sets that the model is judged by, and to w how many sentences of
 // each. If there is a train.jsonl beside them, what is within trigram Jaccard 0.8 of any of
 // its prompts as they are read, with numbers in digits, is left out and counted: that a
@@ -37,7 +68,7 @@ func writeSets(w io.Writer, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	known, err := known(filepath.Join(dir, "train.jsonl"), filepath.Join(dir, "clear", "train.jsonl"))
+	known, err := nearTraining(filepath.Join(dir, "train.jsonl"), filepath.Join(dir, "clear", "train.jsonl"))
 	if err != nil {
 		return err
 	}
@@ -47,17 +78,7 @@ func writeSets(w io.Writer, dir string) error {
 			commands = append(commands, i)
 		}
 	}
-	for _, set := range []struct {
-		name  string
-		read  func() ([]evalset.Item, error)
-		route bool
-	}{
-		{"handwritten", evalset.Handwritten, false},
-		{"routing", evalset.Routing, true},
-		{"dev", devset.Sentences, false},
-		{"dev2", devset.Second, false},
-		{"dev3", devset.Third, false},
-	} {
+	for _, set := range judgedSets {
 		items, err := set.read()
 		if err != nil {
 			return err
@@ -67,11 +88,11 @@ func writeSets(w io.Writer, dir string) error {
 		enc.SetEscapeHTML(false)
 		left := 0
 		for _, it := range items {
-			if known[home.Prompt(it.Text)] {
+			line := judged{ID: it.ID, Lang: it.Lang, Prompt: promptOf(it)}
+			if known[line.Prompt] {
 				left++
 				continue
 			}
-			line := judged{ID: it.ID, Lang: it.Lang, Prompt: home.Prompt(it.Text)}
 			switch {
 			case !set.route:
 				line.Command = &it.Command
@@ -92,20 +113,14 @@ func writeSets(w io.Writer, dir string) error {
 	return nil
 }
 
-// known are the judged prompts that are too near a line of the training data that there are.
-func known(train ...string) (map[string]bool, error) {
-	index, prompts, found := evalset.NewIndex(), []string(nil), map[string]bool{}
-	for _, read := range judgedSets {
-		items, err := read()
-		if err != nil {
-			return nil, err
-		}
-		for _, it := range items {
-			prompts = append(prompts, home.Prompt(it.Text))
-			index.Add(home.Prompt(it.Text))
-		}
+// nearTraining are the judged prompts that are too near a line of the training data that there are.
+func nearTraining(paths ...string) (map[string]bool, error) {
+	index, prompts, err := judgedBy(promptOf)
+	if err != nil {
+		return nil, err
 	}
-	for _, path := range train {
+	near := map[string]bool{}
+	for _, path := range paths {
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -122,11 +137,11 @@ func known(train ...string) (map[string]bool, error) {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
 			if at, s := index.Nearest(r.Prompt); s >= evalset.TooNear {
-				found[prompts[at]] = true
+				near[prompts[at]] = true
 			}
 		}
 	}
-	return found, nil
+	return near, nil
 }
 
 // vocabularyLines is how many lines a vocabulary is trained on.
