@@ -14,7 +14,6 @@ ledge() { "$out/bin/ledge" "$@"; }
 
 if [ ! -e "$out/data.made" ]; then
   "$out/bin/homedata" -n 1000000 -seed 1 -split train -o "$out"
-  "$out/bin/homedata" -n 300000 -seed 2 -split train -clear -o "$out/clear"
   "$out/bin/homedata" -n 5000 -seed 1 -split test -o "$out"
   "$out/bin/homedata" -sets "$out"
   touch "$out/data.made"
@@ -25,8 +24,7 @@ fi
   "$out/vocabulary.txt"
 common=(--set data.valid="$out/test.jsonl" --threads "${THREADS:-0}")
 ledge train runtime/train/recipes/home.yaml --out "$out/warm" --set data.train="$out/train.jsonl" --set tokenizer="$out/tokens/tokenizer.gguf" "${common[@]}"
-ledge train runtime/train/recipes/home-cool.yaml --out "$out/cool" --set data.train="$out/train.jsonl" --set from="$out/warm/model.gguf" "${common[@]}"
-ledge train runtime/train/recipes/home-clear.yaml --out "$out/run" --set data.train="$out/clear/train.jsonl" --set from="$out/cool/model.gguf" "${common[@]}"
+ledge train runtime/train/recipes/home-cool.yaml --out "$out/run" --set data.train="$out/train.jsonl" --set from="$out/warm/model.gguf" "${common[@]}"
 rm -f "$out/home.gguf"
 ledge quantize "$out/run/model.gguf" "$out/home.gguf" Q4_0
 sha256sum "$out/home.gguf"

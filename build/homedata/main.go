@@ -2,7 +2,6 @@
 // commands and their lines, made by runtime/home/generate from a seed.
 //
 //	go run ./build/homedata -n 1000000 -seed 1 -split train -o DIR    DIR/train.jsonl, DIR/train.md, DIR/vocabulary.txt
-//	go run ./build/homedata -n 300000 -seed 2 -split train -clear -o DIR/clear    those whose numbers can be read in one way only
 //	go run ./build/homedata -n 5000 -seed 1 -split test -o DIR
 //	go run ./build/homedata -sets DIR                                what the model is judged by, for ledge eval
 //	go run ./build/homedata -doc docs/home-data.md                   the report in the docs, of both
@@ -10,8 +9,8 @@
 //
 // A line is {"prompt":"...","completion":"...","lang":"en","section":"on"}: what goes in, with the
 // newline that ends it, and what is to come out; lines for tests have the "command" that is right,
-// too. No line comes twice, and none is within trigram Jaccard 0.8 of a sentence of the evaluation
-// or the development set: those are counted and left out.
+// too. No line comes twice, and none is within trigram Jaccard 0.8 of a sentence that the model is
+// judged by, both as the model reads them: those are counted and left out.
 package main
 
 import (
@@ -34,7 +33,6 @@ func main() {
 	n := flag.Int("n", 200000, "lines to write")
 	seed := flag.Uint64("seed", 1, "seed; the same one gives the same lines")
 	split := flag.String("split", "train", "train or test")
-	only := flag.Bool("clear", false, "leave out sentences whose numbers can be read in more than one way")
 	dir := flag.String("o", "", "folder to write SPLIT.jsonl and its report SPLIT.md to")
 	sets := flag.String("sets", "", "write handwritten.jsonl, routing.jsonl, dev.jsonl, dev2.jsonl and dev3.jsonl for ledge eval to this folder instead")
 	doc := flag.String("doc", "", "write the report of the documentation to this file instead")
@@ -54,7 +52,7 @@ func main() {
 	case generate.Split(*split) == generate.Test && (*n > testLines || *seed != testSeed):
 		err = fmt.Errorf("-n %d -seed %d: training data are kept away from the first %d lines of the test of seed %d", *n, *seed, testLines, testSeed)
 	default:
-		err = write(*dir, generate.Split(*split), *seed, *n, *only)
+		err = write(*dir, generate.Split(*split), *seed, *n)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "homedata:", err)
@@ -73,12 +71,12 @@ func given(flags ...string) int {
 }
 
 // write makes one part and its report.
-func write(dir string, split generate.Split, seed uint64, n int, only bool) error {
+func write(dir string, split generate.Split, seed uint64, n int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	var lines bytes.Buffer
-	c, err := collect(&lines, split, seed, n, only)
+	c, err := collect(&lines, split, seed, n)
 	if err != nil {
 		return err
 	}
@@ -105,16 +103,13 @@ type row struct {
 	Command *home.Command `json:"command,omitempty"` // of tests: without the reply
 }
 
-// collect draws lines until there are n, only clear ones if it is asked.
-func collect(w io.Writer, split generate.Split, seed uint64, n int, only bool) (*counts, error) {
+// collect draws lines until there are n.
+func collect(w io.Writer, split generate.Split, seed uint64, n int) (*counts, error) {
 	g, err := generate.New(seed, split)
 	if err != nil {
 		return nil, err
 	}
-	if only {
-		g.Late()
-	}
-	judged, _, err := judgedBy(func(it evalset.Item) string { return it.Text })
+	judged, err := judgedBy()
 	if err != nil {
 		return nil, err
 	}
@@ -143,10 +138,6 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int, only bool) (
 		if err != nil {
 			return nil, err
 		}
-		if only && !oneReading(e) {
-			c.unclear++
-			continue
-		}
 		line := e.Command.String()
 		prompt := home.Prompt(e.Text)
 		if before, twice := labels[prompt]; twice {
@@ -161,7 +152,7 @@ func collect(w io.Writer, split generate.Split, seed uint64, n int, only bool) (
 			c.tested++
 			continue
 		}
-		if _, s := judged.Nearest(e.Text); s >= evalset.TooNear {
+		if _, s := judged.Nearest(prompt); s >= evalset.TooNear {
 			c.near++
 			continue
 		}

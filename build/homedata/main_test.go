@@ -16,7 +16,7 @@ import (
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	for _, again := range []string{"a", "b"} {
-		if err := write(filepath.Join(dir, again), generate.Train, 3, 2000, false); err != nil {
+		if err := write(filepath.Join(dir, again), generate.Train, 3, 2000); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -28,7 +28,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || !bytes.Equal(data, same) {
 		t.Errorf("the same seed gives another file (%v)", err)
 	}
-	judged, _, err := judgedBy(func(it evalset.Item) string { return it.Text })
+	judged, err := judgedBy()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestWrite(t *testing.T) {
 		if _, err := home.Parse(r.Completion); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
-		if _, s := judged.Nearest(text); s >= evalset.TooNear {
+		if _, s := judged.Nearest(r.Prompt); s >= evalset.TooNear {
 			t.Error("a line is too near to an evaluation sentence")
 		}
 	}
@@ -57,7 +57,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || !strings.Contains(string(page), "| lines, all different | 2000 |") {
 		t.Errorf("the report (%v):\n%.300s", err, page)
 	}
-	if err := write(dir, "validation", 1, 1, false); err == nil || !strings.Contains(err.Error(), "validation") {
+	if err := write(dir, "validation", 1, 1); err == nil || !strings.Contains(err.Error(), "validation") {
 		t.Errorf("a split that is none: %v", err)
 	}
 }

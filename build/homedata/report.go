@@ -19,11 +19,11 @@ type counts struct {
 	split generate.Split
 	seed  uint64
 
-	lines, drawn, twice, tested, near, unclear int
-	runes                                      int
-	commands                                   map[string]bool
-	by                                         map[string]map[string]int // field, value, lines
-	length                                     map[int]int               // by tens of characters
+	lines, drawn, twice, tested, near int
+	runes                             int
+	commands                          map[string]bool
+	by                                map[string]map[string]int // field, value, lines
+	length                            map[int]int               // by tens of characters
 }
 
 func newCounts(split generate.Split, seed uint64) *counts {
@@ -101,9 +101,6 @@ func (c *counts) report(w io.Writer) {
 	fmt.Fprintf(w, "| different commands | %d |\n", len(c.commands))
 	fmt.Fprintf(w, "| drawn | %d |\n", c.drawn)
 	fmt.Fprintf(w, "| left out: there before | %d (%.1f %%) |\n", c.twice, percent(c.twice, c.drawn))
-	if c.unclear > 0 {
-		fmt.Fprintf(w, "| left out: numbers that can be read in several ways | %d (%.1f %%) |\n", c.unclear, percent(c.unclear, c.drawn))
-	}
 	if c.tested > 0 {
 		fmt.Fprintf(w, "| left out: said in the test | %d (%.2f %%) |\n", c.tested, percent(c.tested, c.drawn))
 	}
@@ -154,7 +151,7 @@ func document(path string) error {
 		split generate.Split
 		n     int
 	}{{generate.Train, 1000000}, {generate.Test, 5000}} {
-		c, err := collect(io.Discard, p.split, 1, p.n, false)
+		c, err := collect(io.Discard, p.split, 1, p.n)
 		if err != nil {
 			return err
 		}

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -39,37 +36,26 @@ var judgedSets = []struct {
 	{"dev3", devset.Third, false},
 }
 
-// judgedBy are their texts, in some form, with an index of them.
-func judgedBy(form func(evalset.Item) string) (*evalset.Index, []string, error) {
-	var texts []string
+// judgedBy is an index of them, as the model reads them.
+func judgedBy() (*evalset.Index, error) {
+	index := evalset.NewIndex()
 	for _, set := range judgedSets {
 		items, err := set.read()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for _, it := range items {
-			texts = append(texts, form(it))
+			index.Add(home.Prompt(it.Text))
 		}
 	}
-	return evalset.NewIndex(texts...), texts, nil
+	return index, nil
 }
 
-// promptOf is a sentence as the model reads it.
-func promptOf(it evalset.Item) string { return home.Prompt(it.Text) }
-
-// writeSets writes the sets that the model is judged by, and to w how many sentences of
-// each. If there is a train.jsonl beside them, what is within trigram Jaccard 0.8 of any of
-// its prompts as they are read, with numbers in digits, is left out and counted: that a
-// sentence is said in other digits keeps it from being a line of the data, but not from
-// being the same to the model. Of routing.jsonl only whether a sentence is in the task is
-// asked: its answers are "none", or all other intents (ledge eval --regex takes the intent
-// out of the line).
+// writeSets writes the sets that the model is judged by, and to w how many sentences each
+// has. Of routing.jsonl only whether a sentence is in the task is asked: its answers are
+// "none", or all other intents (ledge eval --regex takes the intent out of the line).
 func writeSets(w io.Writer, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	known, err := nearTraining(filepath.Join(dir, "train.jsonl"), filepath.Join(dir, "clear", "train.jsonl"))
-	if err != nil {
 		return err
 	}
 	var commands []string
@@ -86,13 +72,8 @@ func writeSets(w io.Writer, dir string) error {
 		var lines bytes.Buffer
 		enc := json.NewEncoder(&lines)
 		enc.SetEscapeHTML(false)
-		left := 0
 		for _, it := range items {
-			line := judged{ID: it.ID, Lang: it.Lang, Prompt: promptOf(it)}
-			if known[line.Prompt] {
-				left++
-				continue
-			}
+			line := judged{ID: it.ID, Lang: it.Lang, Prompt: home.Prompt(it.Text)}
 			switch {
 			case !set.route:
 				line.Command = &it.Command
@@ -108,40 +89,9 @@ func writeSets(w io.Writer, dir string) error {
 		if err := os.WriteFile(filepath.Join(dir, set.name+".jsonl"), lines.Bytes(), 0o644); err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%s: %d sentences, %d left out: too near a training line\n", set.name, len(items)-left, left)
+		fmt.Fprintf(w, "%s: %d sentences\n", set.name, len(items))
 	}
 	return nil
-}
-
-// nearTraining are the judged prompts that are too near a line of the training data that there are.
-func nearTraining(paths ...string) (map[string]bool, error) {
-	index, prompts, err := judgedBy(promptOf)
-	if err != nil {
-		return nil, err
-	}
-	near := map[string]bool{}
-	for _, path := range paths {
-		f, err := os.Open(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		for d := json.NewDecoder(bufio.NewReader(f)); ; {
-			var r row
-			if err := d.Decode(&r); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				return nil, fmt.Errorf("%s: %w", path, err)
-			}
-			if at, s := index.Nearest(r.Prompt); s >= evalset.TooNear {
-				near[prompts[at]] = true
-			}
-		}
-	}
-	return near, nil
 }
 
 // vocabularyLines is how many lines a vocabulary is trained on.

@@ -7,7 +7,7 @@ import (
 
 // Normal is a sentence as the model reads it, in the one way it is written: in lower
 // case, with ASCII's punctuation for that of Chinese and of full width, single spaces,
-// and no mark at its end but a question's, with digits for numbers. Speech has none of
+// and no mark at its end but a question's, with digits for numbers and clocks. Speech has none of
 // these, and every way of writing the same would have to be learnt.
 func Normal(text string) string {
 	text = strings.Map(func(r rune) rune {
@@ -32,5 +32,12 @@ func Normal(text string) string {
 		return unicode.ToLower(r)
 	}, text)
 	text = strings.Join(strings.Fields(text), " ")
-	return digits(strings.TrimRight(text, " .,!;:~"))
+	text = strings.TrimRight(text, " .,!;:~")
+	for range 8 { // what one has written may complete what the other looks for; no sentence takes more than two
+		was := text
+		if text = clocks(digits(text)); text == was {
+			break
+		}
+	}
+	return text
 }

@@ -18,19 +18,34 @@ func TestNormal(t *testing.T) {
 		"set it to twenty-seven degrees":             "set it to 27 degrees",
 		"a hundred and five, one hundred eighty":     "105, 180",
 		"two thousand seven hundred kelvin":          "2700 kelvin",
-		"at six thirty, eleven twenty nine":          "at 6 30, 11 29",
+		"at six thirty, eleven twenty nine":          "at 6:30, 11 29",
 		"one more, the next one, one thirty":         "one more, the next one, one 30",
-		"half past seven in ninety seconds":          "half past 7 in 90 seconds",
+		"half past seven in ninety seconds":          "7:30 in 90 seconds",
 		"often turn it on, tennis, someone, height":  "often turn it on, tennis, someone, height",
 		"a hundred, hundred of them, three hundreds": "100, hundred of them, 3 hundreds",
-		"二十七度半":                                      "27度半",
-		"十一点半, 一点半, 亮一点":                             "11点半, 一点半, 亮一点",
+		"二十七度半":                                      "27.5度",
+		"十一点半, 一点半, 亮一点":                             "11:30, 1:30, 亮一点",
 		"百分之四十, 十, 一百, 一百八, 一百零五, 两百二十":              "百分之40, 10, 100, 180, 105, 220",
 		"四千开尔文, 两千七, 三千五百":                           "4000开尔文, 2700, 3500",
-		"周五五点, 星期六十点, 十九点零五分":                        "周五5点, 星期六10点, 19点05分",
+		"周五五点, 星期六十点, 十九点零五分":                        "周五5点, 星期六10点, 19:05",
 		"四档, 三档, 两小时, 第五个":                           "4档, 三档, 两小时, 第5个",
 		"一百一十":                                       "110",
-		"二十二点二十二分":                                   "22点22分",
+		"二十二点二十二分":                                   "22:22",
+
+		"quarter to seven, at a quarter before one":                      "6:45, at 12:45",
+		"25 past eleven at night, five minutes after 9, half after 12":   "11:25 at night, 9:05, 12:30",
+		"at twenty to three, from twenty to three, lights to 10":         "at 2:40, from 20 to 3, lights to 10",
+		"17 minutes before 3, ten minutes to 8":                          "2:43, 7:50",
+		"from a quarter to 7, a quarter to 70, quarter past 7 percent":   "from a quarter to 7, a quarter to 70, quarter past 7 percent",
+		"five o'clock, seven oh five, 5 oclock":                          "5:00, 7:05, 5:00",
+		"at half one, lights at half at 7, at half eight":                "at 1:30, lights at half at 7, at 8:30",
+		"at 6 30 percent, at 7 20 minutes":                               "at 6 30 percent, at 7 20 minutes",
+		"eighteen point five degrees, 3 point 25, 20 and a half degrees": "18.5 degrees, 3 point 25, 20.5 degrees",
+		"一点一刻, 七点三刻, 两点半, 三点零五分":                                         "1:15, 7:45, 2:30, 3:05",
+		"差一刻七点, 明晚七点差一刻, 差8分4点, 差五分钟":                                    "6:45, 明晚6:45, 3:52, 差5分钟",
+		"九点过九分, 十一点二十六开灯, 八点整, 一点钟":                                      "9:09, 11:26开灯, 8:00, 1:00",
+		"十八点五度, 二点五度, 七点五十度, 调到七点5分钟, 亮一点半小时后关":                          "18.5度, 2.5度, 7点50度, 调到7点5分钟, 亮一点半小时后关",
+		"25点半, 差70分8点":                                                   "25点半, 差70分8点",
 	} {
 		got := Normal(text)
 		if got != want {
@@ -43,7 +58,7 @@ func TestNormal(t *testing.T) {
 }
 
 func FuzzNormal(f *testing.F) {
-	for _, s := range []string{"turn on the AC at twenty-two", "两千零五十五", "a hundred and", "twenty-one hundred and ten thousand", "十百千一二三零零五十", "０１：３０。", "\xff一"} {
+	for _, s := range []string{"turn on the AC at twenty-two", "两千零五十五", "a hundred and", "twenty-one hundred and ten thousand", "十百千一二三零零五十", "０１：３０。", "\xff一", "5 past 5 past 5 o'clock", "差一刻差一刻一点半点半", "at 1 10 10 to 5", "1点1点1度度"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

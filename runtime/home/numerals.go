@@ -3,6 +3,7 @@ package home
 import (
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // digits puts digits for numbers in words, as recognisers of speech do: twenty-seven and
@@ -159,7 +160,7 @@ func numberZh(rs []rune) (text string, used int) {
 		}
 		return 0
 	}
-	if d := digitZh(at(1)); digitZh(at(0)) == 0 && d > 0 && digitZh(at(2)) < 0 && at(2) != '十' {
+	if d := digitZh(at(1)); digitZh(at(0)) == 0 && d > 0 && digitZh(at(2)) < 0 && at(2) != '十' && !unicode.IsDigit(at(2)) {
 		return "0" + strconv.Itoa(d), 2
 	}
 	n, i, last, found := 0, 0, 10000, false

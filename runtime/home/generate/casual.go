@@ -58,7 +58,8 @@ func (s *sentence) speakZh(text string) string {
 	if s.chance(.1) {
 		var fits []swap
 		for _, w := range spokenZh {
-			if strings.Contains(text, w.from) && !misread(text, w.from) {
+			hour := w.from == "一点" && s.when.Clock != "" // one o'clock
+			if strings.Contains(text, w.from) && !hour && !misread(text, w.from) {
 				fits = append(fits, w)
 			}
 		}

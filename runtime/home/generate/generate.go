@@ -23,11 +23,7 @@ type Generator struct {
 	rng   *rand.Rand
 	split Split
 	langs map[string]*language
-	late  bool
 }
-
-// Late adds what is for the last part of the training. It makes nothing for tests.
-func (g *Generator) Late() { g.late = g.split == Train }
 
 // New starts a sequence of examples.
 func New(seed uint64, split Split) (*Generator, error) {
@@ -106,7 +102,11 @@ func (g *Generator) try(lang string) (Example, error) {
 	if err := c.Check(); err != nil {
 		return Example{}, fmt.Errorf("section %s, %q: %w", s.section.name, text, err)
 	}
-	return Example{text, langOf(text), s.section.name, c}, nil
+	e := Example{text, langOf(text), s.section.name, c}
+	if !oneReading(e) {
+		return Example{}, errAgain
+	}
+	return e, nil
 }
 
 func (s *sentence) command(intent string) home.Command {
@@ -130,19 +130,15 @@ func (s *sentence) command(intent string) home.Command {
 // base is a sentence as a section's template has it, with its time.
 func (g *Generator) base(lang string, fits func(*section) bool) (*sentence, error) {
 	l := g.langs[lang]
-	sections := l.sections
-	if g.late {
-		sections = slices.Concat(sections, l.late)
-	}
 	var total float64
-	for _, x := range sections {
+	for _, x := range l.sections {
 		if fits(x) && g.covers(x) {
 			total += x.weight
 		}
 	}
 	at := g.rng.Float64() * total
 	var sec *section
-	for _, x := range sections {
+	for _, x := range l.sections {
 		if fits(x) && g.covers(x) {
 			sec = x
 			if at -= x.weight; at < 0 {

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 //	- {n} on                                one that is no clause of its own
 //	? is {d} on                             a whole sentence, which takes no "could you"
 //	! ? dinner is served                    one that is never held back for tests: an idiom; so
-//	                                        are all with a word that few others of the intent have
+//	                                        are all with a word that few others have (see explained)
 //	:: d.light                              a list that {d.light} draws from
 //	lights *3                               three times as likely as the others
 //	:: topic split                          a list of which a part is for tests only
@@ -35,9 +36,7 @@ import (
 // where the grammar has what many of them say. All of it is for training, and each of its
 // templates is as likely as another, whatever section it is in.
 //
-// late/NAME.LANG.txt are for the last part of the training alone, in the phrasebook's form.
-//
-//go:embed grammar/*.txt grammar/phrases/*.txt grammar/late/*.txt
+//go:embed grammar/*.txt grammar/phrases/*.txt
 var files embed.FS
 
 // Split is a part of the data that shares no template and no number with the other.
@@ -51,9 +50,6 @@ const (
 
 // phrased is the share of sentences that come from the phrasebook.
 const phrased = .5
-
-// lateShare is that of what is for the last part of the training.
-const lateShare = .03
 
 // held is how many templates there are for each that only tests see.
 const held = 8
@@ -95,7 +91,6 @@ type section struct {
 
 type language struct {
 	sections []*section
-	late     []*section // see Generator.Late
 	lists    map[string]*list
 }
 
@@ -109,7 +104,7 @@ type seq []node
 
 var load = sync.OnceValues(func() (map[string]*language, error) {
 	langs := map[string]*language{}
-	for _, dir := range []string{"grammar", "grammar/phrases", "grammar/late"} {
+	for _, dir := range []string{"grammar", "grammar/phrases"} {
 		entries, err := files.ReadDir(dir)
 		if err != nil {
 			return nil, err
@@ -127,13 +122,8 @@ var load = sync.OnceValues(func() (map[string]*language, error) {
 				langs[lang] = &language{lists: map[string]*list{}}
 			}
 			l := langs[lang]
-			before := len(l.sections)
 			if err := l.read(string(text), dir != "grammar"); err != nil {
 				return nil, fmt.Errorf("%s/%s: %w", dir, f.Name(), err)
-			}
-			if dir == "grammar/late" {
-				l.late = append(l.late, l.sections[before:]...)
-				l.sections = l.sections[:before]
 			}
 		}
 	}
@@ -302,12 +292,25 @@ func parseSeq(s string, depth int) (seq, string, error) {
 
 // finish gives every list its part for tests, and looks for slots that are not there.
 func (l *language) finish() error {
+	taught := map[string]map[string]int{} // by domain, how many templates of the training have a word
+	count := func(domain string, x *list) {
+		if taught[domain] == nil {
+			taught[domain] = map[string]int{}
+		}
+		for _, t := range x.entries {
+			for w := range t.root.words() {
+				taught[domain][w]++
+			}
+		}
+	}
+	for _, s := range l.sections {
+		if !s.phrases { // a phrase says what it says, and explains no other
+			count(s.domain(), &s.list)
+		}
+	}
 	check := func(x *list) error {
 		if len(x.entries) == 0 {
 			return fmt.Errorf("%s is empty", x.name)
-		}
-		if x.split {
-			x.hold()
 		}
 		for _, t := range x.entries {
 			if err := l.known(t.root); err != nil {
@@ -316,33 +319,21 @@ func (l *language) finish() error {
 		}
 		return nil
 	}
-	words := map[string]map[string]int{} // by intent, in how many templates
 	for _, s := range l.sections {
-		if words[s.intent] == nil {
-			words[s.intent] = map[string]int{}
+		s.hold(s.intent, taught[s.domain()])
+		if err := check(&s.list); err != nil {
+			return err
 		}
-		s.count(words[s.intent])
 	}
-	for name, x := range l.lists {
+	for _, name := range slices.Sorted(maps.Keys(l.lists)) {
+		x := l.lists[name]
 		if strings.HasPrefix(name, "wrap.") {
-			words[name] = map[string]int{}
-			x.count(words[name])
-			x.idioms(words[name])
+			count(name, x)
 		}
-	}
-	for _, s := range l.sections {
-		s.idioms(words[s.intent])
-		if err := check(&s.list); err != nil {
-			return err
+		if x.split {
+			x.hold(name, taught[name])
 		}
-	}
-	for _, x := range l.lists {
 		if err := check(x); err != nil {
-			return err
-		}
-	}
-	for _, s := range l.late {
-		if err := check(&s.list); err != nil {
 			return err
 		}
 	}
@@ -351,13 +342,32 @@ func (l *language) finish() error {
 	return nil
 }
 
-// spare leaves out of the phrasebook what tests hold.
+// domain names the templates whose words explain each other: those of an intent; of what
+// is none, which has nothing in common, those of the section.
+func (s *section) domain() string {
+	if s.intent == "none" {
+		return "none: " + s.name
+	}
+	return s.intent
+}
+
+// spare keeps what one section holds for tests and another trains on for the training, and
+// leaves out of the phrasebook what tests hold.
 func (l *language) spare() {
-	held := map[string]bool{}
+	trained, held := map[string]bool{}, map[string]bool{}
 	for _, s := range l.sections {
 		for _, t := range s.entries {
-			if t.test {
-				held[spelled(t.text)] = true
+			if !t.test && !s.phrases {
+				trained[spelled(t.text)] = true
+			}
+		}
+	}
+	for _, s := range l.sections {
+		for i, t := range s.entries {
+			text := spelled(t.text)
+			s.entries[i].test = t.test && !trained[text]
+			if s.entries[i].test {
+				held[text] = true
 			}
 		}
 	}
@@ -400,13 +410,6 @@ func (l *language) share() {
 			s.weight = weight(s) / phrases * others * phrased / (1 - phrased)
 		}
 	}
-	late := 0.0
-	for _, s := range l.late {
-		late += weight(s)
-	}
-	for _, s := range l.late {
-		s.weight = weight(s) / late * others / (1 - phrased) * lateShare
-	}
 }
 
 func (l *language) known(s seq) error {
@@ -427,9 +430,14 @@ func (l *language) known(s seq) error {
 // learnt should have it, so tests get the others first.
 const common = 4
 
+// explained is how many templates of the training must have a word for it to be one that is
+// learnt without a certain one of them.
+const explained = 3
+
 // hold sets an eighth aside, at least one of four or more, by the entries' own
-// words: another entry moves few of the others.
-func (x *list) hold() {
+// words: another entry moves few of the others. An entry with a word that nothing else
+// teaches is an idiom, and stays; taught is nil where any may be held.
+func (x *list) hold(domain string, taught map[string]int) {
 	if len(x.entries) < 4 {
 		return
 	}
@@ -446,42 +454,33 @@ func (x *list) hold() {
 			}
 			return 1
 		}
-		p, q := hash(x.name, x.entries[a].text), hash(x.name, x.entries[b].text)
-		if p < q {
-			return -1
-		}
-		return 1
+		return cmp.Compare(hash(domain, x.entries[a].text), hash(domain, x.entries[b].text))
 	})
-	for _, i := range byHash[:min(len(byHash), int(math.Ceil(float64(len(x.entries))/held)))] {
-		x.entries[i].test = true
-	}
-}
-
-// explained is how many templates of an intent must have a word for it to be one that
-// is learnt without a certain one of them.
-const explained = 3
-
-// count adds, for each word of the entries, how many of them have it.
-func (x *list) count(words map[string]int) {
-	for _, t := range x.entries {
-		for w := range t.root.words() {
-			words[w]++
+	left := int(math.Ceil(float64(len(x.entries)) / held))
+	for _, i := range byHash {
+		if left == 0 {
+			break
 		}
-	}
-}
-
-// idioms marks entries with a word that nothing else explains.
-func (x *list) idioms(words map[string]int) {
-	for i, t := range x.entries {
-		for w := range t.root.words() {
-			if words[w] < explained {
-				x.entries[i].known = true
+		words := x.entries[i].root.words()
+		if taught != nil {
+			idiom := false
+			for w := range words {
+				idiom = idiom || taught[w] <= explained // itself, and the others
+			}
+			if idiom {
+				continue
+			}
+			for w := range words {
+				taught[w]--
 			}
 		}
+		x.entries[i].test = true
+		left--
 	}
 }
 
-// words are those of a template's own, and the characters of its Chinese.
+// words are those of a template's own, and of its Chinese each two characters that stand
+// together.
 func (s seq) words() map[string]bool {
 	set := map[string]bool{}
 	for _, n := range s {
@@ -492,12 +491,13 @@ func (s seq) words() map[string]bool {
 			continue
 		}
 		for _, w := range strings.FieldsFunc(strings.ToLower(n.text), func(r rune) bool { return !unicode.IsLetter(r) && r != '\'' }) {
-			if !hasHan(w) {
+			rs := []rune(w)
+			if !hasHan(w) || len(rs) == 1 {
 				set[w] = true
 				continue
 			}
-			for _, r := range w {
-				set[string(r)] = true
+			for i := range rs[1:] {
+				set[string(rs[i:i+2])] = true
 			}
 		}
 	}

@@ -106,6 +106,14 @@ func (g *Generator) number(low, high int) int {
 	}
 }
 
+// unit puts a unit behind a number: a sign stands right behind digits.
+func unit(text string, n int, name string) string {
+	if name != "" && name[0] != ' ' {
+		return strconv.Itoa(n) + name
+	}
+	return text + name
+}
+
 // value draws an amount that the device can be set to, and says it.
 func (s *sentence) value() (string, error) {
 	kinds := s.section.kinds
@@ -134,7 +142,7 @@ func (s *sentence) value() (string, error) {
 			if text = s.spell(int(v.Number)); s.lang == "zh" {
 				text = "华氏" + text + "度"
 			} else {
-				text += oneOf(s.Generator, " degrees fahrenheit", " fahrenheit", "F", "°F")
+				text = unit(text, int(v.Number), oneOf(s.Generator, " degrees fahrenheit", " fahrenheit", "F", "°F"))
 			}
 		case "k":
 			n := s.number(20, 70) * 100
@@ -142,7 +150,7 @@ func (s *sentence) value() (string, error) {
 			if text = strconv.Itoa(n); s.chance(.3) {
 				text = s.spell(n)
 			}
-			text += oneOf(s.Generator, "K", " K", " kelvin")
+			text = unit(text, n, oneOf(s.Generator, "K", " K", " kelvin"))
 			if s.lang == "zh" {
 				text = strings.TrimRight(text, " Kkelvin") + oneOf(s.Generator, "K", "开尔文", "开")
 				if strings.HasSuffix(text, "开") {
@@ -288,7 +296,7 @@ func (s *sentence) celsius() (home.Value, string) {
 	if s.lang == "zh" {
 		return v, text + oneOf(s.Generator, "度", "度", "度", "摄氏度", "℃")
 	}
-	return v, text + oneOf(s.Generator, " degrees", " degrees", " degrees", s.bareDegrees(), " degrees celsius", " celsius", "C", "°C", "°")
+	return v, unit(text, n, oneOf(s.Generator, " degrees", " degrees", " degrees", s.bareDegrees(), " degrees celsius", " celsius", "C", "°C", "°"))
 }
 
 var fractions = []struct {

@@ -63,7 +63,10 @@ func (r replier) say(c home.Command) string {
 		}
 	case "set":
 		if c.Device == "alarm" {
-			return "Alarm set for " + strings.TrimPrefix(strings.TrimSpace(when), "at ") + "."
+			if v.Delay != 0 {
+				return "Alarm" + when + "."
+			}
+			return "Alarm set for " + strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(when), "at "), "on ") + "."
 		}
 		if text = thing + amountEn(v); thing == "it" {
 			text = "setting it to" + strings.TrimPrefix(amountEn(v), " at")

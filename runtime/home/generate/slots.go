@@ -187,7 +187,11 @@ func (s *sentence) fix(v home.Value) error {
 
 // ours reports whether the numbers of a value belong to the sentence's part.
 func (s *sentence) ours(v home.Value) bool {
-	if v.Unit != "" && !s.mine(int(math.Abs(v.Number))) {
+	n := int(math.Abs(v.Number))
+	if v.Unit == home.Kelvin {
+		n /= 100 // as they are drawn
+	}
+	if v.Unit != "" && !s.mine(n) {
 		return false
 	}
 	var h, m int

@@ -1,10 +1,9 @@
-package main
+package generate
 
 import (
 	"testing"
 
 	"github.com/ledge-run/ledge/runtime/home"
-	"github.com/ledge-run/ledge/runtime/home/generate"
 )
 
 func TestOneReading(t *testing.T) {
@@ -20,13 +19,16 @@ func TestOneReading(t *testing.T) {
 		{"turn on the AC at 26", "26C", true},
 		{"lights at half at 7", "50% @07:00", true},
 		{"set the oven to three hundred and sevenC", "307C", false},
+		{"hall ac at eighteen point five degrees", "18.5C", true},
 		{"烤箱145度45分钟", "145C 45m", true},
 		{"烤箱14545分钟", "145C 45m", false},
 		{"调到二十七度半", "27.5C", true},
 		{"freezer to minus eight degrees", "-8C", true},
+		{"blinds 30 percent closed at 7", "70% @07:00", true},
+		{"7点把温度调高两度", "2C @07:00", true},
 		{"lock the door", "", true},
 	} {
-		if got := oneReading(generate.Example{Text: c.text, Command: home.Command{Value: c.value}}); got != c.want {
+		if got := oneReading(Example{Text: c.text, Command: home.Command{Value: c.value}}); got != c.want {
 			t.Errorf("%s (%s, read as %q): %v", c.text, c.value, home.Prompt(c.text), got)
 		}
 	}
