@@ -31,7 +31,7 @@ func (a *app) finetuneCommand() *cli.Command {
 		Usage: "teach a model more: by a LoRA adapter, or all of its weights",
 		Flags: join([]cli.Flag{
 			&cli.StringSliceFlag{Name: "file", Aliases: []string{"f"}, Usage: `DATA.jsonl to learn: lines with "prompt" and "completion", or "text"; may be repeated`},
-			&cli.StringSliceFlag{Name: "valid", Usage: "`DATA`.jsonl to measure the loss on, which is not learnt; may be repeated"},
+			&cli.StringSliceFlag{Name: "valid", Usage: "`DATA`.jsonl to measure the loss on, which is not learnt: the result is of the step where that was lowest; may be repeated"},
 			&cli.IntFlag{Name: "rank", Usage: "rank `N` of the adapter's matrices", Value: 16},
 			&cli.Float64Flag{Name: "alpha", Usage: "the adapter counts `N`/rank times (default: twice the rank)"},
 			&cli.StringFlag{Name: "targets", Usage: "matrices that get an adapter, as `attn_q,attn_v` (default: all of the layers)"},
@@ -205,6 +205,9 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 			}
 			line("  targets: [%s]", strings.Join(names, ", "))
 		}
+	}
+	if len(c.StringSlice("valid")) > 0 { // a few examples are soon learnt by heart
+		line("validate: {every: 100, tokens: 20000}\nexport: {best: true}")
 	}
 	line("out: .")
 	return b.String(), nil

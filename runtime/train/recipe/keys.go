@@ -82,6 +82,7 @@ func Parse(data []byte, path string, set []string) (*Recipe, error) {
 		"validate":   section("validate", strictyaml.Handlers{"every": r.NumberTo(&c.Validate.Every, 1, maxSteps), "tokens": r.NumberTo(&c.Validate.Tokens, 1, maxSteps)}),
 		"export": section("export", strictyaml.Handlers{
 			"type": r.typeTo(&c.Export.Type, dtype.F32, dtype.F16, dtype.BF16), "average": r.NumberTo(&c.Export.Average, 1, 1000),
+			"best": r.BoolTo(&c.Export.Best),
 		}),
 	}
 	if err := r.Fields(root, "a recipe", known); err != nil {
@@ -201,6 +202,10 @@ func (r *reader) check(c *Recipe, root *yaml.Node, at map[string]*yaml.Node) err
 		return r.Errorf(at["distill"], "distill needs a teacher: a model's file")
 	case c.Export.Average > 1 && c.Checkpoint.Steps == 0:
 		return r.Errorf(or("export"), "an average of checkpoints needs them after a number of steps, not after a time: say checkpoint: every: 500 or so")
+	case c.Export.Best && c.Export.Average > 1:
+		return r.Errorf(or("export"), "best and average are both there: the model is of one step, or the mean of several")
+	case c.Export.Best && (c.Validate.Every == 0 || len(c.Data.Valid) == 0):
+		return r.Errorf(or("export"), "the best step is that of the lowest validation loss: name data: valid, and validate: every so many steps")
 	case c.From != "":
 		return nil
 	}

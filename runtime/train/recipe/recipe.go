@@ -132,6 +132,7 @@ type Validate struct {
 type Export struct {
 	Type    dtype.DType // of the matrices that were trained
 	Average int         // of the parameters of the last checkpoints; 1 for the last one alone
+	Best    bool        // the parameters of the step after which the validation loss was lowest
 }
 
 // Default is a recipe with all that a file need not say.

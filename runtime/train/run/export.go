@@ -26,7 +26,7 @@ var fileTypes = map[dtype.DType]uint32{
 // which it was rounded to in training (vectors in float32, as engines want them), and what
 // was not trained as it was.
 func (r *running) export(ctx context.Context) (_ string, err error) {
-	values, done, err := r.averaged()
+	values, done, err := r.parameters()
 	if err != nil {
 		return "", err
 	}
@@ -134,9 +134,10 @@ func (r *running) tensors() []string {
 	return names
 }
 
-// averaged gives the values of parameters: those of the trainer, or their means over the
-// last checkpoints, the trainer's among them. done is called when all have been read.
-func (r *running) averaged() (values func(name string) ([]float32, error), done func() error, err error) {
+// parameters gives the values of parameters: those of the trainer, of the best step, or
+// their means over the last checkpoints, the trainer's among them. done is called when all
+// have been read.
+func (r *running) parameters() (values func(name string) ([]float32, error), done func() error, err error) {
 	elems := map[string]int{}
 	for _, p := range r.trainer.Params() {
 		elems[p.Name] = p.Elems()
@@ -146,6 +147,17 @@ func (r *running) averaged() (values func(name string) ([]float32, error), done 
 		return x, r.trainer.Get(name, x)
 	}
 	n := r.plan.r.Export.Average
+	if r.best != nil && r.best.Step < r.trainer.Taken() {
+		c, err := r.store.Open(r.best.Step)
+		if err != nil {
+			return nil, nil, fmt.Errorf("the best step, %d: %w", r.best.Step, err)
+		}
+		r.o.Note(fmt.Sprintf("the model is that of step %d, after which the validation loss was lowest: %.4f", r.best.Step, *r.best.Valid))
+		return func(name string) ([]float32, error) {
+			x := make([]float32, elems[name])
+			return x, readParameter(c, name, x)
+		}, c.Close, nil
+	}
 	if n == 1 {
 		return current, func() error { return nil }, nil
 	}

@@ -30,6 +30,8 @@ type logFile struct {
 	f   *os.File
 	w   *bufio.Writer
 	all []Record
+
+	size, last int64 // bytes of all lines, and of the last one
 }
 
 const maxRecord = 1 << 16
@@ -42,16 +44,15 @@ func openLog(path string, last int, replace bool) (*logFile, error) {
 		return nil, err
 	}
 	l := &logFile{f: f}
-	var size int64
-	l.all, size = parseLog(f, last)
+	l.all, l.size, l.last = parseLog(f, last)
 	if last == 0 && !replace {
 		err = checkLog(f)
 	}
 	if err == nil {
-		err = f.Truncate(size)
+		err = f.Truncate(l.size)
 	}
 	if err == nil {
-		_, err = f.Seek(size, io.SeekStart)
+		_, err = f.Seek(l.size, io.SeekStart)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, reason(err)), f.Close())
@@ -79,20 +80,21 @@ func checkLog(f io.ReadSeeker) error {
 	return nil
 }
 
-// parseLog reads the records up to a step, and how many bytes they take. Steps may be
+// parseLog reads the records up to a step, and how many bytes they and the last take. Steps may be
 // missing: of what is written between two checkpoints a cut in power may leave less than
 // the checkpoints have. What follows a line that is none is of no use.
-func parseLog(r io.Reader, last int) (all []Record, size int64) {
+func parseLog(r io.Reader, last int) (all []Record, size, end int64) {
 	b := bufio.NewReaderSize(r, maxRecord)
 	for at := 0; ; {
 		line, err := b.ReadSlice('\n')
 		var rec Record
 		if err != nil || json.Unmarshal(bytes.TrimSpace(line), &rec) != nil || rec.Step <= at || rec.Step > last {
-			return all, size
+			return all, size, end
 		}
 		at = rec.Step
 		all = append(all, rec)
-		size += int64(len(line))
+		end = int64(len(line))
+		size += end
 	}
 }
 
@@ -102,8 +104,26 @@ func (l *logFile) add(r Record) error {
 		return err
 	}
 	l.all = append(l.all, r)
-	_, err = l.w.Write(append(line, '\n'))
+	n, err := l.w.Write(append(line, '\n'))
+	l.last = int64(n)
+	l.size += l.last
 	return err
+}
+
+// amend puts a record in the place of the last one.
+func (l *logFile) amend(r Record) error {
+	if err := l.w.Flush(); err != nil {
+		return err
+	}
+	if err := l.f.Truncate(l.size - l.last); err != nil {
+		return err
+	}
+	if _, err := l.f.Seek(l.size-l.last, io.SeekStart); err != nil {
+		return err
+	}
+	l.size -= l.last
+	l.all = l.all[:len(l.all)-1]
+	return l.add(r)
 }
 
 // flush makes what has been added durable.

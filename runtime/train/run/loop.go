@@ -13,6 +13,14 @@ import (
 
 // loop takes steps until the target has been reached.
 func (x *running) loop(ctx context.Context, target int) error {
+	if x.due(x.trainer.Taken()) {
+		if err := x.validateLast(ctx); err != nil {
+			if ctx.Err() != nil {
+				return x.stop(context.Cause(ctx))
+			}
+			return err
+		}
+	}
 	for x.trainer.Taken() < target {
 		if err := ctx.Err(); err != nil {
 			return x.stop(context.Cause(ctx))
@@ -49,12 +57,12 @@ func (x *running) loop(ctx context.Context, target int) error {
 		}
 		x.tokens += int64(rec.Tokens)
 		rec.TokensPerSecond = float64(rec.Tokens) / max(time.Since(start).Seconds(), 1e-9) // a coarse clock may say 0
-		if every := x.plan.r.Validate.Every; every > 0 && r.Step%every == 0 || r.Step == target {
+		if x.due(r.Step) || r.Step == target {
 			if err := x.validate(ctx, &rec); err != nil {
 				if ctx.Err() == nil {
 					return err
 				}
-				// The step has been taken; what it was measured by comes again with the next.
+				// The step has been taken; it is measured when the run goes on.
 				return errors.Join(x.log.add(rec), x.stop(context.Cause(ctx)))
 			}
 		}
@@ -62,6 +70,9 @@ func (x *running) loop(ctx context.Context, target int) error {
 			return fmt.Errorf("%s: %w%s", filepath.Join(x.plan.r.Out, LogName), reason(err), x.goOn())
 		}
 		x.show(rec)
+		if err := x.consider(rec); err != nil {
+			return err
+		}
 		if x.o.after != nil {
 			x.o.after(r.Step)
 		}
@@ -73,6 +84,29 @@ func (x *running) loop(ctx context.Context, target int) error {
 		}
 	}
 	return nil
+}
+
+// due reports whether a run in one piece validates after a step.
+func (x *running) due(step int) bool {
+	every := x.plan.r.Validate.Every
+	return every > 0 && step%every == 0 || step == x.plan.steps
+}
+
+// validateLast validates after the last step if that has been left out: it was
+// interrupted, or more steps were wanted then.
+func (x *running) validateLast(ctx context.Context) error {
+	n := len(x.log.all)
+	if n == 0 || x.log.all[n-1].Step != x.trainer.Taken() || x.valid == nil || x.log.all[n-1].Valid != nil {
+		return nil
+	}
+	rec := x.log.all[n-1]
+	if err := x.validate(ctx, &rec); err != nil {
+		return err
+	}
+	if err := x.log.amend(rec); err != nil {
+		return fmt.Errorf("%s: %w%s", filepath.Join(x.plan.r.Out, LogName), reason(err), x.goOn())
+	}
+	return x.consider(rec)
 }
 
 // validate measures the loss on the validation data.
@@ -140,13 +174,8 @@ func (x *running) diverged(e *step.ErrNotFinite) error {
 
 // end makes the last checkpoint, and sees to it that the last step has been validated.
 func (x *running) end(ctx context.Context) error {
-	if n := len(x.log.all); n > 0 && x.log.all[n-1].Step == x.trainer.Taken() && x.valid != nil && x.log.all[n-1].Valid == nil {
-		// It was interrupted, or more steps were wanted then.
-		rec := x.log.all[n-1]
-		if err := x.validate(ctx, &rec); err != nil {
-			return err
-		}
-		x.log.all[n-1] = rec
+	if err := x.validateLast(ctx); err != nil {
+		return err
 	}
 	return x.keep()
 }

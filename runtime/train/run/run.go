@@ -50,8 +50,15 @@ type Result struct {
 	Epochs     float64  `json:"epochs"`
 	Loss       float64  `json:"loss"`            // of the last steps
 	Valid      *float64 `json:"valid,omitempty"` // after the last step
+	Best       *Best    `json:"best,omitempty"`  // the step that the model is of, with export.best
 	Tokens     int64    `json:"tokens"`          // read in all
 	Seconds    float64  `json:"seconds"`         // of this call
+}
+
+// Best is the step after which the validation loss was lowest.
+type Best struct {
+	Step  int     `json:"step"`
+	Valid float64 `json:"valid"`
 }
 
 // Names of what is in a run's folder.
@@ -91,6 +98,7 @@ type running struct {
 	store   checkpoint.Store
 	log     *logFile
 	tokens  int64     // in all steps
+	best    *Record   // of the step whose validation loss was lowest, where that matters; nil before the first
 	kept    int       // step of the last checkpoint
 	keptAt  time.Time // when it was made
 	drawn   time.Time // when the curve was drawn last
@@ -342,7 +350,7 @@ func (x *running) resume(ctx context.Context) error {
 	for _, r := range x.log.all {
 		x.tokens += int64(r.Tokens)
 	}
-	return nil
+	return x.findBest()
 }
 
 func (x *running) close() error {
@@ -389,6 +397,9 @@ func (x *running) result() *Result {
 			r.Loss += rec.Loss / float64(len(last))
 		}
 		r.Valid = all[len(all)-1].Valid
+	}
+	if x.best != nil {
+		r.Best = &Best{x.best.Step, *x.best.Valid}
 	}
 	return r
 }
