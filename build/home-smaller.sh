@@ -4,13 +4,8 @@
 # go into docs/default-model.md, between the marks.
 # usage: build/home-smaller.sh [FOLDER]    the folder that build/home-model.sh made
 set -euo pipefail
-out=${1:+$(realpath "$1")}
-cd "$(dirname "$0")/.."
-out=${out:-$PWD/out/home}
-page=docs/default-model.md
-begin='<!-- written by build/home-smaller.sh -->' end='<!-- end of build/home-smaller.sh -->'
+source "$(dirname "$0")/internal/home.sh"
 go build -o "$out/bin/" ./cmd/ledge
-ledge() { "$out/bin/ledge" "$@"; }
 command -v jq > /dev/null || { echo "home-smaller: jq is not installed" >&2; exit 1; }
 small=$out/smaller
 mkdir -p "$small"
@@ -26,20 +21,12 @@ cd "$small"
 ln -sf ../run/model.gguf whole.gguf
 ln -sf ../home.gguf whole-q4_0.gguf
 ln -sf run/model.gguf distilled.gguf
+models="whole pruned distilled whole-q4_0 smaller"
 {
-  printf '%s\n' "$begin"
-  for set in test handwritten; do
-    printf '\n%s:\n\n' "$([ $set = test ] && echo "On the generated test" || echo "On the hand-written set")"
-    ledge eval -m whole.gguf -m pruned.gguf -m distilled.gguf -m whole-q4_0.gguf -m smaller.gguf --raw -n 120 --parallel 8 -q \
-      -f "$out/$set.jsonl" --json-schema "$OLDPWD/runtime/home/schema.json" | grep -v '^energy n/a' | awk '!NF {skip = 1} !skip'
-  done
+  ask "On the generated test:" "$models" -f "$out/test.jsonl" --json-schema "$schema"
+  ask "On the hand-written set:" "$models" -f "$out/handwritten.jsonl" --json-schema "$schema"
   printf '\n| file | bytes |\n| --- | ---: |\n'
-  for f in whole pruned distilled whole-q4_0 smaller; do printf '| %s.gguf | %s |\n' $f "$(stat -Lc %s $f.gguf)"; done
-  printf '\n%s\n' "$end"
+  for f in $models; do printf '| %s.gguf | %s |\n' $f "$(stat -Lc %s $f.gguf)"; done
+  printf '\n'
 } > tables.md
-cd "$OLDPWD"
-awk -v begin="$begin" -v end="$end" -v tables="$small/tables.md" '
-  $0 == begin {while ((getline line < tables) > 0) print line; skip = 1}
-  !skip {print}
-  $0 == end {skip = 0}' $page > "$small/page.md"
-cat "$small/page.md" > $page
+publish build/home-smaller.sh "$small/tables.md"

@@ -3,8 +3,10 @@ package home
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // clocks writes times of day as clocks show them, and parts of degrees as numbers have them:
@@ -20,17 +22,29 @@ func clocks(text string) string {
 
 // clockRule rewrites what a pattern matches, if the match stands between what it may.
 type clockRule struct {
-	pattern       *regexp.Regexp
-	after, before *regexp.Regexp // what must not stand right before it, and right behind
-	write         func(groups []string) string
+	hints               string // texts, of which each that it matches has one
+	pattern             lazy
+	notAfter, notBefore lazy // what must not stand right before it, and right behind
+	write               func(groups []string) string
+}
+
+// lazy is an expression that is compiled where it is needed first: most sentences need
+// none, and a first token waits for each.
+type lazy func() *regexp.Regexp
+
+func re(text string) lazy {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
 }
 
 func (r clockRule) apply(text string) string {
+	if !slices.ContainsFunc(strings.Split(r.hints, "|"), func(h string) bool { return strings.Contains(text, h) }) {
+		return text
+	}
 	const near = 24 // bytes, more than what is looked at
 	var b strings.Builder
 	done := 0
 	for from := 0; from < len(text); {
-		m := r.pattern.FindStringSubmatchIndex(text[from:])
+		m := r.pattern().FindStringSubmatchIndex(text[from:])
 		if m == nil {
 			break
 		}
@@ -43,7 +57,7 @@ func (r clockRule) apply(text string) string {
 		start, end := from+m[0], from+m[1]
 		from = end
 		out := r.write(groups)
-		if out == "" || r.after.MatchString(text[max(0, start-near):start]) || r.before.MatchString(text[end:min(len(text), end+near)]) {
+		if out == "" || r.notAfter().MatchString(text[max(0, start-near):start]) || r.notBefore().MatchString(text[end:min(len(text), end+near)]) {
 			continue
 		}
 		b.WriteString(text[done:start])
@@ -53,44 +67,44 @@ func (r clockRule) apply(text string) string {
 	return b.String() + text[done:]
 }
 
-var (
-	inNumber = regexp.MustCompile(`[\d:.点差]$`)                                                                                            // a part of another number
-	counted  = regexp.MustCompile(`^(?:[\d:%°度档级个成]|\.\d| ?(?:percent|per cent|degree|minute|min\b|mins\b|second|sec|hour|k\b|c\b|f\b))`) // or of what counts
-	spanned  = regexp.MustCompile(`^(?:[\d:小个钟后]|\.\d)`)                                                                                  // 半小时, 一刻钟
-	after    = regexp.MustCompile(`(?:[\d:.点差]|\bfrom |\bfrom a )$`)
-	pieces   = regexp.MustCompile(`^[\d.]`)
-)
-
 const (
 	hourEn = `(\d{1,2}|one\b)`
 	hourZh = `(\d{1,2}|[一两二三])点`
 )
 
-var clockRules = []clockRule{
-	{regexp.MustCompile(`(\d+) point (\d)`), inNumber, pieces, func(g []string) string { return g[1] + "." + g[2] }},
-	{regexp.MustCompile(`(\d+)点(\d)度`), inNumber, regexp.MustCompile(`^半`), func(g []string) string { return g[1] + "." + g[2] + "度" }},
-	{regexp.MustCompile(`([二两三])点(\d)度`), inNumber, regexp.MustCompile(`^半`), func(g []string) string { return strconv.Itoa(hourOf(g[1])) + "." + g[2] + "度" }},
-	{regexp.MustCompile(`(\d+) and a half( degrees?| celsius|c\b|°)`), inNumber, pieces, func(g []string) string { return g[1] + ".5" + g[2] }},
-	{regexp.MustCompile(`(\d+)度半`), inNumber, spanned, func(g []string) string { return g[1] + ".5度" }},
+var (
+	inNumber = re(`[\d:.点差]$`)                                                                                            // a part of another number
+	counted  = re(`^(?:[\d:%°度档级个成]|\.\d| ?(?:percent|per cent|degree|minute|min\b|mins\b|second|sec|hour|k\b|c\b|f\b))`) // or of what counts
+	spanned  = re(`^(?:[\d:小个钟后]|\.\d)`)                                                                                  // 半小时, 一刻钟
+	span     = re(`(?:[\d:.点差]|\bfrom |\bfrom a )$`)                                                                      // or the end of "from 20 to 3"
+	pieces   = re(`^[\d.]`)
+)
 
-	{regexp.MustCompile(`\b(?:(half)|(?:a )?(quarter)) (?:past|after) ` + hourEn), after, counted, func(g []string) string {
+var clockRules = []clockRule{
+	{"point", re(`(\d+) point (\d)`), inNumber, pieces, func(g []string) string { return g[1] + "." + g[2] }},
+	{"点", re(`(\d+)点(\d)度`), inNumber, re(`^半`), func(g []string) string { return g[1] + "." + g[2] + "度" }},
+	{"点", re(`([二两三])点(\d)度`), inNumber, re(`^半`), func(g []string) string { return strconv.Itoa(hourOf(g[1])) + "." + g[2] + "度" }},
+	{"half", re(`(\d+) and a half( degrees?| celsius|c\b|°)`), inNumber, pieces, func(g []string) string { return g[1] + ".5" + g[2] }},
+	{"度半", re(`(\d+)度半`), inNumber, spanned, func(g []string) string { return g[1] + ".5度" }},
+
+	{"half|quarter", re(`\b(?:(half)|(?:a )?(quarter)) (?:past|after) ` + hourEn), span, counted, func(g []string) string {
 		return clock(g[3], map[string]string{"half": "30"}[g[1]]+map[string]string{"quarter": "15"}[g[2]])
 	}},
-	{regexp.MustCompile(`\b(?:a )?quarter (?:to|before) ` + hourEn), after, counted, func(g []string) string { return clockBack(g[1], "15") }},
-	{regexp.MustCompile(`\b(\d{1,2})(?: minutes| mins| min)? (?:past|after) ` + hourEn), after, counted, func(g []string) string { return clock(g[2], g[1]) }},
-	{regexp.MustCompile(`\b(\d{1,2})(?:(?: minutes| mins| min)? before|(?: minutes| mins| min) to) ` + hourEn), after, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
-	{regexp.MustCompile(`\b((?:at|for|by|about|around) )(\d{1,2}) to ` + hourEn), inNumber, counted, func(g []string) string { return then(g[1], clockBack(g[3], g[2])) }},
-	{regexp.MustCompile(`\b((?:at|for|by|about|around) )half ` + hourEn), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], "30")) }},
-	{regexp.MustCompile(`\b((?:at|for|by|about|around) )` + hourEn + ` (\d\d)`), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], g[3])) }},
-	{regexp.MustCompile(`\b` + hourEn + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2]) }},
-	{regexp.MustCompile(`\b` + hourEn + ` o'?clock`), inNumber, pieces, func(g []string) string { return clock(g[1], "00") }},
+	{"quarter", re(`\b(?:a )?quarter (?:to|before) ` + hourEn), span, counted, func(g []string) string { return clockBack(g[1], "15") }},
+	{"past|after", re(`\b(\d{1,2})(?: minutes| mins| min)? (?:past|after) ` + hourEn), span, counted, func(g []string) string { return clock(g[2], g[1]) }},
+	{"before|to", re(`\b(\d{1,2})(?:(?: minutes| mins| min)? before|(?: minutes| mins| min) to) ` + hourEn), span, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
+	{"to", re(`\b((?:at|for|by|about|around) )(\d{1,2}) to ` + hourEn), inNumber, counted, func(g []string) string { return then(g[1], clockBack(g[3], g[2])) }},
+	{"half", re(`\b((?:at|for|by|about|around) )half ` + hourEn), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], "30")) }},
+	{"at |for |by |about |around ", re(`\b((?:at|for|by|about|around) )` + hourEn + ` (\d\d)`), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], g[3])) }},
+	{"oh", re(`\b` + hourEn + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2]) }},
+	{"clock", re(`\b` + hourEn + ` o'?clock`), inNumber, pieces, func(g []string) string { return clock(g[1], "00") }},
 
-	{regexp.MustCompile(`差(一刻|\d{1,2}分)(?:到)?` + hourZh), regexp.MustCompile(`[\d点]$`), counted, func(g []string) string { return clockBack(g[2], minutesZh(g[1])) }},
-	{regexp.MustCompile(hourZh + `差(一刻|\d{1,2}分)`), inNumber, spanned, func(g []string) string { return clockBack(g[1], minutesZh(g[2])) }},
-	{regexp.MustCompile(hourZh + `(半|一刻|三刻)`), inNumber, spanned, func(g []string) string { return clock(g[1], minutesZh(g[2])) }},
-	{regexp.MustCompile(hourZh + `[过零]?(\d{1,2}分)`), inNumber, spanned, func(g []string) string { return clock(g[1], minutesZh(g[2])) }},
-	{regexp.MustCompile(hourZh + `(\d\d)`), inNumber, regexp.MustCompile(`^[\d:.%°度档级个成秒小分k]|^开尔`), func(g []string) string { return clock(g[1], g[2]) }},
-	{regexp.MustCompile(hourZh + `(?:钟|整)`), inNumber, spanned, func(g []string) string { return clock(g[1], "00") }},
+	{"差", re(`差(一刻|\d{1,2}分)(?:到)?` + hourZh), re(`[\d点]$`), counted, func(g []string) string { return clockBack(g[2], minutesZh(g[1])) }},
+	{"差", re(hourZh + `差(一刻|\d{1,2}分)`), inNumber, spanned, func(g []string) string { return clockBack(g[1], minutesZh(g[2])) }},
+	{"点", re(hourZh + `(半|一刻|三刻)`), inNumber, spanned, func(g []string) string { return clock(g[1], minutesZh(g[2])) }},
+	{"分", re(hourZh + `[过零]?(\d{1,2}分)`), inNumber, spanned, func(g []string) string { return clock(g[1], minutesZh(g[2])) }},
+	{"点", re(hourZh + `(\d\d)`), inNumber, re(`^[\d:.%°度档级个成秒小分k]|^开尔`), func(g []string) string { return clock(g[1], g[2]) }},
+	{"点", re(hourZh + `(?:钟|整)`), inNumber, spanned, func(g []string) string { return clock(g[1], "00") }},
 }
 
 func minutesZh(s string) string {

@@ -1,6 +1,9 @@
 package home
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestNormal(t *testing.T) {
 	for text, want := range map[string]string{
@@ -53,6 +56,22 @@ func TestNormal(t *testing.T) {
 		}
 		if again := Normal(got); again != got {
 			t.Errorf("%q: %q, then %q", text, got, again)
+		}
+	}
+}
+
+// TestClockRules: each compiles, and has a hint that its matches have.
+func TestClockRules(t *testing.T) {
+	for _, r := range clockRules {
+		r.pattern()
+		r.notAfter()
+		r.notBefore()
+		found := false
+		for h := range strings.SplitSeq(r.hints, "|") {
+			found = found || strings.Contains(r.pattern().String(), strings.TrimSpace(h))
+		}
+		if !found {
+			t.Errorf("%s has none of %q", r.pattern(), r.hints)
 		}
 	}
 }
