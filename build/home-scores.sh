@@ -7,6 +7,8 @@ source "$(dirname "$0")/internal/home.sh"
 go build -o "$out/bin/" ./cmd/ledge ./build/homedata
 cmp "$out/home.gguf" runtime/home/model/home.gguf # what is measured is what is built in: copy it there first
 "$out/bin/homedata" -sets "$out" > /dev/null
+"$out/bin/homedata" -n 5000 -seed 1 -split test -o "$out/now"
+cmp "$out/now/test.jsonl" "$out/test.jsonl" # the data that it learnt from are those of now
 mkdir -p "$out/types"
 cd "$out/types"
 ln -sf ../run/model.gguf F32.gguf

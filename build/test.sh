@@ -89,7 +89,7 @@ step "tests"
 if ! go test -v -timeout 20m ./... >out/test.log 2>&1; then
   grep -vE '^ *(=== |--- PASS)' out/test.log | tail -n 400
   echo "what failed, once more:" # for whoever sees the end of this only
-  grep -E -B 15 '^ *--- FAIL|^panic: |^FAIL\s' out/test.log | grep -vE '^ *(=== |--- PASS|--- SKIP)|^(PASS|ok)' | tail -n 80
+  grep -E -B 15 -A 12 '^ *--- FAIL|^panic: |^FAIL\s' out/test.log | grep -vE '^ *(=== |--- PASS|--- SKIP)|^(PASS|ok)' | tail -n 80
   exit 1
 fi
 grep -E '^ok' out/test.log

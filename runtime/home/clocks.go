@@ -68,43 +68,57 @@ func (r clockRule) apply(text string) string {
 }
 
 const (
-	hourEn = `(\d{1,2}|one\b)`
-	hourZh = `(\d{1,2}|[一两二三])点`
+	face      = `(\d{1,2}|one\b)` // an hour of the clock's face
+	hourZh    = `(\d{1,2}|[零一两二三]) ?点 ?`
+	laterZh   = `(\d{1,2}|[零两二三]) ?点 ?` // which are no "bit"
+	minutesOf = `(一刻|(?:\d{1,2}|[一两二三]) ?分钟?)`
 )
 
 var (
-	inNumber = re(`[\d:.点差]$`)                                                                                            // a part of another number
-	counted  = re(`^(?:[\d:%°度档级个成]|\.\d| ?(?:percent|per cent|degree|minute|min\b|mins\b|second|sec|hour|k\b|c\b|f\b))`) // or of what counts
-	spanned  = re(`^(?:[\d:小个钟后]|\.\d)`)                                                                                  // 半小时, 一刻钟
-	span     = re(`(?:[\d:.点差]|\bfrom |\bfrom a )$`)                                                                      // or the end of "from 20 to 3"
-	pieces   = re(`^[\d.]`)
+	inNumber = re(`(?:[\d:.点差-]|\bchannel )$`) // a part of another number
+	// What an amount or a length stands behind: "for 5 minutes after 9", "from 20 to 3".
+	amount = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|channel|level|speed|number|another)(?: a| about| around)? )$`)
+	length = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|for|channel|level|speed|number|another)(?: a| about| around)? )$`)
+	// 一点 is "a bit" but behind a day, a part of it, or nothing.
+	bit = re(`(?:[\d:.点差]|[^午晨上里夜天日末,到在定 ])$`)
+
+	// What is counted by a number, which then is of no clock.
+	counted = re(`^(?:[\d:%°度档级个成]|\.\d|[ -]?(?:percent|per cent|degree|celsius|fahrenheit|kelvin|minute|min\b|mins\b|seconds|sec\b|secs\b|hour|k\b|c\b|f\b))`)
+	spanned = re(`^(?:[\d:小个钟分]|\.\d)`) // 半小时, 一刻钟, 半分钟
+	whole   = re(`^[\d:理个晚夜天体洁齐]`)      // 整理
+	more    = re(`^[\d.:]`)
 )
 
 var clockRules = []clockRule{
-	{"point", re(`(\d+) point (\d)`), inNumber, pieces, func(g []string) string { return g[1] + "." + g[2] }},
-	{"点", re(`(\d+)点(\d)度`), inNumber, re(`^半`), func(g []string) string { return g[1] + "." + g[2] + "度" }},
-	{"点", re(`([二两三])点(\d)度`), inNumber, re(`^半`), func(g []string) string { return strconv.Itoa(hourOf(g[1])) + "." + g[2] + "度" }},
-	{"half", re(`(\d+) and a half( degrees?| celsius|c\b|°)`), inNumber, pieces, func(g []string) string { return g[1] + ".5" + g[2] }},
+	{"point", re(`(\d+|\bone) point (\d)`), inNumber, more, func(g []string) string { return strings.Replace(g[1], "one", "1", 1) + "." + g[2] }},
+	{"点", re(`(\d+)点(\d)(度|摄氏|华氏)`), inNumber, re(`^半`), func(g []string) string { return g[1] + "." + g[2] + g[3] }},
+	{"点", re(`([二两三])点(\d)(度|摄氏)`), inNumber, re(`^半`), func(g []string) string { return strconv.Itoa(hourOf(g[1])) + "." + g[2] + g[3] }},
+	{"half", re(`(\d+) and a half( degrees?| celsius| ?c\b|°)`), inNumber, more, func(g []string) string { return g[1] + ".5" + g[2] }},
 	{"度半", re(`(\d+)度半`), inNumber, spanned, func(g []string) string { return g[1] + ".5度" }},
 
-	{"half|quarter", re(`\b(?:(half)|(?:a )?(quarter)) (?:past|after) ` + hourEn), span, counted, func(g []string) string {
-		return clock(g[3], map[string]string{"half": "30"}[g[1]]+map[string]string{"quarter": "15"}[g[2]])
+	{"half|quarter", re(`\b(?:(half)|(?:a )?(quarter)) (?:past|after) ` + face), amount, counted, func(g []string) string {
+		return clock(g[3], map[string]string{"half": "30"}[g[1]]+map[string]string{"quarter": "15"}[g[2]], 12)
 	}},
-	{"quarter", re(`\b(?:a )?quarter (?:to|before) ` + hourEn), span, counted, func(g []string) string { return clockBack(g[1], "15") }},
-	{"past|after", re(`\b(\d{1,2})(?: minutes| mins| min)? (?:past|after) ` + hourEn), span, counted, func(g []string) string { return clock(g[2], g[1]) }},
-	{"before|to", re(`\b(\d{1,2})(?:(?: minutes| mins| min)? before|(?: minutes| mins| min) to) ` + hourEn), span, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
-	{"to", re(`\b((?:at|for|by|about|around) )(\d{1,2}) to ` + hourEn), inNumber, counted, func(g []string) string { return then(g[1], clockBack(g[3], g[2])) }},
-	{"half", re(`\b((?:at|for|by|about|around) )half ` + hourEn), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], "30")) }},
-	{"at |for |by |about |around ", re(`\b((?:at|for|by|about|around) )` + hourEn + ` (\d\d)`), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], g[3])) }},
-	{"oh", re(`\b` + hourEn + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2]) }},
-	{"clock", re(`\b` + hourEn + ` o'?clock`), inNumber, pieces, func(g []string) string { return clock(g[1], "00") }},
+	{"quarter", re(`\b(?:a )?quarter (?:to|till|before) ` + face), amount, counted, func(g []string) string { return clockBack(g[1], "15") }},
+	{"past|after", re(`\b(5|10|20|25) (?:past|after) ` + face), amount, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
+	{"past|after", re(`\b(\d{1,2}) (?:minutes|mins|min) (?:past|after) (\d{1,2})`), length, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
+	{"before|to", re(`\b(\d{1,2}) (?:minutes|mins|min) (?:before|to) (\d{1,2})`), length, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
+	{"before", re(`\b(5|10|20|25) before ` + face), amount, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
+	{"to|till", re(`\b((?:at|at about|for) )(5|10|20|25) (?:to|till) ` + face), inNumber, counted, func(g []string) string { return then(g[1], clockBack(g[3], g[2])) }},
+	{"half", re(`\b((?:at|at about|for) )half ` + face), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], "30", 12)) }},
+	{"at |for |about ", re(`\b((?:at|at about|for) )` + face + `[ -](\d\d)`), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], g[3], 12)) }},
+	{"oh", re(`\b` + face + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2], 12) }},
+	{"clock", re(`\b` + face + ` o'? ?clock`), inNumber, more, func(g []string) string { return clock(g[1], "00", 12) }},
 
-	{"差", re(`差(一刻|\d{1,2}分)(?:到)?` + hourZh), re(`[\d点]$`), counted, func(g []string) string { return clockBack(g[2], minutesZh(g[1])) }},
-	{"差", re(hourZh + `差(一刻|\d{1,2}分)`), inNumber, spanned, func(g []string) string { return clockBack(g[1], minutesZh(g[2])) }},
-	{"点", re(hourZh + `(半|一刻|三刻)`), inNumber, spanned, func(g []string) string { return clock(g[1], minutesZh(g[2])) }},
-	{"分", re(hourZh + `[过零]?(\d{1,2}分)`), inNumber, spanned, func(g []string) string { return clock(g[1], minutesZh(g[2])) }},
-	{"点", re(hourZh + `(\d\d)`), inNumber, re(`^[\d:.%°度档级个成秒小分k]|^开尔`), func(g []string) string { return clock(g[1], g[2]) }},
-	{"点", re(hourZh + `(?:钟|整)`), inNumber, spanned, func(g []string) string { return clock(g[1], "00") }},
+	{"差", re(`差` + minutesOf + `(?:到)?` + hourZh), re(`[\d点]$`), counted, func(g []string) string { return clockBack(g[2], minutesZh(g[1])) }},
+	{"差", re(hourZh + `差` + minutesOf), inNumber, re(`^[\d:小个钟]`), func(g []string) string { return clockBack(g[1], minutesZh(g[2])) }},
+	{"一点", re(`一点(半|一刻|三刻)`), bit, spanned, func(g []string) string { return clock("一", minutesZh(g[1]), 23) }},
+	{"一点", re(`一点[过零]?((?:\d{1,2}|[一两二三])分)`), bit, spanned, func(g []string) string { return clock("一", minutesZh(g[1]), 23) }},
+	{"一点", re(`一点(?:钟|整)`), bit, whole, func([]string) string { return clock("一", "00", 23) }},
+	{"点", re(laterZh + `(半|一刻|三刻)`), inNumber, spanned, func(g []string) string { return clock(g[1], minutesZh(g[2]), 23) }},
+	{"分", re(laterZh + `[过零]?((?:\d{1,2}|[一两二三]) ?分)`), inNumber, spanned, func(g []string) string { return clock(g[1], minutesZh(g[2]), 23) }},
+	{"点", re(laterZh + `(\d\d)`), inNumber, re(`^(?: ?(?:[\d:.%°度档级个成秒小分摄华台频号楼层人点到至ckf-]|开尔))`), func(g []string) string { return clock(g[1], g[2], 23) }},
+	{"点", re(laterZh + `(?:钟|整)`), inNumber, whole, func(g []string) string { return clock(g[1], "00", 23) }},
 }
 
 func minutesZh(s string) string {
@@ -116,12 +130,15 @@ func minutesZh(s string) string {
 	case "三刻":
 		return "45"
 	}
-	return s[:len(s)-len("分")]
+	n, _, _ := strings.Cut(s, "分")
+	return strconv.Itoa(hourOf(strings.TrimSpace(n)))
 }
 
-// hourOf reads an hour of the clock's face or of the day.
+// hourOf reads a number below 60, in digits but for those that stay words; -1 for another.
 func hourOf(s string) int {
 	switch s {
+	case "零":
+		return 0
 	case "一", "one":
 		return 1
 	case "两", "二":
@@ -130,27 +147,29 @@ func hourOf(s string) int {
 		return 3
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n > 24 {
+	if err != nil || n > 59 {
 		return -1
 	}
 	return n
 }
 
-// clock is hour and minute, or nothing where there are no such.
-func clock(hour, minute string) string {
-	h := hourOf(hour)
-	m, err := strconv.Atoi(minute)
-	if h < 0 || err != nil || m > 59 {
+// clock is hour and minute, or nothing where there are no such; most is the last hour
+// there is: 12 on the clock's face.
+func clock(hour, minute string, most int) string {
+	h, m := hourOf(hour), hourOf(strings.TrimPrefix(minute, "0"))
+	if minute == "00" {
+		m = 0
+	}
+	if h < 0 || h > most || h == 0 && most == 12 || m < 0 {
 		return ""
 	}
 	return fmt.Sprintf("%d:%02d", h, m)
 }
 
-// clockBack is so many minutes before an hour of the clock's face: 12:45 is a quarter to 1.
+// clockBack is so many minutes before an hour: 12:45 is a quarter to 1.
 func clockBack(hour, minute string) string {
-	h := hourOf(hour)
-	m, err := strconv.Atoi(minute)
-	if h < 1 || err != nil || m < 1 || m > 59 {
+	h, m := hourOf(hour), hourOf(minute)
+	if h < 1 || h > 12 || m < 1 {
 		return ""
 	}
 	if h--; h == 0 {

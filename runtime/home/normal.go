@@ -11,9 +11,10 @@ import (
 // these, and every way of writing the same would have to be learnt.
 func Normal(text string) string {
 	text = strings.Map(func(r rune) rune {
-		switch {
-		case r >= 0xff01 && r <= 0xff5e: // full width forms stand in ASCII's order
+		if r >= 0xff01 && r <= 0xff5e { // full width forms stand in ASCII's order
 			r -= 0xff01 - '!'
+		}
+		switch {
 		case strings.ContainsRune("。．｡", r):
 			r = '.'
 		case strings.ContainsRune("、，､", r):

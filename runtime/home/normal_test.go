@@ -12,6 +12,7 @@ func TestNormal(t *testing.T) {
 		"Is it  on？":                     "is it on?",
 		"I’m home...":                    "i'm home",
 		"HDMI 2":                         "hdmi 2",
+		"it｀s on":                        "it's on",
 		"调到26℃":                          "调到26度",
 		"-18":                            "-18",
 		"。。。":                            "",
@@ -48,7 +49,20 @@ func TestNormal(t *testing.T) {
 		"差一刻七点, 明晚七点差一刻, 差8分4点, 差五分钟":                                    "6:45, 明晚6:45, 3:52, 差5分钟",
 		"九点过九分, 十一点二十六开灯, 八点整, 一点钟":                                      "9:09, 11:26开灯, 8:00, 1:00",
 		"十八点五度, 二点五度, 七点五十度, 调到七点5分钟, 亮一点半小时后关":                          "18.5度, 2.5度, 7点50度, 调到7点5分钟, 亮一点半小时后关",
-		"25点半, 差70分8点":                                                   "25点半, 差70分8点",
+		// Amounts, lengths and "a bit" are no clocks.
+		"for 5 minutes after nine, the volume to 20 after 9, channel 5 after 6": "for 5 minutes after 9, the volume to 20 after 9, channel 5 after 6",
+		"by 2 to 20, bedroom at 18 to 20, from around ten to six":               "by 2 to 20, bedroom at 18 to 20, from around 10 to 6",
+		"by half one more, keep it around 21 22, 10 minutes after one song":     "by half one more, keep it around 21 22, 10 minutes after one song",
+		"ac on at 7 26 celsius, channel one oh five, at 6 30 degrees":           "ac on at 7 26 celsius, channel one oh 5, at 6 30 degrees",
+		"at five-thirty, five o clock, ten till eight, at ten till eight":       "at 5:30, 5:00, 10 till 8, at 7:50",
+		"alarm for 25 past 11, half past 6 second floor lights":                 "alarm for 11:25, 6:30 second floor lights",
+		"one point five degrees, 21 and a half c":                               "1.5 degrees, 21.5 c",
+		"灯暗一点半夜起来, 风扇开大一点半分钟, 音量小一点整晚开着, 空调低一点26, 亮一点10分以后关, 早一点10点半叫我": "灯暗一点半夜起来, 风扇开大一点半分钟, 音量小一点整晚开着, 空调低一点26, 亮一点10分以后关, 早一点10点半叫我",
+		"凌晨一点半, 下午一点一刻, 周日一点整, 明天一点零五分":                                 "凌晨1:30, 下午1:15, 周日1:00, 明天1:05",
+		"早上7点24摄氏度, 晚上8点12台, 7点25到26度, 明早8点整理书房, 24点半":                  "早上7点24摄氏度, 晚上8点12台, 7点25到26度, 明早8点整理书房, 24点半",
+		"7 点半, 晚上 8 点 30 分, 差五分钟八点, 八点差五分钟, 差两分八点, 七点过三分, 零点半":          "7:30, 晚上 8:30, 7:55, 7:55, 7:58, 7:03, 0:30",
+		"18点5摄氏度":      "18.5摄氏度",
+		"25点半, 差70分8点": "25点半, 差70分8点",
 	} {
 		got := Normal(text)
 		if got != want {

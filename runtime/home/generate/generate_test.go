@@ -147,3 +147,36 @@ func TestEverythingOccurs(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryIntentIsAsked: the tests have each intent in both languages, and what everybody
+// says is in the training.
+func TestEveryIntentIsAsked(t *testing.T) {
+	asked := map[string]int{}
+	examples(t, 1, Test, 8000, func(e Example) {
+		lang := "en"
+		if hasHan(e.Text) {
+			lang = "zh"
+		}
+		asked[lang+" "+e.Command.Intent]++
+	})
+	for _, intent := range home.Intents {
+		for _, lang := range []string{"en", "zh"} {
+			if n := asked[lang+" "+intent]; n < 5 {
+				t.Errorf("%s %s is asked %d times in 8000", lang, intent, n)
+			}
+		}
+	}
+	langs, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lang, l := range langs {
+		for _, s := range l.sections {
+			for _, x := range s.entries {
+				if x.test && x.weight >= common {
+					t.Errorf("%s: %s: %q is for tests alone", lang, s.name, x.text)
+				}
+			}
+		}
+	}
+}

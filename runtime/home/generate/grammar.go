@@ -325,6 +325,7 @@ func (l *language) finish() error {
 			return err
 		}
 	}
+	l.ask()
 	for _, name := range slices.Sorted(maps.Keys(l.lists)) {
 		x := l.lists[name]
 		if strings.HasPrefix(name, "wrap.") {
@@ -340,6 +341,33 @@ func (l *language) finish() error {
 	l.spare()
 	l.share()
 	return nil
+}
+
+// ask holds some templates of intents of which none or few are, because all that is said is
+// short and each in its own words.
+func (l *language) ask() {
+	type place struct {
+		s *section
+		i int
+	}
+	held, free := map[string]int{}, map[string][]place{}
+	for _, s := range l.sections {
+		for i, t := range s.entries {
+			switch {
+			case t.test:
+				held[s.intent]++
+			case !t.known && t.weight < common && len(s.entries) >= 4:
+				free[s.intent] = append(free[s.intent], place{s, i})
+			}
+		}
+	}
+	for intent, places := range free {
+		text := func(p place) uint64 { return hash(intent, p.s.entries[p.i].text) }
+		slices.SortFunc(places, func(a, b place) int { return cmp.Compare(text(a), text(b)) })
+		for _, p := range places[:min(len(places), max(0, asked-held[intent]))] {
+			p.s.entries[p.i].test = true
+		}
+	}
 }
 
 // domain names the templates whose words explain each other: those of an intent; of what
@@ -427,16 +455,19 @@ func (l *language) known(s seq) error {
 }
 
 // common is the weight from which a wording is one that everybody uses: what is
-// learnt should have it, so tests get the others first.
+// learnt should have it. Of words and names tests get the others first, of templates only those.
 const common = 4
+
+// asked is how many templates of each intent tests have at least.
+const asked = 3
 
 // explained is how many templates of the training must have a word for it to be one that is
 // learnt without a certain one of them.
 const explained = 3
 
 // hold sets an eighth aside, at least one of four or more, by the entries' own
-// words: another entry moves few of the others. An entry with a word that nothing else
-// teaches is an idiom, and stays; taught is nil where any may be held.
+// words: another entry moves few of the others. What is common stays, and so does an idiom,
+// which has a word that nothing else teaches; taught is nil where any may be held.
 func (x *list) hold(domain string, taught map[string]int) {
 	if len(x.entries) < 4 {
 		return
@@ -463,7 +494,7 @@ func (x *list) hold(domain string, taught map[string]int) {
 		}
 		words := x.entries[i].root.words()
 		if taught != nil {
-			idiom := false
+			idiom := x.entries[i].weight >= common
 			for w := range words {
 				idiom = idiom || taught[w] <= explained // itself, and the others
 			}

@@ -14,8 +14,10 @@ var (
 	loneHour = regexp.MustCompile(`\bat (\d+)(?:$|[,.?!]| please| in the [a-z]+ ?[a-z]*$| on the [a-z]+$)`)
 	// numeral is a number of a prompt.
 	numeral = regexp.MustCompile(`\d+(?:\.\d+)?`)
+	// clock is a time of day of a prompt.
+	clock = regexp.MustCompile(`\d+:\d\d`)
 	// fraction is what is said without them.
-	fraction = regexp.MustCompile(`half|third|quarter|半|成|分之`)
+	fraction = regexp.MustCompile(`half|third|quarter|半|[\d一两二三]成|分之`)
 )
 
 // oneReading reports whether the numbers of a sentence can be read in one way only: "at 6" is
@@ -36,7 +38,7 @@ func oneReading(e Example) bool {
 	if fraction.MatchString(prompt) || v.Number > 0 && v.Number <= 3 {
 		return true
 	}
-	stand := numeral.FindAllString(prompt, -1)
+	stand := numeral.FindAllString(clock.ReplaceAllString(prompt, " "), -1)
 	says := func(n float64) bool { return slices.Contains(stand, strconv.FormatFloat(math.Abs(n), 'f', -1, 64)) }
 	return len(stand) == 0 || says(v.Number) || v.Unit == home.Percent && says(100-v.Number)
 }

@@ -21,6 +21,7 @@ func TestOneReading(t *testing.T) {
 		{"set the oven to three hundred and sevenC", "307C", false},
 		{"hall ac at eighteen point five degrees", "18.5C", true},
 		{"烤箱145度45分钟", "145C 45m", true},
+		{"烤箱设成14545分钟", "145C 45m", false},
 		{"烤箱14545分钟", "145C 45m", false},
 		{"调到二十七度半", "27.5C", true},
 		{"freezer to minus eight degrees", "-8C", true},
