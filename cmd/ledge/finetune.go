@@ -207,7 +207,7 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 		}
 	}
 	if len(c.StringSlice("valid")) > 0 { // a few examples are soon learnt by heart
-		line("validate: {every: 100, tokens: 20000}\nexport: {best: true}")
+		line("validate: {every: 10%%, tokens: 20000}\nexport: {best: true}")
 	}
 	line("out: .")
 	return b.String(), nil

@@ -79,7 +79,7 @@ func Parse(data []byte, path string, set []string) (*Recipe, error) {
 			"mix": r.floatTo(&distill.Mix, 0, 1), "top_k": r.NumberTo(&distill.TopK, 1, 4096),
 		}),
 		"checkpoint": section("checkpoint", strictyaml.Handlers{"every": r.everyTo(&c.Checkpoint), "keep": r.NumberTo(&c.Checkpoint.Keep, 1, 1000)}),
-		"validate":   section("validate", strictyaml.Handlers{"every": r.NumberTo(&c.Validate.Every, 1, maxSteps), "tokens": r.NumberTo(&c.Validate.Tokens, 1, maxSteps)}),
+		"validate":   section("validate", strictyaml.Handlers{"every": r.partTo(&c.Validate), "tokens": r.NumberTo(&c.Validate.Tokens, 1, maxSteps)}),
 		"export": section("export", strictyaml.Handlers{
 			"type": r.typeTo(&c.Export.Type, dtype.F32, dtype.F16, dtype.BF16), "average": r.NumberTo(&c.Export.Average, 1, 1000),
 			"best": r.BoolTo(&c.Export.Best),
@@ -153,6 +153,26 @@ func (r *reader) everyTo(to *Checkpoint) func(*yaml.Node) error {
 	}
 }
 
+// partTo reads a number of steps, or a part of all: 500, 10%.
+func (r *reader) partTo(to *Validate) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		s, err := r.Text(n)
+		if err != nil {
+			return err
+		}
+		if part, is := strings.CutSuffix(s, "%"); is {
+			v, err := strconv.Atoi(part)
+			if err != nil || v < 1 || v > 100 {
+				return r.Errorf(n, "%q is no part of the steps: say 1%% to 100%%, or a number of steps", r.Clip(s))
+			}
+			to.Every, to.Percent = 0, v
+			return nil
+		}
+		to.Percent = 0
+		return r.NumberTo(&to.Every, 1, maxSteps)(n)
+	}
+}
+
 func (r *reader) groupsTo(to *[]Group) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		nodes, err := r.List(n)
@@ -203,9 +223,9 @@ func (r *reader) check(c *Recipe, root *yaml.Node, at map[string]*yaml.Node) err
 	case c.Export.Average > 1 && c.Checkpoint.Steps == 0:
 		return r.Errorf(or("export"), "an average of checkpoints needs them after a number of steps, not after a time: say checkpoint: every: 500 or so")
 	case c.Export.Best && c.Export.Average > 1:
-		return r.Errorf(or("export"), "best and average are both there: the model is of one step, or the mean of several")
-	case c.Export.Best && (c.Validate.Every == 0 || len(c.Data.Valid) == 0):
-		return r.Errorf(or("export"), "the best step is that of the lowest validation loss: name data: valid, and validate: every so many steps")
+		return r.Errorf(or("export"), "best and average are both there: the model is of one step, or the mean of several; leave one away, or set export.best=false")
+	case c.Export.Best && (c.Validate.Every == 0 && c.Validate.Percent == 0 || len(c.Data.Valid) == 0):
+		return r.Errorf(or("export"), "the best step is that of the lowest validation loss: name data: valid, and validate: every so many steps, or 10%%")
 	case c.From != "":
 		return nil
 	}

@@ -124,8 +124,9 @@ type Checkpoint struct {
 
 // Validate says when the loss on Data.Valid is measured.
 type Validate struct {
-	Every  int // steps; at the end in any case
-	Tokens int // at most so many
+	Every   int // steps; at the end in any case
+	Percent int // of all steps, in place of Every; 0 for not
+	Tokens  int // at most so many
 }
 
 // Export is the model's file.

@@ -78,7 +78,7 @@ func TestParse(t *testing.T) {
 		Tokenizer: "dir/tokens/tokenizer.gguf", Model: Model{"qwen3", "x", 2, 8, 4, 2, 6, 16, 32, false, 1e5, 1e-6, .05},
 		Train:    Train{4096, 512, 0, 2.5, "linear", 3e-3, 0, 20, .8, .99, .01, .5, .1, "bf16", true, []Group{{"token_embd.*", .5}}},
 		Adapters: &Adapters{4, 8, []string{"attn_q", "attn_v"}}, Round: &Round{dtype.Q4_0, 100}, Distill: &Distill{"dir/big.gguf", 2, .3, 16},
-		Checkpoint: Checkpoint{Steps: 500, Keep: 3}, Validate: Validate{100, 5000}, Export: Export{Type: dtype.F16, Average: 3}, Out: "dir/runs/1"}
+		Checkpoint: Checkpoint{Steps: 500, Keep: 3}, Validate: Validate{Every: 100, Tokens: 5000}, Export: Export{Type: dtype.F16, Average: 3}, Out: "dir/runs/1"}
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("%+v\nwant\n%+v", r, want)
 	}
@@ -156,6 +156,7 @@ func TestErrors(t *testing.T) {
 		{"train: {", "distill: {}\ntrain: {", "distill needs a teacher"},
 		{"train: {", "checkpoint: {every: 5x}\ntrain: {", `"5x" is neither a number of steps nor a time`},
 		{"train: {", "export: {average: 2}\ntrain: {", "an average of checkpoints needs them after a number of steps"},
+		{"train: {", "validate: {every: 0%}\ntrain: {", `"0%" is no part of the steps`},
 		{"train: {", "export: {best: true}\ntrain: {", "the best step is that of the lowest validation loss"},
 		{"train: {", "export: {best: true, average: 2}\ncheckpoint: {every: 5}\ntrain: {", "the model is of one step, or the mean of several"},
 		{"train: {", "export: {type: Q4_0}\ntrain: {", `"Q4_0" is none of F32, F16, BF16`},

@@ -74,6 +74,23 @@ func TestBest(t *testing.T) {
 		}
 	}
 
+	// Its checkpoint is damaged: the best of the others, which is said.
+	at := filepath.Join(r.Out, checkpointsName, fmt.Sprintf("step-%09d.ckpt", best.Step))
+	if err := os.Truncate(at, 1000); err != nil {
+		t.Fatal(err)
+	}
+	if res = train(t, r, Options{Note: said.add}); res.Best.Step != 90 || !strings.Contains(said.String(), fmt.Sprintf("of step %d, which was better, there is no whole checkpoint", best.Step)) {
+		t.Errorf("%+v: %s", res.Best, said.String())
+	}
+
+	// Losses on other data do not count.
+	other := elsewhere(t, r)
+	train(t, other, Options{Steps: best.Step + 4})
+	other.Validate.Tokens = 20
+	if res = train(t, other, Options{Steps: 4}); res.Best == nil || res.Best.Step == best.Step {
+		t.Errorf("a loss on other data counts: %+v", res.Best)
+	}
+
 	// Interrupted where the best step is validated.
 	c := elsewhere(t, r)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -21,7 +21,8 @@ type Record struct {
 	Labels          int      `json:"labels"` // learnt from
 	Epoch           float64  `json:"epoch"`
 	TokensPerSecond float64  `json:"tokens_per_second"`
-	Valid           *float64 `json:"valid,omitempty"` // loss on the validation data, after the step
+	Valid           *float64 `json:"valid,omitempty"`    // loss on the validation data, after the step
+	ValidOf         string   `json:"valid_of,omitempty"` // which data these are: others' losses are not comparable
 }
 
 // logFile is the log on disk. Lines after a checkpoint are cut off when a run goes on from
@@ -110,20 +111,30 @@ func (l *logFile) add(r Record) error {
 	return err
 }
 
-// amend puts a record in the place of the last one.
+// amend puts a record in the place of the last one, on the disk at once.
 func (l *logFile) amend(r Record) error {
 	if err := l.w.Flush(); err != nil {
 		return err
 	}
-	if err := l.f.Truncate(l.size - l.last); err != nil {
+	line, err := json.Marshal(r)
+	if err != nil {
 		return err
 	}
-	if _, err := l.f.Seek(l.size-l.last, io.SeekStart); err != nil {
+	line = append(line, '\n')
+	begin := l.size - l.last
+	if _, err := l.f.WriteAt(line, begin); err != nil {
 		return err
 	}
-	l.size -= l.last
-	l.all = l.all[:len(l.all)-1]
-	return l.add(r)
+	l.last = int64(len(line))
+	l.size = begin + l.last
+	if err := l.f.Truncate(l.size); err != nil {
+		return err
+	}
+	if _, err := l.f.Seek(l.size, io.SeekStart); err != nil {
+		return err
+	}
+	l.all[len(l.all)-1] = r
+	return l.f.Sync()
 }
 
 // flush makes what has been added durable.

@@ -88,8 +88,7 @@ func (x *running) loop(ctx context.Context, target int) error {
 
 // due reports whether a run in one piece validates after a step.
 func (x *running) due(step int) bool {
-	every := x.plan.r.Validate.Every
-	return every > 0 && step%every == 0 || step == x.plan.steps
+	return x.plan.every > 0 && step%x.plan.every == 0 || step == x.plan.steps
 }
 
 // validateLast validates after the last step if that has been left out: it was
@@ -120,7 +119,7 @@ func (x *running) validate(ctx context.Context, rec *Record) error {
 		return err
 	}
 	if !math.IsNaN(loss) && !math.IsInf(loss, 0) {
-		rec.Valid = &loss
+		rec.Valid, rec.ValidOf = &loss, x.validOf
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ type plan struct {
 	context int
 	packing feed.Packing
 	steps   int // in all
+	every   int // steps between validations; 0 for none but the last
 	data    *feed.Data
 
 	teacher    *model.Teacher // nil without one
@@ -53,6 +54,10 @@ func newPlan(ctx context.Context, r *recipe.Recipe, n *Network, d *feed.Data) (*
 		if p.steps, err = feed.Steps(ctx, d, p.packing, t.Epochs); err != nil {
 			return nil, err
 		}
+	}
+	p.every = r.Validate.Every
+	if r.Validate.Percent > 0 {
+		p.every = max(1, p.steps*r.Validate.Percent/100)
 	}
 	return p, nil
 }

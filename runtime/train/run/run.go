@@ -2,6 +2,8 @@ package run
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -95,6 +97,7 @@ type running struct {
 	feed    *feed.Feed
 	teacher *distill.Teacher // nil without one
 	valid   []step.Part
+	validOf string // which data these are
 	store   checkpoint.Store
 	log     *logFile
 	tokens  int64     // in all steps
@@ -208,6 +211,8 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 		if err != nil {
 			return err
 		}
+		key := sha256.Sum256(fmt.Appendf(v.Key[:], "%d %d", r.Validate.Tokens, x.plan.packing.TokensAtOnce))
+		x.validOf = hex.EncodeToString(key[:4])
 		x.valid, err = v.Parts(x.plan.packing, r.Validate.Tokens)
 		if err = errors.Join(err, v.Close()); err != nil {
 			return err
