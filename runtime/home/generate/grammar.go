@@ -121,8 +121,7 @@ var load = sync.OnceValues(func() (map[string]*language, error) {
 			if langs[lang] == nil {
 				langs[lang] = &language{lists: map[string]*list{}}
 			}
-			l := langs[lang]
-			if err := l.read(string(text), dir != "grammar"); err != nil {
+			if err := langs[lang].read(string(text), dir != "grammar"); err != nil {
 				return nil, fmt.Errorf("%s/%s: %w", dir, f.Name(), err)
 			}
 		}
@@ -492,8 +491,8 @@ func (x *list) hold(domain string, taught map[string]int) {
 		if left == 0 {
 			break
 		}
-		words := x.entries[i].root.words()
 		if taught != nil {
+			words := x.entries[i].root.words()
 			idiom := x.entries[i].weight >= common
 			for w := range words {
 				idiom = idiom || taught[w] <= explained // itself, and the others
