@@ -98,8 +98,8 @@ grep -A1 -E '^ *--- SKIP' out/test.log | grep -v '^--$' || echo "nothing"
 
 step "the arm64 kernels, emulated: NEON, dotprod, i8mm"
 if command -v qemu-aarch64-static >/dev/null; then
-  for package in kernels/cpu backend/cpu; do
-    test=$PWD/out/${package%/*}-arm64.test
+  for package in kernels/cpu backend/cpu/pool backend/cpu; do
+    test=$PWD/out/${package//\//-}-arm64.test
     GOARCH=arm64 CGO_ENABLED=0 go test -c -o "$test" "./$package"
     for cpu in cortex-a72 cortex-a76 max; do # each has the levels of those before it, too; plain Go has run above
       echo "$package on $cpu"

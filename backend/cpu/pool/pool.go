@@ -206,7 +206,7 @@ func (p *Pool) begin(n int, fn func(*Worker)) {
 	p.pinned = p.pin.Load() && !p.crowded && n <= len(machine().order)
 	p.seq++
 	for _, w := range p.workers[1:n] {
-		w.start.Store(p.seq)
+		tell(&w.start, p.seq)
 		w.unpark()
 	}
 	w := p.workers[0]
@@ -308,7 +308,7 @@ func (p *Pool) poison(caught *Panic) {
 		p.caught = caught
 	}
 	p.mu.Unlock()
-	p.poisoned.Store(true)
+	p.poisoned.Swap(true) // an exchange, as in tell
 }
 
 var callEntry = reflect.ValueOf(call).Pointer()

@@ -35,7 +35,7 @@ type Worker struct {
 	done    atomic.Uint64 // the last Run this worker came back from
 	_       [128]byte
 	start   atomic.Uint64 // the last Run this worker was told to start: written by the caller
-	parked  atomic.Uint32 // 1: waits, or is about to wait, for a token in wake
+	parked  atomic.Uint64 // 1: waits, or is about to wait, for a token in wake
 	_       [128]byte
 	counter atomic.Int64 // worker 0: chunks handed out by Next
 	_       [128]byte
@@ -58,12 +58,12 @@ func newWorker(p *Pool, id int) *Worker {
 func (w *Worker) Barrier() {
 	// A dissemination barrier: in round k each worker says that it got there
 	// and waits for the one 2^k before it, so ceil(log2 N) rounds suffice. Each
-	// worker writes one word of its own, which only grows, and nobody needs a
-	// read-modify-write. With two workers it is one store and one load each.
+	// worker writes one word of its own, which only grows, and none is shared by
+	// writers. With two workers it is one exchange and one load each.
 	phase := w.phase
 	for step := 1; step < w.N; step <<= 1 {
 		phase++
-		w.arrived.Store(phase)
+		tell(&w.arrived, phase)
 		if w.pool.sleepers.Load() != 0 {
 			w.wakePeers()
 		}
@@ -214,11 +214,11 @@ func (w *Worker) wait(flag *atomic.Uint64, v uint64, p *patience) bool {
 func (w *Worker) sleepUntil(flag *atomic.Uint64, v uint64, from *Worker) {
 	p := w.pool
 	t0 := ticks()
-	// Who makes progress stores its flag, then looks at sleepers and parked;
+	// Who makes progress tells its flag, then looks at sleepers and parked;
 	// who goes to sleep sets these, then looks at the flag: one sees the other.
 	p.sleepers.Add(1)
 	for {
-		w.parked.Store(1)
+		tell(&w.parked, 1)
 		gone := false
 		if from != nil {
 			gone = p.poisoned.Load() || from.done.Load() >= w.seq && flag.Load() < v
@@ -255,6 +255,13 @@ func (w *Worker) duration(t uint64) time.Duration {
 
 var errBarrier = errors.New("pool: workers disagree about barriers")
 
+// tell sets a flag before its caller looks at another's. By Go's memory model Store
+// would do. But QEMU's user mode lets an x86 processor delay an arm64 program's store past
+// the loads that follow, so that of two workers, one about to park, neither sees the other
+// and both wait for ever, if seldom. An exchange is a barrier there, too; on amd64 it is the
+// instruction that Store compiles to.
+func tell(flag *atomic.Uint64, v uint64) { flag.Swap(v) }
+
 // unpark wakes w if it is parked.
 func (w *Worker) unpark() {
 	if w.parked.Load() != 0 && w.parked.CompareAndSwap(1, 0) {
@@ -286,7 +293,7 @@ func (w *Worker) prepare(seq uint64) {
 // leave says that w has come back from fn.
 func (w *Worker) leave() {
 	w.waitedInAll = w.waited
-	w.done.Store(w.seq)
+	tell(&w.done, w.seq)
 	if w.pool.sleepers.Load() != 0 {
 		w.wakePeers()
 	}
@@ -328,7 +335,7 @@ func (w *Worker) awaitStart() uint64 {
 	if !w.wait(&w.start, w.seq+1, &w.idlePatience) {
 		t0 := ticks()
 		for {
-			w.parked.Store(1)
+			tell(&w.parked, 1)
 			if w.start.Load() > w.seq {
 				if !w.parked.CompareAndSwap(1, 0) {
 					<-w.wake
