@@ -38,6 +38,26 @@ func compile(text, dir string) error {
 	return nil
 }
 
+// later are declarations that came after the oldest version, with theirs: ledge asks the
+// driver whether it has them.
+var later = map[string]int{
+	"CU_GRAPH_DEPENDENCY_TYPE_DEFAULT":       12030,
+	"CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC":  12030,
+	"CU_GRAPH_KERNEL_NODE_PORT_DEFAULT":      12030,
+	"CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC": 12030,
+	"CUgraphEdgeData":                        12030,
+	"cuGraphAddDependencies_v2":              12030,
+}
+
+// from has what fn writes about a name compiled only with the versions that have it.
+func from(b *strings.Builder, name string, fn func()) {
+	if version, ok := later[name]; ok {
+		fmt.Fprintf(b, "#if CUDA_VERSION >= %d\n", version)
+		defer b.WriteString("#endif\n")
+	}
+	fn()
+}
+
 // assertions are about what every user of NVIDIA's header sees.
 func (h *header) assertions() string {
 	var b strings.Builder
@@ -47,22 +67,28 @@ func (h *header) assertions() string {
 			fmt.Fprintf(&b, "_Static_assert((%[1]s & %[2]s) == %[2]s, \"%[1]s has the bits of %[2]s\");\n", c.name, c.value)
 			continue
 		}
-		fmt.Fprintf(&b, "_Static_assert((long long)(%s) == (long long)(%s), \"%s is %s here\");\n", c.name, c.value, c.name, c.value)
+		from(&b, c.name, func() {
+			fmt.Fprintf(&b, "_Static_assert((long long)(%s) == (long long)(%s), \"%s is %s here\");\n", c.name, c.value, c.name, c.value)
+		})
 	}
 	for _, s := range h.structs {
-		fmt.Fprintf(&b, "typedef %s {%s} ledge_%s;\n", s.kind, s.text, s.name)
-		fmt.Fprintf(&b, "_Static_assert(sizeof(ledge_%[1]s) == sizeof(%[1]s), \"size of %[1]s\");\n", s.name)
-		for _, f := range s.fields {
-			fmt.Fprintf(&b, "_Static_assert(offsetof(ledge_%[1]s, %[2]s) == offsetof(%[1]s, %[2]s), \"place of %[1]s.%[2]s\");\n", s.name, f)
-			fmt.Fprintf(&b, "_Static_assert(__builtin_types_compatible_p(__typeof__(((ledge_%[1]s *)0)->%[2]s), __typeof__(((%[1]s *)0)->%[2]s)), \"type of %[1]s.%[2]s\");\n", s.name, f)
-		}
+		from(&b, s.name, func() {
+			fmt.Fprintf(&b, "typedef %s {%s} ledge_%s;\n", s.kind, s.text, s.name)
+			fmt.Fprintf(&b, "_Static_assert(sizeof(ledge_%[1]s) == sizeof(%[1]s), \"size of %[1]s\");\n", s.name)
+			for _, f := range s.fields {
+				fmt.Fprintf(&b, "_Static_assert(offsetof(ledge_%[1]s, %[2]s) == offsetof(%[1]s, %[2]s), \"place of %[1]s.%[2]s\");\n", s.name, f)
+				fmt.Fprintf(&b, "_Static_assert(__builtin_types_compatible_p(__typeof__(((ledge_%[1]s *)0)->%[2]s), __typeof__(((%[1]s *)0)->%[2]s)), \"type of %[1]s.%[2]s\");\n", s.name, f)
+			}
+		})
 	}
 	for _, f := range h.functions {
 		if f.old() {
 			continue
 		}
-		fmt.Fprintf(&b, "_Static_assert(__builtin_types_compatible_p(__typeof__(%s), CUresult(%s)), \"signature of %[1]s\");\n", f.name, f.params)
-		fmt.Fprintf(&b, "_Static_assert(!__builtin_strcmp(TEXT(%s), \"%s\"), \"symbol of %[1]s\");\n", f.name, f.symbol)
+		from(&b, f.name, func() {
+			fmt.Fprintf(&b, "_Static_assert(__builtin_types_compatible_p(__typeof__(%s), CUresult(%s)), \"signature of %[1]s\");\n", f.name, f.params)
+			fmt.Fprintf(&b, "_Static_assert(!__builtin_strcmp(TEXT(%s), \"%s\"), \"symbol of %[1]s\");\n", f.name, f.symbol)
+		})
 	}
 	return b.String()
 }
