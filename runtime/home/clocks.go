@@ -76,6 +76,7 @@ const (
 
 var (
 	inNumber = re(`(?:[\d:.点差-]|\bchannel )$`) // a part of another number
+	from     = re(`(?:[\d:.点差-]|\bfrom(?: a| about| around)? )$`)
 	// What an amount or a length stands behind: "for 5 minutes after 9", "from 20 to 3".
 	amount = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|channel|level|speed|number|another)(?: a| about| around)? )$`)
 	length = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|for|channel|level|speed|number|another)(?: a| about| around)? )$`)
@@ -96,15 +97,16 @@ var clockRules = []clockRule{
 	{"half", re(`(\d+) and a half( degrees?| celsius| ?c\b|°)`), inNumber, more, func(g []string) string { return g[1] + ".5" + g[2] }},
 	{"度半", re(`(\d+)度半`), inNumber, spanned, func(g []string) string { return g[1] + ".5度" }},
 
-	{"half|quarter", re(`\b(?:(half)|(?:a )?(quarter)) (?:past|after) ` + face), amount, counted, func(g []string) string {
+	{"half|quarter", re(`\b(?:(half)|(?:a )?(quarter)) (?:past|after) ` + face), from, counted, func(g []string) string {
 		return clock(g[3], map[string]string{"half": "30"}[g[1]]+map[string]string{"quarter": "15"}[g[2]], 12)
 	}},
-	{"quarter", re(`\b(?:a )?quarter (?:to|till|before) ` + face), amount, counted, func(g []string) string { return clockBack(g[1], "15") }},
-	{"past|after", re(`\b(5|10|20|25) (?:past|after) ` + face), amount, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
-	{"past|after", re(`\b(\d{1,2}) (?:minutes|mins|min) (?:past|after) (\d{1,2})`), length, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
+	{"quarter", re(`\b(?:a )?quarter (?:to|till|before) ` + face), from, counted, func(g []string) string { return clockBack(g[1], "15") }},
+	{"past", re(`\b(\d{1,2})(?: minutes| mins| min)? past ` + face), from, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
+	{"after", re(`\b(5|10|20|25) after ` + face), amount, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
+	{"after", re(`\b(\d{1,2}) (?:minutes|mins|min) after (\d{1,2})`), length, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
 	{"before|to", re(`\b(\d{1,2}) (?:minutes|mins|min) (?:before|to) (\d{1,2})`), length, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
 	{"before", re(`\b(5|10|20|25) before ` + face), amount, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
-	{"to|till", re(`\b((?:at|at about|for) )(5|10|20|25) (?:to|till) ` + face), inNumber, counted, func(g []string) string { return then(g[1], clockBack(g[3], g[2])) }},
+	{"to|till", re(`\b((?:at|at about|for|alarm to) )(5|10|20|25) (?:to|till) ` + face), inNumber, counted, func(g []string) string { return then(g[1], clockBack(g[3], g[2])) }},
 	{"half", re(`\b((?:at|at about|for) )half ` + face), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], "30", 12)) }},
 	{"at |for |about ", re(`\b((?:at|at about|for) )` + face + `[ -](\d\d)`), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], g[3], 12)) }},
 	{"oh", re(`\b` + face + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2], 12) }},

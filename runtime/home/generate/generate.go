@@ -94,7 +94,7 @@ func (g *Generator) try(lang string) (Example, error) {
 	}
 	s.wrap()
 	text := s.slips(s.speak(tidy(s.text, lang, s.mixed && s.chance(.5))))
-	if len([]rune(text)) > 120 {
+	if n := len([]rune(text)); n == 0 || n > 120 {
 		return Example{}, errAgain
 	}
 	c := s.command(intent)

@@ -318,33 +318,40 @@ func (l *language) finish() error {
 		}
 		return nil
 	}
+	said := map[string]int{} // by how many templates
 	for _, s := range l.sections {
-		s.hold(s.intent, taught[s.domain()])
+		for _, t := range s.entries {
+			for _, way := range t.root.spelled() {
+				said[way]++
+			}
+		}
+	}
+	for _, s := range l.sections {
+		s.hold(s.intent, taught[s.domain()], said)
 		if err := check(&s.list); err != nil {
 			return err
 		}
 	}
-	l.ask()
+	l.ask(said)
 	for _, name := range slices.Sorted(maps.Keys(l.lists)) {
 		x := l.lists[name]
 		if strings.HasPrefix(name, "wrap.") {
 			count(name, x)
 		}
 		if x.split {
-			x.hold(name, taught[name])
+			x.hold(name, taught[name], nil)
 		}
 		if err := check(x); err != nil {
 			return err
 		}
 	}
-	l.spare()
 	l.share()
 	return nil
 }
 
 // ask holds some templates of intents of which none or few are, because all that is said is
 // short and each in its own words.
-func (l *language) ask() {
+func (l *language) ask(said map[string]int) {
 	type place struct {
 		s *section
 		i int
@@ -355,65 +362,70 @@ func (l *language) ask() {
 			switch {
 			case t.test:
 				held[s.intent]++
-			case !t.known && t.weight < common && len(s.entries) >= 4:
+			case !t.known && t.weight < common && len(s.entries) >= 4 && t.alone(said):
 				free[s.intent] = append(free[s.intent], place{s, i})
 			}
 		}
 	}
 	for intent, places := range free {
 		text := func(p place) uint64 { return hash(intent, p.s.entries[p.i].text) }
-		slices.SortFunc(places, func(a, b place) int { return cmp.Compare(text(a), text(b)) })
+		idiom := func(p place) int { return map[bool]int{false: 1}[p.s.entries[p.i].root.open()] }
+		slices.SortFunc(places, func(a, b place) int { return cmp.Or(idiom(a)-idiom(b), cmp.Compare(text(a), text(b))) })
 		for _, p := range places[:min(len(places), max(0, asked-held[intent]))] {
 			p.s.entries[p.i].test = true
 		}
 	}
 }
 
-// domain names the templates whose words explain each other: those of an intent; of what
-// is none, which has nothing in common, those of the section.
+// domain names the templates whose words explain each other: those of an intent and, where
+// sections are of one device or mean one value, of that; of what is none, which has nothing
+// in common, those of the section.
 func (s *section) domain() string {
 	if s.intent == "none" {
 		return "none: " + s.name
 	}
-	return s.intent
+	device := ""
+	if len(s.devices) == 1 {
+		device = s.devices[0]
+	}
+	return strings.Join([]string{s.intent, device, s.value}, "|")
 }
 
-// spare keeps what one section holds for tests and another trains on for the training, and
-// leaves out of the phrasebook what tests hold.
-func (l *language) spare() {
-	trained, held := map[string]bool{}, map[string]bool{}
-	for _, s := range l.sections {
-		for _, t := range s.entries {
-			if !t.test && !s.phrases {
-				trained[spelled(t.text)] = true
+// spelled are the ways in which a template is said, as letters and digits alone in lower
+// case, without slots that may say nothing and with the names of the others. Of more than
+// some ways, the first.
+func (s seq) spelled() []string {
+	const most = 64
+	ways := []string{""}
+	for _, n := range s {
+		var parts []string
+		switch {
+		case n.alts != nil:
+			for _, a := range n.alts {
+				parts = append(parts, a.spelled()...)
+			}
+		case n.slot && (n.text == "r" || n.text == "s" || n.text == "m" || strings.HasPrefix(n.text, "=")):
+			continue
+		case n.slot:
+			parts = []string{"{" + n.text + "}"}
+		default:
+			parts = []string{strings.Map(func(r rune) rune {
+				if unicode.IsLetter(r) || unicode.IsDigit(r) {
+					return unicode.ToLower(r)
+				}
+				return -1
+			}, n.text)}
+		}
+		var next []string
+		for _, w := range ways {
+			for _, p := range parts {
+				next = append(next, w+p)
 			}
 		}
+		ways = next[:min(len(next), most)]
 	}
-	for _, s := range l.sections {
-		for i, t := range s.entries {
-			text := spelled(t.text)
-			s.entries[i].test = t.test && !trained[text]
-			if s.entries[i].test {
-				held[text] = true
-			}
-		}
-	}
-	for _, s := range l.sections {
-		if s.phrases {
-			s.entries = slices.DeleteFunc(s.entries, func(t template) bool { return held[spelled(t.text)] })
-		}
-	}
-	l.sections = slices.DeleteFunc(l.sections, func(s *section) bool { return len(s.entries) == 0 })
-}
-
-// spelled is a text's letters and digits alone, in lower case.
-func spelled(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return unicode.ToLower(r)
-		}
-		return -1
-	}, text)
+	slices.Sort(ways)
+	return slices.Compact(ways)
 }
 
 // share gives the phrasebook's sections their weights.
@@ -466,8 +478,10 @@ const explained = 3
 
 // hold sets an eighth aside, at least one of four or more, by the entries' own
 // words: another entry moves few of the others. What is common stays, and so does an idiom,
-// which has a word that nothing else teaches; taught is nil where any may be held.
-func (x *list) hold(domain string, taught map[string]int) {
+// which has a word that nothing else teaches, and what another template says as well (where a
+// room or a size is left out, or in the phrasebook): it would else be kept from the model
+// altogether. taught and said are nil where any may be held.
+func (x *list) hold(domain string, taught, said map[string]int) {
 	if len(x.entries) < 4 {
 		return
 	}
@@ -493,7 +507,7 @@ func (x *list) hold(domain string, taught map[string]int) {
 		}
 		if taught != nil {
 			words := x.entries[i].root.words()
-			idiom := x.entries[i].weight >= common
+			idiom := x.entries[i].weight >= common || said != nil && !(x.entries[i].root.open() && x.entries[i].alone(said))
 			for w := range words {
 				idiom = idiom || taught[w] <= explained // itself, and the others
 			}
@@ -507,6 +521,20 @@ func (x *list) hold(domain string, taught map[string]int) {
 		x.entries[i].test = true
 		left--
 	}
+}
+
+// open reports whether a template has a slot that says something, other than a room. One
+// without is an idiom: what it means cannot be told from others.
+func (s seq) open() bool {
+	return slices.ContainsFunc(s, func(n node) bool {
+		return n.slot && n.text != "r" && n.text != "R" && n.text != "in" && n.text != "Ra" && n.text != "s" && n.text != "m" && !strings.HasPrefix(n.text, "=") ||
+			slices.ContainsFunc(n.alts, seq.open)
+	})
+}
+
+// alone reports whether no other template says what this one says.
+func (t template) alone(said map[string]int) bool {
+	return !slices.ContainsFunc(t.root.spelled(), func(way string) bool { return said[way] > 1 })
 }
 
 // words are those of a template's own, and of its Chinese each two characters that stand

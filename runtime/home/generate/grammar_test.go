@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -102,6 +103,7 @@ func TestPhrasebookWhole(t *testing.T) {
 	if err != nil || len(dir) < 20 {
 		t.Fatal(len(dir), err)
 	}
+	held := 0
 	for _, f := range dir {
 		text, err := files.ReadFile("grammar/phrases/" + f.Name())
 		if err != nil {
@@ -113,9 +115,15 @@ func TestPhrasebookWhole(t *testing.T) {
 			t.Errorf("%s: %d phrases, %v", f.Name(), len(phrases), err)
 		}
 		for _, p := range phrases {
-			if p.Err != nil {
+			switch {
+			case errors.Is(p.Err, errTests):
+				held++
+			case p.Err != nil:
 				t.Errorf("%s: %s: %q: %v", f.Name(), p.Section, p.Text, p.Err)
 			}
 		}
+	}
+	if held > 50 {
+		t.Errorf("%d phrases have numbers that tests hold", held)
 	}
 }

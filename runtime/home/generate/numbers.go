@@ -86,11 +86,19 @@ func (s *sentence) spell(n int) string {
 	return strconv.Itoa(n)
 }
 
-// mine reports whether a number belongs to this split: tests have one in seven for
-// themselves. Numbers below four, whole parts and what words like half and noon
-// stand for are in the training data alone.
+// mine reports whether a number belongs to this split. Those up to ten are everybody's: a
+// model cannot copy a digit that it has never seen. Of the others tests have some for
+// themselves that few people say: a model is to know 11 and 18, not to copy them by luck.
+// What words like two thirds stand for is in the training data alone.
 func (g *Generator) mine(n int) bool {
-	return (n >= 4 && n%7 == 4 && n != 25 && n != 67) == (g.split == Test)
+	if n <= 10 {
+		return true
+	}
+	held := n == 13 || n == 17 || n == 29 || n == 130
+	if n > 30 && n%7 == 4 && n%5 != 0 && n != 67 {
+		held = true
+	}
+	return held == (g.split == Test)
 }
 
 // number draws one of the split between two bounds, a quarter of them round.
@@ -344,10 +352,7 @@ func (s *sentence) closed() (string, error) {
 }
 
 func (s *sentence) level() int {
-	if s.split == Test {
-		return oneOf(s.Generator, 4, 11)
-	}
-	return oneOf(s.Generator, 1, 1, 2, 2, 3, 3, 5, 6, 7, 8, 9, 10)
+	return oneOf(s.Generator, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10)
 }
 
 func (s *sentence) sayLevel(n int) string {
@@ -427,10 +432,7 @@ func (s *sentence) step(always bool) (string, error) {
 }
 
 func (s *sentence) small() int {
-	if s.split == Test {
-		return 4
-	}
-	return oneOf(s.Generator, 1, 1, 2, 2, 2, 3, 3, 5)
+	return oneOf(s.Generator, 1, 1, 2, 2, 2, 3, 3, 4, 5)
 }
 
 // outOfRange is an amount that no home can reach.
