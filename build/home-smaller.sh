@@ -11,7 +11,7 @@ small=$out/smaller
 mkdir -p "$small"
 # What layers are chosen by: training sentences with their lines, as text.
 head -n 4000 "$out/train.jsonl" | jq -r '.prompt + .completion' > "$small/text.txt"
-head -n 30000 "$out/train.jsonl" > "$small/lessons.jsonl"
+head -n 100000 "$out/train.jsonl" > "$small/lessons.jsonl"
 rm -rf "$small/run" # of another model, perhaps
 ledge prune -q --force --no-speed --layers 2 --layers-by perplexity -f "$small/text.txt" "$out/run/model.gguf" "$small/pruned.gguf" > "$small/prune.txt"
 ledge distill runtime/train/recipes/home-smaller.yaml -q --no-speed --out "$small/run" \
