@@ -158,7 +158,7 @@ for s; do
     grep -m1 'model name' /proc/cpuinfo || true
     echo
     if build/full.sh --step "$s"; then echo "passed in $((SECONDS - begun)) s"; else echo "FAILED after $((SECONDS - begun)) s"; fi
-  } 2>&1 | sed -u "s#$PWD#.#g" | tee "docs/full/$s.log"
+  } 2>&1 | sed -u "s#$PWD#.#g; s#${TMPDIR:-/tmp}/tmp\.[A-Za-z0-9]*#TMP#g" | tee "docs/full/$s.log"
   tail -n 1 "docs/full/$s.log" | grep -q '^passed' || failed="$failed $s"
 done
 [ -z "$failed" ] || { echo "full: failed:$failed" >&2; exit 1; }
