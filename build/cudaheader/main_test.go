@@ -48,6 +48,7 @@ func TestCheck(t *testing.T) {
 		{"a size", "char bytes[16];", "char bytes[24];", `"size of CUuuid"`},
 		{"a signature", "CUresult cuMemFree(CUdeviceptr p);", "CUresult cuMemFree(void *p);", `"signature of cuMemFree"`},
 		{"a symbol", " cuMemAlloc_v2\n", " cuMemAlloc_v3\n", `"symbol of cuMemAlloc"`},
+		{"what came later", "#define CU_GRAPH_KERNEL_NODE_PORT_DEFAULT 0", "#define CU_GRAPH_KERNEL_NODE_PORT_DEFAULT 3\n#define CUDA_VERSION 12030", `"CU_GRAPH_KERNEL_NODE_PORT_DEFAULT is 0 here"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -75,8 +75,8 @@ const (
 )
 
 var (
-	inNumber = re(`(?:[\d:.点差-]|\bchannel )$`) // a part of another number
-	from     = re(`(?:[\d:.点差-]|\bfrom(?: a| about| around)? )$`)
+	inNumber  = re(`(?:[\d:.点差-]|\bchannel )$`)                    // a part of another number
+	afterFrom = re(`(?:[\d:.点差-]|\bfrom(?: a| about| around)? )$`) // ... or the beginning of a span: "from quarter past 3"
 	// What an amount or a length stands behind: "for 5 minutes after 9", "from 20 to 3".
 	amount = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|channel|level|speed|number|another)(?: a| about| around)? )$`)
 	length = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|for|channel|level|speed|number|another)(?: a| about| around)? )$`)
@@ -97,11 +97,11 @@ var clockRules = []clockRule{
 	{"half", re(`(\d+) and a half( degrees?| celsius| ?c\b|°)`), inNumber, more, func(g []string) string { return g[1] + ".5" + g[2] }},
 	{"度半", re(`(\d+)度半`), inNumber, spanned, func(g []string) string { return g[1] + ".5度" }},
 
-	{"half|quarter", re(`\b(?:(half)|(?:a )?(quarter)) (?:past|after) ` + face), from, counted, func(g []string) string {
+	{"half|quarter", re(`\b(?:(half)|(?:a )?(quarter)) (?:past|after) ` + face), afterFrom, counted, func(g []string) string {
 		return clock(g[3], map[string]string{"half": "30"}[g[1]]+map[string]string{"quarter": "15"}[g[2]], 12)
 	}},
-	{"quarter", re(`\b(?:a )?quarter (?:to|till|before) ` + face), from, counted, func(g []string) string { return clockBack(g[1], "15") }},
-	{"past", re(`\b(\d{1,2})(?: minutes| mins| min)? past ` + face), from, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
+	{"quarter", re(`\b(?:a )?quarter (?:to|till|before) ` + face), afterFrom, counted, func(g []string) string { return clockBack(g[1], "15") }},
+	{"past", re(`\b(\d{1,2})(?: minutes| mins| min)? past ` + face), afterFrom, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
 	{"after", re(`\b(5|10|20|25) after ` + face), amount, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
 	{"after", re(`\b(\d{1,2}) (?:minutes|mins|min) after (\d{1,2})`), length, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
 	{"before|to", re(`\b(\d{1,2}) (?:minutes|mins|min) (?:before|to) (\d{1,2})`), length, counted, func(g []string) string { return clockBack(g[2], g[1]) }},

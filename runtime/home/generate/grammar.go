@@ -67,7 +67,8 @@ type template struct {
 	text   string
 	style  style
 	weight float64
-	known  bool // nothing else explains it: never for tests
+	known  bool // nothing else explains it, or another says it as well: never for tests
+	idiom  bool // of a section, and without a slot that says something: what it means cannot be told from others
 	test   bool // only the test data has it; else only the training data, or both where shared
 	root   seq
 }
@@ -318,6 +319,8 @@ func (l *language) finish() error {
 		}
 		return nil
 	}
+	// What another template says as well, where a room or a size is left out, or in the
+	// phrasebook, would be kept from the model altogether if it were held.
 	said := map[string]int{} // by how many templates
 	for _, s := range l.sections {
 		for _, t := range s.entries {
@@ -327,19 +330,24 @@ func (l *language) finish() error {
 		}
 	}
 	for _, s := range l.sections {
-		s.hold(s.intent, taught[s.domain()], said)
+		for i := range s.entries {
+			t := &s.entries[i]
+			t.idiom = !t.root.open()
+			t.known = t.known || slices.ContainsFunc(t.root.spelled(), func(way string) bool { return said[way] > 1 })
+		}
+		s.hold(s.intent, taught[s.domain()])
 		if err := check(&s.list); err != nil {
 			return err
 		}
 	}
-	l.ask(said)
+	l.ask()
 	for _, name := range slices.Sorted(maps.Keys(l.lists)) {
 		x := l.lists[name]
 		if strings.HasPrefix(name, "wrap.") {
 			count(name, x)
 		}
 		if x.split {
-			x.hold(name, taught[name], nil)
+			x.hold(name, taught[name])
 		}
 		if err := check(x); err != nil {
 			return err
@@ -351,7 +359,7 @@ func (l *language) finish() error {
 
 // ask holds some templates of intents of which none or few are, because all that is said is
 // short and each in its own words.
-func (l *language) ask(said map[string]int) {
+func (l *language) ask() {
 	type place struct {
 		s *section
 		i int
@@ -362,15 +370,22 @@ func (l *language) ask(said map[string]int) {
 			switch {
 			case t.test:
 				held[s.intent]++
-			case !t.known && t.weight < common && len(s.entries) >= 4 && t.alone(said):
+			case !t.known && t.weight < common && len(s.entries) >= 4:
 				free[s.intent] = append(free[s.intent], place{s, i})
 			}
 		}
 	}
 	for intent, places := range free {
-		text := func(p place) uint64 { return hash(intent, p.s.entries[p.i].text) }
-		idiom := func(p place) int { return map[bool]int{false: 1}[p.s.entries[p.i].root.open()] }
-		slices.SortFunc(places, func(a, b place) int { return cmp.Or(idiom(a)-idiom(b), cmp.Compare(text(a), text(b))) })
+		slices.SortFunc(places, func(a, b place) int {
+			p, q := a.s.entries[a.i], b.s.entries[b.i]
+			if p.idiom != q.idiom { // the others first
+				if q.idiom {
+					return -1
+				}
+				return 1
+			}
+			return cmp.Compare(hash(intent, p.text), hash(intent, q.text))
+		})
 		for _, p := range places[:min(len(places), max(0, asked-held[intent]))] {
 			p.s.entries[p.i].test = true
 		}
@@ -404,7 +419,7 @@ func (s seq) spelled() []string {
 			for _, a := range n.alts {
 				parts = append(parts, a.spelled()...)
 			}
-		case n.slot && (n.text == "r" || n.text == "s" || n.text == "m" || strings.HasPrefix(n.text, "=")):
+		case n.silent():
 			continue
 		case n.slot:
 			parts = []string{"{" + n.text + "}"}
@@ -478,10 +493,8 @@ const explained = 3
 
 // hold sets an eighth aside, at least one of four or more, by the entries' own
 // words: another entry moves few of the others. What is common stays, and so does an idiom,
-// which has a word that nothing else teaches, and what another template says as well (where a
-// room or a size is left out, or in the phrasebook): it would else be kept from the model
-// altogether. taught and said are nil where any may be held.
-func (x *list) hold(domain string, taught, said map[string]int) {
+// which has a word that nothing else teaches. taught is nil where any may be held.
+func (x *list) hold(domain string, taught map[string]int) {
 	if len(x.entries) < 4 {
 		return
 	}
@@ -507,7 +520,7 @@ func (x *list) hold(domain string, taught, said map[string]int) {
 		}
 		if taught != nil {
 			words := x.entries[i].root.words()
-			idiom := x.entries[i].weight >= common || said != nil && !(x.entries[i].root.open() && x.entries[i].alone(said))
+			idiom := x.entries[i].weight >= common || x.entries[i].idiom
 			for w := range words {
 				idiom = idiom || taught[w] <= explained // itself, and the others
 			}
@@ -523,18 +536,16 @@ func (x *list) hold(domain string, taught, said map[string]int) {
 	}
 }
 
-// open reports whether a template has a slot that says something, other than a room. One
-// without is an idiom: what it means cannot be told from others.
+// open reports whether a template has a slot that says something, other than a room.
 func (s seq) open() bool {
 	return slices.ContainsFunc(s, func(n node) bool {
-		return n.slot && n.text != "r" && n.text != "R" && n.text != "in" && n.text != "Ra" && n.text != "s" && n.text != "m" && !strings.HasPrefix(n.text, "=") ||
-			slices.ContainsFunc(n.alts, seq.open)
+		return n.slot && !n.silent() && n.text != "R" && n.text != "in" && n.text != "Ra" || slices.ContainsFunc(n.alts, seq.open)
 	})
 }
 
-// alone reports whether no other template says what this one says.
-func (t template) alone(said map[string]int) bool {
-	return !slices.ContainsFunc(t.root.spelled(), func(way string) bool { return said[way] > 1 })
+// silent reports whether a node is a slot that may say nothing.
+func (n node) silent() bool {
+	return n.slot && (n.text == "r" || n.text == "s" || n.text == "m" || strings.HasPrefix(n.text, "="))
 }
 
 // words are those of a template's own, and of its Chinese each two characters that stand

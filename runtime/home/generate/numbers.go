@@ -91,14 +91,8 @@ func (s *sentence) spell(n int) string {
 // themselves that few people say: a model is to know 11 and 18, not to copy them by luck.
 // What words like two thirds stand for is in the training data alone.
 func (g *Generator) mine(n int) bool {
-	if n <= 10 {
-		return true
-	}
-	held := n == 13 || n == 17 || n == 29 || n == 130
-	if n > 30 && n%7 == 4 && n%5 != 0 && n != 67 {
-		held = true
-	}
-	return held == (g.split == Test)
+	held := n == 13 || n == 17 || n == 29 || n == 130 || n > 30 && n%7 == 4 && n%5 != 0 && n != 67
+	return n <= 10 || held == (g.split == Test)
 }
 
 // number draws one of the split between two bounds, a quarter of them round.
