@@ -129,6 +129,14 @@ DEVICE f32x4 constant4(const float *p) {
 // An address of shared memory in a word, and what is there.
 DEVICE u32 shared_address(const void *p) { return (u32)(u64)(const __attribute__((address_space(3))) void *)p; }
 DEVICE u32 shared_load(u32 address) { u32 d; asm volatile("ld.shared.u32 %0, [%1];" : "=r"(d) : "r"(address) : "memory"); return d; }
+// What is loaded together, in one instruction each: compilers take loads of structs apart.
+DEVICE u32x4 shared4(const u32 *p) {
+  u32x4 d; asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(d.x), "=r"(d.y), "=r"(d.z), "=r"(d.w) : "r"(shared_address(p)) : "memory"); return d;
+}
+DEVICE u32x2 shared2(const u32 *p) {
+  u32x2 d; asm volatile("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(d.x), "=r"(d.y) : "r"(shared_address(p)) : "memory"); return d;
+}
+DEVICE u32 shared1(const u32 *p) { return shared_load(shared_address(p)); }
 DEVICE u32 shared_load_half(u32 address) {
   u32 d; asm volatile("{.reg .b16 h; ld.shared.b16 h, [%1]; cvt.u32.u16 %0, h;}" : "=r"(d) : "r"(address) : "memory"); return d;
 }

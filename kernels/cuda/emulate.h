@@ -199,6 +199,9 @@ DEVICE f32x4 constant4(const float *p) { return load4(p); }
 
 DEVICE u32 shared_address(const void *p) { return (u32)((const u8 *)p - emulate::shared_base()); }
 DEVICE u32 shared_load(u32 address) { return *(const u32 *)(emulate::shared_base() + address); }
+DEVICE u32x4 shared4(const u32 *p) { aligned(p, 16, "shared4 of what is not aligned to 16 bytes"); return *(const u32x4 *)p; }
+DEVICE u32x2 shared2(const u32 *p) { aligned(p, 8, "shared2 of what is not aligned to 8 bytes"); return *(const u32x2 *)p; }
+DEVICE u32 shared1(const u32 *p) { aligned(p, 4, "shared1 of what is not aligned to 4 bytes"); return *p; }
 DEVICE u32 shared_load_half(u32 address) { return *(const u16 *)(emulate::shared_base() + address); }
 DEVICE u32 shared_add(u32 *p, u32 x) { // fibers change where they meet alone
   u32 was = *p;

@@ -75,10 +75,10 @@ struct Slice { u32 begin, steps; };
 DEVICE u32 units_of(const Args &a, u32 steps) { return (MIXED ? opaque(a.p[0]) : a.p[0]) / (64 * steps) + (a.p[0] % (64 * steps) != 0); }
 
 DEVICE Slice slice_of(const Args &a, u32 unit_steps) {
-  const u32 warp = opaque(thread_id()) >> 5, units = units_of(a, unit_steps), slices = min_of(units, (u32)WARPS);
-  if (warp >= slices) { return {0, 0}; }
-  const u32 begin = warp * units / slices * unit_steps;
-  return {begin, (warp + 1) * units / slices * unit_steps - begin};
+  const u32 warp = opaque(thread_id()) >> 5, units = units_of(a, unit_steps);
+  if (units < WARPS) { return {warp * unit_steps, warp < units ? unit_steps : 0}; }
+  const u32 begin = warp * units / WARPS * unit_steps;
+  return {begin, (warp + 1) * units / WARPS * unit_steps - begin};
 }
 
 #include "product_stream.h"
@@ -115,17 +115,20 @@ struct Result {
   u32 token, of, row, piece;
 };
 
-// The warps take turns at storing: whoever stores comes late to the next item.
+// The warps take turns at storing: whoever stores comes late to the next item. The others
+// have nothing to find out.
 DEVICE Result result_of(const Args &a, u32 rows, u32 item, u32 turn) {
   static_assert(16 * R * NT <= 32 * WARPS, "a thread stores one result at most");
   const u32 i = (opaque(thread_id()) - 32 * turn) & (32 * WARPS - 1), out_rows = 16 * own_tiles(a);
-  const Place at = place_of(a, item);
   Result to = {};
-  to.token = NT == 1 ? 0 : i / out_rows;
-  to.of = i - to.token * out_rows;
-  to.row = begin_of(a, at.piece) + 16 * at.tile + to.of;
-  to.piece = at.piece;
-  to.live = i < out_rows * rows && to.row < end_of(a, at.piece);
+  if (i < out_rows * rows) {
+    const Place at = place_of(a, item);
+    to.token = NT == 1 ? 0 : i / out_rows;
+    to.of = i - to.token * out_rows;
+    to.row = begin_of(a, at.piece) + 16 * at.tile + to.of;
+    to.piece = at.piece;
+    to.live = to.row < end_of(a, at.piece);
+  }
   return to;
 }
 
@@ -146,6 +149,24 @@ DEVICE void store(const Args &a, const Memory &memory, const float *sums, const 
 
 DEVICE u32 live_rows(const Args &a) { return min_of(rows_of(a), (u32)NT); }
 
+// A lane's sums of a tile, rows g and g + 8, are brought to shared memory and back.
+DEVICE void write_sums(float *to, const float sum[4], u32 t) {
+  if (NT > 1) {
+    *(f32x2 *)(to + 2 * t) = {sum[0], sum[1]};
+    *(f32x2 *)(to + 8 * NT + 2 * t) = {sum[2], sum[3]};
+  } else if (t == 0) { // columns are all the same
+    to[0] = sum[0];
+    to[8] = sum[2];
+  }
+}
+DEVICE void read_sums(float sum[4], const float *from, u32 t) {
+  const f32x2 low = *(const f32x2 *)(from + 2 * t), high = *(const f32x2 *)(from + 8 * NT + 2 * t);
+  sum[0] = low.x;
+  sum[1] = low.y;
+  sum[2] = high.x;
+  sum[3] = high.y;
+}
+
 // run computes a block's items from first on, before last; all their pieces have weights
 // W. Of a mixture, x is there already; else rows becomes known here.
 template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 rows, u32 first, u32 last, u32 &buffer) {
@@ -156,8 +177,7 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
   From s;
   s.ring = ring;
   s.c = {};
-  Held held;
-  if (!MIXED) { held = hold_weights(a); }
+  if (!MIXED) { warm_norm(a); }
   s.c.item = first;
   begin_tile(a, s.c, slice, last);
   From::begin(a, s, slice, last);
@@ -169,7 +189,7 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
       copy_wait<0>();
       return;
     }
-    ready(a, memory, held, xs, rows, slice, W::STEPS, W::SUMS);
+    ready(a, memory, xs, rows, slice, W::STEPS, W::SUMS);
   }
   From::ready(s);
   // Lanes without a row of x multiply the last one's, and their sums are nobody's.
@@ -179,47 +199,43 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
 
   u32 turn = 0;
   for (u32 item = first; item < last; item += blocks_x(), turn++) {
-    float sum[R][4] = {}, residual = 0;
+    float residual = 0;
     if (has(a, F_RESIDUAL)) { // on its way while the item is computed
       const Result to = result_of(a, rows, item, turn);
       if (to.live) { residual = residual_of(a, to.token, to.row); }
     }
+    float *const sums = memory.sums[buffer];
     for (u32 from = 0; from < slice.steps; from += WHOLE ? slice.steps : columns / 64) {
       const u32 n = WHOLE ? slice.steps : min_of(columns / 64, slice.steps - from);
       if (!WHOLE && slice.steps * 64 > columns) {
         const u32 begin = (slice.begin + from) * 64;
         fill(a, memory, xs, columns, rows, begin, begin + n * 64, W::SUMS);
       }
-      UNROLLED for (u32 r = 0; r < R; r++) {
-        for (u32 step = 0; step < n; step += N) {
+      LOOPED for (u32 r = 0; r < R; r++) {
+        float sum[4] = {0, 0, 0, 0}, *const to = sums + (thread_id() >> 5) * SUMS + (16 * r + g) * NT;
+        if (!WHOLE && from > 0) { read_sums(sum, to, t); }
+        LOOPED for (u32 step = 0; step < n; step += N) {
           From::take(a, s, slice, last);
           const typename W::Factors f = W::factors(s.head);
           UNROLLED for (u32 i = 0; i < N; i++) {
-            if (step + i < n) { // all of a unit's, but each by itself takes fewer registers
-              add<W>(sum[r], s.steps[i], f, x_row + (step + i) * 32);
+            // Behind the tile's end a group is zeros, and so is x: with a branch, every step
+            // would wait for itself.
+            if (From::ZEROS || i == 0 || step + i < n) { // all of a unit's, but each by itself takes fewer registers
+              const typename W::Step w = From::step(s, i);
+              add<W>(sum, w, f, x_row + (step + i) * 32);
               if (W::SUMS && (i + 1) % W::STEPS == 0) {
-                add_minimums<W>(sum[r], W::minimums(s.steps[i], s.head), x_sums + (step + i + 1 - W::STEPS) * 4, t);
+                add_minimums<W>(sum, W::minimums(w, s.head), x_sums + (step + i + 1 - W::STEPS) * 4, t);
               }
             }
             From::give(s, i);
           }
         }
-      }
-    }
-    float *const sums = memory.sums[buffer];
-    UNROLLED for (u32 r = 0; r < R; r++) {
-      if (W::TILE_HEAD > 0 && slice.steps > 0) {
-        float two[2];
-        row_factors<FromShared>(two, tile_at<W>(a, item, r), g);
-        UNROLLED for (u32 i = 0; i < 4; i++) { sum[r][i] *= two[i / 2]; }
-      }
-      float *to = sums + (thread_id() >> 5) * SUMS + (16 * r + g) * NT;
-      if (NT > 1) {
-        *(f32x2 *)(to + 2 * t) = {sum[r][0], sum[r][1]};
-        *(f32x2 *)(to + 8 * NT + 2 * t) = {sum[r][2], sum[r][3]};
-      } else if (t == 0) {
-        to[0] = sum[r][0];
-        to[8] = sum[r][2];
+        if (W::TILE_HEAD > 0 && from + n == slice.steps) {
+          float two[2];
+          row_factors<FromShared>(two, tile_at<W>(a, item, r), g);
+          UNROLLED for (u32 i = 0; i < 4; i++) { sum[i] *= two[i / 2]; }
+        }
+        write_sums(to, sum, t);
       }
     }
     sync_block();
@@ -235,12 +251,12 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
 #if MIXED
 // mixed runs the items of one piece after the other (of a gated product, of a pair).
 DEVICE void mixed(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 &buffer) {
+  warm_norm(a);
   wait_for_inputs();
   const u32 rows = live_rows(a);
   if (rows == 0) { return; }
   const u32 unit_steps = TYPE == MIXED_64 ? 1 : 4;
-  Held held = hold_weights(a);
-  ready(a, memory, held, xs, rows, slice_of(a, unit_steps), unit_steps, true);
+  ready(a, memory, xs, rows, slice_of(a, unit_steps), unit_steps, true);
   u32 item = block_x(), end = 0;
   for (u32 piece = 0; piece < 4; piece += gated(a) ? 2 : 1) {
     end += items_in(a, piece);

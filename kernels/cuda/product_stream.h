@@ -41,16 +41,18 @@ template <class W> DEVICE const u32 *tile_at(const Args &a, u32 item, u32 r) {
 
 // Cursor walks over the groups that a warp loads.
 template <class W> struct Cursor {
-  const u32 *p; // the group
+  const u32 *p; // this lane's four uints of the group's first 128
   u32 left;     // steps from here on in this tile and these columns; 0 at the end
   u32 item, r, from;
 };
+
+template <class W> DEVICE const u32 *group_at(const Cursor<W> &c) { return c.p - 4 * (thread_id() & 31); }
 
 template <class W> DEVICE void begin_tile(const Args &a, Cursor<W> &c, const Slice &slice, u32 last) {
   c.left = 0;
   if (c.item < last && slice.steps > 0) {
     c.left = WHOLE ? slice.steps : min_of(a.c[4] / 64, slice.steps - c.from);
-    c.p = tile_at<W>(a, c.item, c.r) + W::TILE_HEAD + words_of<W>(slice.begin + c.from);
+    c.p = tile_at<W>(a, c.item, c.r) + W::TILE_HEAD + words_of<W>(slice.begin + c.from) + 4 * (thread_id() & 31);
   }
 }
 
@@ -76,7 +78,7 @@ template <class W> DEVICE void next(const Args &a, Cursor<W> &c, const Slice &sl
 template <class W> DEVICE void warm(const Cursor<W> &c, u32 most) {
   const u32 bytes = 4 * words_of<W>(c.left);
   UNROLLED for (u32 i = 128 * (thread_id() & 31); i < most; i += 4096) {
-    if (i < bytes) { prefetch((const u8 *)c.p + i); }
+    if (i < bytes) { prefetch((const u8 *)group_at(c) + i); }
   }
 }
 
@@ -100,52 +102,53 @@ DEVICE void wait_for_all_but(u32 n) {
 template <class W, bool RINGED = ringed<W>()> struct Stream;
 
 template <class W> struct Stream<W, true> {
-  static constexpr u32 N = group<W>(), STAGE = words_of<W>(N);
+  // A stage is filled up to whole copies of a warp: the lanes that have nothing to copy
+  // bring zeros, as they do behind a tile's end, and no copy hangs on a branch.
+  static constexpr u32 N = group<W>(), WORDS = words_of<W>(N), STAGE = (WORDS + 127) / 128 * 128;
+  static constexpr bool ZEROS = true; // steps behind a tile's end are there, and zero
   Cursor<W> c;
-  typename W::Step steps[N];
   typename W::Head head;
-  u32 *ring;             // this warp's
-  u32 end, stages, at, to; // words of the ring and its stages; words where the next group is read and comes to
+  u32 *ring;                // this warp's
+  u32 end, stages, at, was; // words of the ring and its stages; where the next group is read, and was read last
 
   // copy begins to copy the cursor's group; without one, the copies are an empty group.
-  METHOD void copy(const Args &a, Stream &s, const Slice &slice, u32 last) {
+  METHOD void copy(const Args &a, Stream &s, const Slice &slice, u32 last, u32 to) {
     if (s.c.left > 0) {
-      const u32 words = words_of<W>(min_of(s.c.left, N));
+      const u32 lane = thread_id() & 31, words = W::STEPS % N == 0 || s.c.left >= N ? WORDS : words_of<W>(s.c.left);
       UNROLLED for (u32 i = 0; i < STAGE; i += 128) {
-        const u32 word = i + 4 * (thread_id() & 31);
-        if (word < words) { copy16(s.ring + s.to + word, s.c.p + word, true); }
+        const bool all = W::STEPS % N == 0 && i + 128 <= WORDS;
+        copy16(s.ring + to + i + 4 * lane, s.c.p + i, all || i + 4 * lane < words);
       }
       next(a, s.c, slice, last);
     }
     copy_commit();
-    s.to += STAGE;
-    if (s.to == s.end) { s.to = 0; }
   }
   METHOD void begin(const Args &a, Stream &s, const Slice &slice, u32 last) {
     s.stages = min_of(a.c[5] / STAGE, (u32)MOST_STAGES);
     s.end = s.stages * STAGE;
-    s.at = s.to = 0;
-    LOOPED for (u32 i = 1; i < s.stages; i++) { copy(a, s, slice, last); }
+    s.at = 0;
+    s.was = s.end - STAGE;
+    LOOPED for (u32 to = 0; to < s.was; to += STAGE) { copy(a, s, slice, last, to); }
     warm(s.c, 4096);
   }
   METHOD void ready(Stream &) {}
   METHOD void take(const Args &a, Stream &s, const Slice &slice, u32 last) {
     sync_warp(); // no lane reads the group before any more
-    copy(a, s, slice, last);
+    copy(a, s, slice, last, s.was);
     wait_for_all_but(s.stages - 1);
     sync_warp();
-    const u32 *p = s.ring + s.at, lane = thread_id() & 31;
-    // Those behind the end of a tile are not used: all are read without a branch.
-    UNROLLED for (u32 i = 0; i < N; i++) { s.steps[i] = W::template load_step<FromShared>(p + i * W::STEP, lane); }
-    s.head = W::template load_head<FromShared>(p + W::STEPS * W::STEP, lane);
+    s.head = W::template load_head<FromRing>(s.ring + s.at + W::STEPS * W::STEP, thread_id() & 31);
+    s.was = s.at;
     s.at += STAGE;
     if (s.at == s.end) { s.at = 0; }
   }
+  METHOD typename W::Step step(const Stream &s, u32 i) { return W::template load_step<FromRing>(s.ring + s.was + i * W::STEP, thread_id() & 31); }
   METHOD void give(Stream &, u32) {}
 };
 
 template <class W> struct Stream<W, false> {
   static constexpr u32 N = group<W>();
+  static constexpr bool ZEROS = false;
   Cursor<W> c;
   typename W::Step steps[N];
   typename W::Head head, ahead;
@@ -159,14 +162,15 @@ template <class W> struct Stream<W, false> {
       s.steps[i] = {}; // or registers are taken for what they had before
       give(s, i);
     }
-    if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(s.c.p + W::STEPS * W::STEP, lane); }
+    if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(group_at(s.c) + W::STEPS * W::STEP, lane); }
   }
   METHOD void take(const Args &a, Stream &s, const Slice &slice, u32 last) {
     s.head = s.ahead;
     next(a, s.c, slice, last);
-    if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(s.c.p + W::STEPS * W::STEP, opaque(thread_id()) & 31); }
+    if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(group_at(s.c) + W::STEPS * W::STEP, opaque(thread_id()) & 31); }
   }
+  METHOD typename W::Step step(const Stream &s, u32 i) { return s.steps[i]; }
   METHOD void give(Stream &s, u32 i) {
-    if (i < s.c.left) { s.steps[i] = W::template load_step<FromGlobal>(s.c.p + i * W::STEP, thread_id() & 31); }
+    if (i < s.c.left) { s.steps[i] = W::template load_step<FromGlobal>(group_at(s.c) + i * W::STEP, thread_id() & 31); }
   }
 };

@@ -4,6 +4,14 @@
 DEVICE u32 row_words(u32 columns) { return columns / 2 + (NT > 1 ? 16 : 0); }
 DEVICE u32 sum_words(u32 columns) { return columns / 16; }
 
+// pad makes zeros of the columns up to a multiple of 4 steps: a group of weights that has
+// fewer is filled up with zeros, and what these are multiplied with has to be numbers.
+DEVICE void pad(u32 *row, u32 *row_sums, u32 steps, bool sums) {
+  const u32 lane = thread_id() & 31;
+  LOOPED for (u32 i = 32 * steps + lane; i < (steps + 3) / 4 * 128; i += 32) { row[i] = 0; }
+  if (sums && lane < 4 * ((0 - steps) & 3)) { row_sums[4 * steps + lane] = 0; }
+}
+
 // input is a row of x as it is read. Its factors are known, or not yet.
 DEVICE Input input(const Args &a, u32 row, const Memory &memory) {
   const u32 k = a.p[0];
@@ -70,101 +78,114 @@ DEVICE void fill(const Args &a, const Memory &memory, u32 *xs, u32 columns, u32 
       fill4(x, power, to, sums_to, i - begin, i < end, sums);
       fill4(y, power, to, sums_to, i + 128 - begin, i + 128 < end, sums);
     }
+    pad(to, sums_to, (end - begin) / 64, sums);
   }
   sync_warp();
 }
 
-// Held is what a thread has of a row of x, and of the norm's weights, in registers: for a
-// product of one row that is short enough, these are read once, and at once.
-struct Held {
-  enum : u32 { MOST = 16 }; // four columns each
-  bool normed;              // x is to be normed, and weights are here
-  f32x4 x[MOST], weights[MOST / 2];
+// How many times four columns of x a thread has in registers at most: a row that is
+// short enough is read once, and at once.
+enum : u32 {
+  MOST_NORMED = 8, // of the row, a block's threads side by side
+  MOST_PLAIN = 16, // of the slice, a warp's lanes side by side
 };
 
-// hold_weights reads a norm's weights, if x will be held: columns 1024 m + 4 thread_id().
-DEVICE Held hold_weights(const Args &a) {
-  Held h;
-  const u32 k = a.p[0];
-  h.normed = NT == 1 && a.p[18] == 1 && k <= 4 * 256 * Held::MOST / 2 && k % 4 == 0 && a.p[3] % 4 == 0 && a.p[12] % 4 == 0;
-  if (h.normed) {
-    UNROLLED for (u32 m = 0; m < Held::MOST / 2; m++) {
-      h.weights[m] = {1, 1, 1, 1};
-      if (has(a, F_NORM_WEIGHT) && 1024 * m < k) { h.weights[m] = constant4((const float *)a.b[1] + a.p[12] + min_of(1024 * m + 4 * thread_id(), k - 4)); }
-    }
+// held_normed says whether x is a row that fill_normed can take.
+DEVICE bool held_normed(const Args &a) {
+  return NT == 1 && a.p[18] == 1 && a.p[0] <= 1024 * MOST_NORMED && a.p[0] % 4 == 0 && a.p[3] % 4 == 0 && a.p[12] % 4 == 0;
+}
+
+// warm_norm begins to bring the norm's weights to the level 2 cache.
+DEVICE void warm_norm(const Args &a) {
+  if (a.p[18] > 0 && has(a, F_NORM_WEIGHT)) {
+    LOOPED for (u32 i = 32 * thread_id(); i < a.p[0]; i += 32 * THREADS) { prefetch(a.b[1] + a.p[12] + i); }
   }
-  return h;
 }
 
 // fill_normed norms a row by norm.h's sums and brings it to all warps' shared memory: who
 // has read four columns norms them and finds the slice that they are of.
-DEVICE void fill_normed(const Args &a, Memory &memory, Held &h, u32 *all, u32 unit_steps, bool sums) {
-  const u32 id = thread_id(), columns = a.c[4], words = row_words(columns) + sum_words(columns);
-  const u32 units = units_of(a, unit_steps), slices = min_of(units, (u32)WARPS), padded = units * unit_steps * 64;
-  const Input in = input(a, 0, memory);
-  UNROLLED for (u32 m = 0; m < Held::MOST / 2; m++) {
-    h.x[m] = {0, 0, 0, 0};
-    if (1024 * m < in.k) { h.x[m] = load4(in.x.p + min_of(1024 * m + 4 * id, in.k - 4)); }
+DEVICE void fill_normed(const Args &a, Memory &memory, u32 *all, const Slice &slice, u32 unit_steps, bool sums) {
+  const u32 id = thread_id(), warp = id >> 5, columns = a.c[4], words = row_words(columns) + sum_words(columns);
+  const u32 k = a.p[0], units = units_of(a, unit_steps), slices = min_of(units, (u32)WARPS), padded = units * unit_steps * 64;
+  const float *const row = (const float *)a.b[2] + a.p[3], *const weights = (const float *)a.b[1] + a.p[12];
+  f32x4 x[MOST_NORMED], s = {0, 0, 0, 0};
+  UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) {
+    x[m] = {0, 0, 0, 0};
+    if (1024 * m < k) { x[m] = load4(row + min_of(1024 * m + 4 * id, k - 4)); }
   }
-  f32x4 s = {0, 0, 0, 0};
-  UNROLLED for (u32 m = 0; m < Held::MOST / 2; m++) {
-    if (1024 * m + 4 * id >= in.k) { h.x[m] = {0, 0, 0, 0}; }
-    s = add_squares(h.x[m], s);
+  UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) {
+    if (1024 * m + 4 * id >= k) { x[m] = {0, 0, 0, 0}; }
+    s = add_squares(x[m], s);
   }
-  const float factor = rms_factor(block_sum((s.x + s.y) + (s.z + s.w), memory.warps), in.k, float_of(a.p[13]));
+  const float factor = rms_factor(block_sum((s.x + s.y) + (s.z + s.w), memory.warps), k, float_of(a.p[13]));
   if (id < WARPS) { memory.powers[id] = 1; }
   const float inverse = 1.0f / (float)units;
-  UNROLLED for (u32 m = 0; m < Held::MOST / 2; m++) {
+  UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) {
     if (1024 * m >= padded) { break; }
     const u32 i = 1024 * m + 4 * id, unit = min_of(i, padded - 4) / (64 * unit_steps);
     // The last slice that begins at the unit or before it: ((unit + 1) * slices - 1) / units.
-    const u32 slice = (u32)(((float)((unit + 1) * slices - 1) + 0.5f) * inverse);
-    const u32 begin = (slices == WARPS ? slice * units / WARPS : slice) * unit_steps * 64;
-    const f32x4 w = h.weights[m];
-    f32x4 x = {h.x[m].x * factor, h.x[m].y * factor, h.x[m].z * factor, h.x[m].w * factor};
-    if (has(a, F_NORM_WEIGHT)) { x = {x.x * w.x, x.y * w.y, x.z * w.z, x.w * w.w}; }
-    u32 *to = all + slice * words;
-    fill4(x, 1, to, to + row_words(columns), i - begin, i < padded, sums);
+    const u32 of = (u32)(((float)((unit + 1) * slices - 1) + 0.5f) * inverse);
+    const u32 begin = (slices == WARPS ? of * units / WARPS : of) * unit_steps * 64;
+    f32x4 y = {x[m].x * factor, x[m].y * factor, x[m].z * factor, x[m].w * factor};
+    if (has(a, F_NORM_WEIGHT)) {
+      const f32x4 w = constant4(weights + min_of(i, k - 4));
+      y = {y.x * w.x, y.y * w.y, y.z * w.z, y.w * w.w};
+    }
+    u32 *to = all + of * words;
+    fill4(y, 1, to, to + row_words(columns), i - begin, i < padded, sums);
   }
+  pad(all + warp * words, all + warp * words + row_words(columns), slice.steps, sums);
   sync_block();
 }
 
-// fill_held is for a row that is not normed: a warp reads its slice, finds its power and
-// brings it to its shared memory.
-DEVICE void fill_held(const Args &a, Memory &memory, Held &h, u32 *xs, u32 begin, u32 end, bool sums) {
-  const u32 lane = thread_id() & 31, warp = thread_id() >> 5;
-  const Input in = input(a, 0, memory);
-  UNROLLED for (u32 m = 0; m < Held::MOST; m++) {
-    h.x[m] = {0, 0, 0, 0};
-    if (begin + 128 * m < end) { h.x[m] = load4(in.x.p + min_of(begin + 128 * m + 4 * lane, in.k - 4)); }
-  }
+// fill_plain is for a row that is not normed: a warp reads its slice, finds its power and
+// brings it to its shared memory. What no longer fits registers is read twice.
+DEVICE void fill_plain(const Args &a, Memory &memory, u32 *xs, u32 begin, u32 end, bool sums) {
+  constexpr u32 AGAIN = 8;
+  const u32 lane = thread_id() & 31, warp = thread_id() >> 5, k = a.p[0];
+  const float *const row = (const float *)a.b[2] + a.p[3];
+  auto at = [&](u32 i) { // columns begin + i and the three after it
+    const u32 c = begin + i;
+    f32x4 x = {0, 0, 0, 0};
+    if (c < end) { x = load4(row + min_of(c, k - 4)); }
+    return c < min_of(end, k) ? x : f32x4{0, 0, 0, 0};
+  };
   float largest = 0;
-  UNROLLED for (u32 m = 0; m < Held::MOST; m++) {
-    f32x4 &x = h.x[m];
-    if (begin + 128 * m + 4 * lane >= in.k) { x = {0, 0, 0, 0}; }
-    if (begin + 128 * m + 4 * lane < end) {
-      largest = max_of(largest, max_of(max_of(abs_of(x.x), abs_of(x.y)), max_of(abs_of(x.z), abs_of(x.w))));
-    }
+  auto look = [&](f32x4 x) { largest = max_of(largest, max_of(max_of(abs_of(x.x), abs_of(x.y)), max_of(abs_of(x.z), abs_of(x.w)))); };
+  auto put = [&](f32x4 x, float power, u32 i) { fill4(x, power, xs, xs + row_words(a.c[4]), i, begin + i < end, sums); };
+
+  LOOPED for (u32 i = 128 * MOST_PLAIN + 4 * lane; begin + i - 4 * lane < end; i += 128 * AGAIN) {
+    f32x4 x[AGAIN];
+    UNROLLED for (u32 m = 0; m < AGAIN; m++) { x[m] = at(i + 128 * m); }
+    UNROLLED for (u32 m = 0; m < AGAIN; m++) { look(x[m]); }
   }
+  f32x4 x[MOST_PLAIN];
+  UNROLLED for (u32 m = 0; m < MOST_PLAIN; m++) { x[m] = at(128 * m + 4 * lane); }
+  UNROLLED for (u32 m = 0; m < MOST_PLAIN; m++) { look(x[m]); }
   LOOPED for (u32 distance = 16; distance > 0; distance /= 2) { largest = max_of(largest, shuffle_xor(largest, distance)); }
   const float power = slice_power(largest);
   if (lane == 0) { memory.powers[warp] = 1.0f / power; }
-  UNROLLED for (u32 m = 0; m < Held::MOST; m++) {
-    const u32 i = 128 * m + 4 * lane;
-    if (begin + 128 * m < end) { fill4(h.x[m], power, xs, xs + row_words(a.c[4]), i, begin + i < end, sums); }
+  UNROLLED for (u32 m = 0; m < MOST_PLAIN; m++) {
+    if (begin + 128 * m < end) { put(x[m], power, 128 * m + 4 * lane); }
   }
+  LOOPED for (u32 i = 128 * MOST_PLAIN + 4 * lane; begin + i - 4 * lane < end; i += 128 * AGAIN) {
+    f32x4 x[AGAIN];
+    UNROLLED for (u32 m = 0; m < AGAIN; m++) { x[m] = at(i + 128 * m); }
+    UNROLLED for (u32 m = 0; m < AGAIN; m++) { put(x[m], power, i + 128 * m); }
+  }
+  pad(xs, xs + row_words(a.c[4]), (end - begin) / 64, sums);
   sync_warp();
 }
 
 // ready makes x ready to be read, if shared memory holds all of a slice.
-DEVICE void ready(const Args &a, Memory &memory, Held &h, u32 *xs, u32 rows, const Slice &slice, u32 unit_steps, bool sums) {
+DEVICE void ready(const Args &a, Memory &memory, u32 *xs, u32 rows, const Slice &slice, u32 unit_steps, bool sums) {
   const u32 begin = slice.begin * 64, end = begin + slice.steps * 64, warp = thread_id() >> 5;
-  if (NT == 1 && h.normed) {
-    fill_normed(a, memory, h, xs - warp * (row_words(a.c[4]) + sum_words(a.c[4])), unit_steps, sums);
+  if (held_normed(a)) {
+    fill_normed(a, memory, xs - warp * (row_words(a.c[4]) + sum_words(a.c[4])), slice, unit_steps, sums);
     return;
   }
-  if (NT == 1 && a.p[18] == 0 && a.c[4] <= 128 * Held::MOST && a.p[0] % 4 == 0 && a.p[3] % 4 == 0) {
-    fill_held(a, memory, h, xs, begin, end, sums);
+  if (NT == 1 && a.p[18] == 0 && a.p[0] % 4 == 0 && a.p[3] % 4 == 0) {
+    fill_plain(a, memory, xs, begin, end, sums);
     return;
   }
   prepare(a, memory, rows, begin, end);

@@ -43,6 +43,11 @@ struct FromGlobal {
   METHOD u32x2 load2(const u32 *p) { return stream2(p); }
   METHOD u32 load1(const u32 *p) { return stream1(p); }
 };
+struct FromRing { // shared memory
+  METHOD u32x4 load4(const u32 *p) { return shared4(p); }
+  METHOD u32x2 load2(const u32 *p) { return shared2(p); }
+  METHOD u32 load1(const u32 *p) { return shared1(p); }
+};
 struct FromShared { // or global memory that is read more than once
   METHOD u32x4 load4(const u32 *p) { return *(const u32x4 *)p; }
   METHOD u32x2 load2(const u32 *p) { return *(const u32x2 *)p; }

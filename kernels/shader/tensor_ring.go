@@ -6,6 +6,7 @@ const (
 	productBlocks = 2        // of a multiprocessor at a time
 	productWarps  = 8        // of a block
 	mostStages    = 4        // as product_stream.h has it
+	copyUints     = 128      // that a warp copies at once
 	ringBytes     = 14 << 10 // of a warp: on an H200 7 and 10 KiB were no faster, and no slower for large matrices
 )
 
@@ -21,19 +22,20 @@ func (f Features) sharedMost() int {
 // which has, and keeps, 1 KiB for each block beside what a block may have.
 func sharedOfTwo(most int) int { return (most - 1024) / productBlocks }
 
-// stage is the uints of a stage of a ring: four steps, or fewer of those that are large;
-// 0 for what comes without a ring.
+// stage is the uints of a stage of a ring: four steps, or fewer of those that are large,
+// filled up to whole copies of a warp; 0 for what comes without a ring.
 func (f Features) stage(l Layout) int {
 	t := l.tensor()
+	n := 4*t.step + t.head
 	switch {
 	case f.TensorBasic || t.step > 512:
 		return 0
 	case t.step == 512:
-		return t.step
+		n = t.step
 	case t.step > 256:
-		return 2 * t.step
+		n = 2 * t.step
 	}
-	return 4*t.step + t.head
+	return (n + copyUints - 1) / copyUints * copyUints
 }
 
 // ring is the uints of a warp's ring for pieces, and how many blocks of a call with these
