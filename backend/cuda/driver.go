@@ -111,6 +111,10 @@ func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 	l.Range = int(min(p.memory, maxRange)) &^ 3
 	l.MemoryTotal, l.Unified = p.memory, p.unified
 	l.SharedMost, l.Processors = p.shared, max(p.units, 0)
+	var err error
+	if l.Resident, err = residentBlocks(); err != nil {
+		return l, fmt.Errorf("cuda: %w", err)
+	}
 	l.TensorBasic = p.capability < cuda.TensorFrom
 	was := l
 	if s.Apply(&l); l != was {
@@ -119,7 +123,6 @@ func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 	if err := errors.Join(l.Check(), s.Missing(l)); err != nil {
 		return l, fmt.Errorf("cuda: %s: %w", p.name, accel.OneLine(err))
 	}
-	var err error
 	if l.Timeout, err = accel.Timeout(accel.TimeoutGPU); err != nil {
 		return l, fmt.Errorf("cuda: %w", err)
 	}

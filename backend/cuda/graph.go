@@ -194,7 +194,7 @@ func (g *graph) build(d *device, calls []live, reads []accel.Range) error {
 	}
 	for i := range calls {
 		c := &calls[i]
-		overlaps := early != nil && early[i] && !late(c.r.calls[c.i].program.name)
+		overlaps := early != nil && early[i]
 		var before []C.CUgraphNode
 		if !overlaps {
 			before = nodes(of[i])

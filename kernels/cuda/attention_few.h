@@ -16,7 +16,7 @@
 // load_keys reads 16 dims of 32 positions: word t and t + 4 of positions 4 g to 4 g + 3.
 DEVICE void load_keys(u32 k[2][4], const u32 *at) {
   UNROLLED for (u32 b = 0; b < 2; b++) {
-    u32x4 x = stream4(at + 4 * 64 * b);
+    u32x4 x = cached4(at + 4 * 64 * b);
     k[b][0] = x.x, k[b][1] = x.y, k[b][2] = x.z, k[b][3] = x.w;
   }
 }
@@ -26,13 +26,13 @@ DEVICE void load_words(u32 v[WIDTH / 2], const u32 *at, bool live) {
   UNROLLED for (u32 i = 0; i < WIDTH / 2; i++) { v[i] = 0; }
   if (!live) { return; }
   if constexpr (WIDTH == 8) {
-    u32x4 x = stream4(at);
+    u32x4 x = cached4(at);
     v[0] = x.x, v[1] = x.y, v[2] = x.z, v[3] = x.w;
   } else if constexpr (WIDTH == 4) {
-    u32x2 x = stream2(at);
+    u32x2 x = cached2(at);
     v[0] = x.x, v[1] = x.y;
   } else {
-    v[0] = stream1(at);
+    v[0] = cached1(at);
   }
 }
 

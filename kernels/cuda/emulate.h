@@ -193,6 +193,10 @@ DEVICE u32x4 stream4(const u32 *p) { aligned(p, 16, "stream4 of what is not alig
 DEVICE u32x2 stream2(const u32 *p) { aligned(p, 8, "stream2 of what is not aligned to 8 bytes"); return *(const u32x2 *)p; }
 DEVICE u32 stream1(const u32 *p) { aligned(p, 4, "stream1 of what is not aligned to 4 bytes"); return *p; }
 
+DEVICE u32x4 cached4(const u32 *p) { return stream4(p); }
+DEVICE u32x2 cached2(const u32 *p) { return stream2(p); }
+DEVICE u32 cached1(const u32 *p) { return stream1(p); }
+
 DEVICE void prefetch(const void *p) { (void)*(const volatile u8 *)p; }
 DEVICE f32x4 load4(const float *p) { aligned(p, 16, "load4 of what is not aligned to 16 bytes"); return *(const f32x4 *)p; }
 DEVICE f32x4 constant4(const float *p) { return load4(p); }

@@ -105,6 +105,26 @@ func early(text string) string {
 	return ""
 }
 
+// TestReadOnly: what is read by .nc has to be what no kernel writes, for a kernel may begin
+// while the one before it still writes. Weights are; the cache is not.
+func TestReadOnly(t *testing.T) {
+	for _, u := range Units() {
+		if strings.HasPrefix(u.Entry, "product_tensor_") || u.Entry == "read" {
+			continue
+		}
+		for _, target := range Targets {
+			if !u.For(target) {
+				continue
+			}
+			if code, err := u.PTX(target); err != nil {
+				t.Error(err)
+			} else if strings.Contains(string(code), "ld.global.nc") {
+				t.Errorf("%s.%s reads by ld.global.nc", u.Entry, target.Arch)
+			}
+		}
+	}
+}
+
 // TestOverlapping: newer GPUs get the instructions, once for each mark, and nothing else
 // is changed.
 func TestOverlapping(t *testing.T) {

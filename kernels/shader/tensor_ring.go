@@ -3,7 +3,7 @@ package shader
 // Rings of the kernel product_tensor: weights on their way to a warp, in stages of a few
 // steps.
 const (
-	productBlocks = 2        // of a multiprocessor at a time
+	productBlocks = 2        // that fit a multiprocessor at a time
 	productWarps  = 8        // of a block
 	mostStages    = 4        // as product_stream.h has it
 	copyUints     = 128      // that a warp copies at once
@@ -21,6 +21,16 @@ func (f Features) sharedMost() int {
 // sharedOfTwo is what each of two blocks may have so that both fit a multiprocessor,
 // which has, and keeps, 1 KiB for each block beside what a block may have.
 func sharedOfTwo(most int) int { return (most - 1024) / productBlocks }
+
+// resident is how many blocks a multiprocessor is to run at a time. With one, as large as
+// one of two, there is room for the first of the next kernel's, whose weights are then on
+// their way before this one has ended.
+func (f Features) resident() int {
+	if f.Resident > 0 {
+		return min(f.Resident, productBlocks)
+	}
+	return productBlocks
+}
 
 // stage is the uints of a stage of a ring: four steps, or fewer of those that are large,
 // filled up to whole copies of a warp; 0 for what comes without a ring.
@@ -50,9 +60,9 @@ func (f Features) ring(pieces []Piece, c []uint32) (uints uint32, blocks int) {
 		if ProductShared(c) > sharedOfTwo(shared) {
 			return 0, 1
 		}
-		return 0, productBlocks
+		return 0, f.resident()
 	}
-	blocks, room := productBlocks, rest(sharedOfTwo(shared))
+	blocks, room := f.resident(), rest(sharedOfTwo(shared))
 	if room < 2*stage {
 		blocks, room = 1, rest(shared)
 	}
