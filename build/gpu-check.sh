@@ -3,7 +3,8 @@
 #   build/gpu-check.sh pack            here: builds out/gpu-check.tar.gz (40 MiB at most): programs, tests, golden models
 #   build/gpu-check.sh run [FLAGS]     there, beside the archive: unpacks it to out/gpu, runs gpucheck, writes out/gpu-check.md
 # Copy real models to out/gpu/models and llama.cpp's programs for CUDA (build/llama-cuda.sh) to out/gpu/peer first, if the
-# report is to have them. FLAGS are gpucheck's: -only STEPS, -budget TIME (default 9m), -out FILE, -device NAME.
+# report is to have them; pack takes another build of ledge, to be measured beside this one, from LEDGE_BEFORE.
+# FLAGS are gpucheck's: -only STEPS, -budget TIME (default 9m), -out FILE, -device NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=out/gpu archive=out/gpu-check.tar.gz
@@ -23,6 +24,11 @@ pack() {
     if [ -d "backend/$backend/testdata" ]; then cp -r "backend/$backend/testdata" "$dir/src/backend/$backend/"; fi
   done
   cp -r runtime/model/testdata "$dir/src/runtime/model/"
+  if [ -n "${LEDGE_BEFORE:-}" ]; then # another build of ledge, to be measured beside this one
+    mkdir -p "$dir/before"
+    cp "$LEDGE_BEFORE" "$dir/before/ledge"
+    strip "$dir/before/ledge"
+  fi
   cp LICENSE "$dir/" # a text for the perplexity where the GPL is not at hand
   if [ -f /usr/share/common-licenses/GPL-3 ]; then cp /usr/share/common-licenses/GPL-3 "$dir/"; else cp LICENSE "$dir/GPL-3"; fi
   tar czf "$archive" -C out gpu
@@ -39,5 +45,5 @@ run() {
 case "${1:-}" in
   pack) pack ;;
   run) shift; run "$@" ;;
-  *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

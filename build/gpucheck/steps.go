@@ -23,6 +23,9 @@ var steps = []step{
 	{"smollm2", 60 * time.Second, smollm2, "SmolLM2-135M"},
 	{"8b", 150 * time.Second, eight, "A model of the size of Llama 3 8B"},
 	{"profile", 60 * time.Second, profile, "Where the time goes, kernel by kernel"},
+	{"products", 90 * time.Second, products, "Products of one row by themselves"},
+	{"ways", 90 * time.Second, ways, "Decode in several ways"},
+	{"stalls", 60 * time.Second, stalls, "What products wait for"},
 	{"start", 30 * time.Second, starts, "From start to the first token"},
 	{"sanitizer", 60 * time.Second, sanitizer, "compute-sanitizer"},
 	{"devices", 90 * time.Second, devices, "What `ledge devices` says"},
@@ -99,8 +102,15 @@ func (c *check) ledgeJSON(v any, args ...string) error {
 	if err != nil {
 		return err
 	}
+	if err := unmarshal(out, v); err != nil {
+		return fmt.Errorf("ledge %s: %w", args[0], err)
+	}
+	return nil
+}
+
+func unmarshal(out string, v any) error {
 	if err := json.Unmarshal([]byte(out), v); err != nil {
-		return fmt.Errorf("ledge %s: its output is no JSON: %w", args[0], err)
+		return fmt.Errorf("its output is no JSON: %w", err)
 	}
 	return nil
 }
