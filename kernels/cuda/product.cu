@@ -179,8 +179,8 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
   s.c = {};
   if (!MIXED) { warm_norm(a); }
   s.c.item = first;
-  begin_tile(a, s.c, slice, last);
-  From::begin(a, s, slice, last);
+  begin_tile(a, s.c, last);
+  From::begin(a, s, last);
   // From here on what kernels before have written is read.
   if (!MIXED) {
     wait_for_inputs();
@@ -215,7 +215,7 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
         float sum[4] = {0, 0, 0, 0}, *const to = sums + (thread_id() >> 5) * SUMS + (16 * r + g) * NT;
         if (!WHOLE && from > 0) { read_sums(sum, to, t); }
         LOOPED for (u32 step = 0; step < n; step += N) {
-          From::take(a, s, slice, last);
+          From::take(a, s, last);
           const typename W::Factors f = W::factors(s.head);
           UNROLLED for (u32 i = 0; i < N; i++) {
             // Behind the tile's end a group is zeros, and so is x: with a branch, every step

@@ -48,7 +48,9 @@ template <class W> struct Cursor {
 
 template <class W> DEVICE const u32 *group_at(const Cursor<W> &c) { return c.p - 4 * (thread_id() & 31); }
 
-template <class W> DEVICE void begin_tile(const Args &a, Cursor<W> &c, const Slice &slice, u32 last) {
+// begin_tile finds the slice once more: it is seldom wanted, and takes no registers.
+template <class W> DEVICE void begin_tile(const Args &a, Cursor<W> &c, u32 last) {
+  const Slice slice = slice_of(a, W::STEPS);
   c.left = 0;
   if (c.item < last && slice.steps > 0) {
     c.left = WHOLE ? slice.steps : min_of(a.c[4] / 64, slice.steps - c.from);
@@ -56,7 +58,7 @@ template <class W> DEVICE void begin_tile(const Args &a, Cursor<W> &c, const Sli
   }
 }
 
-template <class W> DEVICE void next(const Args &a, Cursor<W> &c, const Slice &slice, u32 last) {
+template <class W> DEVICE void next(const Args &a, Cursor<W> &c, u32 last) {
   constexpr u32 N = group<W>();
   if (c.left > N) {
     c.left -= N;
@@ -66,12 +68,12 @@ template <class W> DEVICE void next(const Args &a, Cursor<W> &c, const Slice &sl
   if (++c.r == R) {
     c.r = 0;
     c.from += a.c[4] / 64;
-    if (WHOLE || c.from >= slice.steps) {
+    if (WHOLE || c.from >= slice_of(a, W::STEPS).steps) {
       c.from = 0;
       c.item += blocks_x();
     }
   }
-  begin_tile(a, c, slice, last);
+  begin_tile(a, c, last);
 }
 
 // warm begins to bring a tile's first bytes from the cursor on to the level 2 cache.
@@ -108,41 +110,40 @@ template <class W> struct Stream<W, true> {
   static constexpr bool ZEROS = true; // steps behind a tile's end are there, and zero
   Cursor<W> c;
   typename W::Head head;
-  u32 *ring;                // this warp's
-  u32 end, stages, at, was; // words of the ring and its stages; where the next group is read, and was read last
+  u32 *ring; // this warp's
+  u32 at;    // where in it the group is that is read
+
+  // end is the ring's length: what the launch gives, but to kernels of several types.
+  METHOD u32 end(const Args &a) { return MIXED ? min_of(a.c[5] / STAGE, (u32)MOST_STAGES) * STAGE : a.c[5]; }
 
   // copy begins to copy the cursor's group; without one, the copies are an empty group.
-  METHOD void copy(const Args &a, Stream &s, const Slice &slice, u32 last, u32 to) {
+  METHOD void copy(const Args &a, Stream &s, u32 last, u32 to) {
     if (s.c.left > 0) {
       const u32 lane = thread_id() & 31, words = W::STEPS % N == 0 || s.c.left >= N ? WORDS : words_of<W>(s.c.left);
       UNROLLED for (u32 i = 0; i < STAGE; i += 128) {
         const bool all = W::STEPS % N == 0 && i + 128 <= WORDS;
         copy16(s.ring + to + i + 4 * lane, s.c.p + i, all || i + 4 * lane < words);
       }
-      next(a, s.c, slice, last);
+      next(a, s.c, last);
     }
     copy_commit();
   }
-  METHOD void begin(const Args &a, Stream &s, const Slice &slice, u32 last) {
-    s.stages = min_of(a.c[5] / STAGE, (u32)MOST_STAGES);
-    s.end = s.stages * STAGE;
-    s.at = 0;
-    s.was = s.end - STAGE;
-    LOOPED for (u32 to = 0; to < s.was; to += STAGE) { copy(a, s, slice, last, to); }
+  METHOD void begin(const Args &a, Stream &s, u32 last) {
+    s.at = end(a) - STAGE;
+    LOOPED for (u32 to = 0; to < s.at; to += STAGE) { copy(a, s, last, to); }
     warm(s.c, 4096);
   }
   METHOD void ready(Stream &) {}
-  METHOD void take(const Args &a, Stream &s, const Slice &slice, u32 last) {
+  METHOD void take(const Args &a, Stream &s, u32 last) {
     sync_warp(); // no lane reads the group before any more
-    copy(a, s, slice, last, s.was);
-    wait_for_all_but(s.stages - 1);
+    copy(a, s, last, s.at);
+    s.at += STAGE;
+    if (s.at == end(a)) { s.at = 0; }
+    wait_for_all_but(end(a) / STAGE - 1);
     sync_warp();
     s.head = W::template load_head<FromRing>(s.ring + s.at + W::STEPS * W::STEP, thread_id() & 31);
-    s.was = s.at;
-    s.at += STAGE;
-    if (s.at == s.end) { s.at = 0; }
   }
-  METHOD typename W::Step step(const Stream &s, u32 i) { return W::template load_step<FromRing>(s.ring + s.was + i * W::STEP, thread_id() & 31); }
+  METHOD typename W::Step step(const Stream &s, u32 i) { return W::template load_step<FromRing>(s.ring + s.at + i * W::STEP, thread_id() & 31); }
   METHOD void give(Stream &, u32) {}
 };
 
@@ -154,7 +155,7 @@ template <class W> struct Stream<W, false> {
   typename W::Head head, ahead;
   u32 *ring;
 
-  METHOD void begin(const Args &, Stream &s, const Slice &, u32) { warm(s.c, 8192); }
+  METHOD void begin(const Args &, Stream &s, u32) { warm(s.c, 8192); }
   METHOD void ready(Stream &s) {
     const u32 lane = opaque(thread_id()) & 31;
     s.ahead = {};
@@ -164,9 +165,9 @@ template <class W> struct Stream<W, false> {
     }
     if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(group_at(s.c) + W::STEPS * W::STEP, lane); }
   }
-  METHOD void take(const Args &a, Stream &s, const Slice &slice, u32 last) {
+  METHOD void take(const Args &a, Stream &s, u32 last) {
     s.head = s.ahead;
-    next(a, s.c, slice, last);
+    next(a, s.c, last);
     if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(group_at(s.c) + W::STEPS * W::STEP, opaque(thread_id()) & 31); }
   }
   METHOD typename W::Step step(const Stream &s, u32 i) { return s.steps[i]; }
