@@ -136,7 +136,9 @@ func (d *device) Close() error {
 		err = d.run("close", d.free)
 	}
 	close(d.worker.jobs)
-	d.profile.print(os.Stderr, d.prop.name)
+	if !d.stuck.Load() { // else its thread may write to it still
+		d.profile.print(os.Stderr, d.prop.name)
+	}
 	return err
 }
 

@@ -78,6 +78,29 @@ func TestOutOfMemory(t *testing.T) {
 			t.Errorf("after %s: %v", fault, err)
 		}
 	}
+	out := must[accel.Buffer](t)(d.Allocate("out", 400, accel.Local))
+	grid := must[accel.Buffer](t)(d.Allocate("grid", 12, accel.Upload))
+	setGrid(grid, 0, 1, 1, 1)
+	r := must[accel.Recording](t)(d.Record(must[[]accel.Dispatch](t)(fills(d, out, grid, false, [3]uint32{0, 100, 5}))))
+	for _, function := range []string{"cuGraphInstantiate", "cuGraphLaunch"} {
+		fake.Set(card + "only=" + counted(t, function) + " fail=1 code=2")
+		_, err := d.Submit([]accel.Recording{r}, nil)
+		var oom *backend.ErrOutOfMemory
+		if !errors.As(err, &oom) || isLost(err) || !strings.Contains(err.Error(), "a graph of calls") {
+			t.Errorf("%s: %v", function, err)
+		}
+		fake.Set(card)
+		f, err := d.Submit([]accel.Recording{r}, nil)
+		if err == nil {
+			err = f.Wait()
+		}
+		if err != nil {
+			t.Errorf("after %s: %v", function, err)
+		}
+	}
+	if err := errors.Join(r.Close(), out.Close(), grid.Close()); err != nil {
+		t.Error(err)
+	}
 	// More than there is.
 	if _, err := d.Allocate("a part", 1<<20, accel.Local); err != nil {
 		t.Fatal(err)

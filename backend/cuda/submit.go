@@ -154,6 +154,9 @@ func (d *device) launchPart(list []*recording, calls []live, reads []accel.Range
 	g.used, d.next.fence.graph = count, g
 	d.progress.Add(1)
 	if err := check("cuGraphLaunch", driver.Check(int(C.cuGraphLaunch(g.exec, C.CUstream(handleOf(&d.stream)))))); err != nil {
+		if is(err, outOfMemory) { // nothing was launched, and what has room goes on
+			return err
+		}
 		return errors.Join(err, d.lose(lost("run", err)))
 	}
 	return nil

@@ -22,7 +22,7 @@
 #include "weights.h"
 
 #ifndef TYPE
-#error TYPE, NT and R say what is compiled
+#error TYPE, NT and R say what is compiled, MEMORY_BYTES and STAGE_UINTS what it is held against
 #endif
 #define MIXED_64 16
 #define MIXED_256 17
@@ -280,7 +280,10 @@ KERNEL_OF(ENTRY, THREADS, 2) {
   DYNAMIC_SHARED(dynamic);
   let_next_start();
   Memory &memory = *(Memory *)dynamic;
-  static_assert(THREADS == 32 * WARPS && sizeof(Memory) % 16 == 0, "");
+  static_assert(THREADS == 32 * WARPS && sizeof(Memory) == MEMORY_BYTES, "package shader says how much memory there is");
+#if !MIXED
+  static_assert(stage_uints<Weights<TYPE>>() == STAGE_UINTS, "and how long a ring's stage is");
+#endif
   const u32 warp = thread_id() >> 5, x_words = NT * (row_words(a.c[4]) + sum_words(a.c[4]));
   u32 *const all = (u32 *)(dynamic + sizeof(Memory)), *const xs = all + warp * x_words, *const ring = all + WARPS * x_words + warp * a.c[5];
   u32 buffer = 0;

@@ -147,6 +147,14 @@ template <class W> struct Stream<W, true> {
   METHOD void give(Stream &, u32) {}
 };
 
+template <class W> constexpr u32 stage_uints() {
+  if constexpr (ringed<W>()) {
+    return Stream<W>::STAGE;
+  } else {
+    return 0;
+  }
+}
+
 template <class W> struct Stream<W, false> {
   static constexpr u32 N = group<W>();
   static constexpr bool ZEROS = false;

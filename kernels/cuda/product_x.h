@@ -141,7 +141,7 @@ DEVICE void fill_normed(const Args &a, Memory &memory, u32 *all, const Slice &sl
 // fill_plain is for a row that is not normed: a warp reads its slice, finds its power and
 // brings it to its shared memory. What no longer fits registers is read twice.
 DEVICE void fill_plain(const Args &a, Memory &memory, u32 *xs, u32 begin, u32 end, bool sums) {
-  constexpr u32 AGAIN = 8;
+  constexpr u32 AGAIN = 4;
   const u32 lane = thread_id() & 31, warp = thread_id() >> 5, k = a.p[0];
   const float *const row = (const float *)a.b[2] + a.p[3];
   auto at = [&](u32 i) { // columns begin + i and the three after it

@@ -12,11 +12,13 @@ func products() []variant {
 	var list []variant
 	for _, v := range shader.ProductVariants() {
 		list = append(list, variant{
-			suffix:  v.Name,
-			defines: []string{fmt.Sprintf("TYPE=%d", v.Type), fmt.Sprintf("NT=%d", v.NT), fmt.Sprintf("R=%d", v.R)},
-			fits:    all(is(1, v.Type), is(2, v.NT), is(3, v.R)),
-			only:    map[bool]targets{false: newer, true: older}[v.Basic],
-			worst:   v.Worst,
+			suffix: v.Name,
+			defines: []string{fmt.Sprintf("TYPE=%d", v.Type), fmt.Sprintf("NT=%d", v.NT), fmt.Sprintf("R=%d", v.R),
+				// which the source is held against
+				fmt.Sprintf("MEMORY_BYTES=%d", v.Memory()), fmt.Sprintf("STAGE_UINTS=%d", v.Stage())},
+			fits:  all(is(1, v.Type), is(2, v.NT), is(3, v.R)),
+			only:  map[bool]targets{false: newer, true: older}[v.Basic],
+			worst: v.Worst,
 		})
 	}
 	return list

@@ -40,6 +40,8 @@ constexpr u32 UNITS = STEPS == 1 ? STAGES : 2;
 constexpr u32 UNITS_AT = STAGES * STAGE, POWERS_AT = UNITS_AT + UNITS * UNIT;
 constexpr u32 FACTORS_AT = POWERS_AT + 32 * TOKENS; // of rows
 constexpr u32 OUT_STRIDE = ROWS + 4; // floats
+constexpr u32 ALL = FACTORS_AT + 4 * TILE_HEAD * TILES, ALL_OUT = 4 * TOKENS * OUT_STRIDE;
+static_assert((ALL > ALL_OUT ? ALL : ALL_OUT) == SHARED_BYTES, "package shader says how much memory there is");
 
 // Out is what a block has of out.
 struct Out {

@@ -13,8 +13,9 @@ func tiles() []variant {
 	var list []variant
 	for _, v := range shader.TileVariants() {
 		list = append(list, variant{
-			suffix:  v.Name,
-			defines: []string{fmt.Sprintf("MATRIX=%d", v.Constants[1]), fmt.Sprintf("SHAPE=%d", v.Constants[2])},
+			suffix: v.Name,
+			defines: []string{fmt.Sprintf("MATRIX=%d", v.Constants[1]), fmt.Sprintf("SHAPE=%d", v.Constants[2]),
+				fmt.Sprintf("SHARED_BYTES=%d", shader.TileShared(v.Constants))}, // which the source is held against
 			fits:    all(is(1, v.Constants[1]), is(2, v.Constants[2])),
 			threads: int(v.Constants[0]),
 			only:    map[bool]targets{false: newer, true: everyTarget}[v.Basic],

@@ -49,16 +49,34 @@ func (v ProductVariant) Worst(most int) []uint32 {
 	return c
 }
 
+// Memory is the bytes that a variant's sums and factors take of ProductShared, and Stage
+// the uints of a stage of its ring; 0 for one that has none, or several.
+func (v ProductVariant) Memory() int { return 4 * productFloats(int(v.NT), int(v.R)) }
+func (v ProductVariant) Stage() int {
+	if v.Type >= mixed64 {
+		return 0
+	}
+	return Features{TensorBasic: v.Basic}.stage(TensorF32 + Layout(v.Type))
+}
+
+// productFloats are those of product.cu's Memory.
+func productFloats(nt, r int) int {
+	buffers := 2
+	if nt > 1 {
+		buffers = 1
+	}
+	return (2*nt + 8*nt + 8 + buffers*8*16*r*nt + 3) &^ 3
+}
+
 // ProductShared is the bytes of shared memory that the kernel product_tensor wants with
 // these constants; product.cu says what lies there.
 func ProductShared(c []uint32) int {
 	nt, r, columns := int(c[2]), int(c[3]), int(c[4])
-	buffers, pad := 2, 0
+	pad := 0
 	if nt > 1 {
-		buffers, pad = 1, 16
+		pad = 16
 	}
-	floats := 2*nt + 8*nt + 8 + buffers*8*16*r*nt
-	bytes := 4*((floats+3)&^3) + 4*8*nt*(columns/2+pad+columns/16)
+	bytes := 4*productFloats(nt, r) + 4*8*nt*(columns/2+pad+columns/16)
 	if len(c) > 5 {
 		bytes += 4 * 8 * int(c[5])
 	}
