@@ -110,7 +110,7 @@ func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 	l := features
 	l.Range = int(min(p.memory, maxRange)) &^ 3
 	l.MemoryTotal, l.Unified = p.memory, p.unified
-	l.SharedMost, l.Processors = p.shared, max(p.units, 0)
+	l.SharedMost, l.Processors, l.Overlap = p.shared, max(p.units, 0), p.overlaps()
 	var err error
 	if l.Resident, err = residentBlocks(); err != nil {
 		return l, fmt.Errorf("cuda: %w", err)

@@ -247,8 +247,9 @@ func TestChain(t *testing.T) {
 func (s shape) String() string { return s.name + "." + s.typ.String() }
 
 // BenchmarkProducts is how fast a GPU's products of one row read weights, by themselves:
-// in chains as decoding has them, with one and with two blocks of a multiprocessor, and
-// with kernels that begin when the one before has ended.
+// in chains as decoding has them, with two blocks of a multiprocessor and with one; the
+// same without asking for more than the rings ahead (cold); and with kernels that begin when
+// the one before has ended (apart).
 func BenchmarkProducts(b *testing.B) {
 	onGPU(b)
 	d, err := openFirst(accel.BlobsIn(b.TempDir()), time.Minute)
@@ -259,15 +260,15 @@ func BenchmarkProducts(b *testing.B) {
 	overlap := d.overlap
 	for _, s := range shapes {
 		for _, way := range []struct {
-			name     string
-			resident int
-			overlap  bool
-		}{{"two", 2, true}, {"one", 1, true}, {"two.apart", 2, false}} {
+			name           string
+			resident       int
+			overlap, ahead bool
+		}{{"two", 2, true, true}, {"one", 1, true, true}, {"two.cold", 2, true, false}, {"one.cold", 1, true, false}, {"two.apart", 2, false, false}} {
 			if way.overlap && !overlap {
 				continue
 			}
 			b.Run(s.String()+"/"+way.name, func(b *testing.B) {
-				d.limits.Resident, d.overlap = way.resident, way.overlap
+				d.limits.Resident, d.limits.Overlap, d.overlap = way.resident, way.ahead, way.overlap
 				c, err := newChain(d, s, int(min(512<<20, d.Limits().MemoryFree/4)))
 				if err != nil {
 					b.Fatal(err)

@@ -12,7 +12,10 @@ import (
 // What follows says where the time of decoding goes, and which way of it is fastest: no
 // bar is in it, and a GPU's settings are chosen by it.
 
-var product = regexp.MustCompile(`(?m)^BenchmarkProducts/(\S+)/(two\.apart|two|one)(?:-\d+)?\s.*$`)
+var product = regexp.MustCompile(`(?m)^BenchmarkProducts/(\S+)/([a-z]+(?:\.[a-z]+)?)(?:-\d+)?\s.*$`)
+
+// productWays are those of BenchmarkProducts.
+var productWays = []string{"two", "one", "two.cold", "one.cold", "two.apart"}
 
 // products times each kind of product of two models by itself.
 func products(c *check) error {
@@ -24,12 +27,12 @@ func products(c *check) error {
 	if len(shapes) == 0 {
 		return fmt.Errorf("no product in %s", tail(out, 300))
 	}
-	c.line("Chains of products, weights from memory; microseconds of one, and GB/s of weights. Two blocks of a multiprocessor, "+
-		"one, and two without beginning before the product before has ended. The read kernel: %.0f GB/s.\n", c.read)
-	c.head("product", "two blocks", "one block", "two, apart")
+	c.line("Chains of products, weights from memory; microseconds of one, and GB/s of weights, with two blocks of a multiprocessor and with one; "+
+		"cold: without asking for more than the rings ahead; apart: each begins when the one before has ended. The read kernel: %.0f GB/s.\n", c.read)
+	c.head(append([]string{"product"}, productWays...)...)
 	for _, s := range shapes {
 		cells := []string{s}
-		for _, way := range []string{"two", "one", "two.apart"} {
+		for _, way := range productWays {
 			f, ok := all[s][way]
 			if !ok {
 				cells = append(cells, "")

@@ -76,11 +76,16 @@ template <class W> DEVICE void next(const Args &a, Cursor<W> &c, u32 last) {
   begin_tile(a, c, last);
 }
 
-// warm begins to bring a tile's first bytes from the cursor on to the level 2 cache.
-template <class W> DEVICE void warm(const Cursor<W> &c, u32 most) {
-  const u32 bytes = 4 * words_of<W>(c.left);
-  UNROLLED for (u32 i = 128 * (thread_id() & 31); i < most; i += 4096) {
-    if (i < bytes) { prefetch((const u8 *)group_at(c) + i); }
+// warm begins to bring what comes from the cursor on to the level 2 cache: c[6] bytes of
+// this warp's, of four tiles at most, for each costs as many instructions as a group.
+template <class W> DEVICE void warm(const Args &a, Cursor<W> c, u32 last) {
+  u32 most = a.c[6];
+  LOOPED for (u32 tile = 0; tile < 4 && c.left > 0 && most > 0; tile++) {
+    const u32 bytes = min_of((u32)(4 * words_of<W>(c.left)), most);
+    LOOPED for (u32 i = 128 * (thread_id() & 31); i < bytes; i += 4096) { prefetch((const u8 *)group_at(c) + i); }
+    most -= bytes;
+    c.left = 1; // and on to the next tile
+    next(a, c, last);
   }
 }
 
@@ -131,7 +136,7 @@ template <class W> struct Stream<W, true> {
   METHOD void begin(const Args &a, Stream &s, u32 last) {
     s.at = end(a) - STAGE;
     LOOPED for (u32 to = 0; to < s.at; to += STAGE) { copy(a, s, last, to); }
-    warm(s.c, 4096);
+    warm(a, s.c, last);
   }
   METHOD void ready(Stream &) {}
   METHOD void take(const Args &a, Stream &s, u32 last) {
@@ -163,7 +168,7 @@ template <class W> struct Stream<W, false> {
   typename W::Head head, ahead;
   u32 *ring;
 
-  METHOD void begin(const Args &, Stream &s, u32) { warm(s.c, 8192); }
+  METHOD void begin(const Args &a, Stream &s, u32 last) { warm(a, s.c, last); }
   METHOD void ready(Stream &s) {
     const u32 lane = opaque(thread_id()) & 31;
     s.ahead = {};

@@ -7,6 +7,8 @@ const (
 	productWarps  = 8        // of a block
 	mostStages    = 4        // as product_stream.h has it
 	copyUints     = 128      // that a warp copies at once
+	warmBytes     = 4 << 10  // behind a warp's ring, that are brought to the level 2 cache at the beginning
+	warmOverlap   = 16 << 20 // the same of all warps, where a kernel begins early: what memory gives while kernels wait for each other
 	ringBytes     = 14 << 10 // of a warp: on an H200 7 and 10 KiB were no faster, and no slower for large matrices
 )
 
@@ -30,6 +32,15 @@ func (f Features) resident() int {
 		return min(f.Resident, productBlocks)
 	}
 	return productBlocks
+}
+
+// warm is the bytes that a warp, of so many blocks', brings to the level 2 cache before it
+// waits for the kernel before.
+func (f Features) warm(blocks int) uint32 {
+	if !f.Overlap {
+		return warmBytes
+	}
+	return uint32(max(warmBytes, min(warmOverlap/(blocks*productWarps), 64<<10)))
 }
 
 // stage is the uints of a stage of a ring: four steps, or fewer of those that are large,
