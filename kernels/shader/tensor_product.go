@@ -225,7 +225,7 @@ func (p Product) fewOf(f Features, s strip, nt, least, most int) Call {
 		floats += 2 * p.K
 	}
 	blocks := min(items, resident*processors)
-	c.Constants = append(c.Constants, f.warm(blocks))
+	c.Constants = append(c.Constants, f.warm(blocks, processors))
 	traffic, streamed := c.Traffic, c.Streamed
 	c.Grid = p.between(least, most, func(int) [3]uint32 { return [3]uint32{uint32(blocks), 1, 1} })
 	c.Traffic = p.when(least, most, func(z Sizes) int64 { return traffic(z) + 4*int64(p.Rows.Of(z))*int64(floats) })

@@ -3,13 +3,13 @@ package shader
 // Rings of the kernel product_tensor: weights on their way to a warp, in stages of a few
 // steps.
 const (
-	productBlocks = 2        // that fit a multiprocessor at a time
-	productWarps  = 8        // of a block
-	mostStages    = 4        // as product_stream.h has it
-	copyUints     = 128      // that a warp copies at once
-	warmBytes     = 4 << 10  // behind a warp's ring, that are brought to the level 2 cache at the beginning
-	warmOverlap   = 16 << 20 // the same of all warps, where a kernel begins early: what memory gives while kernels wait for each other
-	ringBytes     = 14 << 10 // of a warp: on an H200 7 and 10 KiB were no faster, and no slower for large matrices
+	productBlocks = 2         // that fit a multiprocessor at a time
+	productWarps  = 8         // of a block
+	mostStages    = 4         // as product_stream.h has it
+	copyUints     = 128       // that a warp copies at once
+	warmBytes     = 4 << 10   // behind a warp's ring, that are brought to the level 2 cache at the beginning
+	warmOverlap   = 128 << 10 // the same for each multiprocessor, where a kernel begins early: what memory gives while kernels wait for each other
+	ringBytes     = 14 << 10  // of a warp: on an H200 7 and 10 KiB were no faster, and no slower for large matrices
 )
 
 // sharedMost is the shared memory that a block may have.
@@ -34,13 +34,13 @@ func (f Features) resident() int {
 	return productBlocks
 }
 
-// warm is the bytes that a warp, of so many blocks', brings to the level 2 cache before it
-// waits for the kernel before.
-func (f Features) warm(blocks int) uint32 {
+// warm is the bytes that a warp, of so many blocks on so many multiprocessors, brings to
+// the level 2 cache before it waits for the kernel before.
+func (f Features) warm(blocks, processors int) uint32 {
 	if !f.Overlap {
 		return warmBytes
 	}
-	return uint32(max(warmBytes, min(warmOverlap/(blocks*productWarps), 64<<10)))
+	return uint32(max(warmBytes, min(processors*warmOverlap/(blocks*productWarps), 64<<10)))
 }
 
 // stage is the uints of a stage of a ring: four steps, or fewer of those that are large,
