@@ -41,23 +41,23 @@ struct Rows {
 // There are at least as many rows as blocks, so that the index-th row can be read while
 // its tile is not known: where every segment has one row, as in decoding, they agree.
 DEVICE Rows rows_of(const u32 *run, u32 table, u32 index, u32 size) {
-  const u32 *info = run + table + 4 * index;
-  u32 total = run[0];
-  Rows r = {index, 1, info[0], info[1], info[2]};
+  auto at = [&](u32 i) { return constant1(run + i); }; // the host wrote it: it may be read before the kernel before has ended
+  const u32 info = table + 4 * index, total = at(0);
+  Rows r = {index, 1, at(info), at(info + 1), at(info + 2)};
   if (size == 1 || total == 1) { return r; }
-  if (run[table + 4 * (total - 1) + 3] + 1 == total) { return r; }
+  if (at(table + 4 * (total - 1) + 3) + 1 == total) { return r; }
   r.n = 0;
   u32 tile = index;
   for (u32 row = 0; row < total;) {
-    info = run + table + 4 * row;
-    u32 left = info[2] - info[0] + 1; // of the segment
+    const u32 info = table + 4 * row;
+    const u32 slot = at(info), last = at(info + 2), left = last - slot + 1; // of the segment
     u32 tiles = (left + size - 1) / size;
     if (tile < tiles) {
       r.first = row + tile * size;
       r.n = min_of(size, left - tile * size);
-      r.slot = info[0] + tile * size;
-      r.pages = info[1];
-      r.last = info[2];
+      r.slot = slot + tile * size;
+      r.pages = at(info + 1);
+      r.last = last;
       break;
     }
     tile -= tiles;

@@ -49,15 +49,16 @@ KERNEL_OF(ENTRY, THREADS, 2) {
   SHARED_ARRAY(u32x4, weights, STEPS * 32);
   SHARED_ARRAY(float, tops, 4 * 16);
   let_next_start();
-  wait_for_inputs();
   const u32 *run = a.b[1];
   u32 warp = thread_id() / 32, lane = thread_id() & 31u, g = lane / 4, t = lane & 3u;
   u32 kv = PARTS == 1 ? block_y() : block_y() / PARTS, part = block_y() - kv * PARTS;
   Rows rows = rows_of(run, ROW_TABLE, block_x(), TOKENS_OF);
-  if (rows.n == 0) { return; }
   u32 begin = low_of(rows.slot, WINDOW), end = high_of(rows.slot + rows.n - 1, rows.last, CAUSAL, WINDOW);
   u32 split = begin / SPLIT + block_z(), base = split * SPLIT;
-  if (base >= end) { return; }
+  if (rows.n == 0 || base >= end) {
+    wait_for_inputs();
+    return;
+  }
   u32 from = max_of(begin, base) - base, to = min_of(end - base, SPLIT);
 
   const u32 *keys[2] = {nullptr, nullptr}; // of each half of the warp's page, if it is live
@@ -65,7 +66,7 @@ KERNEL_OF(ENTRY, THREADS, 2) {
   UNROLLED for (u32 i = 0; i < 4; i++) {
     values[i] = a.b[3];
     if (64 * i >= to || 64 * i + 64 <= from) { continue; }
-    u64 head = (u64)run[rows.pages + 4 * split + i] * KV_HEADS + kv;
+    u64 head = (u64)constant1(run + rows.pages + 4 * split + i) * KV_HEADS + kv;
     values[i] += head * (32 * VALUES);
     if (i == warp) { keys[0] = keys[1] = a.b[2] + head * (32 * KEYS) + 64 * t + 4 * g; }
   }
@@ -76,6 +77,7 @@ KERNEL_OF(ENTRY, THREADS, 2) {
     keys[h] += 32 * h;
   }
 
+  wait_for_inputs();
   // All loads that do not wait for others begin here: of keys, queries and values.
   u32 k[KEYS_AHEAD][2][2][4];
   UNROLLED for (u32 j = 0; j < KEYS_AHEAD && j < KEY_STEPS; j++) {
