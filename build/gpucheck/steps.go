@@ -24,7 +24,7 @@ var steps = []step{
 	{"8b", 150 * time.Second, eight, "A model of the size of Llama 3 8B"},
 	{"profile", 60 * time.Second, profile, "Where the time goes, kernel by kernel"},
 	{"products", 90 * time.Second, products, "Products of one row by themselves"},
-	{"ways", 90 * time.Second, ways, "Decode in several ways"},
+	{"ways", 240 * time.Second, ways, "Decode in several ways"},
 	{"stalls", 60 * time.Second, stalls, "What products wait for"},
 	{"start", 30 * time.Second, starts, "From start to the first token"},
 	{"sanitizer", 60 * time.Second, sanitizer, "compute-sanitizer"},
@@ -147,6 +147,9 @@ func text(c *check) error {
 		for same < min(len(tokens[0]), len(tokens[1])) && tokens[0][same] == tokens[1][same] {
 			same++
 		}
+		if err := c.same(m); err != nil {
+			failed = append(failed, err)
+		}
 		off := ppl[1]/ppl[0] - 1
 		c.row(filepath.Base(m), fmt.Sprintf("%.4f", ppl[0]), fmt.Sprintf("%.4f", ppl[1]), fmt.Sprintf("%+.2f %%", 100*off), fmt.Sprintf("%d of %d", same, len(tokens[0])))
 		if math.IsNaN(off) || math.Abs(off) > 0.01 {
@@ -154,6 +157,33 @@ func text(c *check) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// same holds the device's greedy text, in which kernels overlap, against that of kernels
+// that do not, and against that of other numbers of blocks: nothing else is to differ.
+func (c *check) same(model string) error {
+	var first []int
+	for _, env := range []string{"", "LEDGE_CUDA_OVERLAP=0", "LEDGE_CUDA_BLOCKS=1"} {
+		var with []string
+		if env != "" {
+			with = []string{env}
+		}
+		out, err := c.program(with, "ledge", "run", "-q", "--json", "--raw", "--temp", "0", "--ignore-eos", "-n", "256", "--device", c.device, "-m", model, "Once upon a time")
+		if err != nil {
+			return err
+		}
+		var a struct{ Tokens []int }
+		if err := unmarshal(out, &a); err != nil {
+			return err
+		}
+		if first == nil {
+			first = a.Tokens
+		}
+		if len(a.Tokens) != 256 || !slices.Equal(a.Tokens, first) {
+			return fmt.Errorf("%s: with %s the greedy text is another one", filepath.Base(model), env)
+		}
+	}
+	return nil
 }
 
 var gbs = regexp.MustCompile(`([0-9.]+) GB/s`)

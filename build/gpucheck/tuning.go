@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,12 +20,9 @@ var productWays = []string{"two", "one", "two.cold", "one.cold", "two.apart"}
 
 // products times each kind of product of two models by itself.
 func products(c *check) error {
-	out, err := c.test("cuda.test", "-test.run", "^$", "-test.bench", "Products", "-test.benchtime", "1x")
-	if err != nil {
-		return err
-	}
-	shapes, all := figuresOf(out)
-	if len(shapes) == 0 {
+	out, failed := c.test("cuda.test", "-test.run", "^$", "-test.bench", "Products", "-test.benchtime", "1x")
+	shapes, all := figuresOf(out) // those that there was time for, too
+	if failed == nil && len(shapes) == 0 {
 		return fmt.Errorf("no product in %s", tail(out, 300))
 	}
 	c.line("Chains of products, weights from memory; microseconds of one, and GB/s of weights, with two blocks of a multiprocessor and with one; "+
@@ -42,7 +40,7 @@ func products(c *check) error {
 		}
 		c.row(cells...)
 	}
-	return nil
+	return failed
 }
 
 type figures struct{ us, gbs float64 }
@@ -91,6 +89,7 @@ func ways(c *check) error {
 	}
 	c.head(append([]string{"model, tokens/s"}, names...)...)
 	models := c.models()
+	defer func() { os.Remove(filepath.Join(c.scratch, "wide-q4_0.gguf")) }()
 	for _, m := range [][2]string{{"8b", "q4_0"}, {"8b", "q4_k_m"}, {"wide", "q4_0"}} {
 		path, err := c.synth(m[0], m[1])
 		if err != nil {
@@ -143,7 +142,10 @@ func stalls(c *check) error {
 		"smsp__average_warps_issue_stalled_barrier_per_issue_active.ratio,smsp__average_warps_issue_stalled_wait_per_issue_active.ratio,"+
 		"smsp__average_warps_issue_stalled_math_pipe_throttle_per_issue_active.ratio,smsp__average_warps_issue_stalled_mio_throttle_per_issue_active.ratio,"+
 		"smsp__average_warps_issue_stalled_lg_throttle_per_issue_active.ratio,smsp__inst_executed.avg.per_cycle_active,gpu__time_duration.sum")
-	out, err := c.program([]string{"LEDGE_CUDA_PROFILE=1"}, "ncu", append(args, c.path("ledge"), "bench", "--device", c.device, "-m", m, "-p", "0", "-n", "2", "-r", "1")...)
+	out, failed := c.program([]string{"LEDGE_CUDA_PROFILE=1"}, "ncu", append(args, c.path("ledge"), "bench", "--device", c.device, "-m", m, "-p", "0", "-n", "2", "-r", "1")...)
 	c.block(out, 400)
-	return err
+	if failed != nil { // not every machine lets programs count
+		c.line("\nNsight Compute says: %s", tail(failed.Error(), 300))
+	}
+	return nil
 }

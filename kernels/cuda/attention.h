@@ -41,7 +41,7 @@ struct Rows {
 // There are at least as many rows as blocks, so that the index-th row can be read while
 // its tile is not known: where every segment has one row, as in decoding, they agree.
 DEVICE Rows rows_of(const u32 *run, u32 table, u32 index, u32 size) {
-  auto at = [&](u32 i) { return constant1(run + i); }; // the host wrote it: it may be read before the kernel before has ended
+  auto at = [&](u32 i) { return handed1(run + i); }; // the host wrote it: it may be read before the kernel before has ended
   const u32 info = table + 4 * index, total = at(0);
   Rows r = {index, 1, at(info), at(info + 1), at(info + 2)};
   if (size == 1 || total == 1) { return r; }

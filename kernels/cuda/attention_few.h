@@ -66,7 +66,7 @@ KERNEL_OF(ENTRY, THREADS, 2) {
   UNROLLED for (u32 i = 0; i < 4; i++) {
     values[i] = a.b[3];
     if (64 * i >= to || 64 * i + 64 <= from) { continue; }
-    u64 head = (u64)constant1(run + rows.pages + 4 * split + i) * KV_HEADS + kv;
+    u64 head = (u64)handed1(run + rows.pages + 4 * split + i) * KV_HEADS + kv;
     values[i] += head * (32 * VALUES);
     if (i == warp) { keys[0] = keys[1] = a.b[2] + head * (32 * KEYS) + 64 * t + 4 * g; }
   }

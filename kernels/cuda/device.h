@@ -138,7 +138,9 @@ DEVICE f32x4 load4(const float *p) {
 DEVICE f32x4 constant4(const float *p) {
   f32x4 d; asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(d.x), "=f"(d.y), "=f"(d.z), "=f"(d.w) : "l"(p)); return d;
 }
-DEVICE u32 constant1(const u32 *p) { u32 d; asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(d) : "l"(p)); return d; }
+// handed1 reads what the host has written for the run, before the kernels of the run: from
+// the level 2 cache, for a multiprocessor may still have what was there for the run before.
+DEVICE u32 handed1(const u32 *p) { u32 d; asm volatile("ld.global.cg.u32 %0, [%1];" : "=r"(d) : "l"(p)); return d; }
 
 // An address of shared memory in a word, and what is there.
 DEVICE u32 shared_address(const void *p) { return (u32)(u64)(const __attribute__((address_space(3))) void *)p; }

@@ -200,7 +200,7 @@ DEVICE u32 cached1(const u32 *p) { return stream1(p); }
 DEVICE void prefetch(const void *p) { (void)*(const volatile u8 *)p; }
 DEVICE f32x4 load4(const float *p) { aligned(p, 16, "load4 of what is not aligned to 16 bytes"); return *(const f32x4 *)p; }
 DEVICE f32x4 constant4(const float *p) { return load4(p); }
-DEVICE u32 constant1(const u32 *p) { return stream1(p); }
+DEVICE u32 handed1(const u32 *p) { return stream1(p); }
 
 DEVICE u32 shared_address(const void *p) { return (u32)((const u8 *)p - emulate::shared_base()); }
 DEVICE u32 shared_load(u32 address) { return *(const u32 *)(emulate::shared_base() + address); }

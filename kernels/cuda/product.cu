@@ -151,7 +151,7 @@ DEVICE void store(const Args &a, const Memory &memory, const float *sums, const 
 // run's header is the host's.
 DEVICE u32 live_rows(const Args &a) {
   if (NT == 1) { return 1; }
-  return min_of(a.p[6] == 0xffffffffu ? a.p[7] : constant1(a.b[3] + (a.p[6] & 15u)) * a.p[7], (u32)NT);
+  return min_of(a.p[6] == 0xffffffffu ? a.p[7] : handed1(a.b[3] + (a.p[6] & 15u)) * a.p[7], (u32)NT);
 }
 
 // A lane's sums of a tile, rows g and g + 8, are brought to shared memory and back.
@@ -182,7 +182,8 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
   From s;
   s.ring = ring;
   s.c = {};
-  if (!MIXED) { warm_norm(a); }
+  Norm norm;
+  if (!MIXED) { norm = norm_of(a); }
   s.c.item = first;
   begin_tile(a, s.c, last);
   From::begin(a, s, last);
@@ -194,7 +195,7 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
       copy_wait<0>();
       return;
     }
-    ready(a, memory, xs, rows, slice, W::STEPS, W::SUMS);
+    ready(a, memory, norm, xs, rows, slice, W::STEPS, W::SUMS);
   }
   From::ready(s);
   // Lanes without a row of x multiply the last one's, and their sums are nobody's.
@@ -256,12 +257,12 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
 #if MIXED
 // mixed runs the items of one piece after the other (of a gated product, of a pair).
 DEVICE void mixed(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 &buffer) {
-  warm_norm(a);
+  const Norm norm = norm_of(a);
   const u32 rows = live_rows(a);
   wait_for_inputs();
   if (rows == 0) { return; }
   const u32 unit_steps = TYPE == MIXED_64 ? 1 : 4;
-  ready(a, memory, xs, rows, slice_of(a, unit_steps), unit_steps, true);
+  ready(a, memory, norm, xs, rows, slice_of(a, unit_steps), unit_steps, true);
   u32 item = block_x(), end = 0;
   for (u32 piece = 0; piece < 4; piece += gated(a) ? 2 : 1) {
     end += items_in(a, piece);

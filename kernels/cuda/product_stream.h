@@ -77,10 +77,10 @@ template <class W> DEVICE void next(const Args &a, Cursor<W> &c, u32 last) {
 }
 
 // warm begins to bring what comes from the cursor on to the level 2 cache: c[6] bytes of
-// this warp's, of four tiles at most, for each costs as many instructions as a group.
+// this warp's, of c[7] tiles at most, for each costs as many instructions as a group.
 template <class W> DEVICE void warm(const Args &a, Cursor<W> c, u32 last) {
   u32 most = a.c[6];
-  LOOPED for (u32 tile = 0; tile < 4 && c.left > 0 && most > 0; tile++) {
+  LOOPED for (u32 tile = 0; tile < a.c[7] && c.left > 0 && most > 0; tile++) {
     const u32 bytes = min_of((u32)(4 * words_of<W>(c.left)), most);
     LOOPED for (u32 i = 128 * (thread_id() & 31); i < bytes; i += 4096) { prefetch((const u8 *)group_at(c) + i); }
     most -= bytes;

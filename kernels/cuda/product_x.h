@@ -95,19 +95,28 @@ DEVICE bool held_normed(const Args &a) {
   return NT == 1 && a.p[18] == 1 && a.p[0] <= 1024 * MOST_NORMED && a.p[0] % 4 == 0 && a.p[3] % 4 == 0 && a.p[12] % 4 == 0;
 }
 
-// warm_norm begins to bring the norm's weights to the level 2 cache.
-DEVICE void warm_norm(const Args &a) {
-  if (a.p[18] > 0 && has(a, F_NORM_WEIGHT)) {
-    LOOPED for (u32 i = 32 * thread_id(); i < a.p[0]; i += 32 * THREADS) { prefetch(a.b[1] + a.p[12] + i); }
+// Norm is what a thread has of the norm's weights, if x is held: read before the kernel
+// before has ended, and all at once.
+struct Norm { f32x4 weights[MOST_NORMED]; };
+
+DEVICE Norm norm_of(const Args &a) {
+  Norm n;
+  const u32 k = a.p[0];
+  UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) { n.weights[m] = {1, 1, 1, 1}; }
+  if (held_normed(a) && has(a, F_NORM_WEIGHT)) {
+    UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) {
+      if (1024 * m < k) { n.weights[m] = constant4((const float *)a.b[1] + a.p[12] + min_of(1024 * m + 4 * thread_id(), k - 4)); }
+    }
   }
+  return n;
 }
 
 // fill_normed norms a row by norm.h's sums and brings it to all warps' shared memory: who
 // has read four columns norms them and finds the slice that they are of.
-DEVICE void fill_normed(const Args &a, Memory &memory, u32 *all, const Slice &slice, u32 unit_steps, bool sums) {
+DEVICE void fill_normed(const Args &a, Memory &memory, const Norm &norm, u32 *all, const Slice &slice, u32 unit_steps, bool sums) {
   const u32 id = thread_id(), warp = id >> 5, columns = a.c[4], words = row_words(columns) + sum_words(columns);
   const u32 k = a.p[0], units = units_of(a, unit_steps), slices = min_of(units, (u32)WARPS), padded = units * unit_steps * 64;
-  const float *const row = (const float *)a.b[2] + a.p[3], *const weights = (const float *)a.b[1] + a.p[12];
+  const float *const row = (const float *)a.b[2] + a.p[3];
   f32x4 x[MOST_NORMED], s = {0, 0, 0, 0};
   UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) {
     x[m] = {0, 0, 0, 0};
@@ -128,7 +137,7 @@ DEVICE void fill_normed(const Args &a, Memory &memory, u32 *all, const Slice &sl
     const u32 begin = (slices == WARPS ? of * units / WARPS : of) * unit_steps * 64;
     f32x4 y = {x[m].x * factor, x[m].y * factor, x[m].z * factor, x[m].w * factor};
     if (has(a, F_NORM_WEIGHT)) {
-      const f32x4 w = constant4(weights + min_of(i, k - 4));
+      const f32x4 w = norm.weights[m];
       y = {y.x * w.x, y.y * w.y, y.z * w.z, y.w * w.w};
     }
     u32 *to = all + of * words;
@@ -178,10 +187,10 @@ DEVICE void fill_plain(const Args &a, Memory &memory, u32 *xs, u32 begin, u32 en
 }
 
 // ready makes x ready to be read, if shared memory holds all of a slice.
-DEVICE void ready(const Args &a, Memory &memory, u32 *xs, u32 rows, const Slice &slice, u32 unit_steps, bool sums) {
+DEVICE void ready(const Args &a, Memory &memory, const Norm &norm, u32 *xs, u32 rows, const Slice &slice, u32 unit_steps, bool sums) {
   const u32 begin = slice.begin * 64, end = begin + slice.steps * 64, warp = thread_id() >> 5;
   if (held_normed(a)) {
-    fill_normed(a, memory, xs - warp * (row_words(a.c[4]) + sum_words(a.c[4])), slice, unit_steps, sums);
+    fill_normed(a, memory, norm, xs - warp * (row_words(a.c[4]) + sum_words(a.c[4])), slice, unit_steps, sums);
     return;
   }
   if (NT == 1 && a.p[18] == 0 && a.p[0] % 4 == 0 && a.p[3] % 4 == 0) {

@@ -34,13 +34,16 @@ func (f Features) resident() int {
 	return productBlocks
 }
 
-// warm is the bytes that a warp, of so many blocks on so many multiprocessors, brings to
-// the level 2 cache before it waits for the kernel before.
-func (f Features) warm(blocks, processors int) uint32 {
-	if !f.Overlap {
-		return warmBytes
+// warm is the bytes, and of how many tiles at most, that a warp brings to the level 2 cache
+// before it waits for the kernel before, of so many blocks on so many multiprocessors.
+func (f Features) warm(blocks, processors int) (bytes, tiles uint32) {
+	switch {
+	case f.TensorBasic:
+		return 2 * warmBytes, 1
+	case !f.Overlap:
+		return warmBytes, 1
 	}
-	return uint32(max(warmBytes, min(processors*warmOverlap/(blocks*productWarps), 64<<10)))
+	return uint32(max(warmBytes, min(processors*warmOverlap/(blocks*productWarps), 64<<10))), 4
 }
 
 // stage is the uints of a stage of a ring: four steps, or fewer of those that are large,

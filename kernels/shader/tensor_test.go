@@ -256,9 +256,10 @@ func TestTensorBlocks(t *testing.T) {
 		overlap  bool
 		blocks   uint32
 		warm     uint32
+		tiles    uint32
 	}{
-		{0, false, 264, 4 << 10}, {2, false, 264, 4 << 10}, {1, false, 132, 4 << 10},
-		{0, true, 264, 8 << 10}, {1, true, 132, 16 << 10}, {3, true, 264, 8 << 10},
+		{0, false, 264, 4 << 10, 1}, {2, false, 264, 4 << 10, 1}, {1, false, 132, 4 << 10, 1},
+		{0, true, 264, 8 << 10, 4}, {1, true, 132, 16 << 10, 4}, {3, true, 264, 8 << 10, 4},
 	} {
 		f := big
 		f.Resident, f.Overlap = c.resident, c.overlap
@@ -267,8 +268,8 @@ func TestTensorBlocks(t *testing.T) {
 			t.Fatal(len(calls), err)
 		}
 		grid := calls[0].Grid(Sizes{T: 1})
-		if grid != [3]uint32{c.blocks, 1, 1} || calls[0].Constants[6] != c.warm {
-			t.Errorf("%+v: a grid of %d, %d bytes ahead", c, grid, calls[0].Constants[6])
+		if grid != [3]uint32{c.blocks, 1, 1} || calls[0].Constants[6] != c.warm || calls[0].Constants[7] != c.tiles {
+			t.Errorf("%+v: a grid of %d, %d bytes of %d tiles ahead", c, grid, calls[0].Constants[6], calls[0].Constants[7])
 		}
 		if n := ProductShared(calls[0].Constants); n > sharedOfTwo(big.SharedMost) {
 			t.Errorf("%+v: %d bytes of shared memory are too many for two", c, n)
