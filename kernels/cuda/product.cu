@@ -174,7 +174,7 @@ DEVICE void read_sums(float sum[4], const float *from, u32 t) {
 
 // run computes a block's items from first on, before last; all their pieces have weights
 // W. Of a mixture, x is there already; else rows becomes known here.
-template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 rows, u32 first, u32 last, u32 &buffer) {
+template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 rows, u32 first, u32 last, u32 &turn) {
   typedef Stream<W> From;
   constexpr u32 N = group<W>();
   const u32 lane = opaque(thread_id()) & 31, g = lane >> 2, t = lane & 3, columns = MIXED ? opaque(a.c[4]) : a.c[4];
@@ -203,14 +203,13 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
   const u32 *const x_row = xs + row * row_words(columns) + 4 * t;
   const u32 *const x_sums = xs + NT * row_words(columns) + row * sum_words(columns);
 
-  u32 turn = 0;
   for (u32 item = first; item < last; item += blocks_x(), turn++) {
     float residual = 0;
     if (has(a, F_RESIDUAL)) { // on its way while the item is computed
       const Result to = result_of(a, rows, item, turn);
       if (to.live) { residual = residual_of(a, to.token, to.row); }
     }
-    float *const sums = memory.sums[buffer];
+    float *const sums = memory.sums[turn % BUFFERS];
     for (u32 from = 0; from < slice.steps; from += WHOLE ? slice.steps : columns / 64) {
       const u32 n = WHOLE ? slice.steps : min_of(columns / 64, slice.steps - from);
       if (!WHOLE && slice.steps * 64 > columns) {
@@ -246,17 +245,13 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
     }
     sync_block();
     store(a, memory, sums, result_of(a, rows, item, turn), min_of(units_of(a, W::STEPS), (u32)WARPS), residual);
-    if (BUFFERS == 1) {
-      sync_block();
-    } else {
-      buffer ^= 1;
-    }
+    if (BUFFERS == 1) { sync_block(); }
   }
 }
 
 #if MIXED
 // mixed runs the items of one piece after the other (of a gated product, of a pair).
-DEVICE void mixed(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 &buffer) {
+DEVICE void mixed(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 &turn) {
   const Norm norm = norm_of(a);
   const u32 rows = live_rows(a);
   wait_for_inputs();
@@ -268,7 +263,7 @@ DEVICE void mixed(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 &buffer
     end += items_in(a, piece);
     if (item >= end) { continue; }
     switch (type_of(a, piece)) {
-#define RUN(type) case type: run<Weights<type>>(a, memory, xs, ring, rows, item, end, buffer); break;
+#define RUN(type) case type: run<Weights<type>>(a, memory, xs, ring, rows, item, end, turn); break;
 #if TYPE == MIXED_64
       RUN(T_F32) RUN(T_F16) RUN(T_BF16) RUN(T_Q4_0) RUN(T_Q4_1) RUN(T_Q5_0) RUN(T_Q5_1) RUN(T_Q8_0) RUN(T_IQ4_NL) RUN(T_MXFP4)
 #else
@@ -292,14 +287,14 @@ KERNEL_OF(ENTRY, THREADS, 2) {
 #endif
   const u32 warp = thread_id() >> 5, x_words = NT * (row_words(a.c[4]) + sum_words(a.c[4]));
   u32 *const all = (u32 *)(dynamic + sizeof(Memory)), *const xs = all + warp * x_words, *const ring = all + WARPS * x_words + warp * a.c[5];
-  u32 buffer = 0;
+  u32 turn = 0; // items so far
   if (block_x() >= a.p[2]) {
     wait_for_inputs();
     return;
   }
 #if MIXED
-  mixed(a, memory, xs, ring, buffer);
+  mixed(a, memory, xs, ring, turn);
 #else
-  run<Weights<TYPE>>(a, memory, xs, ring, 0, block_x(), a.p[2], buffer);
+  run<Weights<TYPE>>(a, memory, xs, ring, 0, block_x(), a.p[2], turn);
 #endif
 }

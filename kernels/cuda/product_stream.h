@@ -26,6 +26,7 @@ template <class W> constexpr bool ringed() { return RINGS && W::PARTS == 1; }
 template <class W> constexpr u32 group() {
   if (BASIC && W::BLOCK > 0 && W::STEPS == 1) { return 2; } // registers are few, and memory is not what it waits for
   if (!ringed<W>()) { return W::BLOCK > 0 ? 4 : W::PARTS == 1 ? 2 : 1; }
+  if (TYPE == MIXED_64 && W::SUMS) { return 2; } // or registers spill: a mixture has ten types' loops
   return W::BLOCK == 0 ? 1 : W::STEP > 256 ? 2 : 4;
 }
 
