@@ -22,6 +22,22 @@ func onGPU(t testing.TB) {
 	}
 }
 
+// openGPU opens a benchmark's.
+func openGPU(b *testing.B) *device {
+	b.Helper()
+	onGPU(b)
+	d, err := openFirst(accel.BlobsIn(b.TempDir()), time.Minute)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return d
+}
+
 // TestGPU runs the whole suite, and every kernel beside the reference, on a real GPU.
 func TestGPU(t *testing.T) {
 	onGPU(t)
@@ -39,12 +55,7 @@ func TestGPU(t *testing.T) {
 // BenchmarkRead is how fast a kernel reads a GPU's memory that does nothing else: what
 // decoding is measured by.
 func BenchmarkRead(b *testing.B) {
-	onGPU(b)
-	d, err := openFirst(accel.BlobsIn(b.TempDir()), time.Minute)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer d.Close()
+	d := openGPU(b)
 	const threads, piece = 256, 256 * 8 * 16
 	size := int(min(4<<30, d.Limits().MemoryFree/2)) / piece * piece
 	data, err := d.Allocate("what is read", size, accel.Local)

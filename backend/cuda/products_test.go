@@ -308,12 +308,7 @@ func (s shape) String() string { return s.name + "." + s.typ.String() }
 // same without asking for more than the rings ahead (cold); and with kernels that begin when
 // the one before has ended (apart).
 func BenchmarkProducts(b *testing.B) {
-	onGPU(b)
-	d, err := openFirst(accel.BlobsIn(b.TempDir()), time.Minute)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer d.Close()
+	d := openGPU(b)
 	overlap := d.overlap
 	for _, s := range shapes {
 		for _, way := range []struct {

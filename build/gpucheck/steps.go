@@ -96,21 +96,16 @@ func failures(out string) string {
 	return strings.Join(lines, "\n")
 }
 
-func (c *check) ledgeJSON(v any, args ...string) error {
-	cmd := append([]string{args[0], "-q", "--json"}, args[1:]...)
-	out, err := c.program(nil, "ledge", cmd...)
+func (c *check) ledgeJSON(v any, args ...string) error { return c.jsonOf(v, nil, "ledge", args...) }
+
+// jsonOf reads what a build of Ledge prints with --json.
+func (c *check) jsonOf(v any, env []string, program string, args ...string) error {
+	out, err := c.program(env, program, append([]string{args[0], "-q", "--json"}, args[1:]...)...)
 	if err != nil {
 		return err
 	}
-	if err := unmarshal(out, v); err != nil {
-		return fmt.Errorf("ledge %s: %w", args[0], err)
-	}
-	return nil
-}
-
-func unmarshal(out string, v any) error {
 	if err := json.Unmarshal([]byte(out), v); err != nil {
-		return fmt.Errorf("its output is no JSON: %w", err)
+		return fmt.Errorf("%s %s: its output is no JSON: %w", program, args[0], err)
 	}
 	return nil
 }
@@ -163,17 +158,9 @@ func text(c *check) error {
 // that do not, and against that of other numbers of blocks: nothing else is to differ.
 func (c *check) same(model string) error {
 	var first []int
-	for _, env := range []string{"", "LEDGE_CUDA_OVERLAP=0", "LEDGE_CUDA_BLOCKS=1"} {
-		var with []string
-		if env != "" {
-			with = []string{env}
-		}
-		out, err := c.program(with, "ledge", "run", "-q", "--json", "--raw", "--temp", "0", "--ignore-eos", "-n", "256", "--device", c.device, "-m", model, "Once upon a time")
-		if err != nil {
-			return err
-		}
+	for _, env := range [][]string{nil, {"LEDGE_CUDA_OVERLAP=0"}, {"LEDGE_CUDA_BLOCKS=1"}} {
 		var a struct{ Tokens []int }
-		if err := unmarshal(out, &a); err != nil {
+		if err := c.jsonOf(&a, env, "ledge", "run", "--raw", "--temp", "0", "--ignore-eos", "-n", "256", "--device", c.device, "-m", model, "Once upon a time"); err != nil {
 			return err
 		}
 		if first == nil {

@@ -101,12 +101,8 @@ func ways(c *check) error {
 		speed := make([][]float64, len(list))
 		for range 2 {
 			for i, w := range list {
-				out, err := c.program(w.env, w.program, "bench", "-q", "--json", "--device", c.device, "-m", m, "-p", "0", "-n", "64", "-r", "3")
-				if err != nil {
-					return fmt.Errorf("%s: %w", w.name, err)
-				}
 				var t []timed
-				if err := unmarshal(out, &t); err != nil {
+				if err := c.jsonOf(&t, w.env, w.program, "bench", "--device", c.device, "-m", m, "-p", "0", "-n", "64", "-r", "3"); err != nil {
 					return fmt.Errorf("%s: %w", w.name, err)
 				}
 				for _, x := range t {

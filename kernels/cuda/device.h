@@ -107,11 +107,13 @@ DEVICE u32 prmt(u32 x, u32 y, u32 sel) { u32 d; asm("prmt.b32 %0, %1, %2, %3;" :
 #else
 #define STREAM "ld.global.nc"
 #endif
-DEVICE u32x4 stream4(const u32 *p) {
-  u32x4 d; asm volatile(STREAM ".v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(d.x), "=r"(d.y), "=r"(d.z), "=r"(d.w) : "l"(p)); return d;
-}
-DEVICE u32x2 stream2(const u32 *p) { u32x2 d; asm volatile(STREAM ".v2.u32 {%0, %1}, [%2];" : "=r"(d.x), "=r"(d.y) : "l"(p)); return d; }
-DEVICE u32 stream1(const u32 *p) { u32 d; asm volatile(STREAM ".u32 %0, [%1];" : "=r"(d) : "l"(p)); return d; }
+#define LOADS(name, how) \
+  DEVICE u32x4 name##4(const u32 *p) { \
+    u32x4 d; asm volatile(how ".v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(d.x), "=r"(d.y), "=r"(d.z), "=r"(d.w) : "l"(p)); return d; \
+  } \
+  DEVICE u32x2 name##2(const u32 *p) { u32x2 d; asm volatile(how ".v2.u32 {%0, %1}, [%2];" : "=r"(d.x), "=r"(d.y) : "l"(p)); return d; } \
+  DEVICE u32 name##1(const u32 *p) { u32 d; asm volatile(how ".u32 %0, [%1];" : "=r"(d) : "l"(p)); return d; }
+LOADS(stream, STREAM)
 
 // The same for the cache, which a kernel before has written: one that began before that
 // had ended may not read it by .nc, whose memory nobody writes while a kernel runs.
@@ -120,11 +122,7 @@ DEVICE u32 stream1(const u32 *p) { u32 d; asm volatile(STREAM ".u32 %0, [%1];" :
 #else
 #define CACHED "ld.global"
 #endif
-DEVICE u32x4 cached4(const u32 *p) {
-  u32x4 d; asm volatile(CACHED ".v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(d.x), "=r"(d.y), "=r"(d.z), "=r"(d.w) : "l"(p)); return d;
-}
-DEVICE u32x2 cached2(const u32 *p) { u32x2 d; asm volatile(CACHED ".v2.u32 {%0, %1}, [%2];" : "=r"(d.x), "=r"(d.y) : "l"(p)); return d; }
-DEVICE u32 cached1(const u32 *p) { u32 d; asm volatile(CACHED ".u32 %0, [%1];" : "=r"(d) : "l"(p)); return d; }
+LOADS(cached, CACHED)
 
 // prefetch begins to bring the 128 bytes around p from memory to the level 2 cache.
 DEVICE void prefetch(const void *p) { asm volatile("prefetch.global.L2 [%0];" : : "l"(p)); }

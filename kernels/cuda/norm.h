@@ -101,14 +101,16 @@ DEVICE void find_factors(Input &in, float add_eps, float eps, float *store, floa
   }
 }
 
+DEVICE float largest_of(f32x4 x) { return max_of(max_of(abs_of(x.x), abs_of(x.y)), max_of(abs_of(x.z), abs_of(x.w))); }
+
 // largest_in is the largest magnitude of x in columns from begin to end, in all lanes of
 // a warp.
 DEVICE float largest_in(const Input &in, u32 begin, u32 end) {
   float largest = 0;
   LOOPED for (u32 i = begin + 4 * (thread_id() & 31); i < end; i += 256) {
     f32x4 x = four(in.x, i, in.k), y = four(in.x, i + 128, in.k);
-    largest = max_of(largest, max_of(max_of(abs_of(x.x), abs_of(x.y)), max_of(abs_of(x.z), abs_of(x.w))));
-    if (i + 128 < end) { largest = max_of(largest, max_of(max_of(abs_of(y.x), abs_of(y.y)), max_of(abs_of(y.z), abs_of(y.w)))); }
+    largest = max_of(largest, largest_of(x));
+    if (i + 128 < end) { largest = max_of(largest, largest_of(y)); }
   }
   LOOPED for (u32 distance = 16; distance > 0; distance /= 2) { largest = max_of(largest, shuffle_xor(largest, distance)); }
   return largest;

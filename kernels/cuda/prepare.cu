@@ -31,8 +31,6 @@ DEVICE Input input(const Args &a, u32 row) {
   return in;
 }
 
-DEVICE float largest_of(f32x4 x) { return max_of(max_of(abs_of(x.x), abs_of(x.y)), max_of(abs_of(x.z), abs_of(x.w))); }
-
 } // namespace
 
 KERNEL_OF(ENTRY, THREADS, 2) {

@@ -160,17 +160,16 @@ DEVICE void fill_plain(const Args &a, Memory &memory, u32 *xs, u32 begin, u32 en
     return c < min_of(end, k) ? x : f32x4{0, 0, 0, 0};
   };
   float largest = 0;
-  auto look = [&](f32x4 x) { largest = max_of(largest, max_of(max_of(abs_of(x.x), abs_of(x.y)), max_of(abs_of(x.z), abs_of(x.w)))); };
   auto put = [&](f32x4 x, float power, u32 i) { fill4(x, power, xs, xs + row_words(a.c[4]), i, begin + i < end, sums); };
 
   LOOPED for (u32 i = 128 * MOST_PLAIN + 4 * lane; begin + i - 4 * lane < end; i += 128 * AGAIN) {
     f32x4 x[AGAIN];
     UNROLLED for (u32 m = 0; m < AGAIN; m++) { x[m] = at(i + 128 * m); }
-    UNROLLED for (u32 m = 0; m < AGAIN; m++) { look(x[m]); }
+    UNROLLED for (u32 m = 0; m < AGAIN; m++) { largest = max_of(largest, largest_of(x[m])); }
   }
   f32x4 x[MOST_PLAIN];
   UNROLLED for (u32 m = 0; m < MOST_PLAIN; m++) { x[m] = at(128 * m + 4 * lane); }
-  UNROLLED for (u32 m = 0; m < MOST_PLAIN; m++) { look(x[m]); }
+  UNROLLED for (u32 m = 0; m < MOST_PLAIN; m++) { largest = max_of(largest, largest_of(x[m])); }
   LOOPED for (u32 distance = 16; distance > 0; distance /= 2) { largest = max_of(largest, shuffle_xor(largest, distance)); }
   const float power = slice_power(largest);
   if (lane == 0) { memory.powers[warp] = 1.0f / power; }
