@@ -110,11 +110,7 @@ func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 	l := features
 	l.Range = int(min(p.memory, maxRange)) &^ 3
 	l.MemoryTotal, l.Unified = p.memory, p.unified
-	l.SharedMost, l.Processors, l.Overlap = p.shared, max(p.units, 0), p.overlaps()
-	var err error
-	if l.Resident, err = residentBlocks(); err != nil {
-		return l, fmt.Errorf("cuda: %w", err)
-	}
+	l.SharedMost, l.Processors = p.shared, max(p.units, 0)
 	l.TensorBasic = p.capability < cuda.TensorFrom
 	was := l
 	if s.Apply(&l); l != was {
@@ -123,6 +119,7 @@ func limitsOf(p properties, s accel.Switches) (accel.Limits, error) {
 	if err := errors.Join(l.Check(), s.Missing(l)); err != nil {
 		return l, fmt.Errorf("cuda: %s: %w", p.name, accel.OneLine(err))
 	}
+	var err error
 	if l.Timeout, err = accel.Timeout(accel.TimeoutGPU); err != nil {
 		return l, fmt.Errorf("cuda: %w", err)
 	}

@@ -46,27 +46,6 @@ func TestProbe(t *testing.T) {
 	nothingLeft(t, "after probing")
 }
 
-// TestBlocks: how many blocks of a product a multiprocessor runs can be said, and a wrong
-// number is an error that says what is right.
-func TestBlocks(t *testing.T) {
-	useFake(t)
-	for text, want := range map[string]int{"": 0, "1": 1, "2": 2} {
-		t.Setenv(EnvBlocks, text)
-		all, err := find()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if l, err := limitsOf(all.devices[0], accel.Switches{}); err != nil || l.Resident != want {
-			t.Errorf("%s=%q: %d, %v", EnvBlocks, text, l.Resident, err)
-		}
-	}
-	t.Setenv(EnvBlocks, "3")
-	if _, err := openNamed(context.Background(), "cuda0", backend.Options{}); err == nil || !strings.Contains(err.Error(), `LEDGE_CUDA_BLOCKS="3": it must be 1 or 2`) {
-		t.Errorf("three blocks: %v", err)
-	}
-	nothingLeft(t, "after blocks")
-}
-
 // TestRefused: a GPU that there are no kernels for is not listed, and the reason is
 // told.
 func TestRefused(t *testing.T) {

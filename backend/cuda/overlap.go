@@ -3,7 +3,6 @@
 package cuda
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/ledge-run/ledge/backend/cuda/internal/driver"
@@ -13,23 +12,6 @@ import (
 // EnvOverlap is the variable that, set to 0, has every kernel begin when the one before
 // it has ended.
 const EnvOverlap = "LEDGE_CUDA_OVERLAP"
-
-// EnvBlocks is the variable that says how many blocks of a product a multiprocessor runs
-// beside each other: 2, as without it, or 1, which leaves room for the next kernel's.
-const EnvBlocks = "LEDGE_CUDA_BLOCKS"
-
-func residentBlocks() (int, error) {
-	switch text := os.Getenv(EnvBlocks); text {
-	case "":
-		return 0, nil
-	case "1":
-		return 1, nil
-	case "2":
-		return 2, nil
-	default:
-		return 0, fmt.Errorf("%s=%q: it must be 1 or 2: the blocks of a product that a multiprocessor runs beside each other", EnvBlocks, text)
-	}
-}
 
 // overlaps reports whether kernels can begin before: the GPU and its driver, and nobody
 // is against it.

@@ -90,9 +90,8 @@ func (c *chain) buffer(what string, size int, use accel.Use, data []byte) (accel
 }
 
 // newChain makes as many products as so many bytes of weights are, two at least, and goes
-// through them until there are so many products. Cold: none asks for weights ahead of those
-// that its rings hold.
-func newChain(d *device, s shape, bytes, products int, cold bool) (*chain, error) {
+// through them until there are so many products.
+func newChain(d *device, s shape, bytes, products int) (*chain, error) {
 	const group = 64 // rows that are made, again and again
 	f := d.Limits().Features
 	layout, _ := f.LayoutOf(s.typ)
@@ -151,9 +150,6 @@ func newChain(d *device, s shape, bytes, products int, cold bool) (*chain, error
 			return fail(err)
 		}
 		for _, call := range calls {
-			if cold {
-				call.Constants[6] = 0
-			}
 			program, err := d.Program(call.Kernel, call.Constants)
 			if err != nil {
 				return fail(err)
@@ -226,7 +222,7 @@ func TestChain(t *testing.T) {
 		{"plain", dtype.Q4_0, 320, []int{96, 70}, false, false},
 		{"normed", dtype.Q6_K, 512, []int{130}, false, true},
 	} {
-		c, err := newChain(d, s, 1, 3, s.norm)
+		c, err := newChain(d, s, 1, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,24 +300,22 @@ func rowsBy(t *testing.T, s shape) []float64 {
 func (s shape) String() string { return s.name + "." + s.typ.String() }
 
 // BenchmarkProducts is how fast a GPU's products of one row read weights, by themselves:
-// in chains as decoding has them, with two blocks of a multiprocessor and with one; the
-// same without asking for more than the rings ahead (cold); and with kernels that begin when
-// the one before has ended (apart).
+// in chains as decoding has them, and apart, with kernels that begin when the one before
+// has ended.
 func BenchmarkProducts(b *testing.B) {
 	d := openGPU(b)
 	overlap := d.overlap
 	for _, s := range shapes {
 		for _, way := range []struct {
-			name          string
-			resident      int
-			overlap, cold bool
-		}{{"two", 2, true, false}, {"one", 1, true, false}, {"two.cold", 2, true, true}, {"one.cold", 1, true, true}, {"two.apart", 2, false, true}} {
+			name    string
+			overlap bool
+		}{{"chained", true}, {"apart", false}} {
 			if way.overlap && !overlap {
 				continue
 			}
 			b.Run(s.String()+"/"+way.name, func(b *testing.B) {
-				d.limits.Resident, d.overlap = way.resident, way.overlap
-				c, err := newChain(d, s, int(min(512<<20, d.Limits().MemoryFree/4)), 200, way.cold) // in which a launch is not noticed
+				d.overlap = way.overlap
+				c, err := newChain(d, s, int(min(512<<20, d.Limits().MemoryFree/4)), 200) // in which a launch is not noticed
 				if err != nil {
 					b.Fatal(err)
 				}

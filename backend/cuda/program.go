@@ -75,23 +75,21 @@ func (p *program) load(b cuda.Binary) error {
 	if most < p.threads {
 		return fmt.Errorf("the driver can run it with %d threads, it has %d", most, p.threads)
 	}
-	static := 0
-	if p.dynamic > 0 {
-		if static, err = p.function.Attribute(cu.SharedSizeBytes); err != nil {
-			return check("cuFuncGetAttribute", err)
-		}
-		if static+p.dynamic > p.d.prop.shared {
-			return fmt.Errorf("it takes %d bytes of shared memory, a block may have %d", static+p.dynamic, p.d.prop.shared)
-		}
+	if p.dynamic == 0 {
+		return nil
 	}
-	f, large := C.CUfunction(handleOf(&p.function)), static+p.dynamic > maxShared
-	if large || p.d.overlap {
-		// A wish: that two blocks fit, whatever cache that leaves. A multiprocessor that divides
-		// its memory otherwise for every kernel lets none begin before the others on it have ended.
-		C.cuFuncSetAttribute(f, C.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 100)
+	static, err := p.function.Attribute(cu.SharedSizeBytes)
+	if err != nil {
+		return check("cuFuncGetAttribute", err)
 	}
-	if large { // which a function has to be told; it is for all its launches
+	if static+p.dynamic > p.d.prop.shared {
+		return fmt.Errorf("it takes %d bytes of shared memory, a block may have %d", static+p.dynamic, p.d.prop.shared)
+	}
+	if static+p.dynamic > maxShared { // which a function has to be told; it is for all its launches
+		f := C.CUfunction(handleOf(&p.function))
 		most := p.d.prop.shared - static
+		// A wish: that two blocks fit, whatever cache that leaves.
+		C.cuFuncSetAttribute(f, C.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 100)
 		return check("cuFuncSetAttribute", driver.Check(int(C.cuFuncSetAttribute(f, C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, C.int(most)))))
 	}
 	return nil

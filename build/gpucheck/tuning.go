@@ -13,10 +13,10 @@ import (
 // What follows says where the time of decoding goes, and which way of it is fastest: no
 // bar is in it, and a GPU's settings are chosen by it.
 
-var product = regexp.MustCompile(`(?m)^BenchmarkProducts/(\S+)/([a-z]+(?:\.[a-z]+)?)(?:-\d+)?\s.*$`)
+var product = regexp.MustCompile(`(?m)^BenchmarkProducts/(\S+)/([a-z]+)(?:-\d+)?\s.*$`)
 
 // productWays are those of BenchmarkProducts.
-var productWays = []string{"two", "one", "two.cold", "one.cold", "two.apart"}
+var productWays = []string{"chained", "apart"}
 
 // products times each kind of product of two models by itself.
 func products(c *check) error {
@@ -25,8 +25,8 @@ func products(c *check) error {
 	if failed == nil && len(shapes) == 0 {
 		return fmt.Errorf("no product in %s", tail(out, 300))
 	}
-	c.line("Chains of products, weights from memory; microseconds of one, and GB/s of weights, with two blocks of a multiprocessor and with one; "+
-		"cold: without asking for more than the rings ahead; apart: each begins when the one before has ended. The read kernel: %.0f GB/s.\n", c.read)
+	c.line("Chains of products, weights from memory; microseconds of one, and GB/s of weights, as graphs chain them and apart, where each "+
+		"begins when the one before has ended. The read kernel: %.0f GB/s.\n", c.read)
 	c.head(append([]string{"product"}, productWays...)...)
 	for _, s := range shapes {
 		cells := []string{s}
@@ -77,7 +77,6 @@ func ways(c *check) error {
 	}
 	list := []way{
 		{"as it is", "ledge", nil},
-		{"LEDGE_CUDA_BLOCKS=1", "ledge", []string{"LEDGE_CUDA_BLOCKS=1"}},
 		{"LEDGE_CUDA_OVERLAP=0", "ledge", []string{"LEDGE_CUDA_OVERLAP=0"}},
 	}
 	if c.has("before/ledge") {

@@ -20,7 +20,6 @@ var harmless = map[string]func(value string) bool{
 	"LEDGE_FUSE":           switches, // operations fused or as built
 	"LEDGE_GPU":            plain,    // features of GPUs
 	"LEDGE_CUDA_OVERLAP":   switches, // kernels begin before others end
-	"LEDGE_CUDA_BLOCKS":    plain,    // of a product on a multiprocessor
 	"LEDGE_PACK_CACHE":     switches, // else it would be a folder
 	"LEDGE_GPU_CACHE":      switches, // the same
 	"CUDA_VISIBLE_DEVICES": plain,

@@ -69,18 +69,20 @@ DEVICE LaneRows lane_rows(const Args &a, const Rows &rows, u32 kv, u32 part) {
 DEVICE float finite(float x) { return x > 65504.0f ? 65504.0f : x < -65504.0f ? -65504.0f : x; }
 
 // store_queries puts a tile's queries into shared memory, [16][dims + QUERY_PAD] float16,
-// by so many threads of which this is one.
+// by so many threads of which this is one: four dims at a time.
 DEVICE void store_queries(const Args &a, const Rows &rows, u32 kv, u32 part, u16 *queries, u32 thread, u32 threads) {
-  u32 words = KEYS / 2;
-  float factor = query_factor(SCALE, CAP);
-  for (u32 i = thread; i < 16 * words; i += threads) {
-    u32 r = i / words, w = i % words, word = 0;
-    u32 token = quotient(r, INVERSE), head = part * HEADS_OF + r - token * HEADS_OF;
+  const u32 fours = KEYS / 4;
+  const bool aligned = QUERY_AT % 4 == 0;
+  const float factor = query_factor(SCALE, CAP);
+  for (u32 i = thread; i < 16 * fours; i += threads) {
+    const u32 r = i / fours, four = i % fours, token = quotient(r, INVERSE), head = part * HEADS_OF + r - token * HEADS_OF;
+    u32x2 word = {0, 0};
     if (token < rows.n && head < GROUP) {
-      const float *q = (const float *)a.b[0] + QUERY_AT + (u64)((rows.first + token) * HEADS + kv * GROUP + head) * KEYS + 2 * w;
-      word = halves(finite(q[0] * factor), finite(q[1] * factor));
+      const float *q = (const float *)a.b[0] + QUERY_AT + (u64)((rows.first + token) * HEADS + kv * GROUP + head) * KEYS + 4 * four;
+      const f32x4 x = aligned ? load4(q) : f32x4{q[0], q[1], q[2], q[3]};
+      word = {halves(finite(x.x * factor), finite(x.y * factor)), halves(finite(x.z * factor), finite(x.w * factor))};
     }
-    ((u32 *)queries)[r * (words + QUERY_PAD / 2) + w] = word;
+    shared_put2((u32 *)(queries + r * (KEYS + QUERY_PAD) + 4 * four), word);
   }
 }
 

@@ -75,7 +75,7 @@ DEVICE u32 high_of(u32 slot, u32 last, u32 causal, u32 window) {
 
 // splits_of is the most splits that a row of the run touches.
 DEVICE u32 splits_of(const u32 *run, u32 window, u32 reach) {
-  u32 n = (run[4] + SPLIT - 1) / SPLIT;
+  u32 n = (handed1(run + 4) + SPLIT - 1) / SPLIT;
   return window != 0 ? min_of(n, (reach + SPLIT - 2) / SPLIT + 1) : n;
 }
 

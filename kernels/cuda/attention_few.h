@@ -21,10 +21,12 @@ DEVICE void load_keys(u32 k[2][4], const u32 *at) {
   }
 }
 
+// taken says whether one of a step's positions is among those from from to before to: of
+// all four threads, the step's and its neighbour's.
+DEVICE bool taken(u32 step, u32 from, u32 to) { return 32 * (step / 2) < to && 32 * (step / 2) + 32 > from; }
+
 // load_words reads WIDTH dims of a position.
-DEVICE void load_words(u32 v[WIDTH / 2], const u32 *at, bool live) {
-  UNROLLED for (u32 i = 0; i < WIDTH / 2; i++) { v[i] = 0; }
-  if (!live) { return; }
+DEVICE void load_words(u32 v[WIDTH / 2], const u32 *at) {
   if constexpr (WIDTH == 8) {
     u32x4 x = cached4(at);
     v[0] = x.x, v[1] = x.y, v[2] = x.z, v[3] = x.w;
@@ -36,11 +38,14 @@ DEVICE void load_words(u32 v[WIDTH / 2], const u32 *at, bool live) {
   }
 }
 
-// load_values reads the four positions of a step.
+// load_values reads the four positions of a step, if they are among those that are taken;
+// nobody reads those of a step of which none is.
 DEVICE void load_values(u32 v[4][WIDTH / 2], const u32 *const pages[4], u32 words, u32 step, u32 from, u32 to, bool live) {
+  if (!taken(step, from, to)) { return; }
   u32 p = 32 * (step / 2) + 8 * (thread_id() & 3u) + 4 * (step & 1u);
   UNROLLED for (u32 i = 0; i < 4; i++) {
-    load_words(v[i], pages[step / 4] + (p % 64 + i) * words, live && p + i >= from && p + i < to);
+    UNROLLED for (u32 w = 0; w < WIDTH / 2; w++) { v[i][w] = 0; }
+    if (live && p + i - from < to - from) { load_words(v[i], pages[step / 4] + (p % 64 + i) * words); }
   }
 }
 
@@ -59,7 +64,7 @@ KERNEL_OF(ENTRY, THREADS, 2) {
     wait_for_inputs();
     return;
   }
-  u32 from = max_of(begin, base) - base, to = min_of(end - base, SPLIT);
+  u32 from = max_of(begin, base) - base, to = min_of(end - base, SPLIT), splits = splits_of(run, WINDOW, REACH);
 
   const u32 *keys[2] = {nullptr, nullptr}; // of each half of the warp's page, if it is live
   const u32 *values[4];                    // of each page
@@ -139,14 +144,13 @@ KERNEL_OF(ENTRY, THREADS, 2) {
   }
   sync_block();
 
-  u32 splits = splits_of(run, WINDOW, REACH);
   float *arena = (float *)a.b[0];
   while (true) {
     float value[WIDTH][4], sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     UNROLLED for (u32 i = 0; i < 4 * WIDTH; i++) { value[i / 4][i % 4] = 0.0f; }
     UNROLLED for (u32 i = 0; i < STEPS; i++) {
       u32(&x)[4][WIDTH / 2] = v[i % VALUES_AHEAD];
-      if (32 * (i / 2) < to && 32 * (i / 2) + 32 > from) {
+      if (taken(i, from, to)) {
         u32x4 w = weights[32 * i + lane];
         const u32 weight[4] = {w.x, w.y, w.z, w.w}, ones[2] = {ONES, ONES};
         mma(sum, weight, ones);

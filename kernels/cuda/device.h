@@ -54,6 +54,10 @@ DEVICE void wait_for_inputs() { asm volatile("// LEDGE_WAIT" : : : "memory"); }
 DEVICE void let_next_start() { asm volatile("// LEDGE_NEXT" : : : "memory"); }
 
 DEVICE void sync_block() { __syncthreads(); }
+// Barriers 1 to 15, of so many threads: meet_at waits until all have come, arrive_at only
+// says that this one has. Whole warps come.
+DEVICE void meet_at(u32 barrier, u32 threads) { asm volatile("bar.sync %0, %1;" : : "r"(barrier), "r"(threads) : "memory"); }
+DEVICE void arrive_at(u32 barrier, u32 threads) { asm volatile("bar.arrive %0, %1;" : : "r"(barrier), "r"(threads) : "memory"); }
 DEVICE void sync_warp() { __nvvm_bar_warp_sync(0xffffffffu); }
 
 // All 32 lanes of a warp take part in these, and in mma and ldmatrix.
@@ -124,9 +128,6 @@ LOADS(stream, STREAM)
 #endif
 LOADS(cached, CACHED)
 
-// prefetch begins to bring the 128 bytes around p from memory to the level 2 cache.
-DEVICE void prefetch(const void *p) { asm volatile("prefetch.global.L2 [%0];" : : "l"(p)); }
-
 // load4 reads what may be read again, and may have been written before the kernel: it
 // stays behind wait_for_inputs.
 DEVICE f32x4 load4(const float *p) {
@@ -150,6 +151,7 @@ DEVICE u32x4 shared4(const u32 *p) {
 DEVICE u32x2 shared2(const u32 *p) {
   u32x2 d; asm volatile("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(d.x), "=r"(d.y) : "r"(shared_address(p)) : "memory"); return d;
 }
+DEVICE void shared_put2(u32 *p, u32x2 x) { asm volatile("st.shared.v2.u32 [%0], {%1, %2};" : : "r"(shared_address(p)), "r"(x.x), "r"(x.y) : "memory"); }
 DEVICE u32 shared1(const u32 *p) { return shared_load(shared_address(p)); }
 DEVICE u32 shared_load_half(u32 address) {
   u32 d; asm volatile("{.reg .b16 h; ld.shared.b16 h, [%1]; cvt.u32.u16 %0, h;}" : "=r"(d) : "r"(address) : "memory"); return d;

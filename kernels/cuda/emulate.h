@@ -76,6 +76,7 @@ extern thread_local Thread *self __attribute__((tls_model("initial-exec")));
 u8 *shared_base(); // addresses of shared memory in a word count from here
 void *shared_array(const void *key, u64 bytes, const char *name);
 void meet_block();
+void meet_at(u32 barrier, u32 threads, bool wait);
 // meet_warp waits until all lanes are there, with the same work to do: the last one
 // does it for all of them. Operands are the lanes', and hold their results then.
 void meet_warp(const char *what, void *operand, void (*work)(void *const operands[32]));
@@ -104,6 +105,8 @@ DEVICE void wait_for_inputs() { emulate::self->waited = true; }
 DEVICE void let_next_start() {}
 
 DEVICE void sync_block() { emulate::meet_block(); }
+DEVICE void meet_at(u32 barrier, u32 threads) { emulate::meet_at(barrier, threads, true); }
+DEVICE void arrive_at(u32 barrier, u32 threads) { emulate::meet_at(barrier, threads, false); }
 DEVICE void sync_warp() { emulate::meet_warp("sync_warp", nullptr, nullptr); }
 
 DEVICE u32 opaque(u32 x) { return x; }
@@ -197,7 +200,6 @@ DEVICE u32x4 cached4(const u32 *p) { return stream4(p); }
 DEVICE u32x2 cached2(const u32 *p) { return stream2(p); }
 DEVICE u32 cached1(const u32 *p) { return stream1(p); }
 
-DEVICE void prefetch(const void *p) { (void)*(const volatile u8 *)p; }
 DEVICE f32x4 load4(const float *p) { aligned(p, 16, "load4 of what is not aligned to 16 bytes"); return *(const f32x4 *)p; }
 DEVICE f32x4 constant4(const float *p) { return load4(p); }
 DEVICE u32 handed1(const u32 *p) { return stream1(p); }
@@ -205,6 +207,7 @@ DEVICE u32 handed1(const u32 *p) { return stream1(p); }
 DEVICE u32 shared_address(const void *p) { return (u32)((const u8 *)p - emulate::shared_base()); }
 DEVICE u32 shared_load(u32 address) { return *(const u32 *)(emulate::shared_base() + address); }
 DEVICE u32x4 shared4(const u32 *p) { aligned(p, 16, "shared4 of what is not aligned to 16 bytes"); return *(const u32x4 *)p; }
+DEVICE void shared_put2(u32 *p, u32x2 x) { aligned(p, 8, "shared_put2 to what is not aligned to 8 bytes"); *(u32x2 *)p = x; }
 DEVICE u32x2 shared2(const u32 *p) { aligned(p, 8, "shared2 of what is not aligned to 8 bytes"); return *(const u32x2 *)p; }
 DEVICE u32 shared1(const u32 *p) { aligned(p, 4, "shared1 of what is not aligned to 4 bytes"); return *p; }
 DEVICE u32 shared_load_half(u32 address) { return *(const u16 *)(emulate::shared_base() + address); }

@@ -56,11 +56,18 @@ DEVICE f32x4 normed4(const Input &in, f32x4 x, u32 i) {
 }
 
 // block_sum adds over the 256 threads of a block; warps is shared memory for 8 floats.
-DEVICE float block_sum(float x, float *warps) {
-  LOOPED for (u32 distance = 16; distance > 0; distance /= 2) { x += shuffle_xor(x, distance); }
+// write_sum and read_sum are its parts before and after the block's threads meet.
+DEVICE void write_sum(float x, float *warps) {
+  UNROLLED for (u32 distance = 16; distance > 0; distance /= 2) { x += shuffle_xor(x, distance); }
   if (thread_id() % 32 == 0) { warps[thread_id() / 32] = x; }
+}
+DEVICE float read_sum(const float *warps) {
+  return ((warps[0] + warps[1]) + (warps[2] + warps[3])) + ((warps[4] + warps[5]) + (warps[6] + warps[7]));
+}
+DEVICE float block_sum(float x, float *warps) {
+  write_sum(x, warps);
   sync_block();
-  float sum = ((warps[0] + warps[1]) + (warps[2] + warps[3])) + ((warps[4] + warps[5]) + (warps[6] + warps[7]));
+  const float sum = read_sum(warps);
   sync_block();
   return sum;
 }

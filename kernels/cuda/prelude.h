@@ -42,6 +42,8 @@ struct uvec4 { uint x, y, z, w; };
 #define GROUP_Y block_y()
 #define GROUP_Z block_z()
 #define LID thread_id()
+#define HANDED(i) handed1(args.b[1] + (i))
+#define INPUTS wait_for_inputs()
 #define BARRIER sync_block()
 #define UF(u) float_of(u)
 #define FU(f) bits_of(f)

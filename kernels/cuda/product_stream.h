@@ -77,27 +77,15 @@ template <class W> DEVICE void next(const Args &a, Cursor<W> &c, u32 last) {
   begin_tile(a, c, last);
 }
 
-// warm begins to bring what comes from the cursor on to the level 2 cache: c[6] bytes of
-// this warp's, of c[7] tiles at most, for each costs as many instructions as a group.
-template <class W> DEVICE void warm(const Args &a, Cursor<W> c, u32 last) {
-  u32 most = a.c[6];
-  LOOPED for (u32 tile = 0; tile < a.c[7] && c.left > 0 && most > 0; tile++) {
-    const u32 bytes = min_of((u32)(4 * words_of<W>(c.left)), most);
-    LOOPED for (u32 i = 128 * (thread_id() & 31); i < bytes; i += 4096) { prefetch((const u8 *)group_at(c) + i); }
-    most -= bytes;
-    c.left = 1; // and on to the next tile
-    next(a, c, last);
-  }
-}
-
-// wait_for_all_but waits for all groups of copies that this thread began, but the last n.
-DEVICE void wait_for_all_but(u32 n) {
+// wait_for_oldest waits for the oldest of the groups of copies that this thread began, as
+// many as a ring of so many uints has stages.
+template <u32 STAGE> DEVICE void wait_for_oldest(u32 ring) {
   static_assert(MOST_STAGES == 4, "");
-  if (n >= 3) {
+  if (ring >= 4 * STAGE) {
     copy_wait<3>();
-  } else if (n == 2) {
+  } else if (ring == 3 * STAGE) {
     copy_wait<2>();
-  } else if (n == 1) {
+  } else if (ring == 2 * STAGE) {
     copy_wait<1>();
   } else {
     copy_wait<0>();
@@ -110,8 +98,7 @@ DEVICE void wait_for_all_but(u32 n) {
 template <class W, bool RINGED = ringed<W>()> struct Stream;
 
 template <class W> struct Stream<W, true> {
-  // A stage is filled up to whole copies of a warp: the lanes that have nothing to copy
-  // bring zeros, as they do behind a tile's end, and no copy hangs on a branch.
+  // A stage is filled up to whole copies of a warp; what is behind the group is not read.
   static constexpr u32 N = group<W>(), WORDS = words_of<W>(N), STAGE = (WORDS + 127) / 128 * 128;
   static constexpr bool ZEROS = true; // steps behind a tile's end are there, and zero
   Cursor<W> c;
@@ -122,13 +109,17 @@ template <class W> struct Stream<W, true> {
   // end is the ring's length: what the launch gives, but to kernels of several types.
   METHOD u32 end(const Args &a) { return MIXED ? min_of(a.c[5] / STAGE, (u32)MOST_STAGES) * STAGE : a.c[5]; }
 
-  // copy begins to copy the cursor's group; without one, the copies are an empty group.
-  METHOD void copy(const Args &a, Stream &s, u32 last, u32 to) {
+  // copy begins to copy the cursor's group; without one, the copies are an empty group. Of
+  // a group that a tile's end cuts off, the steps behind it are zeros.
+  METHOD void copy(const Args &a, Stream &s, u32 last, u32 at) {
     if (s.c.left > 0) {
-      const u32 lane = thread_id() & 31, words = W::STEPS % N == 0 || s.c.left >= N ? WORDS : words_of<W>(s.c.left);
-      UNROLLED for (u32 i = 0; i < STAGE; i += 128) {
-        const bool all = W::STEPS % N == 0 && i + 128 <= WORDS;
-        copy16(s.ring + to + i + 4 * lane, s.c.p + i, all || i + 4 * lane < words);
+      const u32 lane = thread_id() & 31;
+      u32 *const to = s.ring + at + 4 * lane;
+      if (W::STEPS % N == 0 || s.c.left >= N) {
+        UNROLLED for (u32 i = 0; i < WORDS; i += 128) { copy16(to + i, s.c.p + i, i + 128 <= WORDS || i + 4 * lane < WORDS); }
+      } else {
+        const u32 words = words_of<W>(s.c.left);
+        LOOPED for (u32 i = 0; i < WORDS; i += 128) { copy16(to + i, s.c.p + i, i + 4 * lane < words); }
       }
       next(a, s.c, last);
     }
@@ -137,7 +128,6 @@ template <class W> struct Stream<W, true> {
   METHOD void begin(const Args &a, Stream &s, u32 last) {
     s.at = end(a) - STAGE;
     LOOPED for (u32 to = 0; to < s.at; to += STAGE) { copy(a, s, last, to); }
-    warm(a, s.c, last);
   }
   METHOD void ready(Stream &) {}
   METHOD void take(const Args &a, Stream &s, u32 last) {
@@ -145,7 +135,7 @@ template <class W> struct Stream<W, true> {
     copy(a, s, last, s.at);
     s.at += STAGE;
     if (s.at == end(a)) { s.at = 0; }
-    wait_for_all_but(end(a) / STAGE - 1);
+    wait_for_oldest<STAGE>(end(a));
     sync_warp();
     s.head = W::template load_head<FromRing>(s.ring + s.at + W::STEPS * W::STEP, thread_id() & 31);
   }
@@ -169,7 +159,7 @@ template <class W> struct Stream<W, false> {
   typename W::Head head, ahead;
   u32 *ring;
 
-  METHOD void begin(const Args &a, Stream &s, u32 last) { warm(a, s.c, last); }
+  METHOD void begin(const Args &, Stream &, u32) {}
   METHOD void ready(Stream &s) {
     const u32 lane = opaque(thread_id()) & 31;
     s.ahead = {};

@@ -48,18 +48,18 @@ DEVICE void prepare(const Args &a, Memory &memory, u32 rows, u32 begin, u32 end)
   sync_block();
 }
 
-// fill4 puts four columns, of which this is the first of the slice, into place.
-DEVICE void fill4(f32x4 x, float power, u32 *to, u32 *sums_to, u32 i, bool live, bool sums) {
-  const u32 lane = thread_id() & 31, step = i / 64;
+// fill4 puts four columns into place; to is where their step is, sums_to where its sums are.
+DEVICE void fill4(f32x4 x, float power, u32 *to, u32 *sums_to, bool live, bool sums) {
+  const u32 lane = thread_id() & 31;
   const u32x2 h = {halves(x.x * power, x.y * power), halves(x.z * power, x.w * power)};
-  if (live) { *(u32x2 *)(to + 32 * step + (lane & 8) * 2 + (lane & 3) * 4 + (lane & 4) / 2) = h; }
+  if (live) { shared_put2(to + (lane & 8) * 2 + (lane & 3) * 4 + (lane & 4) / 2, h); }
   if (sums) {
     // Eight in order are those of this lane after those of the one before.
     const float first = half_low(h.x) + half_high(h.x) + half_low(h.y) + half_high(h.y);
     float s = shuffle_xor(first, 1) + half_low(h.x) + half_high(h.x) + half_low(h.y) + half_high(h.y);
     s += shuffle_xor(s, 2);
     const float third = shuffle_xor(s, 8); // 32 columns on
-    if ((lane & 11) == 1 && live) { *(u32x2 *)(sums_to + 4 * step + (lane & 4) / 2) = split_sums(s, third); }
+    if ((lane & 11) == 1 && live) { shared_put2(sums_to + (lane & 4) / 2, split_sums(s, third)); }
   }
 }
 
@@ -75,8 +75,9 @@ DEVICE void fill(const Args &a, const Memory &memory, u32 *xs, u32 columns, u32 
     LOOPED for (u32 at = begin; at < end; at += 256) { // twice 4 columns a lane: what is loaded together
       const u32 i = at + 4 * lane;
       const f32x4 x = normed4(in, added4(in, i), i), y = normed4(in, added4(in, i + 128), i + 128);
-      fill4(x, power, to, sums_to, i - begin, i < end, sums);
-      fill4(y, power, to, sums_to, i + 128 - begin, i + 128 < end, sums);
+      const u32 step = (i - begin) / 64;
+      fill4(x, power, to + 32 * step, sums_to + 4 * step, i < end, sums);
+      fill4(y, power, to + 32 * (step + 2), sums_to + 4 * (step + 2), i + 128 < end, sums);
     }
     pad(to, sums_to, (end - begin) / 64, sums);
   }
@@ -84,7 +85,8 @@ DEVICE void fill(const Args &a, const Memory &memory, u32 *xs, u32 columns, u32 
 }
 
 // How many times four columns of x a thread has in registers at most: a row that is
-// short enough is read once, and at once.
+// short enough is read once, and at once. Each comes in two sizes, for what a short row
+// has no use for costs it instructions all the same.
 enum : u32 {
   MOST_NORMED = 8, // of the row, a block's threads side by side
   MOST_PLAIN = 16, // of the slice, a warp's lanes side by side
@@ -95,17 +97,19 @@ DEVICE bool held_normed(const Args &a) {
   return NT == 1 && a.p[18] == 1 && a.p[0] <= 1024 * MOST_NORMED && a.p[0] % 4 == 0 && a.p[3] % 4 == 0 && a.p[12] % 4 == 0;
 }
 
-// Norm is what a thread has of the norm's weights, if x is held: read before the kernel
-// before has ended, and all at once.
+// Norm is what a thread has of the norm's weights, if x is held and there are any: read
+// before the kernel before has ended, and all at once. The others have no value, which
+// nobody reads.
 struct Norm { f32x4 weights[MOST_NORMED]; };
 
 DEVICE Norm norm_of(const Args &a) {
   Norm n;
-  const u32 k = a.p[0];
-  UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) { n.weights[m] = {1, 1, 1, 1}; }
   if (held_normed(a) && has(a, F_NORM_WEIGHT)) {
-    UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) {
-      if (1024 * m < k) { n.weights[m] = constant4((const float *)a.b[1] + a.p[12] + min_of(1024 * m + 4 * thread_id(), k - 4)); }
+    const float *const row = (const float *)a.b[1] + a.p[12];
+    auto load = [&](u32 m) { n.weights[m] = constant4(row + min_of(1024 * m + 4 * thread_id(), a.p[0] - 4)); };
+    UNROLLED for (u32 m = 0; m < MOST_NORMED / 2; m++) { load(m); }
+    if (a.p[0] > 1024 * MOST_NORMED / 2) {
+      UNROLLED for (u32 m = MOST_NORMED / 2; m < MOST_NORMED; m++) { load(m); }
     }
   }
   return n;
@@ -113,35 +117,38 @@ DEVICE Norm norm_of(const Args &a) {
 
 // fill_normed norms a row by norm.h's sums and brings it to all warps' shared memory: who
 // has read four columns norms them and finds the slice that they are of.
-DEVICE void fill_normed(const Args &a, Memory &memory, const Norm &norm, u32 *all, const Slice &slice, u32 unit_steps, bool sums) {
+template <u32 MOST> DEVICE void fill_normed(const Args &a, Memory &memory, const Norm &norm, u32 *all, const Slice &slice, u32 unit_steps, bool sums) {
   const u32 id = thread_id(), warp = id >> 5, columns = a.c[4], words = row_words(columns) + sum_words(columns);
   const u32 k = a.p[0], units = units_of(a, unit_steps), slices = min_of(units, (u32)WARPS), padded = units * unit_steps * 64;
   const float *const row = (const float *)a.b[2] + a.p[3];
-  f32x4 x[MOST_NORMED], s = {0, 0, 0, 0};
-  UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) {
-    x[m] = {0, 0, 0, 0};
-    if (1024 * m < k) { x[m] = load4(row + min_of(1024 * m + 4 * id, k - 4)); }
+  f32x4 x[MOST], s = {0, 0, 0, 0};
+  UNROLLED for (u32 m = 0; m < MOST; m++) { x[m] = load4(row + min_of(1024 * m + 4 * id, k - 4)); }
+  u32 to[MOST], sums_to[MOST]; // found while x is on its way
+  const float inverse = 1.0f / (float)units;
+  UNROLLED for (u32 m = 0; m < MOST; m++) {
+    const u32 i = min_of(1024 * m + 4 * id, padded - 4), unit = i / (64 * unit_steps);
+    // The last slice that begins at the unit or before it: ((unit + 1) * slices - 1) / units.
+    const u32 of = (u32)(((float)((unit + 1) * slices - 1) + 0.5f) * inverse);
+    const u32 step = i / 64 - (slices == WARPS ? of * units / WARPS : of) * unit_steps;
+    to[m] = opaque(of * words + 32 * step);
+    sums_to[m] = sums ? opaque(of * words + row_words(columns) + 4 * step) : 0;
   }
-  UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) {
+  UNROLLED for (u32 m = 0; m < MOST; m++) {
     if (1024 * m + 4 * id >= k) { x[m] = {0, 0, 0, 0}; }
     s = add_squares(x[m], s);
   }
-  const float factor = rms_factor(block_sum((s.x + s.y) + (s.z + s.w), memory.warps), k, float_of(a.p[13]));
+  write_sum((s.x + s.y) + (s.z + s.w), memory.warps);
+  sync_block();
+  const float factor = rms_factor(read_sum(memory.warps), k, float_of(a.p[13]));
   if (id < WARPS) { memory.powers[id] = 1; }
-  const float inverse = 1.0f / (float)units;
-  UNROLLED for (u32 m = 0; m < MOST_NORMED; m++) {
+  UNROLLED for (u32 m = 0; m < MOST; m++) {
     if (1024 * m >= padded) { break; }
-    const u32 i = 1024 * m + 4 * id, unit = min_of(i, padded - 4) / (64 * unit_steps);
-    // The last slice that begins at the unit or before it: ((unit + 1) * slices - 1) / units.
-    const u32 of = (u32)(((float)((unit + 1) * slices - 1) + 0.5f) * inverse);
-    const u32 begin = (slices == WARPS ? of * units / WARPS : of) * unit_steps * 64;
     f32x4 y = {x[m].x * factor, x[m].y * factor, x[m].z * factor, x[m].w * factor};
     if (has(a, F_NORM_WEIGHT)) {
       const f32x4 w = norm.weights[m];
       y = {y.x * w.x, y.y * w.y, y.z * w.z, y.w * w.w};
     }
-    u32 *to = all + of * words;
-    fill4(y, 1, to, to + row_words(columns), i - begin, i < padded, sums);
+    fill4(y, 1, all + to[m], all + sums_to[m], 1024 * m + 4 * id < padded, sums);
   }
   pad(all + warp * words, all + warp * words + row_words(columns), slice.steps, sums);
   sync_block();
@@ -149,7 +156,7 @@ DEVICE void fill_normed(const Args &a, Memory &memory, const Norm &norm, u32 *al
 
 // fill_plain is for a row that is not normed: a warp reads its slice, finds its power and
 // brings it to its shared memory. What no longer fits registers is read twice.
-DEVICE void fill_plain(const Args &a, Memory &memory, u32 *xs, u32 begin, u32 end, bool sums) {
+template <u32 MOST> DEVICE void fill_plain(const Args &a, Memory &memory, u32 *xs, u32 begin, u32 end, bool sums) {
   constexpr u32 AGAIN = 4;
   const u32 lane = thread_id() & 31, warp = thread_id() >> 5, k = a.p[0];
   const float *const row = (const float *)a.b[2] + a.p[3];
@@ -160,23 +167,23 @@ DEVICE void fill_plain(const Args &a, Memory &memory, u32 *xs, u32 begin, u32 en
     return c < min_of(end, k) ? x : f32x4{0, 0, 0, 0};
   };
   float largest = 0;
-  auto put = [&](f32x4 x, float power, u32 i) { fill4(x, power, xs, xs + row_words(a.c[4]), i, begin + i < end, sums); };
+  auto put = [&](f32x4 x, float power, u32 i) { fill4(x, power, xs + 32 * (i / 64), xs + row_words(a.c[4]) + 4 * (i / 64), begin + i < end, sums); };
 
-  LOOPED for (u32 i = 128 * MOST_PLAIN + 4 * lane; begin + i - 4 * lane < end; i += 128 * AGAIN) {
+  LOOPED for (u32 i = 128 * MOST + 4 * lane; begin + i - 4 * lane < end; i += 128 * AGAIN) {
     f32x4 x[AGAIN];
     UNROLLED for (u32 m = 0; m < AGAIN; m++) { x[m] = at(i + 128 * m); }
     UNROLLED for (u32 m = 0; m < AGAIN; m++) { largest = max_of(largest, largest_of(x[m])); }
   }
-  f32x4 x[MOST_PLAIN];
-  UNROLLED for (u32 m = 0; m < MOST_PLAIN; m++) { x[m] = at(128 * m + 4 * lane); }
-  UNROLLED for (u32 m = 0; m < MOST_PLAIN; m++) { largest = max_of(largest, largest_of(x[m])); }
-  LOOPED for (u32 distance = 16; distance > 0; distance /= 2) { largest = max_of(largest, shuffle_xor(largest, distance)); }
+  f32x4 x[MOST];
+  UNROLLED for (u32 m = 0; m < MOST; m++) { x[m] = at(128 * m + 4 * lane); }
+  UNROLLED for (u32 m = 0; m < MOST; m++) { largest = max_of(largest, largest_of(x[m])); }
+  UNROLLED for (u32 distance = 16; distance > 0; distance /= 2) { largest = max_of(largest, shuffle_xor(largest, distance)); }
   const float power = slice_power(largest);
   if (lane == 0) { memory.powers[warp] = 1.0f / power; }
-  UNROLLED for (u32 m = 0; m < MOST_PLAIN; m++) {
+  UNROLLED for (u32 m = 0; m < MOST; m++) {
     if (begin + 128 * m < end) { put(x[m], power, 128 * m + 4 * lane); }
   }
-  LOOPED for (u32 i = 128 * MOST_PLAIN + 4 * lane; begin + i - 4 * lane < end; i += 128 * AGAIN) {
+  LOOPED for (u32 i = 128 * MOST + 4 * lane; begin + i - 4 * lane < end; i += 128 * AGAIN) {
     f32x4 x[AGAIN];
     UNROLLED for (u32 m = 0; m < AGAIN; m++) { x[m] = at(i + 128 * m); }
     UNROLLED for (u32 m = 0; m < AGAIN; m++) { put(x[m], power, i + 128 * m); }
@@ -189,11 +196,20 @@ DEVICE void fill_plain(const Args &a, Memory &memory, u32 *xs, u32 begin, u32 en
 DEVICE void ready(const Args &a, Memory &memory, const Norm &norm, u32 *xs, u32 rows, const Slice &slice, u32 unit_steps, bool sums) {
   const u32 begin = slice.begin * 64, end = begin + slice.steps * 64, warp = thread_id() >> 5;
   if (held_normed(a)) {
-    fill_normed(a, memory, norm, xs - warp * (row_words(a.c[4]) + sum_words(a.c[4])), slice, unit_steps, sums);
+    u32 *const all = xs - warp * (row_words(a.c[4]) + sum_words(a.c[4]));
+    if (a.p[0] <= 1024 * MOST_NORMED / 2) {
+      fill_normed<MOST_NORMED / 2>(a, memory, norm, all, slice, unit_steps, sums);
+    } else {
+      fill_normed<MOST_NORMED>(a, memory, norm, all, slice, unit_steps, sums);
+    }
     return;
   }
   if (NT == 1 && a.p[18] == 0 && a.p[0] % 4 == 0 && a.p[3] % 4 == 0) {
-    fill_plain(a, memory, xs, begin, end, sums);
+    if (a.c[4] <= 128 * MOST_PLAIN / 4) { // the longest slice
+      fill_plain<MOST_PLAIN / 4>(a, memory, xs, begin, end, sums);
+    } else {
+      fill_plain<MOST_PLAIN>(a, memory, xs, begin, end, sums);
+    }
     return;
   }
   prepare(a, memory, rows, begin, end);

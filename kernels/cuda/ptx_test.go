@@ -113,7 +113,8 @@ func TestText(t *testing.T) {
 		if u.File != "" && !strings.HasSuffix(text, "#include \""+u.File+"\"\n") {
 			t.Errorf("%s does not end with its file", u.Entry)
 		}
-		if u.File == "" && !strings.HasSuffix(text, "KERNEL_OF(ENTRY, THREADS, 1) { let_next_start(); wait_for_inputs(); kernel_"+u.Kernel+"(a); }\n") {
+		wait := map[bool]string{false: "wait_for_inputs(); "}[u.Kernel == "rope_cache"]
+		if u.File == "" && !strings.HasSuffix(text, "KERNEL_OF(ENTRY, THREADS, 1) { let_next_start(); "+wait+"kernel_"+u.Kernel+"(a); }\n") {
 			t.Errorf("%s does not end with its entry", u.Entry)
 		}
 	}

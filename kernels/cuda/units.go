@@ -42,6 +42,9 @@ func (u Unit) Dynamic(t Target, most int) (int, bool) {
 	return u.dynamic(c), true
 }
 
+// waits finds where a kernel of the dialect waits for its inputs by itself.
+var waits = regexp.MustCompile(`(?m)^\s*INPUTS;$`)
+
 // shared finds shared memory, and its size, in a kernel of the dialect.
 var shared = regexp.MustCompile(`(?m)^SHARED\(\w+, (\w+), (.*)\)$`)
 
@@ -120,6 +123,10 @@ func (u Unit) Text() (string, error) {
 		}
 	}
 	fmt.Fprintf(&b, "#line 1 \"common.comp and %s.comp\"\n%s", u.Kernel, text)
-	fmt.Fprintf(&b, "FUNCTIONS_END\nKERNEL_OF(ENTRY, THREADS, 1) { let_next_start(); wait_for_inputs(); kernel_%s(a); }\n", u.Kernel)
+	wait := "wait_for_inputs(); "
+	if waits.MatchString(text) {
+		wait = ""
+	}
+	fmt.Fprintf(&b, "FUNCTIONS_END\nKERNEL_OF(ENTRY, THREADS, 1) { let_next_start(); %skernel_%s(a); }\n", wait, u.Kernel)
 	return b.String(), nil
 }

@@ -20,6 +20,8 @@ precision highp int;
 #define GROUP_Y gl_WorkGroupID.y
 #define GROUP_Z gl_WorkGroupID.z
 #define LID gl_LocalInvocationID.x
+#define HANDED(i) B1[i]
+#define INPUTS
 #define BARRIER memoryBarrierShared(); barrier()
 #define UF(u) uintBitsToFloat(u)
 #define FU(f) floatBitsToUint(f)

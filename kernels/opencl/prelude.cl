@@ -24,6 +24,8 @@ typedef struct { uint p[32]; } Parameters;
 #define GROUP_Y ((uint)get_group_id(1))
 #define GROUP_Z ((uint)get_group_id(2))
 #define LID ((uint)get_local_id(0))
+#define HANDED(i) B1[i]
+#define INPUTS
 #define BARRIER barrier(CLK_LOCAL_MEM_FENCE)
 #define UF(u) as_float(u)
 #define FU(f) as_uint(f)

@@ -13,8 +13,6 @@ type Features struct {
 	Shared      int  // bytes of shared memory of a workgroup, at least 16 KiB
 	SharedMost  int  // of CUDA, for kernels that ask for more; 0 is 96 KiB
 	Processors  int  // of CUDA, that run workgroups beside each other; 0 if it is not known
-	Overlap     bool // of CUDA: a kernel begins while the one before it still runs
-	Resident    int  // of CUDA, workgroups of a product that one of these is to run beside each other, 1 or 2; 0 is 2
 }
 
 // Role says what a call binds to one of its kernel's four buffers.

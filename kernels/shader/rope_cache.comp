@@ -22,12 +22,21 @@ KERNEL(rope_cache) {
   uint g = GROUP_Y * 32768u + GROUP_X;
   uint row = g / per;
   uint head = g % per;
-  bool live = row < B1[0];
+  bool live = row < HANDED(0u);
   if (!live) { row = 0u; }
   bool query = head < heads;
   bool key = !query && head < heads + kv;
   if (!query) { head = key ? head - heads : head - heads - kv; }
 
+  uint slot = 0u;
+  uint page = 0u;
+  if (live && !query) {
+    uint info = PARAM(10) + 4u * row;
+    slot = HANDED(info);
+    page = HANDED(HANDED(info + 1u) + slot / 64u) * kv + head;
+  }
+
+  INPUTS;
   uint x = PARAM(0) + row * PARAM(2);
   uint weight = 0u;
   bool norm = false;
@@ -74,9 +83,6 @@ KERNEL(rope_cache) {
   if (live && query) {
     for (uint k = LID; k < KEY_DIM; k += WG) { B0[PARAM(1) + (row * heads + head) * KEY_DIM + k] = FU(turned[k]); }
   } else if (live) {
-    uint info = PARAM(10) + 4u * row;
-    uint slot = B1[info];
-    uint page = B1[B1[info + 1u] + slot / 64u] * kv + head;
     uint dim = key ? KEY_DIM : vdim;
     uint words = F32 == 1u ? dim : (dim + 1u) / 2u;
     for (uint w = LID; w < words; w += WG) {

@@ -24,6 +24,11 @@
 //	PARAM(i)                     uint i (0 to 31) given when the call is recorded
 //	GROUP_X GROUP_Y GROUP_Z LID  uints: the workgroup, the invocation in it
 //	BARRIER                      all invocations of the workgroup
+//	HANDED(i)                    B1[i], where B1 is the run: what the host wrote
+//	INPUTS                       stands once, outside of any condition: before it a
+//	                             kernel has read parameters and HANDED alone, for the
+//	                             one before it may still run. Without it a kernel
+//	                             begins when that one has ended
 //	UF(u) FU(f)                  bits of a uint as float, of a float as uint
 //	TOF(x) TOU(x) TOI(x)         conversions to float, uint, int
 //	HALF_LO(u) HALF_HI(u)        the float16 in the low and high half of a uint

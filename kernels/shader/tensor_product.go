@@ -6,9 +6,8 @@ import (
 
 // Kernels product_tensor: their constants are the threads of a block, the type (a
 // layout's number from TensorF32 on, or one of the two below), the most rows of x (1 or
-// Few), the tiles of an item, the columns of x that a warp holds at a time, the uints of a
-// warp's ring of weights on their way (product_stream.h), the bytes behind these that a warp
-// asks for ahead, and the tiles that these are of.
+// Few), the tiles of an item, the columns of x that a warp holds at a time, and the uints of
+// a warp's ring of weights on their way (product_stream.h).
 const (
 	productThreads = 256
 	mixed64        = 16 // types with units of 64 columns; never of gated products
@@ -62,7 +61,7 @@ func (v ProductVariant) Stage() int {
 
 // productFloats are those of product.cu's Memory.
 func productFloats(nt, r int) int {
-	buffers := 2
+	buffers := productWarps
 	if nt > 1 {
 		buffers = 1
 	}
@@ -225,8 +224,6 @@ func (p Product) fewOf(f Features, s strip, nt, least, most int) Call {
 		floats += 2 * p.K
 	}
 	blocks := min(items, resident*processors)
-	bytes, tiles := f.warm(blocks, processors)
-	c.Constants = append(c.Constants, bytes, tiles)
 	traffic, streamed := c.Traffic, c.Streamed
 	c.Grid = p.between(least, most, func(int) [3]uint32 { return [3]uint32{uint32(blocks), 1, 1} })
 	c.Traffic = p.when(least, most, func(z Sizes) int64 { return traffic(z) + 4*int64(p.Rows.Of(z))*int64(floats) })

@@ -3,13 +3,11 @@ package shader
 // Rings of the kernel product_tensor: weights on their way to a warp, in stages of a few
 // steps.
 const (
-	productBlocks = 2         // that fit a multiprocessor at a time
-	productWarps  = 8         // of a block
-	mostStages    = 4         // as product_stream.h has it
-	copyUints     = 128       // that a warp copies at once
-	warmBytes     = 4 << 10   // behind a warp's ring, that are brought to the level 2 cache at the beginning
-	warmOverlap   = 128 << 10 // the same for each multiprocessor, where a kernel begins early: what memory gives while kernels wait for each other
-	ringBytes     = 14 << 10  // of a warp: on an H200 7 and 10 KiB were no faster, and no slower for large matrices
+	productBlocks = 2        // that fit a multiprocessor at a time
+	productWarps  = 8        // of a block
+	mostStages    = 4        // as product_stream.h has it
+	copyUints     = 128      // that a warp copies at once
+	ringBytes     = 14 << 10 // of a warp: on an H200 7 and 10 KiB were no faster, and no slower for large matrices
 )
 
 // sharedMost is the shared memory that a block may have.
@@ -23,28 +21,6 @@ func (f Features) sharedMost() int {
 // sharedOfTwo is what each of two blocks may have so that both fit a multiprocessor,
 // which has, and keeps, 1 KiB for each block beside what a block may have.
 func sharedOfTwo(most int) int { return (most - 1024) / productBlocks }
-
-// resident is how many blocks a multiprocessor is to run at a time. With one, as large as
-// one of two, there is room for the first of the next kernel's, whose weights are then on
-// their way before this one has ended.
-func (f Features) resident() int {
-	if f.Resident > 0 {
-		return min(f.Resident, productBlocks)
-	}
-	return productBlocks
-}
-
-// warm is the bytes, and of how many tiles at most, that a warp brings to the level 2 cache
-// before it waits for the kernel before, of so many blocks on so many multiprocessors.
-func (f Features) warm(blocks, processors int) (bytes, tiles uint32) {
-	switch {
-	case f.TensorBasic:
-		return 2 * warmBytes, 1
-	case !f.Overlap:
-		return warmBytes, 1
-	}
-	return uint32(max(warmBytes, min(processors*warmOverlap/(blocks*productWarps), 64<<10))), 4
-}
 
 // stage is the uints of a stage of a ring: four steps, or fewer of those that are large,
 // filled up to whole copies of a warp; 0 for what comes without a ring.
@@ -74,9 +50,9 @@ func (f Features) ring(pieces []Piece, c []uint32) (uints uint32, blocks int) {
 		if ProductShared(c) > sharedOfTwo(shared) {
 			return 0, 1
 		}
-		return 0, f.resident()
+		return 0, productBlocks
 	}
-	blocks, room := f.resident(), rest(sharedOfTwo(shared))
+	blocks, room := productBlocks, rest(sharedOfTwo(shared))
 	if room < 2*stage {
 		blocks, room = 1, rest(shared)
 	}

@@ -244,35 +244,19 @@ func BenchmarkTensorPack(b *testing.B) {
 	}
 }
 
-// TestTensorBlocks: a product of one row runs on as many blocks as its device is to run
-// beside each other, whose shared memory has room for as many of the next product's where
-// that is one; and asks for more ahead where kernels overlap.
+// TestTensorBlocks: a product of one row runs on two blocks of each multiprocessor.
 func TestTensorBlocks(t *testing.T) {
 	p := Product{K: 4096, Gated: true, Act: Silu, Norm: &NormIn{Eps: 1e-5}, Rows: Rows{Count: SizeT, Times: 1, Max: 1},
 		Pieces: []Piece{{Layout: TensorQ4_0, Rows: 14336}, {Layout: TensorQ4_0, At: 1 << 24, Rows: 14336}}}
-	big := Features{Tensor: true, Processors: 132, SharedMost: 227 << 10}
-	for _, c := range []struct {
-		resident int
-		overlap  bool
-		blocks   uint32
-		warm     uint32
-		tiles    uint32
-	}{
-		{0, false, 264, 4 << 10, 1}, {2, false, 264, 4 << 10, 1}, {1, false, 132, 4 << 10, 1},
-		{0, true, 264, 8 << 10, 4}, {1, true, 132, 16 << 10, 4}, {3, true, 264, 8 << 10, 4},
-	} {
-		f := big
-		f.Resident, f.Overlap = c.resident, c.overlap
-		calls, err := p.Calls(f, false)
-		if err != nil || len(calls) != 1 {
-			t.Fatal(len(calls), err)
-		}
-		grid := calls[0].Grid(Sizes{T: 1})
-		if grid != [3]uint32{c.blocks, 1, 1} || calls[0].Constants[6] != c.warm || calls[0].Constants[7] != c.tiles {
-			t.Errorf("%+v: a grid of %d, %d bytes of %d tiles ahead", c, grid, calls[0].Constants[6], calls[0].Constants[7])
-		}
-		if n := ProductShared(calls[0].Constants); n > sharedOfTwo(big.SharedMost) {
-			t.Errorf("%+v: %d bytes of shared memory are too many for two", c, n)
-		}
+	f := Features{Tensor: true, Processors: 132, SharedMost: 227 << 10}
+	calls, err := p.Calls(f, false)
+	if err != nil || len(calls) != 1 {
+		t.Fatal(len(calls), err)
+	}
+	if grid := calls[0].Grid(Sizes{T: 1}); grid != [3]uint32{264, 1, 1} {
+		t.Errorf("a grid of %d", grid)
+	}
+	if n := ProductShared(calls[0].Constants); n > sharedOfTwo(f.SharedMost) {
+		t.Errorf("%d bytes of shared memory are too many for two", n)
 	}
 }

@@ -43,6 +43,8 @@
 #else
 #define LID gl_LocalInvocationID.x
 #endif
+#define HANDED(i) B1[i]
+#define INPUTS
 #define BARRIER barrier()
 #define UF(u) uintBitsToFloat(u)
 #define FU(f) floatBitsToUint(f)
