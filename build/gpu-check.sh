@@ -3,7 +3,8 @@
 #   build/gpu-check.sh pack            here: builds out/gpu-check.tar.gz (40 MiB at most): programs, tests, golden models
 #   build/gpu-check.sh run [FLAGS]     there, beside the archive: unpacks it to out/gpu, runs gpucheck, writes out/gpu-check.md
 # Copy real models to out/gpu/models and llama.cpp's programs for CUDA (build/llama-cuda.sh) to out/gpu/peer first, if the
-# report is to have them; pack takes another build of ledge, to be measured beside this one, from LEDGE_BEFORE.
+# report is to have them; pack takes another build of ledge, to be measured beside this one, from LEDGE_BEFORE, and with
+# LEDGE_TRACE=1 makes one whose kernels have timers (a minute; needs clang-19): the report then says what a token consists of.
 # FLAGS are gpucheck's: -only STEPS, -budget TIME (default 9m), -out FILE, -device NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,6 +29,18 @@ pack() {
     mkdir -p "$dir/before"
     cp "$LEDGE_BEFORE" "$dir/before/ledge"
     strip "$dir/before/ledge"
+  fi
+  if [ -n "${LEDGE_TRACE:-}" ]; then # in a copy of the tree, whose kernels are replaced
+    local copy to=$PWD/$dir/trace/ledge
+    copy=$(mktemp -d)
+    git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
+    (
+      cd "$copy"
+      CGO_ENABLED=0 go run ./kernels/cuda/gen -trace
+      source build/cgo.sh
+      go build -tags "$tags" -trimpath -buildvcs=false -ldflags '-s -w' -o "$to" ./cmd/ledge
+    )
+    rm -rf "$copy"
   fi
   cp LICENSE "$dir/" # a text for the perplexity where the GPL is not at hand
   if [ -f /usr/share/common-licenses/GPL-3 ]; then cp /usr/share/common-licenses/GPL-3 "$dir/"; else cp LICENSE "$dir/GPL-3"; fi

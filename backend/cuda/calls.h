@@ -12,6 +12,7 @@ typedef struct {
   CUdeviceptr b[4];
   uint32_t p[32];
   uint32_t c[8];
+  CUdeviceptr trace; // of kernels with timers alone (trace.go); others are not given it
 } ledge_args;
 
 // ledge_call is a kernel with all that a launch needs. Recordings keep arrays of them

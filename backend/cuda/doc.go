@@ -25,7 +25,7 @@
 // limit, LEDGE_GPU_CACHE the folder of compiled programs. LEDGE_CUDA_PROFILE=1 runs
 // kernels one by one, measures each, and prints a table when the device is closed: for
 // tuning, as it costs speed. LEDGE_CUDA_OVERLAP=0 has kernels begin when the one before
-// has ended.
+// has ended. LEDGE_CUDA_TRACE=FILE is for kernels with timers (trace.go).
 package cuda
 
 // Name of the driver; its devices are cuda0, cuda1, ..., numbered as CUDA does.

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"unsafe"
 
+	"gorgonia.org/cu"
+
 	"github.com/ledge-run/ledge/backend/internal/accel"
 	"github.com/ledge-run/ledge/kernels/cuda"
 )
@@ -24,6 +26,7 @@ type recording struct {
 	calls   []call
 	packed  *C.ledge_call // as many as calls; nil once closed
 	uploads []*buffer     // that kernels read
+	trace   cu.DevicePtr  // its blocks' times, 0 as a rule
 	reads   bool          // kernels write what is read back
 	broken  *buffer       // one that it uses and that is closed
 }
@@ -109,7 +112,7 @@ func (r *recording) pack(list []accel.Dispatch) error {
 		}
 	}
 	r.d.recordings[r] = struct{}{}
-	return nil
+	return r.startTrace()
 }
 
 // at is the packed call i.
@@ -149,7 +152,7 @@ func (r *recording) Close() error {
 		if r.d.stuck.Load() {
 			return nil
 		}
-		err := r.d.forget(r)
+		err := errors.Join(r.endTrace(), r.d.forget(r))
 		r.free()
 		return err
 	})

@@ -23,6 +23,7 @@ var steps = []step{
 	{"smollm2", 60 * time.Second, smollm2, "SmolLM2-135M"},
 	{"8b", 150 * time.Second, eight, "A model of the size of Llama 3 8B"},
 	{"profile", 60 * time.Second, profile, "Where the time goes, kernel by kernel"},
+	{"trace", 60 * time.Second, traced, "What a token consists of"},
 	{"products", 90 * time.Second, products, "Products of one row by themselves"},
 	{"ways", 240 * time.Second, ways, "Decode in several ways"},
 	{"stalls", 60 * time.Second, stalls, "What products wait for"},

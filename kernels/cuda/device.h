@@ -12,6 +12,9 @@ struct Args { // of every kernel: see package cuda
   u32 *b[4];  // buffers, as the call's roles say
   u32 p[32];  // parameters
   u32 c[8];   // constants; c[0] is the number of threads
+#ifdef LEDGE_TRACE
+  u64 *trace; // where blocks leave their times
+#endif
 };
 
 struct alignas(16) u32x4 { u32 x, y, z, w; };
@@ -24,8 +27,10 @@ struct alignas(8) f32x2 { float x, y; };
 #define DEVICE __attribute__((device, always_inline)) inline
 // KERNEL_OF begins a kernel of so many threads, of which at least so many blocks are
 // to fit a multiprocessor.
+#ifndef LEDGE_TRACE // else trace.h has it
 #define KERNEL_OF(name, threads, blocks) \
   extern "C" __attribute__((global, launch_bounds(threads, blocks))) void name(const Args a)
+#endif
 // SHARED_ARRAY is shared memory whose size is known; DYNAMIC_SHARED what the launch
 // gives, 16 bytes aligned. Both stand at the beginning of a kernel.
 #define SHARED_ARRAY(type, name, n) static __attribute__((shared, aligned(16))) type name[n]
@@ -41,6 +46,12 @@ DEVICE u32 block_y() { return __nvvm_read_ptx_sreg_ctaid_y(); }
 DEVICE u32 block_z() { return __nvvm_read_ptx_sreg_ctaid_z(); }
 DEVICE u32 blocks_x() { return __nvvm_read_ptx_sreg_nctaid_x(); }
 
+#ifdef LEDGE_TRACE
+#include "trace.h"
+#else
+DEVICE void trace_time(u32) {}
+#endif
+
 // A kernel of a run may begin while the one before it still runs (CUDA's programmatic
 // dependent launch, from sm_90 on): that one's blocks have all begun, and said that the
 // next may start. wait_for_inputs waits until it has ended and what it wrote can be seen;
@@ -50,7 +61,10 @@ DEVICE u32 blocks_x() { return __nvvm_read_ptx_sreg_nctaid_x(); }
 // kernel ends after the one before it has, which ended after the one before that: who
 // has waited for one has waited for all before, and may write over what any of them
 // read. In the PTX both are comments, which Find makes instructions of.
-DEVICE void wait_for_inputs() { asm volatile("// LEDGE_WAIT" : : : "memory"); }
+DEVICE void wait_for_inputs() {
+  asm volatile("// LEDGE_WAIT" : : : "memory");
+  trace_time(1);
+}
 DEVICE void let_next_start() { asm volatile("// LEDGE_NEXT" : : : "memory"); }
 
 DEVICE void sync_block() { __syncthreads(); }

@@ -29,12 +29,19 @@ const (
 func main() {
 	dir := flag.String("dir", "kernels/cuda", "the folder of the sources")
 	check := flag.Bool("check", false, "write nothing: fail if a file is not what the sources give")
+	trace := flag.Bool("trace", false, "kernels with timers (trace.h), for a copy of the tree: they are not to be committed")
 	flag.Parse()
+	if *trace {
+		extra = append(extra, "-DLEDGE_TRACE")
+	}
 	if err := run(*dir, *check); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
 }
+
+// extra are arguments of the compiler besides those that every unit has.
+var extra []string
 
 // run compiles every unit for its targets into the folder's ptx.
 func run(dir string, check bool) error {
@@ -170,6 +177,7 @@ func compile(dir string, u cuda.Unit, t cuda.Target) ([]byte, error) {
 		"--cuda-gpu-arch="+t.Arch, fmt.Sprintf("--cuda-feature=+ptx%d", t.PTX),
 		"-std=c++17", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function",
 		"-I", dir, "-o", "-", "-")
+	cmd.Args = append(cmd.Args, extra...)
 	cmd.Stdin = strings.NewReader(text)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints

@@ -37,6 +37,29 @@ func TestCompile(t *testing.T) {
 	}
 }
 
+// TestTrace: with timers a kernel tells three times, and waits as before.
+func TestTrace(t *testing.T) {
+	if _, err := exec.LookPath(compiler); err != nil {
+		t.Skipf("%s is not installed", compiler)
+	}
+	extra = []string{"-DLEDGE_TRACE"}
+	defer func() { extra = nil }()
+	for _, u := range cuda.Units() {
+		if u.Kernel != "fill" && u.Kernel != "read" {
+			continue
+		}
+		text, err := compile("..", u, cuda.Targets[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for word, want := range map[string]int{"globaltimer": 3, "smid": 1, "// LEDGE_WAIT": 1, "// LEDGE_NEXT": 1} {
+			if have := bytes.Count(text, []byte(word)); have != want {
+				t.Errorf("%s: %d times %s, want %d", u.Entry, have, word, want)
+			}
+		}
+	}
+}
+
 // TestWrite: files are made, kept, replaced and removed; a check says which, and
 // touches none.
 func TestWrite(t *testing.T) {
