@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// What follows says where the time of decoding goes, and which way of it is fastest: no
-// bar is in it, and a GPU's settings are chosen by it.
+// What follows says where the time of decoding goes, and what overlapping is worth: no
+// bar is in it.
 
 var product = regexp.MustCompile(`(?m)^BenchmarkProducts/(\S+)/([a-z]+)(?:-\d+)?\s.*$`)
 
@@ -69,7 +69,7 @@ func metric(line, unit string) float64 {
 	return 0
 }
 
-// ways decodes with the settings that are open, and with another build if there is one.
+// ways decodes with kernels that overlap and without, and with another build if there is one.
 func ways(c *check) error {
 	type way struct {
 		name, program string

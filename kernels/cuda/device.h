@@ -68,10 +68,6 @@ DEVICE void wait_for_inputs() {
 DEVICE void let_next_start() { asm volatile("// LEDGE_NEXT" : : : "memory"); }
 
 DEVICE void sync_block() { __syncthreads(); }
-// Barriers 1 to 15, of so many threads: meet_at waits until all have come, arrive_at only
-// says that this one has. Whole warps come.
-DEVICE void meet_at(u32 barrier, u32 threads) { asm volatile("bar.sync %0, %1;" : : "r"(barrier), "r"(threads) : "memory"); }
-DEVICE void arrive_at(u32 barrier, u32 threads) { asm volatile("bar.arrive %0, %1;" : : "r"(barrier), "r"(threads) : "memory"); }
 DEVICE void sync_warp() { __nvvm_bar_warp_sync(0xffffffffu); }
 
 // All 32 lanes of a warp take part in these, and in mma and ldmatrix.

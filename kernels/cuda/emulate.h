@@ -76,7 +76,6 @@ extern thread_local Thread *self __attribute__((tls_model("initial-exec")));
 u8 *shared_base(); // addresses of shared memory in a word count from here
 void *shared_array(const void *key, u64 bytes, const char *name);
 void meet_block();
-void meet_at(u32 barrier, u32 threads, bool wait);
 // meet_warp waits until all lanes are there, with the same work to do: the last one
 // does it for all of them. Operands are the lanes', and hold their results then.
 void meet_warp(const char *what, void *operand, void (*work)(void *const operands[32]));
@@ -105,8 +104,6 @@ DEVICE void wait_for_inputs() { emulate::self->waited = true; }
 DEVICE void let_next_start() {}
 
 DEVICE void sync_block() { emulate::meet_block(); }
-DEVICE void meet_at(u32 barrier, u32 threads) { emulate::meet_at(barrier, threads, true); }
-DEVICE void arrive_at(u32 barrier, u32 threads) { emulate::meet_at(barrier, threads, false); }
 DEVICE void sync_warp() { emulate::meet_warp("sync_warp", nullptr, nullptr); }
 
 DEVICE u32 opaque(u32 x) { return x; }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// reads and writes of what other kernels write. What is read by .nc, and fetched ahead,
-// nobody writes while kernels run; what is read by .cg the host wrote before (handed1).
+// reads and writes of what other kernels write. What is read by .nc nobody
+// writes while kernels run; what is read by .cg the host wrote before (handed1).
 var access = regexp.MustCompile(`\b(ld|st|red|atom|cp\.async\.c[ag]\.shared)(\.volatile|\.relaxed)?(\.global)?\.[^;]*;`)
 
 // touches reports whether a line reads or writes memory that is not the block's own.

@@ -32,7 +32,7 @@ namespace {
 
 enum : u32 {
   WARPS = 8,
-  BUFFERS = NT == 1 ? WARPS : 1, // for the slices' sums of an item
+  BUFFERS = NT == 1 ? 2 : 1, // for the slices' sums: with two, a barrier less
   SUMS = 16 * R * NT,        // of a slice
   WHOLE = NT == 1 || MIXED,  // shared memory holds all of x
   BASIC = NT > 1 && R == 1,  // the one for GPUs before sm_80
@@ -115,8 +115,8 @@ struct Result {
   u32 token, of, row, piece;
 };
 
-// The warps take turns at storing: whoever stores comes late to the next item, and the
-// others, which have nothing to find out, need not wait for it.
+// The warps take turns at storing: whoever stores comes late to the next item. The others
+// have nothing to find out.
 DEVICE Result result_of(const Args &a, u32 rows, u32 item, u32 turn) {
   static_assert(16 * R * NT <= 32 * WARPS, "a thread stores one result at most");
   const u32 i = (opaque(thread_id()) - 32 * turn) & (32 * WARPS - 1), out_rows = 16 * own_tiles(a);
@@ -145,29 +145,6 @@ DEVICE void store(const Args &a, const Memory &memory, const float *sums, const 
     }
     finish(a, token, to.row, x, y, to.piece, residual);
   }
-}
-
-// mine says whether this warp stores results of an item, and waits until all warps' sums
-// are there if it does. Of one row of x a single warp has all results, and the others go on.
-//
-// Each item has a barrier and a buffer, and there are as many of both as warps. More are not
-// needed: a warp stores one of any WARPS items that follow each other, and waits there for
-// all others. So before it writes sums of item i it has either stored item i - WARPS itself
-// or seen all others at an item after that, which whoever stored it reached later. That
-// barrier and that buffer are free.
-DEVICE bool mine(u32 turn) {
-  if (NT > 1) {
-    sync_block();
-    return true;
-  }
-  sync_warp();
-  const u32 of = turn % WARPS;
-  if (opaque(thread_id()) >> 5 != of) {
-    arrive_at(1 + of, THREADS);
-    return false;
-  }
-  meet_at(1 + of, THREADS);
-  return true;
 }
 
 // live_rows is how many rows of x there are: a call for one row runs where there is one. The
@@ -265,8 +242,9 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
         write_sums(to, sum, t);
       }
     }
-    if (mine(turn)) { store(a, memory, sums, result_of(a, rows, item, turn), min_of(units_of(a, W::STEPS), (u32)WARPS), residual); }
-    if (NT > 1) { sync_block(); }
+    sync_block();
+    store(a, memory, sums, result_of(a, rows, item, turn), min_of(units_of(a, W::STEPS), (u32)WARPS), residual);
+    if (BUFFERS == 1) { sync_block(); }
   }
 }
 

@@ -61,7 +61,7 @@ func (v ProductVariant) Stage() int {
 
 // productFloats are those of product.cu's Memory.
 func productFloats(nt, r int) int {
-	buffers := productWarps
+	buffers := 2
 	if nt > 1 {
 		buffers = 1
 	}

@@ -244,19 +244,29 @@ func BenchmarkTensorPack(b *testing.B) {
 	}
 }
 
-// TestTensorBlocks: a product of one row runs on two blocks of each multiprocessor.
+// TestTensorBlocks: a product of one row runs on two blocks of each multiprocessor, whose
+// rings have as many stages as fit: of GPUs of data centres, of an Orin, and of desktops.
 func TestTensorBlocks(t *testing.T) {
-	p := Product{K: 4096, Gated: true, Act: Silu, Norm: &NormIn{Eps: 1e-5}, Rows: Rows{Count: SizeT, Times: 1, Max: 1},
-		Pieces: []Piece{{Layout: TensorQ4_0, Rows: 14336}, {Layout: TensorQ4_0, At: 1 << 24, Rows: 14336}}}
-	f := Features{Tensor: true, Processors: 132, SharedMost: 227 << 10}
-	calls, err := p.Calls(f, false)
-	if err != nil || len(calls) != 1 {
-		t.Fatal(len(calls), err)
-	}
-	if grid := calls[0].Grid(Sizes{T: 1}); grid != [3]uint32{264, 1, 1} {
-		t.Errorf("a grid of %d", grid)
-	}
-	if n := ProductShared(calls[0].Constants); n > sharedOfTwo(f.SharedMost) {
-		t.Errorf("%d bytes of shared memory are too many for two", n)
+	for _, c := range []struct{ shared, k, blocks, stages int }{
+		{227, 4096, 264, 4}, {227, 8192, 264, 4}, {163, 4096, 264, 3}, {163, 8192, 264, 3}, {99, 2048, 264, 2}, {99, 4096, 132, 4},
+	} {
+		p := Product{K: c.k, Gated: true, Act: Silu, Norm: &NormIn{Eps: 1e-5}, Rows: Rows{Count: SizeT, Times: 1, Max: 1},
+			Pieces: []Piece{{Layout: TensorQ4_0, Rows: 14336}, {Layout: TensorQ4_0, At: 1 << 24, Rows: 14336}}}
+		f := Features{Tensor: true, Processors: 132, SharedMost: c.shared << 10}
+		calls, err := p.Calls(f, false)
+		if err != nil || len(calls) != 1 {
+			t.Fatal(len(calls), err)
+		}
+		constants := calls[0].Constants
+		if grid := calls[0].Grid(Sizes{T: 1}); grid != [3]uint32{uint32(c.blocks), 1, 1} || int(constants[5]) != c.stages*f.stage(TensorQ4_0) {
+			t.Errorf("%+v: a grid of %d, rings of %d uints", c, grid, constants[5])
+		}
+		most := f.SharedMost
+		if c.blocks > 132 {
+			most = sharedOfTwo(most)
+		}
+		if n := ProductShared(constants); n > most {
+			t.Errorf("%+v: %d bytes of shared memory of %d", c, n, most)
+		}
 	}
 }

@@ -177,7 +177,6 @@ std::string Block::run(const Launch &launch, const u32 block[3], u64 seed) {
     lanes_.push_back(std::move(lane));
   }
   warps_.assign((n + 31) / 32, Warp{});
-  for (Barrier &b : barriers_) { b = Barrier{}; }
   queue_.assign(n + 1, nullptr);
   order_.clear();
   head_ = tail_ = 0;
@@ -238,27 +237,6 @@ void Block::meet_block() {
     i = i + 1 == n ? 0 : i + 1;
   } while (i != first);
   if (first & 1u) { yield(lane); } // or the last to come would always be the first to go on
-}
-
-void Block::meet_at(u32 barrier, u32 threads, bool wait) {
-  Lane *lane = (Lane *)self;
-  if (barrier == 0 || barrier > 15 || threads > launch_->threads || threads % 32 != 0) { fail("barrier %u of %u threads", barrier, threads); }
-  Barrier &b = barriers_[barrier];
-  if (b.arrived > 0 && b.threads != threads) { fail("barrier %u of %u threads, which others have of %u", barrier, threads, b.threads); }
-  b.threads = threads;
-  if (++b.arrived < threads) {
-    if (!wait) { return; }
-    b.waiting.push_back(lane);
-    lane->waits = "meet_at";
-    next(false);
-    return;
-  }
-  b.arrived = 0;
-  for (Lane *other : b.waiting) {
-    other->waits = nullptr;
-    ready(other);
-  }
-  b.waiting.clear();
 }
 
 void Block::meet_warp(const char *what, void *operand, void (*work)(void *const[32])) {
@@ -370,7 +348,6 @@ std::string Block::overruns() const {
 // What kernels call.
 
 void meet_block() { here->meet_block(); }
-void meet_at(u32 barrier, u32 threads, bool wait) { here->meet_at(barrier, threads, wait); }
 void meet_warp(const char *what, void *operand, void (*work)(void *const[32])) { here->meet_warp(what, operand, work); }
 void *shared_array(const void *key, u64 bytes, const char *name) { return here->shared_array(key, bytes, name); }
 u8 *shared_base() { return here->shared_base(); }

@@ -32,11 +32,6 @@ struct Warp {
   void *operands[32] = {};
 };
 
-struct Barrier { // but that of all threads
-  u32 arrived = 0, threads = 0;
-  std::vector<Lane *> waiting;
-};
-
 struct Launch { // what the blocks of a launch have in common
   const Kernel *kernel;
   Args args;
@@ -50,7 +45,6 @@ public:
   std::string run(const Launch &launch, const u32 block[3], u64 seed);
 
   void meet_block();
-  void meet_at(u32 barrier, u32 threads, bool wait);
   void meet_warp(const char *what, void *operand, void (*work)(void *const[32]));
   void *shared_array(const void *key, u64 bytes, const char *name);
   u8 *shared_base() { return memory_.data(); }
@@ -87,7 +81,6 @@ private:
   u32 block_[3] = {};
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<Warp> warps_;
-  Barrier barriers_[16];
   std::vector<Lane *> queue_, order_; // the ready ones, a ring with a place to spare
   size_t head_ = 0, tail_ = 0;
   u32 arrived_ = 0, ended_ = 0;

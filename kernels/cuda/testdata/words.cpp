@@ -393,29 +393,6 @@ static void memory_test() {
   }
 }
 
-static void barriers_test() {
-  now = "barriers";
-  for (u32 buffers : {4, 2, 0}) { // 0: with buffers, but nobody waits
-    int wrong = 0;
-    for (int round = 0; round < 20; round++) {
-      std::vector<u32> sums(41);
-      Call c;
-      c.b[1] = sums.data();
-      c.p[0] = 41;
-      c.p[1] = buffers == 0 ? 4 : buffers;
-      c.p[2] = buffers != 0;
-      std::string error = run("words_barriers", c, 128);
-      WANT(error.empty() || buffers == 0, "%s", error.c_str());
-      for (u32 i = 0; i < sums.size(); i++) { wrong += sums[i] != 4000 * i + 6; }
-    }
-    if (buffers == 4) {
-      WANT(wrong == 0, "%d sums are wrong", wrong);
-    } else {
-      WANT(wrong > 0, "with %u buffers nothing is wrong", buffers);
-    }
-  }
-}
-
 static void wrong_test() {
   now = "errors";
   std::vector<u32> room(2048);
@@ -434,9 +411,6 @@ static void wrong_test() {
   fails(7, 0, "copy16 to what is not aligned to 16 bytes");
   fails(8, 1, "copy16 from what is not aligned to 16 bytes");
   fails(9, 0, "its shared arrays, the last of them large, take 52512 bytes: more than 49152");
-  fails(12, 0, "its threads wait for each other: 32 threads ended (the first is thread 0), 96 threads in meet_at (the first is thread 32)");
-  fails(13, 0, "barrier 3 of ");
-  fails(14, 0, "barrier 16 of 128 threads");
   fails(11, 0, "thread 5: it ends without wait_for_inputs");
   fails(1, 0, "shuffle in a warp of 8 threads", 40);
   fails(0, 0, "a launch of 129 threads, and it is made for at most 128", 129);
@@ -479,7 +453,6 @@ int main(int count, char **words) {
   mma_test(72);
   ldmatrix_test();
   memory_test();
-  barriers_test();
   wrong_test();
   printf("%d failures\n", failures);
   return failures != 0;

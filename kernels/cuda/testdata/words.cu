@@ -124,26 +124,6 @@ KERNEL_OF(words_copy, 128, 1) {
   a.b[1][i] = sum + zero.x + zero.w;
 }
 
-// Four warps of which each in turn adds what all have for an item, of p[0] items, while the
-// others go on: by p[1] buffers, of which four are enough, and as many barriers. Without
-// p[2], nobody waits.
-KERNEL_OF(words_barriers, 128, 1) {
-  SHARED_ARRAY(u32, sums, 16);
-  wait_for_inputs();
-  const u32 warp = thread_id() / 32, first = thread_id() % 32 == 0;
-  for (u32 item = 0; item < a.p[0]; item++) {
-    u32 *const mine = sums + item % a.p[1] * 4;
-    if (first) { mine[warp] = 1000 * item + warp; }
-    sync_warp();
-    if (warp != item % 4) {
-      arrive_at(1 + item % 4, 128);
-      continue;
-    }
-    if (a.p[2] != 0) { meet_at(1 + item % 4, 128); }
-    if (first) { a.b[1][item] = mine[0] + mine[1] + mine[2] + mine[3]; }
-  }
-}
-
 // What goes wrong: p[0] says how.
 KERNEL_OF(words_wrong, 128, 1) {
   SHARED_ARRAY(u32, x, 128);
@@ -162,8 +142,5 @@ KERNEL_OF(words_wrong, 128, 1) {
   case 8: copy16(x, a.b[0] + a.p[1], true); break;
   case 9: { SHARED_ARRAY(u32, large, 13000); large[i] = 0; break; }
   case 10: a.b[1][0] = block_x(); break; // who comes last
-  case 12: if (i >= 32) { meet_at(3, 128); } break;
-  case 13: meet_at(i < 64 ? 3 : 4, i < 32 ? 64 : 128); break;
-  case 14: arrive_at(16, 128); break;
   }
 }
