@@ -8,15 +8,14 @@
 // (product_x.h).
 //
 // x lies in shared memory as float16, c[4] columns of each slice for each row of x: if
-// these are all of the slice, as for one row of x and for mixtures they have to be, it is
-// brought there once. After it are the rings of the warps' weights. Parameters are those of
+// these are all of the slice, as for one row of x they have to be, it is brought there
+// once. After it are the rings of the warps' weights. Parameters are those of
 // linear.h, and
 //
 //	2 items  12, 13 norm: weight, eps  14, 15, 16, 17 added norm: weight, eps, y, x' out
 //	18 norms before the product: 0, 1, or 2 with the added one
 //
-// TYPE is that of all pieces, or MIXED_64 or MIXED_256 if there are several with such
-// units.
+// TYPE is that of all pieces.
 #include "linear.h"
 #include "norm.h"
 #include "weights.h"
@@ -24,9 +23,6 @@
 #ifndef TYPE
 #error TYPE, NT and R say what is compiled, MEMORY_BYTES and STAGE_UINTS what it is held against
 #endif
-#define MIXED_64 16
-#define MIXED_256 17
-#define MIXED (TYPE >= MIXED_64)
 
 namespace {
 
@@ -34,7 +30,7 @@ enum : u32 {
   WARPS = 8,
   BUFFERS = NT == 1 ? 2 : 1, // for the slices' sums: with two, a barrier less
   SUMS = 16 * R * NT,        // of a slice
-  WHOLE = NT == 1 || MIXED,  // shared memory holds all of x
+  WHOLE = NT == 1,           // shared memory holds all of x
   BASIC = NT > 1 && R == 1,  // the one for GPUs before sm_80
 };
 
@@ -72,7 +68,7 @@ DEVICE Place place_of(const Args &a, u32 item) {
 struct Slice { u32 begin, steps; };
 
 // units_of is how many units of steps a row has.
-DEVICE u32 units_of(const Args &a, u32 steps) { return (MIXED ? opaque(a.p[0]) : a.p[0]) / (64 * steps) + (a.p[0] % (64 * steps) != 0); }
+DEVICE u32 units_of(const Args &a, u32 steps) { return a.p[0] / (64 * steps) + (a.p[0] % (64 * steps) != 0); }
 
 DEVICE Slice slice_of(const Args &a, u32 unit_steps) {
   const u32 warp = opaque(thread_id()) >> 5, units = units_of(a, unit_steps);
@@ -172,37 +168,36 @@ DEVICE void read_sums(float sum[4], const float *from, u32 t) {
   sum[3] = high.y;
 }
 
-// run computes a block's items from first on, before last; all their pieces have weights
-// W. Of a mixture, x is there already; else rows becomes known here.
-template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 rows, u32 first, u32 last, u32 &turn) {
+// run computes a block's items; xs and ring are this warp's.
+DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *ring) {
+  typedef Weights<TYPE> W;
   typedef Stream<W> From;
   constexpr u32 N = group<W>();
-  const u32 lane = opaque(thread_id()) & 31, g = lane >> 2, t = lane & 3, columns = MIXED ? opaque(a.c[4]) : a.c[4];
+  const u32 lane = opaque(thread_id()) & 31, g = lane >> 2, t = lane & 3, columns = a.c[4];
   const Slice slice = slice_of(a, W::STEPS);
   From s;
   s.ring = ring;
   s.c = {};
-  s.c.item = first;
-  begin_tile(a, s.c, last);
-  From::begin(a, s, last);
+  s.c.item = block_x();
+  begin_tile(a, s.c);
+  From::begin(a, s);
+  const Norm norm = norm_of(a);
+  const u32 rows = live_rows(a);
   // From here on what kernels before have written is read.
-  if (!MIXED) {
-    const Norm norm = norm_of(a);
-    rows = live_rows(a);
-    wait_for_inputs();
-    if (rows == 0) {
-      copy_wait<0>();
-      return;
-    }
-    ready(a, memory, norm, xs, rows, slice, W::STEPS, W::SUMS);
+  wait_for_inputs();
+  if (rows == 0) {
+    copy_wait<0>();
+    return;
   }
+  ready(a, memory, norm, xs, rows, slice, W::STEPS, W::SUMS);
   From::ready(s);
   // Lanes without a row of x multiply the last one's, and their sums are nobody's.
   const u32 row = NT == 1 ? 0 : min_of(g, rows - 1);
   const u32 *const x_row = xs + row * row_words(columns) + 4 * t;
   const u32 *const x_sums = xs + NT * row_words(columns) + row * sum_words(columns);
 
-  for (u32 item = first; item < last; item += blocks_x(), turn++) {
+  u32 turn = 0; // items so far
+  for (u32 item = block_x(); item < a.p[2]; item += blocks_x(), turn++) {
     float residual = 0;
     if (has(a, F_RESIDUAL)) { // on its way while the item is computed
       const Result to = result_of(a, rows, item, turn);
@@ -219,7 +214,7 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
         float sum[4] = {0, 0, 0, 0}, *const to = sums + (thread_id() >> 5) * SUMS + (16 * r + g) * NT;
         if (!WHOLE && from > 0) { read_sums(sum, to, t); }
         LOOPED for (u32 step = 0; step < n; step += N) {
-          From::take(a, s, last);
+          From::take(a, s);
           const typename W::Factors f = W::factors(s.head);
           UNROLLED for (u32 i = 0; i < N; i++) {
             // Behind the tile's end a group is zeros, and so is x: with a branch, every step
@@ -248,32 +243,6 @@ template <class W> DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *
   }
 }
 
-#if MIXED
-// mixed runs the items of one piece after the other (of a gated product, of a pair).
-DEVICE void mixed(const Args &a, Memory &memory, u32 *xs, u32 *ring, u32 &turn) {
-  const Norm norm = norm_of(a);
-  const u32 rows = live_rows(a);
-  wait_for_inputs();
-  if (rows == 0) { return; }
-  const u32 unit_steps = TYPE == MIXED_64 ? 1 : 4;
-  ready(a, memory, norm, xs, rows, slice_of(a, unit_steps), unit_steps, true);
-  u32 item = block_x(), end = 0;
-  for (u32 piece = 0; piece < 4; piece += gated(a) ? 2 : 1) {
-    end += items_in(a, piece);
-    if (item >= end) { continue; }
-    switch (type_of(a, piece)) {
-#define RUN(type) case type: run<Weights<type>>(a, memory, xs, ring, rows, item, end, turn); break;
-#if TYPE == MIXED_64
-      RUN(T_F32) RUN(T_F16) RUN(T_BF16) RUN(T_Q4_0) RUN(T_Q4_1) RUN(T_Q5_0) RUN(T_Q5_1) RUN(T_Q8_0) RUN(T_IQ4_NL) RUN(T_MXFP4)
-#else
-      RUN(T_Q4_K) RUN(T_Q5_K) RUN(T_Q6_K) RUN(T_IQ4_XS) RUN(T_Q2_K) RUN(T_Q3_K)
-#endif
-    }
-    item += (end - item + blocks_x() - 1) / blocks_x() * blocks_x();
-  }
-}
-#endif
-
 } // namespace
 
 KERNEL_OF(ENTRY, THREADS, 2) {
@@ -281,19 +250,12 @@ KERNEL_OF(ENTRY, THREADS, 2) {
   let_next_start();
   Memory &memory = *(Memory *)dynamic;
   static_assert(THREADS == 32 * WARPS && sizeof(Memory) == MEMORY_BYTES, "package shader says how much memory there is");
-#if !MIXED
   static_assert(stage_uints<Weights<TYPE>>() == STAGE_UINTS, "and how long a ring's stage is");
-#endif
   const u32 warp = thread_id() >> 5, x_words = NT * (row_words(a.c[4]) + sum_words(a.c[4]));
   u32 *const all = (u32 *)(dynamic + sizeof(Memory)), *const xs = all + warp * x_words, *const ring = all + WARPS * x_words + warp * a.c[5];
-  u32 turn = 0; // items so far
   if (block_x() >= a.p[2]) {
     wait_for_inputs();
     return;
   }
-#if MIXED
-  mixed(a, memory, xs, ring, turn);
-#else
-  run<Weights<TYPE>>(a, memory, xs, ring, 0, block_x(), a.p[2], turn);
-#endif
+  run(a, memory, xs, ring);
 }

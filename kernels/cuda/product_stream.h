@@ -26,7 +26,6 @@ template <class W> constexpr bool ringed() { return RINGS && W::PARTS == 1; }
 template <class W> constexpr u32 group() {
   if (BASIC && W::BLOCK > 0 && W::STEPS == 1) { return 2; } // registers are few, and memory is not what it waits for
   if (!ringed<W>()) { return W::BLOCK > 0 ? 4 : W::PARTS == 1 ? 2 : 1; }
-  if (TYPE == MIXED_64 && W::SUMS) { return 2; } // or registers spill: a mixture has ten types' loops
   return W::BLOCK == 0 ? 1 : W::STEP > 256 ? 2 : 4;
 }
 
@@ -50,16 +49,16 @@ template <class W> struct Cursor {
 template <class W> DEVICE const u32 *group_at(const Cursor<W> &c) { return c.p - 4 * (thread_id() & 31); }
 
 // begin_tile finds the slice once more: it is seldom wanted, and takes no registers.
-template <class W> DEVICE void begin_tile(const Args &a, Cursor<W> &c, u32 last) {
+template <class W> DEVICE void begin_tile(const Args &a, Cursor<W> &c) {
   const Slice slice = slice_of(a, W::STEPS);
   c.left = 0;
-  if (c.item < last && slice.steps > 0) {
+  if (c.item < a.p[2] && slice.steps > 0) {
     c.left = WHOLE ? slice.steps : min_of(a.c[4] / 64, slice.steps - c.from);
     c.p = tile_at<W>(a, c.item, c.r) + W::TILE_HEAD + words_of<W>(slice.begin + c.from) + 4 * (thread_id() & 31);
   }
 }
 
-template <class W> DEVICE void next(const Args &a, Cursor<W> &c, u32 last) {
+template <class W> DEVICE void next(const Args &a, Cursor<W> &c) {
   constexpr u32 N = group<W>();
   if (c.left > N) {
     c.left -= N;
@@ -74,7 +73,7 @@ template <class W> DEVICE void next(const Args &a, Cursor<W> &c, u32 last) {
       c.item += blocks_x();
     }
   }
-  begin_tile(a, c, last);
+  begin_tile(a, c);
 }
 
 // wait_for_oldest waits for the oldest of the groups of copies that this thread began, as
@@ -106,12 +105,9 @@ template <class W> struct Stream<W, true> {
   u32 *ring; // this warp's
   u32 at;    // where in it the group is that is read
 
-  // end is the ring's length: what the launch gives, but to kernels of several types.
-  METHOD u32 end(const Args &a) { return MIXED ? min_of(a.c[5] / STAGE, (u32)MOST_STAGES) * STAGE : a.c[5]; }
-
   // copy begins to copy the cursor's group; without one, the copies are an empty group. Of
   // a group that a tile's end cuts off, the steps behind it are zeros.
-  METHOD void copy(const Args &a, Stream &s, u32 last, u32 at) {
+  METHOD void copy(const Args &a, Stream &s, u32 at) {
     if (s.c.left > 0) {
       const u32 lane = thread_id() & 31;
       u32 *const to = s.ring + at + 4 * lane;
@@ -121,21 +117,21 @@ template <class W> struct Stream<W, true> {
         const u32 words = words_of<W>(s.c.left);
         LOOPED for (u32 i = 0; i < WORDS; i += 128) { copy16(to + i, s.c.p + i, i + 4 * lane < words); }
       }
-      next(a, s.c, last);
+      next(a, s.c);
     }
     copy_commit();
   }
-  METHOD void begin(const Args &a, Stream &s, u32 last) {
-    s.at = end(a) - STAGE;
-    LOOPED for (u32 to = 0; to < s.at; to += STAGE) { copy(a, s, last, to); }
+  METHOD void begin(const Args &a, Stream &s) {
+    s.at = a.c[5] - STAGE;
+    LOOPED for (u32 to = 0; to < s.at; to += STAGE) { copy(a, s, to); }
   }
   METHOD void ready(Stream &) {}
-  METHOD void take(const Args &a, Stream &s, u32 last) {
+  METHOD void take(const Args &a, Stream &s) {
     sync_warp(); // no lane reads the group before any more
-    copy(a, s, last, s.at);
+    copy(a, s, s.at);
     s.at += STAGE;
-    if (s.at == end(a)) { s.at = 0; }
-    wait_for_oldest<STAGE>(end(a));
+    if (s.at == a.c[5]) { s.at = 0; }
+    wait_for_oldest<STAGE>(a.c[5]);
     sync_warp();
     s.head = W::template load_head<FromRing>(s.ring + s.at + W::STEPS * W::STEP, thread_id() & 31);
   }
@@ -159,7 +155,7 @@ template <class W> struct Stream<W, false> {
   typename W::Head head, ahead;
   u32 *ring;
 
-  METHOD void begin(const Args &, Stream &, u32) {}
+  METHOD void begin(const Args &, Stream &) {}
   METHOD void ready(Stream &s) {
     const u32 lane = opaque(thread_id()) & 31;
     s.ahead = {};
@@ -169,9 +165,9 @@ template <class W> struct Stream<W, false> {
     }
     if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(group_at(s.c) + W::STEPS * W::STEP, lane); }
   }
-  METHOD void take(const Args &a, Stream &s, u32 last) {
+  METHOD void take(const Args &a, Stream &s) {
     s.head = s.ahead;
-    next(a, s.c, last);
+    next(a, s.c);
     if (s.c.left > 0) { s.ahead = W::template load_head<FromGlobal>(group_at(s.c) + W::STEPS * W::STEP, opaque(thread_id()) & 31); }
   }
   METHOD typename W::Step step(const Stream &s, u32 i) { return s.steps[i]; }

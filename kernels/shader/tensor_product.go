@@ -5,14 +5,9 @@ import (
 )
 
 // Kernels product_tensor: their constants are the threads of a block, the type (a
-// layout's number from TensorF32 on, or one of the two below), the most rows of x (1 or
-// Few), the tiles of an item, the columns of x that a warp holds at a time, and the uints of
+// layout's number from TensorF32 on), the most rows of x (1 or Few), the tiles of an item, the columns of x that a warp holds at a time, and the uints of
 // a warp's ring of weights on their way (product_stream.h).
-const (
-	productThreads = 256
-	mixed64        = 16 // types with units of 64 columns; never of gated products
-	mixed256       = 17 // of 256
-)
+const productThreads = 256
 
 // ProductVariant is constants that the kernel product_tensor is compiled for.
 type ProductVariant struct {
@@ -24,14 +19,10 @@ type ProductVariant struct {
 // ProductVariants lists all of them.
 func ProductVariants() []ProductVariant {
 	var all []ProductVariant
-	names := append(TensorNames(), "mixed_64", "mixed_256")
-	for i, name := range names {
+	for i, name := range TensorNames() {
 		for _, v := range []ProductVariant{
 			{Name: "1", NT: 1, R: 1}, {Name: "1x2", NT: 1, R: 2}, {Name: "8x2", NT: Few, R: 2}, {Name: "8", NT: Few, R: 1, Basic: true},
 		} {
-			if i >= mixed64 && (v.Basic || v.NT == 1 && v.R == 2) {
-				continue
-			}
 			v.Name, v.Type = name+"_"+v.Name, uint32(i)
 			all = append(all, v)
 		}
@@ -50,12 +41,9 @@ func (v ProductVariant) Worst(most int) []uint32 {
 }
 
 // Memory is the bytes that a variant's sums and factors take of ProductShared, and Stage
-// the uints of a stage of its ring; 0 for one that has none, or several.
+// the uints of a stage of its ring; 0 for one that has none.
 func (v ProductVariant) Memory() int { return 4 * productFloats(int(v.NT), int(v.R)) }
 func (v ProductVariant) Stage() int {
-	if v.Type >= mixed64 {
-		return 0
-	}
 	return Features{TensorBasic: v.Basic}.stage(TensorF32 + Layout(v.Type))
 }
 
@@ -128,25 +116,24 @@ func (p Product) fewTensor(f Features) []Call {
 		}
 		return free(list)
 	}
-	for _, nt := range []int{1, Few} {
-		for _, s := range p.joined(f, strips, nt) {
-			// For one row all of x has to be there.
-			_, whole := p.columns(f, s.pieces[0].Layout, 1, 2)
-			switch {
-			case nt == 1 && whole:
-				list = append(list, p.fewOf(f, s, nt, 1, 1))
-			case nt > 1 && !whole:
-				list = append(list, p.fewOf(f, s, nt, 1, Few))
-			case nt > 1 && p.Rows.Max > 1:
-				list = append(list, p.fewOf(f, s, nt, 2, Few))
-			}
+	// Strips come one after the other, though they do not touch each other: kernels can begin
+	// before the one before them has ended only if that is one.
+	for _, s := range strips {
+		_, whole := p.columns(f, s.pieces[0].Layout, 1, 2) // for one row all of x has to be there
+		switch {
+		case !whole:
+			list = append(list, p.fewOf(f, s, Few, 1, Few))
+		case p.Rows.Max > 1:
+			list = append(list, free([]Call{p.fewOf(f, s, 1, 1, 1), p.fewOf(f, s, Few, 2, Few)})...)
+		default:
+			list = append(list, p.fewOf(f, s, 1, 1, 1))
 		}
 	}
-	return free(list)
+	return list
 }
 
-// free has one barrier before calls of which one does something in a run, or those for
-// the strips, which do not touch each other.
+// free has one barrier before calls of which one does something in a run, or which do not
+// touch each other.
 func free(list []Call) []Call {
 	for i := range list[1:] {
 		list[1+i].Free = true
@@ -154,42 +141,9 @@ func free(list []Call) []Call {
 	return list
 }
 
-// joined makes of strips of one layout each as few as possible of layouts with the same
-// units, which one call takes if there is room for all of x. Pairs of gated products are
-// left as they are: almost always they are of one type.
-func (p Product) joined(f Features, strips []strip, nt int) []strip {
-	if _, all := p.columns(f, strips[0].pieces[0].Layout, nt, 2); !all || p.Gated {
-		return strips
-	}
-	all := []strip{strips[0]}
-	for _, s := range strips[1:] {
-		last := &all[len(all)-1]
-		a, b := last.pieces[0], s.pieces[0]
-		_, room := p.columns(f, b.Layout, nt, 2)
-		if a.Bank != b.Bank || !room || a.Layout.Unit() != b.Layout.Unit() || len(last.pieces)+len(s.pieces) > callPieces {
-			all = append(all, s)
-			continue
-		}
-		*last = strip{
-			pieces: append(last.pieces[:len(last.pieces):len(last.pieces)], s.pieces...),
-			biases: append(last.biases[:len(last.biases):len(last.biases)], s.biases...),
-			first:  last.first, rows: last.rows + s.rows,
-		}
-	}
-	return all
-}
-
 // fewOf is a call of the kernel product_tensor for nt rows of x, in runs of so many.
 func (p Product) fewOf(f Features, s strip, nt, least, most int) Call {
 	layout, typ := s.pieces[0].Layout, uint32(s.pieces[0].Layout-TensorF32)
-	for _, q := range s.pieces {
-		if q.Layout != layout {
-			typ = mixed64
-			if layout.Unit() > tensorStep {
-				typ = mixed256
-			}
-		}
-	}
 	processors := f.Processors
 	if processors == 0 {
 		processors = someProcessors
