@@ -31,16 +31,16 @@ pack() {
     strip "$dir/before/ledge"
   fi
   if [ -n "${LEDGE_TRACE:-}" ]; then # in a copy of the tree, whose kernels are replaced
-    local copy to=$PWD/$dir/trace/ledge
-    copy=$(mktemp -d)
-    git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
+    to=$PWD/$dir/trace/ledge
     (
+      copy=$(mktemp -d)
+      trap 'rm -rf "$copy"' EXIT
+      git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
       cd "$copy"
       CGO_ENABLED=0 go run ./kernels/cuda/gen -trace
       source build/cgo.sh
       go build -tags "$tags" -trimpath -buildvcs=false -ldflags '-s -w' -o "$to" ./cmd/ledge
     )
-    rm -rf "$copy"
   fi
   cp LICENSE "$dir/" # a text for the perplexity where the GPL is not at hand
   if [ -f /usr/share/common-licenses/GPL-3 ]; then cp /usr/share/common-licenses/GPL-3 "$dir/"; else cp LICENSE "$dir/GPL-3"; fi

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,14 @@ import (
 func TestEveryCallFails(t *testing.T) {
 	useFake(t)
 	warm := accel.BlobsIn(t.TempDir())
-	for start, blobs := range map[string]*accel.Blobs{"cold": accel.BlobsIn(os.DevNull), "warm": warm} {
+	for _, start := range []string{"cold", "warm", "traced"} {
+		blobs := warm
+		switch start {
+		case "cold":
+			blobs = accel.BlobsIn(os.DevNull)
+		case "traced":
+			t.Setenv(EnvTrace, filepath.Join(t.TempDir(), "times"))
+		}
 		fake.Set("")
 		if err := life(blobs, time.Minute); err != nil {
 			t.Fatal(err)

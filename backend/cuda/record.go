@@ -13,8 +13,6 @@ import (
 	"slices"
 	"unsafe"
 
-	"gorgonia.org/cu"
-
 	"github.com/ledge-run/ledge/backend/internal/accel"
 	"github.com/ledge-run/ledge/kernels/cuda"
 )
@@ -26,7 +24,7 @@ type recording struct {
 	calls   []call
 	packed  *C.ledge_call // as many as calls; nil once closed
 	uploads []*buffer     // that kernels read
-	trace   cu.DevicePtr  // its blocks' times, 0 as a rule
+	times   *buffer       // of its blocks, nil as a rule (trace.go)
 	reads   bool          // kernels write what is read back
 	broken  *buffer       // one that it uses and that is closed
 }
@@ -50,8 +48,11 @@ func (d *device) Record(list []accel.Dispatch) (accel.Recording, error) {
 			return nil, fmt.Errorf("cuda: %s: %w", list[i].Label, err)
 		}
 	}
-	if err := d.do("record", func() error { return r.pack(list) }); err != nil {
+	if err := r.startTrace(); err != nil {
 		return nil, err
+	}
+	if err := d.do("record", func() error { return r.pack(list) }); err != nil {
+		return nil, errors.Join(err, r.endTrace())
 	}
 	return r, nil
 }
@@ -98,6 +99,7 @@ func (r *recording) pack(list []accel.Dispatch) error {
 	for i := range list {
 		c, to := &r.calls[i], r.at(i)
 		to.function = C.CUfunction(handleOf(&c.program.function))
+		to.args.trace = C.CUdeviceptr(r.timesOf(i))
 		to.threads, to.shared = C.uint(c.program.threads), C.uint(c.program.dynamic)
 		for n, b := range c.buffers {
 			if b != nil {
@@ -112,7 +114,7 @@ func (r *recording) pack(list []accel.Dispatch) error {
 		}
 	}
 	r.d.recordings[r] = struct{}{}
-	return r.startTrace()
+	return nil
 }
 
 // at is the packed call i.
@@ -147,15 +149,15 @@ func (r *recording) Close() error {
 	if r.packed == nil || r.d.stuck.Load() {
 		return nil
 	}
-	return r.d.run("free a recording", func() error {
+	return errors.Join(r.endTrace(), r.d.run("free a recording", func() error {
 		r.d.drain()
 		if r.d.stuck.Load() {
 			return nil
 		}
-		err := errors.Join(r.endTrace(), r.d.forget(r))
+		err := r.d.forget(r)
 		r.free()
 		return err
-	})
+	}))
 }
 
 func (r *recording) free() {

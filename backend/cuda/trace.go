@@ -2,22 +2,20 @@
 
 package cuda
 
-// #include "calls.h"
-import "C"
-
 import (
 	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"unsafe"
 
 	"gorgonia.org/cu"
+
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // EnvTrace names a file to which every recording adds its blocks' times when it is closed,
-// those of the last time that it ran: of a build whose kernels have timers (go run
+// those of the last time that each block ran: of a build whose kernels have timers (go run
 // ./kernels/cuda/gen -trace). build/gpu-check.sh makes one, and says what a token consists of.
 //
 //	call INDEX VARIANT LABEL
@@ -30,36 +28,40 @@ const (
 	traceBytes  = 64 // of a block
 )
 
-// startTrace gives the packed calls memory for their times, where somebody asks for them.
+// startTrace makes memory for the times, where somebody asks for them.
 func (r *recording) startTrace() error {
 	size := len(r.calls) * traceBlocks * traceBytes
 	if os.Getenv(EnvTrace) == "" || size == 0 {
 		return nil
 	}
-	p, err := cu.MemAlloc(int64(size))
-	if err != nil {
-		return r.d.full("the times of blocks", size, check("cuMemAlloc", err))
+	b, err := r.d.Allocate("the times of blocks", size, accel.Local)
+	if err == nil {
+		r.times = b.(*buffer)
 	}
-	r.trace = p
-	if err := cu.MemsetD32Async(p, 0, int64(size/4), r.d.stream); err != nil {
-		return check("cuMemsetD32Async", err)
-	}
-	for i := range r.calls {
-		r.at(i).args.trace = C.CUdeviceptr(p) + C.CUdeviceptr(i*traceBlocks*traceBytes)
-	}
-	return nil
+	return err
 }
 
-// endTrace writes the times down, of blocks that left any, when nothing runs.
+// timesOf is where a call's blocks leave theirs.
+func (r *recording) timesOf(i int) cu.DevicePtr {
+	if r.times == nil {
+		return 0
+	}
+	return r.times.memory + cu.DevicePtr(i*traceBlocks*traceBytes)
+}
+
+// endTrace writes the times down, of blocks that left any: of a device that is lost, none.
 func (r *recording) endTrace() error {
-	if r.trace == 0 {
+	if r.times == nil {
 		return nil
 	}
-	times := make([]byte, len(r.calls)*traceBlocks*traceBytes)
-	err := check("cuMemcpyDtoH", cu.MemcpyDtoH(unsafe.Pointer(&times[0]), r.trace, int64(len(times))))
-	err = errors.Join(err, r.d.released("cuMemFree", cu.MemFree(r.trace)))
-	r.trace = 0
-	if err != nil {
+	b := r.times
+	r.times = nil
+	times := make([]byte, b.size)
+	err := b.Read(0, times)
+	if r.d.loss() != nil || r.packed == nil {
+		return b.Close()
+	}
+	if err = errors.Join(err, b.Close()); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(os.Getenv(EnvTrace), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)

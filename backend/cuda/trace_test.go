@@ -7,9 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"unsafe"
-
-	"gorgonia.org/cu"
 )
 
 // TestTrace: what kernels with timers leave is written down when a recording is closed,
@@ -21,7 +18,7 @@ func TestTrace(t *testing.T) {
 	for _, times := range []map[int][4]uint64{nil, {0: {10, 20, 30, 1}, 7: {11, 21, 1 << 40, 132}}} {
 		f := newFiller(t, d, 100, false, [3]uint32{0, 100, 1})
 		r := f.r.(*recording)
-		if r.trace == 0 {
+		if r.times == nil {
 			t.Fatal("no memory for times")
 		}
 		setGrid(f.grid, 0, 1, 1, 1)
@@ -31,8 +28,7 @@ func TestTrace(t *testing.T) {
 			for _, w := range words {
 				raw = binary.LittleEndian.AppendUint64(raw, w)
 			}
-			to := r.trace + cu.DevicePtr(block*traceBytes)
-			if err := d.do("write times", func() error { return cu.MemcpyHtoD(to, unsafe.Pointer(&raw[0]), int64(len(raw))) }); err != nil {
+			if err := r.times.Write(block*traceBytes, raw); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -26,7 +26,7 @@ type launch struct {
 // choice of what comes next.
 func launchesOf(r io.Reader) (best []launch, err error) {
 	var now []launch
-	last := -1
+	last, operation := -1, ""
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := lines.Text()
@@ -40,9 +40,15 @@ func launchesOf(r io.Reader) (best []launch, err error) {
 				now = nil
 			}
 			last = index
-			name := line[strings.LastIndex(line, " ")+1:] // "blk.0.ffn_gate", or rope_cache
-			name = strings.Trim(name, `"`)
-			now = append(now, launch{name: name[strings.LastIndex(name, ".")+1:]})
+			name := strings.Trim(line[strings.LastIndex(line, " ")+1:], `"`) // "blk.0.ffn_gate", or rope_cache
+			name = name[strings.LastIndex(name, ".")+1:]
+			fields := strings.Fields(line)
+			of := strings.Join(fields[min(3, len(fields)):], " ")
+			if len(now) > 0 && of == operation { // which takes a kernel more, for matrices of another type
+				name += ", another type"
+			}
+			operation = of
+			now = append(now, launch{name: name})
 			continue
 		}
 		if _, err := fmt.Sscan(line, &block, &began, &inputs, &ended, &sm); err != nil || len(now) == 0 {

@@ -12,8 +12,7 @@
 // one's. Of a gated product pieces are pairs, gates and what they are multiplied with,
 // with the same end: 0 and 1, 2 and 3. Of both, tile i has rows begin + 16 i and so on.
 //
-// Flags: 1 bit each as below, the activation from bit 8 on, the type of piece i (4 bits)
-// from bit 16 + 4 i on.
+// Flags: 1 bit each as below, the activation from bit 8 on.
 //
 // b[0] weights, b[1] vectors, b[2] arena, b[3] run.
 #pragma once
@@ -21,12 +20,11 @@
 
 enum : u32 {
   F_NORM_WEIGHT = 2, F_ADD_WEIGHT = 8, F_BIAS = 16, F_GATED = 32, F_CAP = 64, F_RESIDUAL = 128,
-  F_ACTIVATION = 8, F_TYPE = 16, // where they begin
+  F_ACTIVATION = 8, // where it begins
 };
 
 DEVICE bool has(const Args &a, u32 flag) { return (a.p[1] & flag) != 0; }
 DEVICE u32 rows_of(const Args &a) { return a.p[6] == 0xffffffffu ? a.p[7] : a.b[3][a.p[6] & 15u] * a.p[7]; }
-DEVICE u32 type_of(const Args &a, u32 piece) { return a.p[1] >> (F_TYPE + 4 * piece) & 15u; }
 DEVICE u32 begin_of(const Args &a, u32 piece) { return piece == 0 ? 0 : a.p[17 + 3 * piece]; }
 DEVICE u32 end_of(const Args &a, u32 piece) { return a.p[20 + 3 * piece]; }
 DEVICE const u32 *tiles_of(const Args &a, u32 piece) { return a.b[0] + a.p[21 + 3 * piece]; }

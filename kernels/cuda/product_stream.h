@@ -18,8 +18,6 @@
 #define RINGS (__CUDA_ARCH__ >= 800)
 #endif
 
-enum : u32 { MOST_STAGES = 4 };
-
 template <class W> constexpr bool ringed() { return RINGS && W::PARTS == 1; }
 
 // group is how many steps a warp takes at a time: of what has units, one.
@@ -77,9 +75,8 @@ template <class W> DEVICE void next(const Args &a, Cursor<W> &c) {
 }
 
 // wait_for_oldest waits for the oldest of the groups of copies that this thread began, as
-// many as a ring of so many uints has stages.
+// many as a ring of so many uints has stages: four at most.
 template <u32 STAGE> DEVICE void wait_for_oldest(u32 ring) {
-  static_assert(MOST_STAGES == 4, "");
   if (ring >= 4 * STAGE) {
     copy_wait<3>();
   } else if (ring == 3 * STAGE) {

@@ -6,8 +6,8 @@ import (
 	"github.com/ledge-run/ledge/kernels/shader"
 )
 
-// products are the variants of product_tensor: one for each layout, the
-// rows of x and the tiles of an item.
+// products are the variants of product_tensor: one for each layout, the rows of x
+// and the tiles of an item.
 func products() []variant {
 	var list []variant
 	for _, v := range shader.ProductVariants() {

@@ -4,9 +4,10 @@ import (
 	"math"
 )
 
-// Kernels product_tensor: their constants are the threads of a block, the type (a
-// layout's number from TensorF32 on), the most rows of x (1 or Few), the tiles of an item, the columns of x that a warp holds at a time, and the uints of
-// a warp's ring of weights on their way (product_stream.h).
+// Kernels product_tensor: their constants are the threads of a block, the type (a layout's
+// number from TensorF32 on), the most rows of x (1 or Few), the tiles of an item, the columns
+// of x that a warp holds at a time, and the uints of a warp's ring of weights on their way
+// (product_stream.h).
 const productThreads = 256
 
 // ProductVariant is constants that the kernel product_tensor is compiled for.
@@ -116,8 +117,8 @@ func (p Product) fewTensor(f Features) []Call {
 		}
 		return free(list)
 	}
-	// Strips come one after the other, though they do not touch each other: kernels can begin
-	// before the one before them has ended only if that is one.
+	// Strips come one after the other, though they do not touch each other: from sm_90 on a
+	// kernel can begin before the one before it has ended, if that is one.
 	for _, s := range strips {
 		_, whole := p.columns(f, s.pieces[0].Layout, 1, 2) // for one row all of x has to be there
 		switch {
@@ -160,7 +161,7 @@ func (p Product) fewOf(f Features, s strip, nt, least, most int) Call {
 	c.Kernel = "product_tensor"
 	columns, _ := p.columns(f, layout, nt, r)
 	c.Constants = []uint32{productThreads, typ, uint32(nt), uint32(r), columns, 0}
-	ring, resident := f.ring(s.pieces, c.Constants)
+	ring, resident := f.ring(layout, c.Constants)
 	c.Constants[5] = ring
 	c.Params[2], c.Params[18] = uint32(items), p.prologue()
 	floats := p.K
@@ -233,7 +234,6 @@ func (p Product) tensorLinear(s strip, x uint32) Call {
 		if i < len(s.pieces) {
 			q := s.pieces[i]
 			weights += 4 * int64(q.Layout.Uints(q.Rows, p.K))
-			flags |= uint32(q.Layout-TensorF32) << (pieceShift + 4*i)
 			params[at+1] = q.At
 			begin := end
 			if p.Gated && i%2 == 1 {

@@ -5,7 +5,7 @@ package shader
 const (
 	productBlocks = 2        // that fit a multiprocessor at a time
 	productWarps  = 8        // of a block
-	mostStages    = 4        // as product_stream.h has it
+	mostStages    = 4        // that wait_for_oldest of product_stream.h knows
 	copyUints     = 128      // that a warp copies at once
 	ringBytes     = 14 << 10 // of a warp: on an H200 7 and 10 KiB were no faster, and no slower for large matrices
 )
@@ -38,13 +38,10 @@ func (f Features) stage(l Layout) int {
 	return (n + copyUints - 1) / copyUints * copyUints
 }
 
-// ring is the uints of a warp's ring for pieces, and how many blocks of a call with these
-// constants, but for the ring, fit a multiprocessor at a time.
-func (f Features) ring(pieces []Piece, c []uint32) (uints uint32, blocks int) {
-	shared, stage := f.sharedMost(), 0
-	for _, q := range pieces {
-		stage = max(stage, f.stage(q.Layout))
-	}
+// ring is the uints of a warp's ring, and how many blocks of a call with these constants,
+// but for the ring, fit a multiprocessor at a time.
+func (f Features) ring(l Layout, c []uint32) (uints uint32, blocks int) {
+	shared, stage := f.sharedMost(), f.stage(l)
 	rest := func(room int) int { return (room - ProductShared(c)) / (4 * productWarps) } // uints of a warp
 	if stage == 0 {
 		if ProductShared(c) > sharedOfTwo(shared) {

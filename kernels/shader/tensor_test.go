@@ -270,3 +270,31 @@ func TestTensorBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestTensorStrips: matrices of several types take a call for each, one after the other,
+// and of the calls for one row and for a few just one runs.
+func TestTensorStrips(t *testing.T) {
+	p := Product{K: 4096, Rows: Rows{Count: SizeT, Times: 1}, Pieces: []Piece{
+		{Layout: TensorQ4_K, Rows: 4096}, {Layout: TensorQ4_K, At: 1 << 24, Rows: 1024}, {Layout: TensorQ6_K, At: 1 << 25, Rows: 1024}}}
+	for _, most := range []int{1, 5, 512} {
+		p.Rows.Max = most
+		list := p.fewTensor(Features{Tensor: true, Processors: 132, SharedMost: 227 << 10})
+		for n := 1; n <= min(most, Few); n++ {
+			var live []int
+			for i, c := range list {
+				if grid := c.Grid(Sizes{T: n}); grid[0] > 0 {
+					live = append(live, i)
+				}
+			}
+			alone := len(list) == 2
+			if len(live) != 2 || list[live[0]].Constants[1] == list[live[1]].Constants[1] || (most == 1) != alone {
+				t.Errorf("%d rows of %d: calls %d of %d run", n, most, live, len(list))
+			}
+		}
+		for i, c := range list {
+			if second := most > 1 && i%2 == 1; c.Free != second {
+				t.Errorf("of %d rows, call %d: free %v", most, i, c.Free)
+			}
+		}
+	}
+}
