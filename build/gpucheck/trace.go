@@ -24,8 +24,8 @@ type launch struct {
 
 // launchesOf reads the times of the largest recording of a file: a token's but for the
 // choice of what comes next.
-func launchesOf(r io.Reader) (best []launch, err error) {
-	var now []launch
+func launchesOf(r io.Reader) ([]launch, error) {
+	var all [][]launch // of each recording
 	last, operation := -1, ""
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
@@ -36,35 +36,37 @@ func launchesOf(r io.Reader) (best []launch, err error) {
 			if _, err := fmt.Sscanf(line, "call %d", &index); err != nil {
 				return nil, fmt.Errorf("%q: %w", line, err)
 			}
-			if index <= last { // another recording
-				now = nil
+			if len(all) == 0 || index <= last { // another recording
+				all, operation = append(all, nil), ""
 			}
 			last = index
+			now := &all[len(all)-1]
 			name := strings.Trim(line[strings.LastIndex(line, " ")+1:], `"`) // "blk.0.ffn_gate", or rope_cache
 			name = name[strings.LastIndex(name, ".")+1:]
 			fields := strings.Fields(line)
 			of := strings.Join(fields[min(3, len(fields)):], " ")
-			if len(now) > 0 && of == operation { // which takes a kernel more, for matrices of another type
+			if of == operation { // which takes a kernel more, for matrices of another type
 				name += ", another type"
 			}
 			operation = of
-			now = append(now, launch{name: name})
+			*now = append(*now, launch{name: name})
 			continue
 		}
-		if _, err := fmt.Sscan(line, &block, &began, &inputs, &ended, &sm); err != nil || len(now) == 0 {
+		if _, err := fmt.Sscan(line, &block, &began, &inputs, &ended, &sm); err != nil || len(all) == 0 {
 			return nil, fmt.Errorf("%q: no times of a block (%v)", line, err)
 		}
+		now := all[len(all)-1]
 		l := &now[len(now)-1]
 		if l.blocks == 0 || inputs < l.inputs {
 			l.inputs = inputs
 		}
 		l.ended = max(l.ended, ended)
 		l.blocks++
-		if len(now) > len(best) || len(best) > 0 && &best[0] == &now[0] {
-			best = now
-		}
 	}
-	return best, lines.Err()
+	if err := lines.Err(); err != nil || len(all) == 0 {
+		return nil, err
+	}
+	return slices.MaxFunc(all, func(x, y []launch) int { return len(x) - len(y) }), nil
 }
 
 // traced says how long the kernels of a token take, from the end of one to the next's.
