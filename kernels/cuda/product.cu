@@ -177,9 +177,7 @@ DEVICE void run(const Args &a, Memory &memory, u32 *xs, u32 *ring) {
   const Slice slice = slice_of(a, W::STEPS);
   From s;
   s.ring = ring;
-  s.c = {};
-  s.c.item = block_x();
-  begin_tile(a, s.c);
+  begin_all(a, s.c, slice);
   From::begin(a, s);
   const Norm norm = norm_of(a);
   const u32 rows = live_rows(a);

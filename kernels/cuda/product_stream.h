@@ -37,23 +37,48 @@ template <class W> DEVICE const u32 *tile_at(const Args &a, u32 item, u32 r) {
   return tiles_of(a, at.piece + (r >= own ? 1 : 0)) + tile * (W::TILE_HEAD + words_of<W>(units * W::STEPS));
 }
 
-// Cursor walks over the groups that a warp loads.
+// Cursor walks over the groups that a warp loads. Where a block's tiles are takes a hundred
+// instructions to find, many of which wait for each other: a warp's lanes find 32 of them at
+// once, a tile each, and the warp asks the lane that has it.
 template <class W> struct Cursor {
   const u32 *p; // this lane's four uints of the group's first 128
   u32 left;     // steps from here on in this tile and these columns; 0 at the end
-  u32 item, r, from;
+  u32 n, from;  // the tile, of all that the block has; columns of the slice before these
+  u32 steps;    // of the slice, if WHOLE
+  u32 mine;     // where the slice begins in the lane's one of 32 tiles, in 16 bytes from b[0]
 };
+enum : u32 { NOWHERE = 0xffffffff }; // the block has no more tiles, or the slice no steps
 
 template <class W> DEVICE const u32 *group_at(const Cursor<W> &c) { return c.p - 4 * (thread_id() & 31); }
 
-// begin_tile finds the slice once more: it is seldom wanted, and takes no registers.
-template <class W> DEVICE void begin_tile(const Args &a, Cursor<W> &c) {
+// look_ahead finds tile n and the 31 after it.
+template <class W> DEVICE void look_ahead(const Args &a, Cursor<W> &c) {
+  static_assert(32 % R == 0, "all of an item are looked at together");
   const Slice slice = slice_of(a, W::STEPS);
-  c.left = 0;
-  if (c.item < a.p[2] && slice.steps > 0) {
-    c.left = WHOLE ? slice.steps : min_of(a.c[4] / 64, slice.steps - c.from);
-    c.p = tile_at<W>(a, c.item, c.r) + W::TILE_HEAD + words_of<W>(slice.begin + c.from) + 4 * (thread_id() & 31);
+  const u32 n = c.n + (thread_id() & 31), item = block_x() + n / R * blocks_x();
+  c.mine = NOWHERE;
+  if (item < a.p[2] && slice.steps > 0) {
+    const u32 *const p = tile_at<W>(a, item, n % R) + W::TILE_HEAD + words_of<W>(slice.begin);
+    c.mine = (u32)((u64)(p - a.b[0]) / 4);
   }
+}
+
+// steps_of is the slice's. Where there are columns to come back for, they are found once
+// more: registers are few.
+template <class W> DEVICE u32 steps_of(const Args &a, const Cursor<W> &c) { return WHOLE ? c.steps : slice_of(a, W::STEPS).steps; }
+
+// begin_tile goes to tile n.
+template <class W> DEVICE void begin_tile(const Args &a, Cursor<W> &c) {
+  if (c.n % 32 == 0 && c.from == 0) { look_ahead(a, c); }
+  const u32 at = shuffle(c.mine, c.n % 32);
+  c.left = at == NOWHERE ? 0 : WHOLE ? c.steps : min_of(a.c[4] / 64, steps_of(a, c) - c.from);
+  c.p = a.b[0] + (u64)at * 4 + words_of<W>(c.from) + 4 * (thread_id() & 31); // read if there are steps
+}
+
+template <class W> DEVICE void begin_all(const Args &a, Cursor<W> &c, const Slice &slice) {
+  c = {};
+  if (WHOLE) { c.steps = slice.steps; }
+  begin_tile(a, c);
 }
 
 template <class W> DEVICE void next(const Args &a, Cursor<W> &c) {
@@ -63,12 +88,12 @@ template <class W> DEVICE void next(const Args &a, Cursor<W> &c) {
     c.p += words_of<W>(N);
     return;
   }
-  if (++c.r == R) {
-    c.r = 0;
+  if (++c.n % R == 0 && !WHOLE) {
     c.from += a.c[4] / 64;
-    if (WHOLE || c.from >= slice_of(a, W::STEPS).steps) {
+    if (c.from < steps_of(a, c)) {
+      c.n -= R; // the same tiles, the next columns
+    } else {
       c.from = 0;
-      c.item += blocks_x();
     }
   }
   begin_tile(a, c);
