@@ -15,7 +15,8 @@
 // What is wrong with a kernel is found as far as one run can: shared memory is full of
 // NaN before each block, a copy's target is NaN from copy16 to the copy_wait of the
 // thread that began it, blocks and the threads of a block run in a random order
-// (LEDGE_EMULATE_SEED), and lanes that do not meet are an error.
+// (LEDGE_EMULATE_SEED), and lanes that do not meet are an error. So is a word that reads,
+// before its thread has waited for inputs, what a kernel before may still write, and .nc of it.
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -68,6 +69,7 @@ struct Thread {
   u8 *dynamic_shared;
   Copies *copies;
   bool waited; // for inputs
+  u32 *const *buffers; // the launch's b
 };
 
 // A fiber stays on its thread of the system, where self is the one that runs.
@@ -83,6 +85,24 @@ void copy_begin(void *shared, const void *global, bool live);
 void copy_close();
 void copy_end(u32 groups); // all but the last groups
 [[noreturn]] void fail(const char *what, const void *address);
+
+// of fails if p is in none of the buffers that mask has a bit for. Buffers do not overlap: an
+// address is of the one that begins last before it.
+enum : u32 { CONSTANT = 1 | 2, RUN = 2 | 8 }; // weights and vectors; where the host's run is
+DEVICE void of(u32 mask, const void *p, const char *what) {
+  const u32 *begin = nullptr;
+  bool is = false;
+  for (u32 i = 0; i < 4; i++) {
+    const u32 *b = self->buffers[i];
+    if (b == nullptr || (u64)b > (u64)p || (u64)b < (u64)begin) { continue; }
+    is = (mask >> i & 1u) != 0 || (b == begin && is);
+    begin = b;
+  }
+  if (!is) { fail(what, p); }
+}
+DEVICE void early(const char *what, const void *p) {
+  if (!self->waited) { fail(what, p); }
+}
 
 struct Mma { float d[4]; u32 a[4], b[2]; };
 void mma_work(void *const lanes[32]); // of Mma
@@ -189,17 +209,29 @@ DEVICE u32 prmt(u32 x, u32 y, u32 sel) {
 DEVICE void aligned(const void *p, u32 bytes, const char *what) {
   if ((u64)p % bytes != 0) { emulate::fail(what, p); }
 }
-DEVICE u32x4 stream4(const u32 *p) { aligned(p, 16, "stream4 of what is not aligned to 16 bytes"); return *(const u32x4 *)p; }
-DEVICE u32x2 stream2(const u32 *p) { aligned(p, 8, "stream2 of what is not aligned to 8 bytes"); return *(const u32x2 *)p; }
-DEVICE u32 stream1(const u32 *p) { aligned(p, 4, "stream1 of what is not aligned to 4 bytes"); return *p; }
+#define READS(name, check) \
+  DEVICE u32x4 name##4(const u32 *p) { check; aligned(p, 16, #name "4 of what is not aligned to 16 bytes"); return *(const u32x4 *)p; } \
+  DEVICE u32x2 name##2(const u32 *p) { check; aligned(p, 8, #name "2 of what is not aligned to 8 bytes"); return *(const u32x2 *)p; } \
+  DEVICE u32 name##1(const u32 *p) { check; aligned(p, 4, #name "1 of what is not aligned to 4 bytes"); return *p; }
+READS(stream, emulate::of(emulate::CONSTANT, p, "stream of what kernels write"))
+READS(cached, emulate::early("cached before wait_for_inputs", p))
+#undef READS
 
-DEVICE u32x4 cached4(const u32 *p) { return stream4(p); }
-DEVICE u32x2 cached2(const u32 *p) { return stream2(p); }
-DEVICE u32 cached1(const u32 *p) { return stream1(p); }
-
-DEVICE f32x4 load4(const float *p) { aligned(p, 16, "load4 of what is not aligned to 16 bytes"); return *(const f32x4 *)p; }
-DEVICE f32x4 constant4(const float *p) { return load4(p); }
-DEVICE u32 handed1(const u32 *p) { return stream1(p); }
+DEVICE f32x4 load4(const float *p) {
+  emulate::early("load4 before wait_for_inputs", p);
+  aligned(p, 16, "load4 of what is not aligned to 16 bytes");
+  return *(const f32x4 *)p;
+}
+DEVICE f32x4 constant4(const float *p) {
+  emulate::of(emulate::CONSTANT, p, "constant4 of what kernels write");
+  aligned(p, 16, "constant4 of what is not aligned to 16 bytes");
+  return *(const f32x4 *)p;
+}
+DEVICE u32 handed1(const u32 *p) {
+  emulate::of(emulate::RUN, p, "handed1 of what is not the run's");
+  aligned(p, 4, "handed1 of what is not aligned to 4 bytes");
+  return *p;
+}
 
 DEVICE u32 shared_address(const void *p) { return (u32)((const u8 *)p - emulate::shared_base()); }
 DEVICE u32 shared_load(u32 address) { return *(const u32 *)(emulate::shared_base() + address); }
@@ -260,6 +292,7 @@ DEVICE void copy16(void *shared, const void *global, bool live) {
   aligned(shared, 16, "copy16 to what is not aligned to 16 bytes");
   if (live) {
     aligned(global, 16, "copy16 from what is not aligned to 16 bytes");
+    if (!emulate::self->waited) { emulate::of(emulate::CONSTANT, global, "copy16 before wait_for_inputs of what kernels write"); }
     // Read here, too, so that what lies outside of a buffer is found here.
     (void)((const volatile u32 *)global)[0];
     (void)((const volatile u32 *)global)[3];

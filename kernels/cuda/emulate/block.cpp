@@ -197,6 +197,7 @@ std::string Block::run(const Launch &launch, const u32 block[3], u64 seed) {
     lane.copies = &lane.begun;
     lane.waits = nullptr;
     lane.waited = false;
+    lane.buffers = launch.args.b;
     lane.ended = false;
     lane.fiber.start(begin, i);
     order_.push_back(&lane);

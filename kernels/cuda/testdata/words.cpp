@@ -395,10 +395,11 @@ static void memory_test() {
 
 static void wrong_test() {
   now = "errors";
-  std::vector<u32> room(2048);
+  std::vector<u32> room(2048), written(64);
   auto fails = [&](u32 how, u32 more, const char *want, unsigned threads = 128, const char *kernel = "words_wrong") {
     Call c;
     c.b[0] = c.b[1] = room.data();
+    c.b[2] = written.data();
     c.p[0] = how;
     c.p[1] = more;
     std::string error = run(kernel, c, threads, 512);
@@ -412,6 +413,12 @@ static void wrong_test() {
   fails(8, 1, "copy16 from what is not aligned to 16 bytes");
   fails(9, 0, "its shared arrays, the last of them large, take 52512 bytes: more than 49152");
   fails(11, 0, "thread 5: it ends without wait_for_inputs");
+  fails(12, 0, "constant4 of what kernels write");
+  fails(13, 0, "stream of what kernels write");
+  fails(14, 0, "handed1 of what is not the run's");
+  fails(15, 0, "copy16 before wait_for_inputs of what kernels write");
+  fails(16, 0, "cached before wait_for_inputs");
+  fails(17, 0, "load4 before wait_for_inputs");
   fails(1, 0, "shuffle in a warp of 8 threads", 40);
   fails(0, 0, "a launch of 129 threads, and it is made for at most 128", 129);
   fails(0, 0, "kernel words_none: there is none of this name", 32, "words_none");
