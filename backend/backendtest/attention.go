@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ledge-run/ledge/graph"
 	"github.com/ledge-run/ledge/graph/dtype"
@@ -55,6 +56,16 @@ var several = []step{
 	{segs: []seg{{0, 7, 1}, {1, 42, 1}, {2, 34, 31}}},
 }
 
+// empty are batches with segments without rows before, between and after others, as many
+// of them as make the number of the last one with rows what it is where each has one row.
+var empty = []step{
+	{segs: []seg{{1, 0, 0}, {0, 0, 2}}},
+	{segs: []seg{{0, 2, 3}, {1, 0, 0}, {0, 5, 0}, {1, 0, 0}, {2, 0, 2}}},
+	{segs: []seg{{2, 2, 0}, {0, 5, 3}, {1, 0, 0}, {1, 0, 0}, {1, 0, 0}, {2, 2, 3}, {0, 8, 0}}},
+	{segs: append(slices.Repeat([]seg{{1, 0, 0}}, 18), seg{0, 8, 19}, seg{1, 0, 0})},
+	{segs: []seg{{1, 0, 0}, {0, 27, 1}, {2, 5, 1}}},
+}
+
 func attentionCases() []opCase {
 	var cases []attnCase
 	for _, cache := range []dtype.DType{dtype.F16, dtype.F32, dtype.Q8_0} {
@@ -96,7 +107,9 @@ func attentionCases() []opCase {
 				rope: graph.RopeAttr{Mode: mode, Dims: 32, Base: 1e6, Scaling: graph.RopeYarn, Factor: 4, OrigCtx: 128, BetaFast: 32, BetaSlow: 1, Ext: 1}}.build(),
 		)
 	}
-	return all
+	c := attnCase{kvHeads: 2, group: 4, keyDim: 64, cache: dtype.F16, steps: empty}.build()
+	c.name, c.always = c.name+"-empty", true
+	return append(all, c)
 }
 
 func (c attnCase) build() opCase {

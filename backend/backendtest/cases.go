@@ -16,6 +16,8 @@ type opCase struct {
 	graph *graph.Graph
 	steps []step
 	bound float64 // 0: by the activation format
+
+	always bool // in every share
 }
 
 // manyRows are the batch sizes that every kernel must take: all small ones, so
@@ -37,7 +39,7 @@ func prompts(rows []int) []step {
 func testCases(t *testing.T, dev backend.Device, cases []opCase, share Share) {
 	skipped := map[string]bool{}
 	for i, c := range cases {
-		if i%int(share) != 0 {
+		if i%int(share) != 0 && !c.always {
 			continue
 		}
 		t.Run(c.op.String()+"/"+c.name, func(t *testing.T) {

@@ -177,6 +177,10 @@ func (s step) rows() int {
 func (s step) String() string {
 	var b strings.Builder
 	for _, g := range s.segs {
+		if g.rows == 0 {
+			fmt.Fprintf(&b, " seq %d no rows", g.seq)
+			continue
+		}
 		fmt.Fprintf(&b, " seq %d rows %d-%d", g.seq, g.start, g.start+g.rows-1)
 	}
 	return strings.TrimSpace(b.String())

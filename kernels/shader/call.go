@@ -70,7 +70,7 @@ const (
 
 // RowInfo is the uints that a row of the batch has in the row table: its slot in
 // its sequence, where (in uints) its sequence's page table begins, the last slot
-// that its segment writes, and the number of its segment.
+// that its segment writes, and the number of its segment among those with rows.
 const RowInfo = 4
 
 // PageTokens is the number of tokens of a cache page.

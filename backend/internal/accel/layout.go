@@ -71,10 +71,11 @@ func (l *list) fill(s *shader.Sizes) error {
 }
 
 // fillRows writes the row table and the page tables. A segment whose pages stand
-// in the table of another already shares it.
+// in the table of another already shares it. One without rows has no number: kernels
+// tell by the last row's whether every segment has one row.
 func (l *list) fillRows() error {
 	rows, tables := l.words[l.layout.rows:], l.words[l.layout.pages:][:l.layout.pageRoom]
-	used, row := 0, 0
+	used, row, number := 0, 0, 0
 	for i := range l.Args.Segments {
 		seg := &l.Args.Segments[i]
 		if seg.Rows == 0 {
@@ -91,9 +92,10 @@ func (l *list) fillRows() error {
 		for r := range seg.Rows {
 			info := rows[row*shader.RowInfo:][:shader.RowInfo]
 			info[0], info[1] = uint32(seg.Start+r), l.layout.pages+uint32(at)
-			info[2], info[3] = uint32(seg.Start+seg.Rows-1), uint32(i)
+			info[2], info[3] = uint32(seg.Start+seg.Rows-1), uint32(number)
 			row++
 		}
+		number++
 	}
 	return nil
 }
