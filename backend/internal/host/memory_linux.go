@@ -12,12 +12,42 @@ import (
 // process's control group; zero if unknown.
 func Memory() (total, free uint64) {
 	total, free = machineMemory()
-	const group = "/sys/fs/cgroup/memory."
-	if limit, ok := readNumber(group + "max"); ok && limit < total {
-		used, _ := readNumber(group + "current")
-		total, free = limit, min(free, limit-min(used, limit))
+	return within("/sys/fs/cgroup", total, free)
+}
+
+// within is what a control group (version 2) leaves of the machine's memory. What the
+// group uses includes the files that it has read and written: after a download and its
+// checksum that is the whole model.
+func within(group string, total, free uint64) (uint64, uint64) {
+	limit, ok := readNumber(group + "/memory.max")
+	if !ok || limit >= total {
+		return total, free
 	}
-	return total, free
+	used, _ := readNumber(group + "/memory.current")
+	used -= min(used, fileCache(group+"/memory.stat"))
+	return limit, min(free, limit-min(used, limit))
+}
+
+// fileCache is a group's cached files, which the kernel drops before it kills. Docker and
+// Kubernetes take only inactive ones for free. Active ones count here, as in MemAvailable:
+// a model is active once it was read twice, by its checksum and by loading. Files of tmpfs
+// and locked ones are in neither number.
+func fileCache(path string) (size uint64) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		name, value, _ := strings.Cut(s.Text(), " ")
+		if name != "inactive_file" && name != "active_file" {
+			continue
+		}
+		if n, err := strconv.ParseUint(value, 10, 64); err == nil {
+			size += n
+		}
+	}
+	return size
 }
 
 // readNumber reads a file that holds one number; "max", no limit, is none.
