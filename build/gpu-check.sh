@@ -15,7 +15,7 @@ pack() {
   rm -rf "$dir" && mkdir -p "$dir/models" "$dir/src/runtime/model"
   ( # without cgo: these need no library there
     export CGO_ENABLED=0
-    go build -trimpath -ldflags '-s -w' -o "$dir/" ./build/gpucheck ./build/synth
+    go build -trimpath -buildvcs=auto -ldflags '-s -w' -o "$dir/" ./build/gpucheck ./build/synth # the report names the commit
   )
   source build/cgo.sh
   go build -tags "$tags" -trimpath -ldflags '-s -w' -o "$dir/ledge" ./cmd/ledge
@@ -45,13 +45,20 @@ pack() {
   cp LICENSE "$dir/" # a text for the perplexity where the GPL is not at hand
   if [ -f /usr/share/common-licenses/GPL-3 ]; then cp /usr/share/common-licenses/GPL-3 "$dir/"; else cp LICENSE "$dir/GPL-3"; fi
   tar czf "$archive" -C out gpu
+  cksum <"$archive" >"$dir/unpacked"
   size=$(stat -c %s "$archive")
   echo "$archive: $((size >> 20)) MiB"
   if [ "$size" -gt $((40 << 20)) ]; then echo "build/gpu-check.sh: $archive is larger than 40 MiB" >&2; exit 1; fi
 }
 
 run() {
-  if [ ! -x "$dir/gpucheck" ]; then tar xzf "$archive" -C out; fi
+  # Another archive than the one unpacked replaces everything but what people copy there.
+  if [ -f "$archive" ] && [ "$(cksum <"$archive")" != "$(cat "$dir/unpacked" 2>/dev/null)" ]; then
+    mkdir -p "$dir"
+    find "$dir" -mindepth 1 -maxdepth 1 ! -name models ! -name peer -exec rm -rf {} +
+    tar xzf "$archive" --keep-directory-symlink -C out
+    cksum <"$archive" >"$dir/unpacked"
+  fi
   "$dir/gpucheck" -dir "$dir" -out out/gpu-check.md "$@"
 }
 

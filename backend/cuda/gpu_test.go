@@ -4,6 +4,8 @@ package cuda
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -14,19 +16,21 @@ import (
 	"github.com/ledge-run/ledge/backend/internal/accel/kerneltest"
 )
 
-// onGPU skips where no real GPU is to be used: build/gpu-check.sh sets the variable.
-func onGPU(t testing.TB) {
+// onGPU is the name of the real GPU to use, "cuda0", which build/gpu-check.sh sets; where
+// none is to be, it skips.
+func onGPU(t testing.TB) string {
 	t.Helper()
-	if os.Getenv("LEDGE_TEST_CUDA") == "" {
-		t.Skip("LEDGE_TEST_CUDA is not set: the real driver is not used")
+	name := os.Getenv("LEDGE_TEST_CUDA")
+	if name == "" {
+		t.Skip("LEDGE_TEST_CUDA names no GPU: the real driver is not used")
 	}
+	return name
 }
 
 // openGPU opens a benchmark's.
 func openGPU(b *testing.B) *device {
 	b.Helper()
-	onGPU(b)
-	d, err := openFirst(accel.BlobsIn(b.TempDir()), time.Minute)
+	d, err := openCalled(onGPU(b), accel.BlobsIn(b.TempDir()))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,16 +42,55 @@ func openGPU(b *testing.B) *device {
 	return d
 }
 
+// openCalled opens the device of a name.
+func openCalled(name string, blobs *accel.Blobs) (*device, error) {
+	all, err := find()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all.devices {
+		if infoOf(p, accel.Faults{}).Name != name {
+			continue
+		}
+		limits, err := limitsOf(p, accel.Switches{})
+		if err != nil {
+			return nil, err
+		}
+		limits.Timeout = time.Minute
+		return open(p, limits, blobs)
+	}
+	return nil, accel.OneLine(errors.Join(append(all.why, fmt.Errorf("LEDGE_TEST_CUDA: no device %q of %d", name, len(all.devices)))...))
+}
+
+// TestOpenCalled: what is tested and measured is the device that was named.
+func TestOpenCalled(t *testing.T) {
+	useFake(t)
+	fake.Set("devices=2")
+	d := must[*device](t)(openCalled("cuda1", accel.BlobsIn(t.TempDir())))
+	if d.prop.ordinal != 1 {
+		t.Errorf("cuda1 is number %d", d.prop.ordinal)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"cuda2", "1"} {
+		if _, err := openCalled(name, accel.BlobsIn(t.TempDir())); err == nil || err.Error() != "LEDGE_TEST_CUDA: no device \""+name+"\" of 2" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	nothingLeft(t, "after closing")
+}
+
 // TestGPU runs the whole suite, and every kernel beside the reference, on a real GPU.
 func TestGPU(t *testing.T) {
-	onGPU(t)
-	t.Run("kernels", func(t *testing.T) {
+	name := onGPU(t)
+	t.Run(name+"/kernels", func(t *testing.T) {
 		blobs := accel.BlobsIn(t.TempDir())
-		kerneltest.Run(t, func() (accel.API, error) { return openFirst(blobs, time.Minute) })
+		kerneltest.Run(t, func() (accel.API, error) { return openCalled(name, blobs) })
 	})
-	t.Run("suite", func(t *testing.T) {
+	t.Run(name+"/suite", func(t *testing.T) {
 		backendtest.Run(t, func() (backend.Device, error) {
-			return openNamed(context.Background(), "cuda0", backend.Options{})
+			return openNamed(context.Background(), name, backend.Options{})
 		})
 	})
 }

@@ -3,7 +3,7 @@
 // needs nothing but the driver.
 //
 //	gpucheck -dir out/gpu -out report.md            everything
-//	gpucheck -dir out/gpu -only tests,decode        some of the steps
+//	gpucheck -dir out/gpu -only tests,wide          some of the steps
 //
 // The folder has the programs ledge and synth, the test binaries cuda.test and
 // all.test, the text GPL-3, in models/ real models, and in peer/ llama.cpp's programs
@@ -20,6 +20,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,6 +30,7 @@ type check struct {
 	dir, scratch, device string
 	folder               string // where programs run
 	rounds               int
+	asked                bool // for these steps, by name
 	end                  time.Time
 	ctx                  context.Context
 	page                 strings.Builder
@@ -63,7 +66,14 @@ func run(args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	var err error
+	var names []string
+	if c.asked = *only != ""; c.asked {
+		names = strings.Split(*only, ",")
+	}
+	chosen, err := stepsOf(names)
+	if err != nil {
+		return err
+	}
 	if c.dir, err = filepath.Abs(c.dir); err != nil {
 		return err
 	}
@@ -77,11 +87,8 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	c.end = time.Now().Add(*budget)
-	c.line("# CUDA, checked on a GPU\n\nWritten by build/gpu-check.sh (%s).", time.Now().UTC().Format("2006-01-02"))
-	for _, s := range steps {
-		if *only != "" && !contains(strings.Split(*only, ","), s.name) {
-			continue
-		}
+	c.line("# CUDA, checked on a GPU\n\nWritten by build/gpu-check.sh (%s).\nCommit: %s.", time.Now().UTC().Format("2006-01-02"), revision(debug.ReadBuildInfo()))
+	for _, s := range chosen {
 		left := min(s.most, time.Until(c.end))
 		c.line("\n## %s\n", s.about)
 		if left < 2*time.Second || ctx.Err() != nil {
@@ -108,13 +115,38 @@ func run(args []string) error {
 	return nil
 }
 
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if strings.TrimSpace(x) == s {
-			return true
+// stepsOf is the steps of these names in their order, or all.
+func stepsOf(names []string) ([]step, error) {
+	if len(names) == 0 {
+		return steps, nil
+	}
+	var all []string
+	for _, s := range steps {
+		all = append(all, s.name)
+	}
+	for i, n := range names {
+		if names[i] = strings.TrimSpace(n); !slices.Contains(all, names[i]) {
+			return nil, fmt.Errorf("-only: no step %q: there are %s", names[i], strings.Join(all, ", "))
 		}
 	}
-	return false
+	return slices.DeleteFunc(slices.Clone(steps), func(s step) bool { return !slices.Contains(names, s.name) }), nil
+}
+
+// revision is the commit that this program, and those packed with it, were built from.
+func revision(info *debug.BuildInfo, ok bool) string {
+	text, changes := "unknown", ""
+	if !ok {
+		return text
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			text = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changes = ", with local changes"
+		}
+	}
+	return text + changes
 }
 
 func (c *check) line(format string, args ...any) { fmt.Fprintf(&c.page, format+"\n", args...) }

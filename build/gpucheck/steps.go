@@ -51,24 +51,32 @@ func devices(c *check) error {
 // tests runs the test binaries, in the folders that the sources had.
 func tests(c *check) error {
 	var failed []error
-	for _, t := range []struct {
-		binary, what string
-		args         []string
-	}{
-		{"all.test", "golden models beside transformers, a real model beside float64", []string{"-test.run", "^Test(GoldenModels|RealModel)$/" + c.device, "-test.timeout", "120s"}},
-		{c.backend() + ".test", "backendtest on the device", []string{"-test.run", map[bool]string{true: "^TestGPU$", false: "^TestConformance$"}[c.backend() == "cuda"], "-test.timeout", "120s"}},
+	own, device := "^TestConformance$", "/^"+c.device+"$"
+	if c.backend() == "cuda" {
+		own = "^TestGPU$"
+	}
+	ran := regexp.MustCompile(`--- PASS: \w+/` + regexp.QuoteMeta(c.device) + `[/ ]`)
+	for _, t := range []struct{ binary, what, tests string }{
+		{"all.test", "golden models beside transformers, a real model beside float64", "^Test(GoldenModels|RealModel)$"},
+		{c.backend() + ".test", "backendtest on the device", own},
 	} {
 		if !c.has(t.binary) {
 			c.line("%s: not in the folder.", t.binary)
+			if c.asked {
+				failed = append(failed, fmt.Errorf("%s is not in the folder", t.binary))
+			}
 			continue
 		}
 		start := time.Now()
-		out, err := c.test(t.binary, append(t.args, "-test.v")...)
+		out, err := c.test(t.binary, "-test.run", t.tests+device, "-test.timeout", "120s", "-test.v")
 		pass, fail := strings.Count(out, "--- PASS"), strings.Count(out, "--- FAIL")
 		c.line("- %s: %d passed, %d failed, %.0f s", t.what, pass, fail, time.Since(start).Seconds())
 		if err != nil {
 			c.block(failures(out), 60)
 			failed = append(failed, fmt.Errorf("%s: %s", t.binary, tail(err.Error(), 300)))
+		} else if !ran.MatchString(out) { // a driver that finds none is not a failure there
+			c.block(failures(out), 60)
+			failed = append(failed, fmt.Errorf("%s: no test ran on %s", t.binary, c.device))
 		}
 	}
 	return errors.Join(failed...)
@@ -78,7 +86,11 @@ func tests(c *check) error {
 func (c *check) test(binary string, args ...string) (string, error) {
 	c.folder = filepath.Join(c.dir, "src", "backend", strings.TrimSuffix(binary, ".test"))
 	defer func() { c.folder = c.dir }()
-	return c.program([]string{"LEDGE_TEST_CUDA=1", "LEDGE_TEST_FULL=1", "LEDGE_TEST_MODELS=" + c.path("models")}, binary, args...)
+	gpu := c.device
+	if c.backend() != "cuda" { // the read kernel is CUDA's all the same
+		gpu = "cuda0"
+	}
+	return c.program([]string{"LEDGE_TEST_CUDA=" + gpu, "LEDGE_TEST_FULL=1", "LEDGE_TEST_MODELS=" + c.path("models")}, binary, args...)
 }
 
 // backend is the device's name without its number.
@@ -404,7 +416,10 @@ func sanitizer(c *check) error {
 		return nil
 	}
 	c.line("%s\n", strings.Split(out, "\n")[0])
-	out, err = c.program(nil, "compute-sanitizer", "--tool", "memcheck", c.path("ledge"), "run", "-q", "--raw", "--temp", "0", "-n", "4", "--device", c.device, "-m", c.models()[0], "The capital of France is")
+	out, err = c.program(nil, "compute-sanitizer", "--tool", "memcheck", "--error-exitcode", "1", c.path("ledge"), "run", "-q", "--raw", "--temp", "0", "-n", "4", "--device", c.device, "-m", c.models()[0], "The capital of France is")
 	c.block(out, 12)
+	if err == nil && !strings.Contains(out, "ERROR SUMMARY: 0 errors") {
+		return errors.New("compute-sanitizer does not say that there were 0 errors")
+	}
 	return err
 }
