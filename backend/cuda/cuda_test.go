@@ -341,19 +341,26 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// TestWatchdog: where the system stops kernels that run for long, a recording is
-// launched with those after it that write what is read back.
-func TestWatchdog(t *testing.T) {
-	d := opened(t, "")
+// parts are n recordings, each a graph of its own as the device has a watchdog, and one that
+// writes what is read back, with the last of them.
+func parts(t *testing.T, d *device, n int) (*filler, []accel.Recording) {
+	t.Helper()
 	d.prop.watchdog = true
 	local := must[accel.Buffer](t)(d.Allocate("local", 400, accel.Local))
 	f := newFiller(t, d, 100, false, [3]uint32{0, 100, 3})
 	setGrid(f.grid, 0, 1, 1, 1)
 	var list []accel.Recording
-	for range 3 {
+	for range n {
 		list = append(list, must[accel.Recording](t)(d.Record(must[[]accel.Dispatch](t)(fills(d, local, f.grid, false, [3]uint32{0, 100, 3})))))
 	}
-	list = append(list, f.r)
+	return f, append(list, f.r)
+}
+
+// TestWatchdog: where the system stops kernels that run for long, a recording is
+// launched with those after it that write what is read back.
+func TestWatchdog(t *testing.T) {
+	d := opened(t, "")
+	f, list := parts(t, d, 3)
 	before := fake.Calls("cuGraphLaunch")
 	run(t, d, f.all(), list...)
 	if n := fake.Calls("cuGraphLaunch") - before; n != 3 {

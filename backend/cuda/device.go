@@ -38,6 +38,7 @@ type device struct {
 	recordings  map[*recording]struct{}
 	graphs      []*graph
 	built       int  // graphs so far
+	mostParts   int  // that a submission was made of, where it is no graph of its own
 	overlap     bool // kernels of new graphs begin before the one before them has ended
 	stage       staging
 	profile     *profile // nil unless asked for

@@ -17,8 +17,8 @@ import (
 	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
-// fence is the end of a submission: an event after it. One that was waited for serves
-// again for the submission after the next.
+// fence is the end of a submission: an event after it. One that is over serves again for
+// the submission after the next.
 type fence struct {
 	d       *device
 	event   cu.Event
@@ -54,8 +54,8 @@ func (d *device) makeEvent(flags cu.EventFlags) (cu.Event, error) {
 	return e, nil
 }
 
-// nextFence gives a fence that nobody waits for, but not the last one, whose owner may
-// ask once more.
+// nextFence gives a fence of a submission that is over, waited for or not, but not the last
+// one, whose owner may ask once more.
 func (d *device) nextFence() *fence {
 	for _, f := range d.ring {
 		if f.pending && f != d.last {
@@ -178,21 +178,19 @@ func (f *fence) Wait() error {
 		f.pending = false
 		return f.result
 	}
-	limit := beyond(d.limits.Timeout)
-	f.timer.Reset(limit)
-	for seen := d.progress.Load(); ; {
+	quiet := d.quiet()
+	f.timer.Reset(quiet.half)
+	for {
 		select {
 		case <-f.done:
 			f.timer.Stop()
 			f.pending = false
 			return f.result
 		case <-f.timer.C:
-			n := d.progress.Load()
-			if n == seen || d.stuck.Load() {
+			if d.stuck.Load() || quiet.over(d.progress.Load()) {
 				return d.hangs("run")
 			}
-			seen = n
-			f.timer.Reset(limit)
+			f.timer.Reset(quiet.half)
 		}
 	}
 }

@@ -17,9 +17,11 @@ import (
 	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
-// mostGraphs are kept; then the one goes that was not used for longest. A token needs
-// one, or a few: with and without the logits' read-out, and whenever a call more or
-// less is skipped.
+// mostGraphs are kept, or twice as many as a submission was made of if that is more; then
+// the one goes that was not used for longest. A token needs one, or a few: with and without
+// the logits' read-out, and whenever a call more or less is skipped. Where the system stops
+// kernels that take long, a part of a prompt is a hundred (launch), all of which come again
+// with the next.
 const mostGraphs = 32
 
 // graph is a sequence of recordings as CUDA runs it: copies of what the host filled,
@@ -91,7 +93,7 @@ func (d *device) graphFor(list []*recording, calls []live, reads []accel.Range) 
 		}
 		return g, nil
 	}
-	for len(d.graphs) >= mostGraphs {
+	for len(d.graphs) >= max(mostGraphs, 2*d.mostParts) {
 		d.drain()
 		if d.stuck.Load() {
 			return nil, d.late("run")

@@ -3,10 +3,13 @@
 package cuda
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
@@ -115,5 +118,51 @@ func TestOverlap(t *testing.T) {
 	fake.Set("capability=90 only=cuGraphInstantiate fail=1 code=700 sticky")
 	if err := life(blobs, time.Minute); !isLost(err) {
 		t.Errorf("of a lost device: %v", err)
+	}
+}
+
+// TestWatchdogParts: where the system stops kernels that take long, all parts of a prompt
+// are graphs that its next chunk finds again.
+func TestWatchdogParts(t *testing.T) {
+	for _, n := range []int{1, mostGraphs - 1, 97} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			d := opened(t, "")
+			f, list := parts(t, d, n)
+			run(t, d, f.all(), list...)
+			built := d.built
+			if built < n {
+				t.Errorf("%d graphs", built)
+			}
+			for range 3 {
+				run(t, d, f.all(), list...)
+				run(t, d, nil, list...)
+			}
+			if more := d.built - built; more > 1 { // one: the last part without the read
+				t.Errorf("%d graphs are built anew", more)
+			}
+		})
+	}
+}
+
+// TestWatchdogOutOfMemory: that a later part finds no memory is no reason to give the
+// device up.
+func TestWatchdogOutOfMemory(t *testing.T) {
+	for _, function := range []string{"cuGraphInstantiate", "cuGraphLaunch"} {
+		t.Run(function, func(t *testing.T) {
+			const card = "integrated=0 memory=209715200 "
+			d := opened(t, card)
+			f, list := parts(t, d, 3)
+			fake.Set(card + "only=" + counted(t, function) + " fail=3 code=2")
+			_, err := d.Submit(list, f.all())
+			var oom *backend.ErrOutOfMemory
+			if !errors.As(err, &oom) || isLost(err) {
+				t.Errorf("%v", err)
+			}
+			fake.Set(card)
+			run(t, d, f.all(), list...)
+			if f.out.Host()[0] != 3 {
+				t.Error("the next run is wrong")
+			}
+		})
 	}
 }

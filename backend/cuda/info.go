@@ -21,7 +21,7 @@ const minCapability = 72
 // Bounds for what a driver says of itself.
 const (
 	maxDevices = 64
-	maxRange   = 8 << 30 // bytes of a buffer: kernels count uints in 32 bits
+	maxRange   = 1<<32 - 4 // bytes of a buffer: the kernels that all GPUs share count them in 32 bits
 	maxShared  = 48 << 10
 	maxThreads = 1024
 	maxGroups  = 65535 // in every direction but the first, which has more

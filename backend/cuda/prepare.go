@@ -21,9 +21,10 @@ import (
 	"github.com/ledge-run/ledge/kernels/cuda"
 )
 
-// mostCompilers is how many kernels are compiled at once, if there are as many
-// processors: each takes memory, too.
-const mostCompilers = 8
+// mostCompilers is how many threads have kernels compiled, if there are as many processors.
+// The driver compiles one at a time (docs/cuda.md); meanwhile the next text is unpacked, and
+// what was compiled is written.
+const mostCompilers = 2
 
 // code is what the driver makes of PTX.
 type code struct {
@@ -123,9 +124,10 @@ func (c *compilers) work() {
 // gets on within the time limit.
 func (c *compilers) collect(progress func()) error {
 	d := c.d
-	limit := beyond(d.limits.Timeout)
-	timer := time.NewTimer(limit)
+	quiet := d.quiet()
+	timer := time.NewTimer(quiet.half)
 	defer timer.Stop()
+	steps := quiet.seen // of the compilers: nothing else runs
 	take := func(r result) {
 		if len(r.binary) > 0 {
 			d.prepared[r.name] = r.code
@@ -135,15 +137,19 @@ func (c *compilers) collect(progress func()) error {
 		}
 	}
 	var errs []error
-	for running := c.workers; running > 0; timer.Reset(limit) {
+	for running := c.workers; running > 0; timer.Reset(quiet.half) {
 		select {
 		case r := <-c.results:
 			take(r)
+			steps++
 		case err := <-c.ended:
 			errs = append(errs, err)
 			running--
+			steps++
 		case <-timer.C:
-			return d.hangs("compile kernels")
+			if quiet.over(steps) {
+				return d.hangs("compile kernels")
+			}
 		}
 	}
 	for len(c.results) > 0 {

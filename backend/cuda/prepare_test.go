@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -201,4 +203,35 @@ func TestPrepareHangs(t *testing.T) {
 		fake.Set("")
 	}
 	well(t, "afterwards")
+}
+
+// TestStopped: a process that was stopped for longer than the limit while kernels are
+// compiled (Ctrl-Z, a container that is paused) goes on.
+func TestStopped(t *testing.T) {
+	if !inChild(t) {
+		return
+	}
+	useFake(t)
+	fake.Set("")
+	const limit = 2 * time.Second
+	d := must[*device](t)(openFirst(accel.BlobsIn(t.TempDir()), limit))
+	fake.Set("hang=" + counted(t, "cuLinkComplete"))
+	stop := exec.Command("sh", "-c", fmt.Sprintf("sleep 0.1; kill -STOP %d; sleep 3; kill -CONT %[1]d", os.Getpid()))
+	if err := stop.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { // 300 ms of the time that it is not stopped
+		for range 30 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		fake.Set("")
+	}()
+	start := time.Now()
+	err := d.Prepare(context.Background(), several(), nil)
+	if took := time.Since(start); err != nil || took < limit {
+		t.Errorf("after %v: %v", took, err)
+	}
+	if err := errors.Join(stop.Wait(), work(d), d.Close()); err != nil {
+		t.Error(err)
+	}
 }

@@ -22,7 +22,7 @@ type piece struct {
 	size   int // of what moves
 }
 
-const stagePiece = 4 << 20
+const stagePiece = 1 << 20 // uploads come in fours of it
 
 // prepare makes the pieces large enough for n bytes, small ones for small moves.
 func (s *staging) prepare(d *device, n int) error {

@@ -80,8 +80,8 @@ func (d *device) gather(list []accel.Recording, reads []accel.Range) error {
 	return nil
 }
 
-// startNext launches d.next. If that fails on the way, what was launched is waited
-// for, as it uses the host's memory.
+// startNext launches d.next. If that fails on the way, the device is lost, but for want of
+// memory: then what was launched is waited for, as it uses the host's memory.
 func (d *device) startNext() error {
 	s := &d.next
 	s.count++
@@ -103,11 +103,14 @@ func (d *device) startNext() error {
 		}
 		launched, err = true, check("cuEventRecord", err)
 	}
+	if is(err, outOfMemory) {
+		if d.drain(); d.loss() == nil {
+			return d.full("a graph of calls", nodeBytes*len(s.calls), err)
+		}
+		return d.loss()
+	}
 	if launched {
 		return d.lose(lost("run", err))
-	}
-	if is(err, outOfMemory) {
-		return d.full("a graph of calls", nodeBytes*len(s.calls), err)
 	}
 	return d.fail("run", err)
 }
@@ -121,6 +124,9 @@ const nodeBytes = 8 << 10
 func (d *device) launch(s *submission) (launched bool, err error) {
 	if d.profile != nil {
 		return true, d.measure(s)
+	}
+	if d.prop.watchdog {
+		d.mostParts = max(d.mostParts, len(s.list))
 	}
 	for from, to := 0, 0; from < len(s.list) || from == 0 && len(s.reads) > 0; from = to {
 		to = len(s.list)

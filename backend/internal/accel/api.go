@@ -1,6 +1,6 @@
 // Package accel is the device that the GPU backends share: it packs weights into
 // banks, lowers a graph to calls of the kernels in kernels/shader, keeps caches
-// and runs batches. What differs between Vulkan, OpenCL and OpenGL ES is behind
+// and runs batches. What differs between CUDA, Vulkan, OpenCL and OpenGL ES is behind
 // the interface API.
 package accel
 
@@ -11,7 +11,7 @@ import (
 	"github.com/ledge-run/ledge/kernels/shader"
 )
 
-// API is an opened device of Vulkan, OpenCL or OpenGL ES. Its methods are called
+// API is an opened device of CUDA, Vulkan, OpenCL or OpenGL ES. Its methods are called
 // by one goroutine at a time; an API that is bound to a thread moves to it.
 //
 // Errors: an allocation that does not fit is a *backend.ErrOutOfMemory, a device
