@@ -10,8 +10,8 @@ import (
 )
 
 // clocks writes times of day as clocks show them, and parts of degrees as numbers have them:
-// half past 7 and 7点半 are 7:30, 18 point 5 degrees and 18度半 are 18.5. What counts back to the next hour
-// would have to be reckoned, elsewise, by the model. The text has its numbers in digits.
+// half past 7 and 7点半 are 7:30, 5pm is 5 pm, 18 point 5 degrees and 18度半 are 18.5. What counts back to the
+// next hour would have to be reckoned, elsewise, by the model. The text has its numbers in digits.
 // What could be something else stays as it is: from 20 to 3, 8点.
 func clocks(text string) string {
 	for _, r := range clockRules {
@@ -88,6 +88,7 @@ var (
 	spanned = re(`^(?:[\d:小个钟分]|\.\d)`) // 半小时, 一刻钟, 半分钟
 	whole   = re(`^[\d:理个晚夜天体洁齐]`)      // 整理
 	more    = re(`^[\d.:]`)
+	nothing = re(`.^`) // matches no text
 )
 
 var clockRules = []clockRule{
@@ -110,6 +111,7 @@ var clockRules = []clockRule{
 	{"half", re(`\b((?:at|at about|for) )half ` + face), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], "30", 12)) }},
 	{"at |for |about ", re(`\b((?:at|at about|for) )` + face + `[ -](\d\d)`), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], g[3], 12)) }},
 	{"oh", re(`\b` + face + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2], 12) }},
+	{"am|pm|a.m|p.m", re(`(\d)(am|pm|a\.m|p\.m)\b`), nothing, nothing, func(g []string) string { return g[1] + " " + g[2] }},
 	{"clock", re(`\b` + face + ` o'? ?clock`), inNumber, more, func(g []string) string { return clock(g[1], "00", 12) }},
 
 	{"差", re(`差` + minutesOf + `(?:到)?` + hourZh), re(`[\d点]$`), counted, func(g []string) string { return clockBack(g[2], minutesZh(g[1])) }},

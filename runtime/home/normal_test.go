@@ -56,6 +56,7 @@ func TestNormal(t *testing.T) {
 		"ac on at 7 26 celsius, channel one oh five, at 6 30 degrees":           "ac on at 7 26 celsius, channel one oh 5, at 6 30 degrees",
 		"at five-thirty, five o clock, ten till eight, at ten till eight":       "at 5:30, 5:00, 10 till 8, at 7:50",
 		"alarm for 25 past 11, half past 6 second floor lights":                 "alarm for 11:25, 6:30 second floor lights",
+		"at 5PM, 6:15pm, 7a.m., half past 8pm, 5 pm, 20amp":                     "at 5 pm, 6:15 pm, 7 a.m., 8:30 pm, 5 pm, 20amp",
 		"one point five degrees, 21 and a half c":                               "1.5 degrees, 21.5 c",
 		"灯暗一点半夜起来, 风扇开大一点半分钟, 音量小一点整晚开着, 空调低一点26, 亮一点10分以后关, 早一点10点半叫我": "灯暗一点半夜起来, 风扇开大一点半分钟, 音量小一点整晚开着, 空调低一点26, 亮一点10分以后关, 早一点10点半叫我",
 		"凌晨一点半, 下午一点一刻, 周日一点整, 明天一点零五分":                                 "凌晨1:30, 下午1:15, 周日1:00, 明天1:05",
