@@ -106,7 +106,8 @@ func WithCacheType(name string) Option {
 // WithPackCache keeps the packed weights on disk, so that the next Open of the
 // same model only reads them: in the given folder, or with "" in the folder
 // ledge/packed of the user's cache folder, where the program ledge has them. The
-// default is to keep nothing. Nothing fails if they cannot be kept.
+// default is to keep nothing. If they cannot be kept, Model.Notes says why, and nothing fails
+// but with WithSharedWeights.
 func WithPackCache(dir string) Option {
 	return Option{func(c *config) {
 		if dir != "" {

@@ -124,7 +124,7 @@ if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
     go test -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^(gles|cuda)$' ./backend/internal/faulttest
     cmake -B out -G Ninja
     cmake --build out
-    ctest --test-dir out --output-on-failure
+    (cd out && ctest --output-on-failure)
     LEDGE_TEST_LIBRARY=$PWD/out go test -run 'Exports|Programs|Defaults|ExampleC$' ./cmd/libledge
     out/bin/ledge devices
     for libcuda in /none/libcuda.so.1 "$PWD/build/test.sh"; do # none, and one that is none

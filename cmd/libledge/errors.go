@@ -11,10 +11,12 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"github.com/ledge-run/ledge"
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/runtime/kvcache"
 )
 
 // call runs what a function of ledge.h does and gives its result. A panic is a fault
@@ -34,11 +36,19 @@ func call(e *C.ledge_error, f func() error) (status C.int) {
 // fail fills in an error, which may be NULL, and gives its code.
 func fail(e *C.ledge_error, err error) C.int {
 	code, value, need, have := codeOf(err)
-	text := oneLine(err.Error())
-	if code == C.LEDGE_ERROR_CANCELLED {
-		text = "the call was cancelled" // Go speaks of contexts
-	}
+	text := textOfError(code, err)
 	return C.ledgego_fail(e, code, (*C.char)(unsafe.Pointer(unsafe.StringData(text))), C.size_t(len(text)), value, need, have)
+}
+
+// textOfError is an error's text for programs in C.
+func textOfError(code C.int, err error) string {
+	switch code {
+	case C.LEDGE_ERROR_CANCELLED:
+		return "the call was cancelled" // Go speaks of contexts
+	case C.LEDGE_ERROR_CACHE_FULL:
+		return oneLine(err.Error()) + " (ledge_open_options.sequences)"
+	}
+	return oneLine(err.Error())
 }
 
 // codeOf is what ledge.h says of an error.
@@ -48,6 +58,7 @@ func codeOf(err error) (code, value C.int, need, have C.uint64_t) {
 	var refused *refusal
 	var long *ledge.ContextError
 	var memory *ledge.MemoryError
+	var full *kvcache.ErrFull
 	var bug *fault
 	switch {
 	case errors.As(err, &own):
@@ -66,6 +77,8 @@ func codeOf(err error) (code, value C.int, need, have C.uint64_t) {
 		return C.LEDGE_ERROR_INTERNAL, 0, 0, 0
 	case errors.As(err, &long):
 		return C.LEDGE_ERROR_CONTEXT, 0, C.uint64_t(long.Tokens), C.uint64_t(long.Limit)
+	case errors.As(err, &full):
+		return C.LEDGE_ERROR_CACHE_FULL, 0, C.uint64_t(full.Need), C.uint64_t(full.Free)
 	case errors.As(err, &memory):
 		return C.LEDGE_ERROR_MEMORY, 0, C.uint64_t(memory.Need), C.uint64_t(memory.Have)
 	}
@@ -83,6 +96,7 @@ func codeOf(err error) (code, value C.int, need, have C.uint64_t) {
 		{ledge.ErrLimit, C.LEDGE_ERROR_SENSOR},
 		{context.Canceled, C.LEDGE_ERROR_CANCELLED},
 		{backend.ErrDevice, C.LEDGE_ERROR_DEVICE},
+		{syscall.ENOMEM, C.LEDGE_ERROR_MEMORY}, // of address space, for a file
 	} {
 		if errors.Is(err, k.err) {
 			return k.code, 0, 0, 0

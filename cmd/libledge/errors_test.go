@@ -6,9 +6,11 @@ import (
 	"errors"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ledge-run/ledge"
+	"github.com/ledge-run/ledge/runtime/kvcache"
 	"github.com/ledge-run/ledge/runtime/power"
 )
 
@@ -52,7 +54,9 @@ func TestCodes(t *testing.T) {
 		{ledge.ErrEmptyPrompt, 10},
 		{&ledge.ContextError{Tokens: 3, Limit: 2}, 11},
 		{ledge.ErrCacheFull, 12},
+		{&kvcache.ErrFull{Need: 2, Free: 1}, 12},
 		{&ledge.MemoryError{Need: 2, Have: 1}, 13},
+		{syscall.ENOMEM, 13},
 		{ledge.ErrDeviceLost, 14},
 		{&fault{"x", nil}, 16},
 		{ledge.ErrLimit, 17},
@@ -66,6 +70,19 @@ func TestCodes(t *testing.T) {
 	}
 	if got := oneLine("a\nb\tc"); got != "a; b c" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestCacheFull: how much is missing is told, and which option gives more.
+func TestCacheFull(t *testing.T) {
+	full := &kvcache.ErrFull{Need: 1, Free: 0}
+	if code, _, need, have := codeOf(wrapped{full}); code != 12 || need != 1 || have != 0 {
+		t.Error(code, need, have)
+	}
+	const want = "the key-value cache is full: 1 more page of 64 tokens needed, 0 free; " +
+		"close other sessions, or open the model with a larger context or for more sequences (ledge_open_options.sequences)"
+	if got := textOfError(12, full); got != want {
+		t.Errorf("%q, not %q", got, want)
 	}
 }
 

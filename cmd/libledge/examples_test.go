@@ -45,6 +45,9 @@ func TestExampleCpp(t *testing.T) {
 	model := tiny(t)
 	fails(t, "no such file", dir+"/chat", "/none.gguf", question)
 	fails(t, "the call was cancelled", dir+"/chat", model, question, "0") // no time at all
+	for _, limit := range []string{"soon", "", "2 s", "inf", "1e999"} {
+		fails(t, `chat: SECONDS is "`+limit+`", and must be a number`, dir+"/chat", model, question, limit)
+	}
 }
 
 // TestPackageVersion: what builds programs with the library knows it by the version of
@@ -66,6 +69,7 @@ func TestPackageVersion(t *testing.T) {
 	t.Run("cmake", func(t *testing.T) {
 		need(t, "cmake")
 		for asked, want := range map[string]bool{
+			fmt.Sprint("1...<", abi): false, fmt.Sprint("1...", abi): true, fmt.Sprint("1...<", abi+1): true, fmt.Sprint("0...", abi-1): false,
 			"": true, "1": true, fmt.Sprint(abi): true, fmt.Sprint(abi, " EXACT"): true, fmt.Sprint(abi + 1): false, fmt.Sprint(abi-1, " EXACT"): false,
 		} {
 			dir := t.TempDir()
@@ -111,6 +115,10 @@ func TestExamplePython(t *testing.T) {
 		})
 	}
 	fails(t, "no such file", append(program, "/none.gguf", prompt, lib)...)
+	mistyped := "import sys, ledge\nwith ledge.Library(sys.argv[1]).open(sys.argv[2]) as m, m.session() as s:\n" +
+		"    try: s.generate('a', print, max_token=1)\n    except TypeError as e: print(e)\n"
+	out, _ := run(t, "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH=examples/python", "python3", "-c", mistyped, lib, tiny(t))
+	equal(t, "a mistyped option", out, "generate() has no option 'max_token'\n")
 	fails(t, "cannot open shared object", append(program, "/none.gguf", prompt, "/none.so")...)
 }
 

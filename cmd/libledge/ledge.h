@@ -79,8 +79,9 @@ enum {
     LEDGE_ERROR_CANCELLED = 9,    /* by a ledge_canceller */
     LEDGE_ERROR_EMPTY_PROMPT = 10,
     LEDGE_ERROR_CONTEXT = 11,     /* the prompt does not fit: need and have, in tokens */
-    LEDGE_ERROR_CACHE_FULL = 12,  /* the sessions together need more cache than there is */
-    LEDGE_ERROR_MEMORY = 13,      /* out of memory: need and have, in bytes, if they are known */
+    LEDGE_ERROR_CACHE_FULL = 12,  /* the sessions together need more cache than there is: need and have, in pages of 64
+                                     tokens; ledge_open_options.sequences makes it larger */
+    LEDGE_ERROR_MEMORY = 13,      /* out of memory or of address space: need and have, in bytes, if they are known */
     LEDGE_ERROR_DEVICE = 14,      /* the device is not there, failed its self-test or broke */
     LEDGE_ERROR_FORKED = 15,      /* this process is a child made by fork */
     LEDGE_ERROR_INTERNAL = 16,    /* a fault in Ledge: please report it */
@@ -97,7 +98,7 @@ typedef struct ledge_error {
     size_t size;        /* sizeof(ledge_error) */
     int32_t code;       /* what the call returned */
     int32_t value;      /* what the callback returned */
-    uint64_t need;      /* for LEDGE_ERROR_CONTEXT, _MEMORY and _BUFFER; else 0 */
+    uint64_t need;      /* for LEDGE_ERROR_CONTEXT, _CACHE_FULL, _MEMORY and _BUFFER; else 0 */
     uint64_t have;
     char message[1024]; /* one line, "" after LEDGE_OK; cut off if it is longer */
 } ledge_error;
@@ -150,14 +151,15 @@ typedef struct ledge_open_options {
     size_t size;
     const char *device;     /* "vulkan0", "vulkan", "cpu"; NULL or "": the best that works */
     int32_t gpu_layers;     /* on a device that is not the processor; LEDGE_GPU_LAYERS_FIT: as many as fit */
-    int32_t threads;        /* of the processor; 0: one for each fast core */
+    int32_t threads;        /* of the processor, at most 1,024; 0: one for each fast core */
     int32_t context;        /* tokens of a sequence; 0: 4,096, or what the model was trained for if less */
     int32_t sequences;      /* full contexts that the cache has room for, 1 to 16; 0: 1 */
-    int32_t batch;          /* tokens run at once at most; 0: 512 */
+    int32_t batch;          /* tokens run at once at most, up to 65,536; 0: 512 */
     uint32_t flags;
     const char *cache_type; /* of keys and values: "f16", "q8_0", "f32"; NULL: f16 */
     const char *pack_cache; /* folder to keep packed weights in for the next start, "" for the
-                               program ledge's own; NULL: nothing is kept */
+                               program ledge's own; NULL: nothing is kept. If they cannot be,
+                               ledge_model_notes tells, and with LEDGE_SHARED_WEIGHTS opening fails */
     const char *probe;      /* the program ledge, which tries drivers of GPUs in a process of its own;
                                NULL: what LEDGE_PROBE names */
     ledge_progress_callback progress; /* may be NULL */
@@ -254,7 +256,8 @@ int ledge_tokenize(ledge_model *model, const char *text, size_t length, uint32_t
                    int32_t *tokens, size_t capacity, size_t *count, ledge_error *error);
 
 /* ledge_detokenize turns tokens into text, byte for byte: it is not UTF-8 where they
- * end inside a character. capacity counts the zero byte, *length does not. */
+ * end inside a character. capacity counts the zero byte, *length does not. A token
+ * outside the vocabulary (ledge_info.vocab) is LEDGE_ERROR_FAILED. */
 int ledge_detokenize(ledge_model *model, const int32_t *tokens, size_t count, uint32_t flags,
                      char *text, size_t capacity, size_t *length, ledge_error *error);
 
@@ -314,9 +317,9 @@ typedef struct ledge_generate_options {
     int32_t top_k;            /* 40; 0 is off */
     int32_t repeat_last_n;    /* 64 tokens that penalties look at; -1: all */
     uint64_t seed;            /* LEDGE_SEED_RANDOM; the same seed, prompt and settings give the same tokens */
-    int32_t logprobs;         /* -1: none; n: every token's, and the n likeliest beside it */
+    int32_t logprobs;         /* -1: none; n: every token's, and the n likeliest beside it, at most ledge_info.vocab */
     int32_t reserved;         /* 0 */
-    const char *const *stop;  /* texts that end the generation, not shown */
+    const char *const *stop;  /* texts that end the generation, not shown; none is "" */
     size_t stop_count;
     const ledge_logit_bias *logit_bias;
     size_t logit_bias_count;
@@ -339,7 +342,9 @@ int ledge_generate_tokens(ledge_session *session, const int32_t *tokens, size_t 
 
 /* ledge_chat answers a conversation, given in full, in the form of the model's chat
  * template. messages is a JSON array of OpenAI's messages:
- *   [{"role": "user", "content": "Hello!"}] */
+ *   [{"role": "user", "content": "Hello!"}]
+ * A message has a role and content, or calls of tools. An empty array is
+ * LEDGE_ERROR_EMPTY_PROMPT. */
 int ledge_chat(ledge_session *session, const char *messages, size_t length,
                const ledge_generate_options *options, ledge_token_callback callback, void *user, ledge_error *error);
 

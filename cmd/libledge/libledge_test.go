@@ -120,6 +120,15 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// TestAddressSpace: a file that no addresses are left for says so.
+func TestAddressSpace(t *testing.T) {
+	program, model := compile(t, "examples/c/generate.c"), tiny(t)
+	if err := os.Truncate(model, 64<<30); err != nil { // takes no room on the disk
+		t.Skip(err)
+	}
+	fails(t, "no address space for its 68719476736 bytes", "bash", "-c", `ulimit -v 16000000; exec "$0" "$1" "$2"`, program, model, prompt)
+}
+
 // TestDefaults: without options, tokens are drawn as the Go API draws them, and the
 // options that the init function gives say the same.
 func TestDefaults(t *testing.T) {

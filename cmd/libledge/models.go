@@ -9,6 +9,8 @@ import "C"
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/ledge-run/ledge"
 	_ "github.com/ledge-run/ledge/backend/all" // every backend of this build
+	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/runtime/power"
 	_ "github.com/ledge-run/ledge/runtime/power/nvidia" // reads NVIDIA's cards
 )
@@ -35,6 +38,7 @@ type model struct {
 	mu       sync.Mutex
 	closed   bool
 	sessions map[uintptr]bool
+	notes    []string // of its options, not told yet
 }
 
 func newModel(m *ledge.Model) *model {
@@ -128,6 +132,12 @@ func ledgego_canceller_close(id C.uintptr_t, e *C.ledge_error) C.int {
 	})
 }
 
+// What options may be at most: more is a mistake.
+const (
+	maxThreads = 1024
+	maxBatch   = 1 << 16
+)
+
 // options are those of the Go API.
 func options(o *C.ledge_open_options) ([]ledge.Option, error) {
 	if o.flags&^C.LEDGE_SHARED_WEIGHTS != 0 {
@@ -135,6 +145,12 @@ func options(o *C.ledge_open_options) ([]ledge.Option, error) {
 	}
 	if o.gpu_layers < C.LEDGE_GPU_LAYERS_FIT {
 		return nil, argument("gpu_layers is %d: -1 is as many as fit", int32(o.gpu_layers))
+	}
+	if o.threads > maxThreads {
+		return nil, fmt.Errorf("threads is %d: 0 is one for each fast core, %d are the most", int32(o.threads), maxThreads)
+	}
+	if o.batch > maxBatch {
+		return nil, fmt.Errorf("batch is %d: 0 is 512 tokens, %d are the most", int32(o.batch), maxBatch)
 	}
 	out := []ledge.Option{
 		ledge.WithDevice(stringOf(o.device)), ledge.WithGPULayers(int(o.gpu_layers)), ledge.WithThreads(int(o.threads)),
@@ -161,6 +177,29 @@ func options(o *C.ledge_open_options) ([]ledge.Option, error) {
 	return out, nil
 }
 
+// packed says what is wrong with the folder for packed weights that no one else tells:
+// an error if weights are to be shared through it, else a note.
+func packed(o *C.ledge_open_options) (note string, err error) {
+	if o.pack_cache == nil {
+		return "", nil
+	}
+	var why error
+	if dir := stringOf(o.pack_cache); dir != "" {
+		why = packcache.New(dir).Distrusted()
+	} else if c := packcache.Default(os.Getenv); c != nil {
+		why = c.Distrusted()
+	} else {
+		why = errors.New("LEDGE_PACK_CACHE is off, or the user has no cache folder")
+	}
+	switch {
+	case why == nil:
+		return "", nil
+	case o.flags&C.LEDGE_SHARED_WEIGHTS != 0:
+		return "", fmt.Errorf("pack_cache: the weights cannot be shared: %w; name a folder that is this user's alone", why)
+	}
+	return fmt.Sprintf("packed weights are not kept for the next start: %v", why), nil
+}
+
 //export ledgego_open
 func ledgego_open(path *C.char, o *C.ledge_open_options, cancel C.uintptr_t, s *C.ledgego_sink, id *C.uintptr_t, e *C.ledge_error) C.int {
 	return call(e, func() error {
@@ -171,6 +210,12 @@ func ledgego_open(path *C.char, o *C.ledge_open_options, cancel C.uintptr_t, s *
 		opts, err := options(o)
 		if err != nil {
 			return err
+		}
+		var notes []string
+		if note, err := packed(o); err != nil {
+			return err
+		} else if note != "" {
+			notes = append(notes, note)
 		}
 		ctx, stop := context.WithCancelCause(parent)
 		defer stop(nil)
@@ -185,15 +230,17 @@ func ledgego_open(path *C.char, o *C.ledge_open_options, cancel C.uintptr_t, s *
 		m, err := ledge.Open(ctx, C.GoString(path), opts...)
 		var refused *refusal
 		if errors.As(context.Cause(ctx), &refused) { // also if that came with the last byte
-			if m != nil {
-				err = m.Close()
+			if m == nil {
+				return refused // what Open says is only that it was ended
 			}
-			return errors.Join(refused, err)
+			return errors.Join(refused, m.Close())
 		}
 		if err != nil {
 			return err
 		}
-		*id = C.uintptr_t(open.add(modelKind, newModel(m)))
+		named := newModel(m)
+		named.notes = notes
+		*id = C.uintptr_t(open.add(modelKind, named))
 		return nil
 	})
 }
@@ -252,7 +299,11 @@ func ledgego_model_notes(id C.uintptr_t, s *C.ledgego_sink, e *C.ledge_error) C.
 		}
 		var text strung
 		defer text.free()
-		for _, n := range m.m.Notes() {
+		m.mu.Lock()
+		notes := append(m.notes, m.m.Notes()...)
+		m.notes = nil
+		m.mu.Unlock()
+		for _, n := range notes {
 			if err := went(s, C.ledgego_emit_text(s, text.add(n), C.size_t(len(n)))); err != nil {
 				return err
 			}

@@ -8,10 +8,14 @@ import "C"
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
+	"strings"
 	"unsafe"
 
 	"github.com/ledge-run/ledge"
+	"github.com/ledge-run/ledge/runtime/chat"
 )
 
 // session is an open session.
@@ -83,13 +87,19 @@ func ledgego_session_close(id C.uintptr_t, e *C.ledge_error) C.int {
 	})
 }
 
-// settings are the options of a generation as the Go API has them.
-func settings(o *C.ledge_generate_options) ([]ledge.GenerateOption, error) {
+// settings are the options of a generation with a model, as the Go API has them.
+func settings(m *model, o *C.ledge_generate_options) ([]ledge.GenerateOption, error) {
 	if o.flags&^(C.LEDGE_SHOW_SPECIAL|C.LEDGE_IGNORE_END) != 0 {
 		return nil, argument("the flags %#x are not all known", uint32(o.flags))
 	}
 	if o.max_tokens < 0 {
 		return nil, argument("max_tokens is %d: 0 is no limit", int32(o.max_tokens))
+	}
+	if o.top_k < 0 {
+		return nil, argument("top_k is %d: 0 is off", int32(o.top_k))
+	}
+	if vocab := m.m.Info().Vocab; o.logprobs < -1 || int(o.logprobs) > vocab {
+		return nil, argument("logprobs is %d: -1 is none, and the model has %d tokens", int32(o.logprobs), vocab)
 	}
 	out := []ledge.GenerateOption{
 		ledge.MaxTokens(int(o.max_tokens)), ledge.Temperature(float64(o.temperature)), ledge.TopK(int(o.top_k)), ledge.TopP(float64(o.top_p)),
@@ -107,8 +117,12 @@ func settings(o *C.ledge_generate_options) ([]ledge.GenerateOption, error) {
 	}
 	if o.stop_count > 0 {
 		var stop []string
-		for _, p := range unsafe.Slice(o.stop, int(o.stop_count)) {
-			stop = append(stop, C.GoString(p))
+		for i, p := range unsafe.Slice(o.stop, int(o.stop_count)) {
+			text := C.GoString(p)
+			if text == "" {
+				return nil, argument("stop[%d] is empty: leave it out, or give a text that ends the generation", i)
+			}
+			stop = append(stop, text)
 		}
 		out = append(out, ledge.Stop(stop...))
 	}
@@ -121,33 +135,61 @@ func settings(o *C.ledge_generate_options) ([]ledge.GenerateOption, error) {
 	}
 	if o.tools != nil {
 		var tools []json.RawMessage
-		if err := json.Unmarshal([]byte(C.GoString(o.tools)), &tools); err != nil {
-			return nil, argument("tools are no JSON array: %v", err)
+		if err := parse("tools", []byte(C.GoString(o.tools)), &tools); err != nil {
+			return nil, err
 		}
 		out = append(out, ledge.Tools(tools...))
 	}
 	if o.template_vars != nil {
 		var vars map[string]any
-		if err := json.Unmarshal([]byte(C.GoString(o.template_vars)), &vars); err != nil {
-			return nil, argument("template_vars are no JSON object: %v", err)
+		if err := parse("template_vars", []byte(C.GoString(o.template_vars)), &vars); err != nil {
+			return nil, err
 		}
 		out = append(out, ledge.TemplateVars(vars))
 	}
 	return out, nil
 }
 
+// parse reads JSON.
+func parse(what string, text []byte, to any) error {
+	err := json.Unmarshal(text, to)
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &syntax):
+		return argument("%s: no JSON: %v, at byte %d", what, err, syntax.Offset)
+	}
+	return argument("%s: %s", what, strings.TrimPrefix(chat.PlainError(err).Error(), "ledge: "))
+}
+
 // messagesOf reads a conversation.
 func messagesOf(p unsafe.Pointer, length C.size_t) ([]ledge.Message, error) {
-	var messages []ledge.Message
-	if err := json.Unmarshal(unsafe.Slice((*byte)(p), int(length)), &messages); err != nil {
-		return nil, argument("the messages are no JSON array of messages: %v", err)
+	var list []json.RawMessage
+	if err := parse("messages", unsafe.Slice((*byte)(p), int(length)), &list); err != nil {
+		return nil, err
 	}
-	if messages == nil {
-		return nil, argument("the messages are no JSON array of messages, but null")
+	switch {
+	case list == nil:
+		return nil, argument("messages: it is null, and must be an array")
+	case len(list) == 0:
+		return nil, &failure{code: C.LEDGE_ERROR_EMPTY_PROMPT, text: "messages: the array is empty, and there is nothing to answer"}
 	}
-	for i, m := range messages {
+	messages := make([]ledge.Message, len(list))
+	for i, text := range list {
+		m, at := &messages[i], fmt.Sprintf("messages[%d]", i)
+		if err := parse(at, text, m); err != nil {
+			return nil, err
+		}
 		if m.Role == "" {
-			return nil, argument("message %d has no role: user, assistant, system or tool", i)
+			return nil, argument("%s: there is no role: system, user, assistant, tool or another that the model's template has", at)
+		}
+		var has struct{ Content *json.RawMessage } // nil also for null
+		if err := parse(at, text, &has); err != nil {
+			return nil, err
+		}
+		if has.Content == nil && len(m.ToolCalls) == 0 && m.Reasoning == "" {
+			return nil, argument("%s: there is no content, nor a call of a tool", at)
 		}
 	}
 	return messages, nil
@@ -165,7 +207,7 @@ func ledgego_generate(id C.uintptr_t, tokens, chat C.int, prompt unsafe.Pointer,
 		if err != nil {
 			return err
 		}
-		opts, err := settings(o)
+		opts, err := settings(s.m, o)
 		if err != nil {
 			return err
 		}

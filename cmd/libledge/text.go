@@ -6,6 +6,7 @@ package main
 import "C"
 
 import (
+	"fmt"
 	"unsafe"
 
 	"github.com/ledge-run/ledge"
@@ -39,7 +40,13 @@ func ledgego_detokenize(id C.uintptr_t, tokens *C.int32_t, n C.size_t, flags C.u
 		if flags&^C.LEDGE_PARSE_SPECIAL != 0 {
 			return argument("the flags %#x are not all known", uint32(flags))
 		}
-		text := m.m.Detokenize(arrayOf[int32](unsafe.Pointer(tokens), n), flags&C.LEDGE_PARSE_SPECIAL != 0)
+		ids, vocab := arrayOf[int32](unsafe.Pointer(tokens), n), int32(m.m.Info().Vocab)
+		for i, t := range ids {
+			if t < 0 || t >= vocab {
+				return fmt.Errorf("token %d is %d, outside the vocabulary of %d", i, t, vocab)
+			}
+		}
+		text := m.m.Detokenize(ids, flags&C.LEDGE_PARSE_SPECIAL != 0)
 		*length = C.size_t(len(text))
 		if to == nil {
 			return nil
@@ -61,7 +68,7 @@ func ledgego_chat_prompt(id C.uintptr_t, messages *C.char, length C.size_t, o *C
 		if err != nil {
 			return err
 		}
-		opts, err := settings(o)
+		opts, err := settings(m, o)
 		if err != nil {
 			return err
 		}

@@ -165,10 +165,21 @@ func TestMessageJSON(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want %+v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{`{"content":[{"type":"image_url"}]}`, `{"content":5}`, `[]`} {
+	for in, want := range map[string]string{
+		`{"content":[{"type":"image_url"}]}`:           `a message holds a part of type "image_url": only text is supported`,
+		`{"content":5}`:                                "content is a number, and must be a string or an array of text parts",
+		`{"content":{}}`:                               "content is an object, and must be a string or an array of text parts",
+		`{"content":true}`:                             "content is a bool, and must be a string or an array of text parts",
+		`{"content":["a"]}`:                            "a part of content: it is a string, and must be an object",
+		`{"content":[{"type":"text","text":[]}]}`:      "a part of content: text is an array, and must be a string",
+		`{"role":1}`:                                   "role is a number, and must be a string",
+		`{"role":"a","tool_calls":{}}`:                 "tool_calls is an object, and must be an array",
+		`{"role":"a","tool_calls":[{"function":"f"}]}`: "tool_calls.function is a string, and must be an object",
+		`[]`: "it is an array, and must be an object",
+	} {
 		var m Message
-		if err := json.Unmarshal([]byte(in), &m); err == nil {
-			t.Errorf("%s: no error", in)
+		if err := json.Unmarshal([]byte(in), &m); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, not %q", in, err, want)
 		}
 	}
 }

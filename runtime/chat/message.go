@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/ledge-run/ledge/runtime/chat/jinja"
@@ -42,19 +43,22 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 		Content json.RawMessage `json:"content"`
 	}
 	if err := json.Unmarshal(data, &in); err != nil {
-		return err
+		return PlainError(err)
 	}
 	*m = Message(in.plain)
 	content := bytes.TrimSpace(in.Content)
 	if len(content) == 0 || content[0] != '[' {
-		if len(content) > 0 {
-			return json.Unmarshal(content, &m.Content)
+		if len(content) > 0 && json.Unmarshal(content, &m.Content) != nil {
+			return fmt.Errorf("content is %s, and must be a string or an array of text parts", kindOf(content))
 		}
 		return nil
 	}
-	var parts []struct{ Type, Text string }
+	var parts []struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
 	if err := json.Unmarshal(content, &parts); err != nil {
-		return err
+		return fmt.Errorf("a part of content: %w", PlainError(err))
 	}
 	var b strings.Builder
 	for _, p := range parts {
@@ -65,6 +69,47 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 	}
 	m.Content = b.String()
 	return nil
+}
+
+// PlainError says in JSON's words, not Go's, which field is what, and what it must be.
+// Errors other than those of encoding/json about types stay as they are.
+func PlainError(err error) error {
+	var t *json.UnmarshalTypeError
+	if !errors.As(err, &t) {
+		return err
+	}
+	field, is, must := strings.TrimPrefix(t.Field, "plain."), t.Value, t.Type.String()
+	if field == "" {
+		field = "it"
+	}
+	switch word, _, _ := strings.Cut(is, " "); word { // a number may be given with its value
+	case "array", "object":
+		is = "an " + word
+	default:
+		is = "a " + word
+	}
+	switch t.Type.Kind() {
+	case reflect.String:
+		must = "a string"
+	case reflect.Slice:
+		must = "an array"
+	case reflect.Struct, reflect.Map:
+		must = "an object"
+	case reflect.Float64:
+		must = "one that a double holds"
+	}
+	return fmt.Errorf("%s is %s, and must be %s", field, is, must)
+}
+
+// kindOf names what a JSON text holds.
+func kindOf(text []byte) string {
+	switch text[0] {
+	case '{':
+		return "an object"
+	case 't', 'f':
+		return "a bool"
+	}
+	return "a number"
 }
 
 // MergeSystem returns the conversation with its system messages put in front of

@@ -17,6 +17,9 @@ func (m *Model) pages() int { return m.Options.Sequences * backend.PagesFor(m.Op
 // again with fewer layers on the first.
 func (m *Model) equip(ctx context.Context, devices []backend.Device) error {
 	m.devices = devices
+	if err := m.askPacked(); err != nil {
+		return err
+	}
 	if len(devices) == 1 {
 		return m.assemble(ctx, devices, m.Network.Info().Layers)
 	}
@@ -114,11 +117,14 @@ func (m *Model) assemble(ctx context.Context, devices []backend.Device, layers i
 		keep = pack
 	}
 	_ = m.File.DropHeaders() // only a hint
-	if err := r.load(ctx, keep, m.progress); err != nil {
+	err = r.load(ctx, keep, m.progress)
+	if err == nil {
+		err = m.keep(ctx, r.weights, pack)
+	}
+	if err != nil {
 		return errors.Join(err, r.closeExecutables(), r.states.Close(), r.closeWeights())
 	}
 	m.state.set(&r.states)
-	m.keeper = newKeeper(r.weights, pack)
 	m.mu.Lock()
 	m.rig, m.lost = r, nil
 	m.mu.Unlock()

@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -17,6 +20,7 @@ const (
 	keepBreak = 20 * time.Millisecond // runs closer together are one piece of work
 	keepShare = 5                     // beside runs, keeping takes this part of a processor at most
 	keepGrace = time.Second           // how long Close waits for what is not kept yet
+	keepLeast = 1 << 20               // fewer bytes are faster packed than read: no cache takes them
 )
 
 // keeper has the weights kept for the next start, beside everything else: after
@@ -56,14 +60,73 @@ func packModel(c *packcache.Cache, f *gguf.File, adapters *lora.Set, share bool)
 	return c.Model(filepath.Base(files[0].Path), files, share)
 }
 
-// newKeeper begins to keep the weights of devices; nil if there is nothing to keep.
-func newKeeper(ws []backend.Weights, p *packcache.Model) *keeper {
-	var kept []backend.Keeper
+// askPacked looks whether the folder that packed weights are asked to be kept in can
+// be had. What others may write to is not told of here: who chose the folder does.
+func (m *Model) askPacked() error {
+	o := m.Options
+	if o.PackCache == nil {
+		if o.Share {
+			return errors.New("weights are shared through the folder that packed weights are kept in: name one")
+		}
+		return nil
+	}
+	told := o.PackCache.Distrusted() != nil
+	var err error
+	if !told {
+		err = os.MkdirAll(o.PackCache.Dir(), 0o700)
+	}
+	switch {
+	case err != nil && o.Share:
+		return fmt.Errorf("the weights cannot be shared: %w; name a folder that can be written to", err)
+	case err != nil:
+		m.notKept(err)
+	}
+	if (told || err != nil) && !o.Share {
+		m.Options.PackCache = nil // it would fail again, and be told again
+	}
+	return nil
+}
+
+func (m *Model) notKept(err error) {
+	m.notef("packed weights are not kept for the next start: %v", err)
+}
+
+// toKeep are the weights that the next start could have.
+func toKeep(ws []backend.Weights) (kept []backend.Keeper) {
 	for _, w := range ws {
-		if k, ok := w.(backend.Keeper); ok && k.Origin() == backend.Packed {
+		if k, ok := w.(backend.Keeper); ok && k.Origin() == backend.Packed && w.Bytes() >= keepLeast {
 			kept = append(kept, k)
 		}
 	}
+	return kept
+}
+
+// keep has weights kept: now, if they should have been shared and are not, which says
+// why.
+func (m *Model) keep(ctx context.Context, ws []backend.Weights, p *packcache.Model) error {
+	if !m.Options.Share {
+		m.keeper = newKeeper(toKeep(ws), p, m.notKept)
+		return nil
+	}
+	if p == nil {
+		return nil
+	}
+	for _, w := range toKeep(ws) {
+		err := w.Keep(ctx, func() {})
+		switch {
+		case err != nil && m.current() == nil: // else it goes on in place of a device that failed
+			return fmt.Errorf("the weights cannot be shared: %w", err)
+		case err != nil:
+			m.notef("the weights are not shared: %v", err)
+		default:
+			m.notef("the weights are not shared: they are kept, but could not be mapped")
+		}
+	}
+	return nil
+}
+
+// newKeeper begins to keep weights; nil if there is nothing to keep. What fails is told.
+func newKeeper(kept []backend.Keeper, p *packcache.Model, failed func(error)) *keeper {
 	if p == nil || len(kept) == 0 {
 		return nil
 	}
@@ -83,7 +146,9 @@ func newKeeper(ws []backend.Weights, p *packcache.Model) *keeper {
 		p.Settle(patience)
 		k.last = time.Now()
 		for _, w := range kept {
-			_ = w.Keep(ctx, k.pace) // without it, the next start packs again
+			if err := w.Keep(ctx, k.pace); err != nil && ctx.Err() == nil {
+				failed(err) // the next start packs again
+			}
 		}
 	}()
 	return k

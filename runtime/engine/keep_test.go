@@ -11,7 +11,43 @@ import (
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/packcache"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 )
+
+// TestPackCacheUnusable: a folder that cannot be had is told of, and an error where the
+// weights were to be shared through it.
+func TestPackCacheUnusable(t *testing.T) {
+	dir := t.TempDir()
+	path, taken := filepath.Join(dir, "model.gguf"), filepath.Join(dir, "taken")
+	if err := os.WriteFile(path, goldentest.Bytes(t, "../model/testdata", "llama-gqa.gguf.gz"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(taken, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cache := packcache.New(taken)
+	m, err := engine.Open(t.Context(), path, engine.Options{PackCache: cache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := m.Notes(); len(n) != 1 || !strings.Contains(n[0], "not kept for the next start: mkdir "+taken) {
+		t.Errorf("notes %q", n)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	for want, o := range map[string]engine.Options{
+		"cannot be shared: mkdir " + taken: {PackCache: cache, Share: true},
+		"kept in: name one":                {Share: true},
+	} {
+		if m, err := engine.Open(t.Context(), path, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, not %q", err, want)
+			if err == nil {
+				m.Close()
+			}
+		}
+	}
+}
 
 // TestPackCache starts a real model four times: the weights that the first start
 // leaves behind are read by the second and mapped by the third, a damaged file

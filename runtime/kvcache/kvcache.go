@@ -21,8 +21,12 @@ type ErrFull struct {
 }
 
 func (e *ErrFull) Error() string {
-	return fmt.Sprintf("the key-value cache is full: %d more pages of %d tokens are needed, %d are free; use a larger context or close other sessions",
-		e.Need, backend.PageTokens, e.Free)
+	more := "pages"
+	if e.Need == 1 {
+		more = "page"
+	}
+	return fmt.Sprintf("the key-value cache is full: %d more %s of %d tokens needed, %d free; close other sessions, or open the model with a larger context or for more sequences",
+		e.Need, more, backend.PageTokens, e.Free)
 }
 
 // Cache owns the pages of one state.

@@ -32,6 +32,18 @@ static int faults;
             printf("%d %s: %s\n", result_, ledge_status_name(result_), error.message);                        \
     } while (0)
 
+// SAYS is EXPECT for a message that has some words.
+#define SAYS(want, words, call)                                                                     \
+    do {                                                                                            \
+        ledge_error error = LEDGE_ERROR_INIT;                                                       \
+        int result_ = (call);                                                                       \
+        if (result_ != (want) || strstr(error.message, words) == NULL) {                            \
+            printf("%s:%d: %s\n  gave %d (%s), not %d with \"%s\": %s\n", __FILE__, __LINE__, #call, \
+                   result_, ledge_status_name(result_), (want), words, error.message);              \
+            __atomic_add_fetch(&faults, 1, __ATOMIC_SEQ_CST);                                       \
+        }                                                                                           \
+    } while (0)
+
 static inline int done(void) {
     if (faults == 0)
         puts("ok");

@@ -2,6 +2,8 @@
 // description rules out; closing.c has what concerns handles. The argument is a model.
 
 #include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -82,12 +84,41 @@ static int stop_loading(uint64_t done, uint64_t total, void *user) {
     return -7;
 }
 
+static int one_note(const char *text, size_t n, void *user) {
+    CHECK(strlen(text) == n && strstr(text, "packed weights are not kept for the next start: ") == text);
+    ++*(int *)user;
+    return 0;
+}
+
+// A folder for packed weights that cannot be used is told of, or refused.
+static void packing(const char *path) {
+    char open_to_all[] = "/tmp/ledge-misuse-XXXXXX";
+    CHECK(mkdtemp(open_to_all) != NULL && chmod(open_to_all, 0777) == 0);
+    const char *folders[] = {"/proc/nope", path, open_to_all}; // the second is a file
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        ledge_model *m;
+        ledge_open_options o;
+        ledge_open_options_init(&o, sizeof o);
+        o.device = "cpu";
+        o.pack_cache = folders[i];
+        int notes = 0;
+        EXPECT(LEDGE_OK, ledge_open(path, &o, &m, &error));
+        EXPECT(LEDGE_OK, ledge_model_notes(m, one_note, &notes, &error));
+        EXPECT(LEDGE_OK, ledge_model_notes(m, one_note, &notes, &error)); // told once
+        CHECK(notes == 1);
+        EXPECT(LEDGE_OK, ledge_model_close(m, &error));
+        o.flags = LEDGE_SHARED_WEIGHTS;
+        SAYS(LEDGE_ERROR_FAILED, "the weights cannot be shared: ", ledge_open(path, &o, &m, &error));
+    }
+    rmdir(open_to_all);
+}
+
 static void opening(const char *path) {
     ledge_model *m = STRAY;
     ledge_open_options o;
     EXPECT(LEDGE_ERROR_ARGUMENT, ledge_open(NULL, NULL, &m, &error));
     EXPECT(LEDGE_ERROR_ARGUMENT, ledge_open(path, NULL, NULL, &error));
-    EXPECT(LEDGE_ERROR_FAILED, ledge_open("", NULL, &m, &error));
+    SAYS(LEDGE_ERROR_FAILED, "the path is empty: name a GGUF file", ledge_open("", NULL, &m, &error));
     EXPECT(LEDGE_ERROR_FAILED, ledge_open("/none/model.gguf", NULL, &m, &error));
     EXPECT(LEDGE_ERROR_FAILED, ledge_open("/dev/null", NULL, &m, &error));
     EXPECT(LEDGE_ERROR_FAILED, ledge_open("/", NULL, &m, &error));
@@ -101,6 +132,11 @@ static void opening(const char *path) {
     WITH(LEDGE_ERROR_FAILED, context, 1 << 30);
     WITH(LEDGE_ERROR_FAILED, sequences, 17);
     WITH(LEDGE_ERROR_FAILED, batch, -5);
+    WITH(LEDGE_ERROR_FAILED, threads, 1025);
+    WITH(LEDGE_ERROR_FAILED, threads, INT32_MAX);
+    WITH(LEDGE_ERROR_FAILED, batch, 65537);
+    WITH(LEDGE_ERROR_FAILED, batch, INT32_MAX);
+    SAYS(LEDGE_ERROR_FAILED, "batch is 2147483647: 0 is 512 tokens, 65536 are the most", ledge_open(path, &o, &m, &error));
     WITH(LEDGE_ERROR_ARGUMENT, gpu_layers, -2);
     WITH(LEDGE_ERROR_ARGUMENT, max_watts, -1);
     WITH(LEDGE_ERROR_ARGUMENT, max_celsius, 0.0 / 0.0);
@@ -118,6 +154,7 @@ static void opening(const char *path) {
     o.progress_user = ODD;
     ledge_error e = LEDGE_ERROR_INIT;
     CHECK(ledge_open(path, &o, &m, &e) == LEDGE_ERROR_CALLBACK && e.value == -7);
+    CHECK(strcmp(e.message, "the callback gave -7") == 0);
     ledge_canceller *c;
     EXPECT(LEDGE_OK, ledge_canceller_new(&c, &error));
     EXPECT(LEDGE_OK, ledge_canceller_cancel(c, &error));
@@ -212,8 +249,17 @@ static void tokens(void) {
     CHECK(strcmp(back, text) == 0);
     EXPECT(LEDGE_ERROR_BUFFER, ledge_detokenize(model, t, n, 0, back, m, &m, &error)); // no room for the zero byte
     int32_t none[] = {-1, 1 << 30, INT32_MIN};
-    EXPECT(LEDGE_OK, ledge_detokenize(model, none, 3, 0, back, sizeof back, &m, &error));
-    CHECK(m == 0 && back[0] == 0);
+    for (int i = 0; i < 3; i++) {
+        t[1] = none[i];
+        SAYS(LEDGE_ERROR_FAILED, "token 1 is ", ledge_detokenize(model, t, 2, 0, back, sizeof back, &m, &error));
+        SAYS(LEDGE_ERROR_FAILED, ", outside the vocabulary of ", ledge_detokenize(model, t, 2, 0, NULL, 0, &m, &error));
+    }
+    CHECK(strcmp(back, text) == 0); // a failed call leaves its results alone
+    ledge_info i = {.size = sizeof i};
+    EXPECT(LEDGE_OK, ledge_model_info(model, &i, &error));
+    EXPECT(LEDGE_ERROR_FAILED, ledge_detokenize(model, &i.vocab, 1, 0, back, sizeof back, &m, &error));
+    i.vocab--;
+    EXPECT(LEDGE_OK, ledge_detokenize(model, &i.vocab, 1, 0, back, sizeof back, &m, &error));
     EXPECT(LEDGE_OK, ledge_detokenize(model, NULL, 0, LEDGE_PARSE_SPECIAL, back, sizeof back, &m, &error));
     EXPECT(LEDGE_ERROR_ARGUMENT, ledge_detokenize(model, NULL, 2, 0, back, sizeof back, &m, &error));
     EXPECT(LEDGE_ERROR_ARGUMENT, ledge_detokenize(model, t, (size_t)-1, 0, back, sizeof back, &m, &error));
@@ -264,8 +310,9 @@ static void generating(void) {
     EXPECT(LEDGE_OK, ledge_chat_prompt(model, messages, LEDGE_TEXT, NULL, NULL, 0, &count, &error));
     CHECK(count > 0);
     const char *wrong[] = {"", "{", "{}", "[1]", "[{\"role\":1}]", "nonsense", "[{\"content\":{}}]", "null", "[null]", "[[]]",
-                           "[{\"content\":\"Hi!\"}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]"};
-    const char *right[] = {"[{\"role\":\"user\",\"content\":null}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi!\"}]}]",
+                           "[{\"content\":\"Hi!\"}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]",
+                           "[{\"role\":\"user\",\"content\":null}]", "[{\"role\":\"user\"}]"};
+    const char *right[] = {"[{\"role\":\"user\",\"content\":\"\"}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi!\"}]}]",
                            "[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":"
                            "{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":\"2\"}]"};
     for (size_t i = 0; i < sizeof right / sizeof *right; i++)
@@ -273,6 +320,22 @@ static void generating(void) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         EXPECT(LEDGE_ERROR_ARGUMENT, ledge_chat(session, wrong[i], LEDGE_TEXT, &greedy, NULL, NULL, &error));
         EXPECT(LEDGE_ERROR_ARGUMENT, ledge_chat_prompt(model, wrong[i], LEDGE_TEXT, NULL, NULL, 0, &count, &error));
+    }
+    EXPECT(LEDGE_ERROR_EMPTY_PROMPT, ledge_chat(session, "[]", LEDGE_TEXT, &greedy, NULL, NULL, &error));
+    EXPECT(LEDGE_ERROR_EMPTY_PROMPT, ledge_chat_prompt(model, "[]", LEDGE_TEXT, NULL, NULL, 0, &count, &error));
+#define USER "{\"role\":\"user\",\"content\":\"Hi!\"}"
+    const char *told[][2] = {
+        {"", "messages: no JSON: unexpected end of JSON input, at byte 0"},
+        {"{}", "messages: it is an object, and must be an array"},
+        {"null", "messages: it is null, and must be an array"},
+        {"[" USER ",1]", "messages[1]: it is a number, and must be an object"},
+        {"[" USER ",{\"role\":1}]", "messages[1]: role is a number, and must be a string"},
+        {"[" USER ",{\"role\":\"user\",\"content\":{}}]", "messages[1]: content is an object, and must be a string or an array of text parts"},
+        {"[" USER ",{\"content\":\"Hi!\"}]", "messages[1]: there is no role: "},
+        {"[" USER ",{\"role\":\"tool\"}]", "messages[1]: there is no content, nor a call of a tool"},
+    };
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        SAYS(LEDGE_ERROR_ARGUMENT, told[i][1], ledge_chat(session, told[i][0], LEDGE_TEXT, &greedy, NULL, NULL, &error));
     }
 
 #define GENERATE_WITH(code, field, value)                                                                   \
@@ -289,6 +352,11 @@ static void generating(void) {
     GENERATE_WITH(LEDGE_ERROR_FAILED, repeat_penalty, 0);
     GENERATE_WITH(LEDGE_ERROR_FAILED, repeat_last_n, -2);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, max_tokens, -1);
+    GENERATE_WITH(LEDGE_ERROR_ARGUMENT, top_k, -1);
+    GENERATE_WITH(LEDGE_ERROR_ARGUMENT, logprobs, -2);
+    GENERATE_WITH(LEDGE_ERROR_ARGUMENT, logprobs, 2000000000);
+    GENERATE_WITH(LEDGE_OK, logprobs, 3);
+    GENERATE_WITH(LEDGE_OK, top_k, INT32_MAX);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, flags, 1u << 31);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, reserved, 1);
     GENERATE_WITH(LEDGE_ERROR_ARGUMENT, stop_count, 1);
@@ -303,6 +371,16 @@ static void generating(void) {
     o.stop = stops;
     o.stop_count = 2;
     EXPECT(LEDGE_ERROR_ARGUMENT, ledge_chat(session, messages, LEDGE_TEXT, &o, NULL, NULL, &error));
+    stops[1] = "";
+    SAYS(LEDGE_ERROR_ARGUMENT, "stop[1] is empty", ledge_chat(session, messages, LEDGE_TEXT, &o, NULL, NULL, &error));
+    o = greedy;
+    o.tools = "{}";
+    SAYS(LEDGE_ERROR_ARGUMENT, "tools: it is an object, and must be an array", ledge_chat(session, messages, LEDGE_TEXT, &o, NULL, NULL, &error));
+    o.tools = NULL;
+    o.template_vars = "[1]";
+    SAYS(LEDGE_ERROR_ARGUMENT, "template_vars: it is an array, and must be an object", ledge_chat(session, messages, LEDGE_TEXT, &o, NULL, NULL, &error));
+    o.template_vars = "{\"x\":1e999}";
+    SAYS(LEDGE_ERROR_ARGUMENT, "template_vars: it is a number, and must be one that a double holds", ledge_chat(session, messages, LEDGE_TEXT, &o, NULL, NULL, &error));
     ledge_logit_bias bias[] = {{1 << 30, 1}};
     o = greedy;
     o.logit_bias = bias;
@@ -367,6 +445,7 @@ int main(int argc, char **argv) {
 
     sizes();
     opening(argv[1]);
+    packing(argv[1]);
     describing();
     tokens();
     generating();

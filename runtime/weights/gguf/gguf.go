@@ -100,6 +100,9 @@ func Parse(data []byte) (*File, error) {
 
 // openPart maps and parses one file.
 func openPart(path string) (*part, error) {
+	if path == "" {
+		return nil, errors.New("gguf: the path is empty: name a GGUF file")
+	}
 	// Look first: opening a named pipe would wait for a writer.
 	info, err := os.Stat(path)
 	if err != nil {

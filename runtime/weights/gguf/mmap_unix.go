@@ -3,6 +3,8 @@
 package gguf
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -24,9 +26,17 @@ func readFile(path string, size int) (data []byte, mapped bool, info os.FileInfo
 	}
 	data, err = unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
-		return nil, false, nil, os.NewSyscallError("mmap", err)
+		return nil, false, nil, mapError(size, err)
 	}
 	return data, true, info, nil
+}
+
+// mapError is of mapping size bytes, for which memory is not needed, but addresses are.
+func mapError(size int, err error) error {
+	if errors.Is(err, unix.ENOMEM) {
+		return fmt.Errorf("no address space for its %d bytes (%w): raise the limit (ulimit -v) or use a smaller model", size, err)
+	}
+	return os.NewSyscallError("mmap", err)
 }
 
 func unmap(data []byte) error { return unix.Munmap(data) }

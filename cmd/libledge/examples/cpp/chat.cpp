@@ -3,6 +3,7 @@
 #include <ledge.h>
 
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <iostream>
 #include <memory>
@@ -78,6 +79,16 @@ std::string quoted(const std::string &text) { // as a JSON string
     return out + '"';
 }
 
+double seconds(const std::string &text) {
+    std::size_t end = 0;
+    try {
+        const double value = std::stod(text, &end);
+        if (end == text.size() && std::isfinite(value)) return value;
+    } catch (const std::logic_error &) { // no number, or none that fits
+    }
+    throw std::invalid_argument("SECONDS is \"" + text + "\", and must be a number such as 2.5");
+}
+
 int show(const ledge_token *token, void *) {
     std::cout.write(token->text, static_cast<std::streamsize>(token->length)).flush();
     return std::cout.good() ? 0 : 1;
@@ -88,9 +99,10 @@ int show(const ledge_token *token, void *) {
 int main(int argc, char **argv) try {
     if (argc < 3)
         throw std::invalid_argument("usage: chat MODEL QUESTION [SECONDS]");
+    const double limit = argc > 3 ? seconds(argv[3]) : 600; // before anything is loaded
     auto model = make<ledge_model>([&](ledge_model **m, ledge_error *e) { return ledge_open(argv[1], nullptr, m, e); });
     auto session = make<ledge_session>([&](ledge_session **s, ledge_error *e) { return ledge_session_new(model.get(), s, e); });
-    Deadline deadline(argc > 3 ? std::stod(argv[3]) : 600);
+    Deadline deadline(limit);
 
     ledge_generate_options options;
     ledge_generate_options_init(&options, sizeof options);

@@ -83,6 +83,8 @@ class Session(Handle):
         o = GenerateOptions()
         self._lib._lib.ledge_generate_options_init(c.byref(o), c.c_size_t(c.sizeof(o)))
         for name, value in options.items():
+            if not hasattr(o, name):  # ctypes would take any name
+                raise TypeError(f"generate() has no option {name!r}")
             setattr(o, name, value)
         raised = []
 
