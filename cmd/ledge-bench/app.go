@@ -19,7 +19,7 @@ const (
 	exitLeft   = 3 // the budget is used up, and rounds are left
 	exitEngine = 4 // an engine or a model failed or was not there; the rest was measured
 	exitBar    = 5 // a figure misses its bar
-	exitForged = 6 // a receipt is not what its signer signed
+	exitForged = 6 // a receipt is not what its signer signed, or none
 	exitDiffer = 7 // a replay contradicts the receipt
 )
 
@@ -30,7 +30,7 @@ const exitCodesHelp = `EXIT CODES:
    3    --budget is used up, and rounds are left: run the same command again
    4    an engine failed or a model is not there; everything else was measured
    5    --check: a figure misses its bar
-   6    the receipt was changed, or another key signed it
+   6    the receipt was changed or is none, or another key signed it
    7    replay: another output, or a figure that is worse than the receipt says
    130  interrupted (Ctrl-C); the rounds that had ended are in the journal
    143  terminated (SIGTERM)
@@ -43,6 +43,7 @@ type app struct {
 	stderr io.Writer       // everything else
 	getenv func(string) string
 	quiet  bool
+	read   []source // what must not be written over
 }
 
 // outcome is an end that is no failure of the program, with its exit code.

@@ -58,7 +58,7 @@ func TestRun(t *testing.T) {
 	if out, _ := bench(t, 0, "list", suite); out != "a/m/t1/pp8+tg4  ledge  1 rounds\nb/m/t1/pp8+tg4  ledge  1 rounds\n" {
 		t.Errorf("list: %q", out)
 	}
-	if _, e := bench(t, console.ExitFailed, "table", suite); !strings.Contains(e, "tiny.jsonl: no such file") {
+	if _, e := bench(t, console.ExitFailed, "table", suite); !strings.Contains(e, "there is no journal ") || !strings.Contains(e, "tiny.jsonl: ledge-bench run writes it") {
 		t.Errorf("table before run: %q", e)
 	}
 	_, e := bench(t, exitLeft, "run", suite, "--read", "2", "--passes", "1", "--budget", "1ns")
@@ -102,8 +102,12 @@ func TestMistakes(t *testing.T) {
 	broken := folder(t, "models: m.gguf\nthread: 1\n")
 	peer := folder(t, tiny+"peers: {x: {llama-bench: ./none}}\n")
 	noise := filepath.Join(t.TempDir(), "x.jsonl")
-	if err := os.WriteFile(noise, []byte("noise\n"), 0o600); err != nil {
-		t.Fatal(err)
+	slow, passwd, precious := folder(t, tiny+"slow: true\n"), filepath.Join(t.TempDir(), "passwd"), filepath.Join(t.TempDir(), "precious.txt")
+	const notes = "the notes of many years, no line end" // what is no journal stays as it is
+	for path, text := range map[string]string{noise: "noise\n", passwd: strings.Repeat("root:x:0:0:root:/root:/bin/bash\n", 40), precious: notes} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range []struct {
 		code int
@@ -114,7 +118,12 @@ func TestMistakes(t *testing.T) {
 		{2, "name one suite file", []string{"run"}},
 		{2, "did you mean --rounds?", []string{"run", suite, "--round", "2"}},
 		{2, "broken", nil},
-		{2, "--rounds 0: it must be 1 or more", []string{"run", suite, "--rounds", "0"}},
+		{2, "--rounds 0: it must be 1 to 1048576", []string{"run", suite, "--rounds", "0"}},
+		{2, "--read 99999999999: it must be 1 to 1048576", []string{"run", suite, "--read", "99999999999"}},
+		{2, "--only nosuch: the suite has no such case; ledge-bench list " + suite, []string{"run", suite, "--only", "nosuch"}},
+		{2, "all 1 cases are slow; give --slow", []string{"run", slow}},
+		{2, "all 1 cases are slow; give --slow", []string{"run", slow, "--only", "tg4"}},
+		{2, `"root:x:0:0:root`, []string{"run", passwd}},
 		{2, "--budget", []string{"run", suite, "--budget", "-1s"}},
 		{2, "--only", []string{"list", suite, "--only", "("}},
 		{2, "--set x: it is written NAME=VALUE", []string{"list", suite, "--set", "x"}},
@@ -122,7 +131,16 @@ func TestMistakes(t *testing.T) {
 		{2, `no figure is called "decod", did you mean decode?`, []string{"table", noise, "--figures", "decod"}},
 		{2, "name two journals", []string{"compare", noise}},
 		{2, "--tolerance", []string{"compare", noise, noise, "--tolerance", "-1"}},
-		{1, "no such file", []string{"list", suite + "x"}},
+		{1, "there is no suite " + suite + "x: ledge-bench init", []string{"list", suite + "x"}},
+		{1, "there is no journal " + suite + ".jsonl", []string{"compare", suite + ".jsonl", noise}},
+		{1, "there is no journal ", []string{"table", suite}},
+		{1, "there is no journal ", []string{"report", suite}},
+		{1, "there is no journal ", []string{"receipt", suite}},
+		{1, "there is no journal none.jsonl", []string{"table", "none.jsonl"}},
+		{1, "cannot write " + filepath.Join(suite+".d", "x.yaml") + ": there is no folder " + suite + ".d", []string{"init", filepath.Join(suite+".d", "x.yaml")}},
+		{1, "precious.txt, line 1: no record", []string{"run", suite, "--journal", precious}},
+		{1, "precious.txt, line 1: no record", []string{"table", suite, "--journal", precious}},
+		{1, `no peer "ledge" to leave out`, []string{"run", suite, "--without", "ledge"}},
 		{1, "x.jsonl, line 1: no record", []string{"table", noise}},
 		{1, "x.jsonl, line 1: no record", []string{"run", suite, "--journal", noise}},
 		{1, "is there already", []string{"init", suite}},
@@ -135,10 +153,16 @@ func TestMistakes(t *testing.T) {
 			c.args, c.say = []string{"run", broken}, `line 2, column 1: unknown key "thread" in a suite, did you mean threads?`
 		}
 		_, e := bench(t, c.code, c.args...)
+		if len(e) > 1000 {
+			t.Errorf("ledge-bench %q says %d bytes", c.args, len(e))
+		}
 		last := e[strings.LastIndex(strings.TrimSpace(e), "\n")+1:]
 		if c.code != 4 && !strings.Contains(last, c.say) || !strings.Contains(e, c.say) || !strings.HasPrefix(last, "ledge-bench: ") {
 			t.Errorf("ledge-bench %q says %q, want %q", c.args, e, c.say)
 		}
+	}
+	if data, err := os.ReadFile(precious); err != nil || string(data) != notes {
+		t.Errorf("a file that is no journal is now %q, %v", data, err)
 	}
 	// A program that cannot measure is recorded as failed.
 	text, err := exec.LookPath("true")

@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/cmd/internal/console"
-	"github.com/ledge-run/ledge/runtime/bench/journal"
 	"github.com/ledge-run/ledge/runtime/bench/record"
 	"github.com/ledge-run/ledge/runtime/bench/table"
 )
@@ -43,7 +42,7 @@ func (a *app) compare(c *cli.Context) error {
 	}
 	var journals [2][]record.Record
 	for i := range journals {
-		if journals[i], err = journal.Read(c.Args().Get(i)); err != nil {
+		if journals[i], err = readJournal(c.Args().Get(i)); err != nil {
 			return err
 		}
 	}

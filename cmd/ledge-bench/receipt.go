@@ -96,19 +96,24 @@ func (a *app) key(c *cli.Context) (key ed25519.PrivateKey, err error) {
 			a.note("a new key is in %s", path)
 		}
 	}
+	a.reads(path, "the key")
 	if err == nil && receipt.Exposed(path) {
 		a.note("the key %s is open to others than its owner, who could sign with it: chmod 600", path)
 	}
 	return key, err
 }
 
-// write writes a file, whole or not at all, or standard output.
+// write writes a file that the command does not read, whole or not at all, or standard
+// output.
 func (a *app) write(path string, data []byte) error {
 	if path == "" || path == "-" {
 		if _, err := a.out.Write(data); err != nil {
 			return err
 		}
 		return a.out.Flush()
+	}
+	if err := a.spare(path); err != nil {
+		return err
 	}
 	return console.WriteFile(path, a.out, func(f *console.File) error {
 		_, err := f.Write(data)
@@ -119,9 +124,10 @@ func (a *app) write(path string, data []byte) error {
 func (a *app) verifyCommand() *cli.Command {
 	c := &cli.Command{Name: "verify", Usage: "check a receipt's signature", Flags: []cli.Flag{byFlag(), quietFlag()}, Action: a.verify}
 	return console.Describe(c, "ledge-bench verify [--by KEY] RECEIPT", `
-Exit code 6 says that the receipt was changed since it was signed, or that it was signed
-by another key than --by. Without --by anybody may have signed it: compare the
-fingerprint with one that you have from its maker.`,
+Exit code 6 says that this is no receipt as it was signed (a byte is another, a part is
+missing, it is another kind of file), or that another key than --by signed it. Without
+--by anybody may have signed it: compare the fingerprint with one that you have from its
+maker.`,
 		`ledge-bench verify board.receipt.json`, `ledge-bench verify --by colleague.pub board.receipt.json`)
 }
 
@@ -160,16 +166,15 @@ func (a *app) openReceipt(c *cli.Context) (*receipt.Receipt, error) {
 		return nil, console.Usagef("name one receipt")
 	}
 	path := c.Args().First()
+	a.reads(path, "the receipt")
+	a.reads(c.String("by"), "the key of --by")
 	data, err := readReceipt(path, a.in)
 	if err != nil {
 		return nil, err
 	}
 	r, err := receipt.Verify(data)
-	if errors.As(err, new(*receipt.ChangedError)) {
-		return nil, outcome{fmt.Sprintf("%s: %v", path, err), exitForged}
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, outcome{fmt.Sprintf("%s: %v", path, err), exitForged}
 	}
 	if by := c.String("by"); by != "" {
 		return r, signedBy(path, by, r)

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledge-run/ledge/runtime/bench/receipt"
 	"github.com/ledge-run/ledge/runtime/bench/record"
@@ -110,17 +111,14 @@ func TestReceipt(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range []string{"verify", "replay", "report"} {
-		code := exitForged
-		if _, err := receipt.Verify(data); err != nil && !strings.Contains(err.Error(), "was changed") {
-			code = 1 // no JSON any more
-		}
-		if _, e := bench(t, code, command, path); !strings.Contains(e, path) || strings.Count(e, "\n") != 1 {
+		if _, e := bench(t, exitForged, command, path); !strings.Contains(e, path) || strings.Count(e, "\n") != 1 {
 			t.Errorf("%s of a changed receipt: %q", command, e)
 		}
 	}
-	if _, e := bench(t, 1, "verify", suite); !strings.Contains(e, "no JSON") {
+	if _, e := bench(t, exitForged, "verify", suite); !strings.Contains(e, "no JSON") {
 		t.Errorf("a suite is verified: %q", e)
 	}
+	bench(t, 1, "verify", dir)
 	if _, e := bench(t, 1, "verify", filepath.Join(dir, "none.json")); !strings.Contains(e, "no such file") {
 		t.Errorf("a file that is not there: %q", e)
 	}
@@ -143,7 +141,7 @@ func openFile(path string) (*receipt.Receipt, error) {
 
 // one is a record that can be signed.
 func one(change ...func(*record.Record)) record.Record {
-	r := record.Record{Version: record.Version, Case: "c", Settings: record.Settings{Prompt: 8, Gen: 4, Repeat: 1}, Model: record.Model{Name: "m", File: "m.gguf"},
+	r := record.Record{Version: record.Version, Case: "c", Time: time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC), Settings: record.Settings{Prompt: 8, Gen: 4, Repeat: 1}, Model: record.Model{Name: "m", File: "m.gguf"},
 		Runs: []record.Run{{Engine: record.Engine{Name: record.Ledge}}}}
 	for _, f := range change {
 		f(&r)
@@ -177,6 +175,41 @@ func sign(t *testing.T, path string, r receipt.Receipt) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestVerify: what is no intact receipt ends with exit code 6, and one line that says why.
+func TestVerify(t *testing.T) {
+	home(t)
+	path := forged(t, one())
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(data)
+	for name, text := range map[string]string{
+		"empty": "", "cut": good[:len(good)/2], "without its end": good[:len(good)-1], "twice": good + good, "a byte order mark": "\ufeff" + good,
+		"broken": "[" + good[1:], "Key": strings.Replace(good, `"key":`, `"Key":`, 1), "no key": strings.Replace(good, `"key":`, `"what":`, 1),
+		"version 2": strings.Replace(good, `"receipt":1`, `"receipt":2`, 1), "no signature": strings.Replace(good, `"signature":`, `"sig":`, 1), "a list": "[]\n", "nothing": "null\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, e := bench(t, exitForged, "verify", path); !strings.HasPrefix(e, "ledge-bench: "+path+": receipt: ") || strings.Count(e, "\n") != 1 {
+			t.Errorf("%s: %q", name, e)
+		}
+	}
+	for i := range data {
+		data[i] ^= 1
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		bench(t, exitForged, "verify", path)
+		data[i] ^= 1
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	bench(t, 1, "verify", path)
 }
 
 // TestKeys: which key signs, and who says so.

@@ -180,6 +180,7 @@ func (a *app) measureAgain(c *cli.Context, s *suite.Suite) ([]record.Record, err
 		return nil, err
 	}
 	defer j.Close()
+	a.noteCut(j)
 	bar := console.NewProgress(a.stderr, a.getenv, a.quiet)
 	defer bar.Done()
 	out, err := runner.Run(c.Context, runner.Options{Suite: s, Journal: j, Self: self, Slow: true, Energy: true, Say: func(l string) { bar.Log(l) },

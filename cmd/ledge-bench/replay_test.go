@@ -216,6 +216,21 @@ func TestReplayJournal(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
+	torn, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := torn.WriteString(`{"version":1,"suite":{"name":"t`); err != nil {
+		t.Fatal(err)
+	}
+	if err := torn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out, said bytes.Buffer
+	run([]string{"replay", "--in", filepath.Dir(suite), "-r", "1", "--journal", file, "--only", "@d16$", path}, strings.NewReader(""), &out, &said)
+	if !strings.Contains(said.String(), file+": 31 bytes of a round that was interrupted") {
+		t.Errorf("a round is cut off without a word: %q", said.String())
+	}
 	found, _ := replayed(t, []string{"replay", "--in", filepath.Dir(suite), "-r", "1", "-q", "--json", "--journal", file, "--only", "@d16$", path})
 	for name, f := range found {
 		if f.Now > 1e14 {

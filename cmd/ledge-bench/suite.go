@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,12 +46,16 @@ func (a *app) load(c *cli.Context) (*suite.Suite, *regexp.Regexp, error) {
 		return nil, nil, console.Usagef("--only: %v", err)
 	}
 	s, err := suite.Load(c.Args().First(), set)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("there is no suite %s: ledge-bench init %[1]s writes one", c.Args().First())
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	if j := c.String("journal"); j != "" {
 		s.Journal = j
 	}
+	a.readsSuite(c.Args().First(), s)
 	return s, only, nil
 }
 
@@ -112,14 +118,20 @@ the model and the programs are the same.`,
 		`ledge-bench run board.yaml`, `ledge-bench run board.yaml --only 'decode/.*/t1' --rounds 10`, `ledge-bench run board.yaml --budget 20m --without llama.cpp`)
 }
 
+// most bounds the numbers of run's flags.
+const most = 1 << 20
+
 func (a *app) run(c *cli.Context) error {
 	s, only, err := a.load(c)
 	if err != nil {
 		return err
 	}
+	if err := some(c, s, only); err != nil {
+		return err
+	}
 	for _, n := range []string{"rounds", "read", "passes"} {
-		if c.IsSet(n) && (c.Int(n) < 1 || c.Int(n) > 1<<20) {
-			return console.Usagef("--%s %d: it must be 1 or more", n, c.Int(n))
+		if c.IsSet(n) && (c.Int(n) < 1 || c.Int(n) > most) {
+			return console.Usagef("--%s %d: it must be 1 to %d", n, c.Int(n), most)
 		}
 	}
 	if b := c.Duration("budget"); c.IsSet("budget") && b <= 0 {
@@ -140,9 +152,7 @@ func (a *app) run(c *cli.Context) error {
 		return err
 	}
 	defer j.Close()
-	if j.Cut > 0 {
-		a.note("%s: %d bytes of a round that was interrupted while it was written are cut off", j.Path(), j.Cut)
-	}
+	a.noteCut(j)
 	bar := console.NewProgress(a.stderr, a.getenv, a.quiet)
 	defer bar.Done()
 	out, err := runner.Run(c.Context, runner.Options{
@@ -170,6 +180,31 @@ func (a *app) run(c *cli.Context) error {
 		return outcome{"an engine or a model failed or is not there (see above); everything else was measured", exitEngine}
 	}
 	return nil
+}
+
+// some sees to it that there is a case to measure. Peers do not matter: Ledge is
+// always measured.
+func some(c *cli.Context, s *suite.Suite, only *regexp.Regexp) error {
+	named := 0
+	for i := range s.Cases {
+		if only.MatchString(s.Cases[i].ID) {
+			if c.Bool("slow") || !s.Cases[i].Slow {
+				return nil
+			}
+			named++
+		}
+	}
+	if named == 0 {
+		return console.Usagef("--only %s: the suite has no such case; ledge-bench list %s shows them", c.String("only"), c.Args().First())
+	}
+	return console.Usagef("nothing is measured: all %d cases are slow; give --slow", named)
+}
+
+// noteCut says what opening a journal took away.
+func (a *app) noteCut(j *journal.Journal) {
+	if j.Cut > 0 {
+		a.note("%s: %d bytes of a round that was interrupted while it was written are cut off", j.Path(), j.Cut)
+	}
 }
 
 // beside is the program ledge in the folder of this one, which starts sooner and takes

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,6 +53,7 @@ func (a *app) measured(c *cli.Context) (*suite.Suite, []record.Record, error) {
 		if only, err = regexp.Compile(c.String("only")); err != nil {
 			return nil, nil, console.Usagef("--only: %v", err)
 		}
+		a.reads(path, "the journal")
 	} else {
 		var err error
 		if s, only, err = a.load(c); err != nil {
@@ -59,7 +61,7 @@ func (a *app) measured(c *cli.Context) (*suite.Suite, []record.Record, error) {
 		}
 		path = s.Journal
 	}
-	records, err := journal.Read(path)
+	records, err := readJournal(path)
 	if err != nil {
 		return s, nil, err
 	}
@@ -68,6 +70,15 @@ func (a *app) measured(c *cli.Context) (*suite.Suite, []record.Record, error) {
 		return s, nil, fmt.Errorf("%s has no rounds of these cases: ledge-bench run measures them", path)
 	}
 	return s, records, nil
+}
+
+// readJournal reads a journal; of one that is not there it says where journals come from.
+func readJournal(path string) ([]record.Record, error) {
+	all, err := journal.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no journal %s: ledge-bench run writes it when it measures", path)
+	}
+	return all, err
 }
 
 func (a *app) table(c *cli.Context) error {
@@ -84,19 +95,28 @@ func (a *app) table(c *cli.Context) error {
 		return err
 	}
 	o.Suite = s
+	into, picture := c.String("into"), c.String("picture")
+	for _, path := range []string{into, picture} { // before either is written
+		if err := a.spare(path); path != "" && err != nil {
+			return err
+		}
+	}
+	if into != "" && picture != "" && sameFile(into, picture) {
+		return console.Usagef("%s is read, too (--into): name another file to draw into", picture)
+	}
 	tables := table.Of(records, o)
 	text := table.Text(records, tables)
 	if c.Bool("markdown") {
 		text = table.Markdown(records, tables)
 	}
-	if into := c.String("into"); into != "" {
+	if into != "" {
 		if err := a.rewrite(into, table.Markdown(records, tables)); err != nil {
 			return err
 		}
 		text = ""
 	}
-	if p := c.String("picture"); p != "" {
-		if err := a.roofline(p, records); err != nil {
+	if picture != "" {
+		if err := a.roofline(picture, records); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,7 @@ const reserve = 256 << 10
 const maxLine = 16 << 20
 
 // Read reads a journal without touching it. A last line that an interrupted write
-// left is passed over.
+// left is passed over; a file with anything else in it than records is refused.
 func Read(path string) ([]record.Record, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -56,11 +56,17 @@ func parse(r io.Reader, path string) (all []record.Record, whole int64, err erro
 	for n := 1; ; n++ {
 		line, err := readLine(b)
 		if errors.Is(err, io.EOF) {
-			// Perhaps it lacks its end only.
-			if rec, err := decode(line); err == nil && len(line) > 0 {
-				return append(all, rec), whole, nil
+			if len(line) == 0 {
+				return all, whole, nil
 			}
-			return all, whole, nil
+			rec, err := decode(line)
+			switch {
+			case err == nil: // it lacks its end only
+				return append(all, rec), whole, nil
+			case torn(line, len(all) > 0):
+				return all, whole, nil
+			}
+			return nil, 0, fmt.Errorf("%s, line %d: %w; nor is it the beginning of one: take the line out, or name another file as the journal", path, n, err)
 		}
 		if err == nil && len(bytes.TrimSpace(line)) > 0 {
 			var rec record.Record
@@ -90,6 +96,23 @@ func readLine(b *bufio.Reader) ([]byte, error) {
 	}
 }
 
+// opening is what every record begins with.
+var opening = []byte(fmt.Sprintf(`{"version":%d,"suite":{"name":"`, record.Version))
+
+// torn reports whether a line without an end is what an interrupted write leaves: the
+// beginning of a record, zeros behind it or instead of it. Where no record is before it
+// the file may be anybody's, and all of the opening must be there.
+func torn(line []byte, after bool) bool {
+	if json.Valid(line) {
+		return false // whole, but no record
+	}
+	line = bytes.TrimRight(line, "\x00")
+	if !after || len(line) >= len(opening) {
+		return bytes.HasPrefix(line, opening)
+	}
+	return bytes.HasPrefix(opening, line)
+}
+
 func decode(line []byte) (record.Record, error) {
 	var r record.Record
 	if err := json.Unmarshal(line, &r); err != nil {
@@ -97,6 +120,9 @@ func decode(line []byte) (record.Record, error) {
 	}
 	if r.Version > record.Version || r.Version < 1 {
 		return r, fmt.Errorf("a record of version %d; this program reads up to %d", r.Version, record.Version)
+	}
+	if what := r.Lacks(); what != "" {
+		return r, fmt.Errorf("a record without %s: ledge-bench wrote none like it", what)
 	}
 	return r, nil
 }
@@ -130,28 +156,29 @@ func Open(path string) (j *Journal, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if torn := end - j.size; torn > 0 {
-		if err := j.mend(torn); err != nil {
+	if rest := end - j.size; rest > 0 {
+		if err := j.mend(rest); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return j, nil
 }
 
-// mend ends a last line that lacks only its end, or cuts it off.
-func (j *Journal) mend(torn int64) error {
-	line := make([]byte, torn)
+// mend ends a last line that lacks only its end, or cuts it off: parse has seen that it
+// is one or the other.
+func (j *Journal) mend(rest int64) error {
+	line := make([]byte, rest)
 	if _, err := j.f.ReadAt(line, j.size); err != nil {
 		return err
 	}
 	if _, err := decode(line); err == nil {
-		if _, err := j.f.WriteAt([]byte("\n"), j.size+torn); err != nil {
+		if _, err := j.f.WriteAt([]byte("\n"), j.size+rest); err != nil {
 			return err
 		}
-		j.size += torn + 1
+		j.size += rest + 1
 		return j.f.Sync()
 	}
-	j.Cut = int(torn)
+	j.Cut = int(rest)
 	return j.f.Truncate(j.size)
 }
 

@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledge-run/ledge/runtime/bench/journal"
 	"github.com/ledge-run/ledge/runtime/bench/record"
 )
 
 func rec(name string, round int) record.Record {
-	return record.Record{Version: record.Version, Case: name, Round: round, Runs: []record.Run{{Engine: record.Engine{Name: record.Ledge}}}}
+	return record.Record{Version: record.Version, Case: name, Round: round, Time: time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC), Runs: []record.Run{{Engine: record.Engine{Name: record.Ledge}}}}
 }
 
 func open(t *testing.T, path string) *journal.Journal {
@@ -61,7 +62,11 @@ func TestTorn(t *testing.T) {
 		want, cut  int
 	}{
 		{"nothing", "", 2, 0},
-		{"half a record", line[:20], 2, 20},
+		{"half a record", line[:200], 2, 200},
+		{"the opening", line[:31], 2, 31},
+		{"a part of the opening", line[:12], 2, 12},
+		{"one byte", "{", 2, 1},
+		{"half a record and zeros", line[:200] + "\x00\x00", 2, 202},
 		{"a record without its end", line[:len(line)-1], 3, 0},
 		{"zeros, as after a crash", strings.Repeat("\x00", 100), 2, 100},
 		{"a blank line", "\n", 2, 0},
@@ -86,9 +91,50 @@ func TestTorn(t *testing.T) {
 	}
 }
 
+// TestFirst: the first round may be interrupted, too.
+func TestFirst(t *testing.T) {
+	whole, err := json.Marshal(rec("a", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "j.jsonl")
+	if err := os.WriteFile(path, whole[:100], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if j := open(t, path); len(j.Records) != 0 || j.Cut != 100 {
+		t.Errorf("%d records, %d cut", len(j.Records), j.Cut)
+	}
+}
+
 func TestBroken(t *testing.T) {
+	whole, err := json.Marshal(rec("a", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := string(whole) + "\n"
+	without := func(old, new string) string {
+		if !strings.Contains(line, old) {
+			t.Fatalf("no %s in %s", old, line)
+		}
+		return line + strings.Replace(line, old, new, 1)
+	}
 	for _, c := range []struct{ text, say string }{
-		{"{\"version\":1}\nnonsense\n{\"version\":1}\n", "line 2: no record"},
+		{line + "nonsense\n" + line, "line 2: no record"},
+		{"{\"version\":1}\n", "line 1: a record without a case"},
+		{without(`"case":"a"`, `"case":""`), "line 2: a record without a case"},
+		{without(`"time":"2026-05-06T07:08:09Z",`, ""), "line 2: a record without a time"},
+		{without(`[{"engine":{"name":"ledge"},"seconds":0}]`, "[]"), "line 2: a record without runs"},
+		{without(`[{"engine":{"name":"ledge"},"seconds":0}]`, "[{}]"), "line 2: a record without the engine's name in run 1"},
+		// Files of others, which end without a line's end.
+		{"my notes, all of them, of ten years", "line 1: no record"},
+		{line + "my notes", "line 2: no record"},
+		{line + "{my notes", "line 2: no record"},
+		{line + `{"version":1,"sweets":`, "line 2: no record"},
+		{`{"version":1,"packages":{"a":1`, "line 1: no record"},
+		{`{"version":1,"packages":{}}`, "name another file as the journal"},
+		{"{", "line 1: no record"},
+		{"\x00\x00\x00\x00", "line 1: no record"},
+		{line + strings.TrimSuffix(strings.Replace(line, `"version":1`, `"version":99`, 1), "\n"), "line 2: a record of version 99"},
 		{"{\"version\":99}\n", "line 1: a record of version 99"},
 		{"{}\n", "version 0"},
 		{strings.Repeat("x", 17<<20), "longer than 16 MiB"},
@@ -120,7 +166,14 @@ func TestBroken(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte("{\"version\":1}\n{\"version\":1,\"case\":\"a\"}"))
+	whole, err := json.Marshal(rec("a", 1))
+	if err != nil {
+		f.Fatal(err)
+	}
+	line := string(whole) + "\n"
+	f.Add([]byte(line + line[:len(line)-1]))
+	f.Add([]byte(line + line[:40]))
+	f.Add([]byte(line + "\x00\x00"))
 	f.Add([]byte("\x00\x00\n\n{"))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {

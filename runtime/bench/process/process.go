@@ -1,6 +1,7 @@
 // Package process runs the programs that a benchmark measures: each to its end or
 // its time limit, with what it took from the machine. A program that ends, or is
-// ended, takes those with it that it started, as far as the system lets one find them.
+// ended, takes those with it that it started: on Linux all that still have its
+// variables, on other Unixes those that stayed in its process group.
 package process
 
 import (
@@ -66,10 +67,12 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	out, complaints := &limitedBuffer{limit: MaxOutput, heard: c.Heard}, &tailBuffer{}
 	cmd.Stdout, cmd.Stderr = out, complaints
 	group(cmd)
+	endOthers := adopt(cmd)
 	start := time.Now()
 	err := cmd.Run()
-	endGroup(cmd) // a child that lives on would disturb what is measured next
 	r := Result{Stdout: out.data, Wall: time.Since(start)}
+	endGroup(cmd) // a child that lives on would disturb what is measured next
+	endOthers()
 	if s := cmd.ProcessState; s != nil {
 		r.CPU, r.Peak = s.UserTime()+s.SystemTime(), peakBytes(s)
 	}

@@ -18,11 +18,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gowebpki/jcs"
 
 	"github.com/ledge-run/ledge/runtime/bench/record"
+	"github.com/ledge-run/ledge/runtime/nearest"
 )
 
 // Version is of the document's form.
@@ -94,14 +99,16 @@ func whole(records []record.Record) error {
 			return fmt.Errorf("receipt: record %d is of no case", i+1)
 		case len(r.Runs) == 0:
 			return fmt.Errorf("receipt: nothing ran in record %d (%.80s)", i+1, r.Case)
+		case r.Lacks() != "":
+			return fmt.Errorf("receipt: record %d (%.80s) is without %s", i+1, r.Case, r.Lacks())
 		}
 	}
 	return nil
 }
 
 // Verify reads a receipt and checks that it is what its key signed. Whose key
-// that is, is for the caller to ask (Fingerprint). The error of a receipt that was
-// changed is a *ChangedError.
+// that is, is for the caller to ask (Fingerprint). Every error says that this is no
+// intact receipt; a *ChangedError, that it was one.
 func Verify(data []byte) (*Receipt, error) {
 	if len(data) > MaxBytes {
 		return nil, fmt.Errorf("receipt: it is larger than %d MiB", MaxBytes>>20)
@@ -119,9 +126,14 @@ func Verify(data []byte) (*Receipt, error) {
 	switch version := string(body["receipt"]); version {
 	case fmt.Sprint(Version):
 	case "":
-		return nil, errors.New(`receipt: this is another kind of file: it has no member "receipt"`)
+		return nil, errors.New("receipt: this is another kind of file: " + lacking("receipt", body))
 	default:
 		return nil, fmt.Errorf("receipt: it is of version %.20s, this program reads version %d", version, Version)
+	}
+	for _, name := range []string{"records", "key", "signature"} {
+		if body[name] == nil {
+			return nil, &ChangedError{lacking(name, body)}
+		}
 	}
 	key, err := ParsePublic(textOf(body["key"]))
 	if err != nil {
@@ -153,6 +165,17 @@ func Verify(data []byte) (*Receipt, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// lacking says that a member is not there, and which other one may be meant for it.
+func lacking(name string, body map[string]json.RawMessage) string {
+	known := fields(reflect.TypeFor[Receipt]())
+	for _, other := range slices.Sorted(maps.Keys(body)) {
+		if known[other] == nil && (strings.EqualFold(other, name) || nearest.Hint(other, []string{name}) != "") {
+			return fmt.Sprintf("it has no member %q, but %+.80q", name, other)
+		}
+	}
+	return fmt.Sprintf("it has no member %q", name)
 }
 
 // textOf is a JSON string's value; "" of what is none.

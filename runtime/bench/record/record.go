@@ -46,6 +46,24 @@ type Record struct {
 	Disturbed []string `json:"disturbed,omitempty"`
 }
 
+// Lacks is what every record has and this one has not; "" if it has all.
+func (r *Record) Lacks() string {
+	switch {
+	case r.Case == "":
+		return "a case"
+	case r.Time.IsZero():
+		return "a time"
+	case len(r.Runs) == 0:
+		return "runs"
+	}
+	for i := range r.Runs {
+		if r.Runs[i].Engine.Name == "" {
+			return fmt.Sprintf("the engine's name in run %d", i+1)
+		}
+	}
+	return ""
+}
+
 // Suite names the file that asked for the record.
 type Suite struct {
 	Name   string `json:"name"`

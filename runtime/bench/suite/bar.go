@@ -84,7 +84,7 @@ func (r *reader) readBars(n *yaml.Node) (map[string]Bar, error) {
 		key, v := n.Content[i], strictyaml.Value(n.Content[i+1])
 		figure := key.Value
 		if !slices.Contains(record.Names(), figure) {
-			return nil, r.Errorf(key, "no figure is called %q%s; figures: %s", figure, nearest.Hint(figure, record.Names()), strings.Join(record.Names(), ", "))
+			return nil, r.Errorf(key, "no figure is called %q%s; figures: %s", r.Clip(figure), nearest.Hint(r.Clip(figure), record.Names()), strings.Join(record.Names(), ", "))
 		}
 		if _, twice := bars[figure]; twice {
 			return nil, r.Errorf(key, "%s has two bars", figure)

@@ -31,7 +31,7 @@ func (r *reader) expand(s *Suite, top *group, n, root *yaml.Node) error {
 		g.divide()
 	}
 	if strings.ContainsAny(g.name, "/ \t\n") {
-		return r.Errorf(at, "name %q: it becomes a part of identifiers, and must have neither spaces nor slashes", g.name)
+		return r.Errorf(at, "name %q: it becomes a part of identifiers, and must have neither spaces nor slashes", r.Clip(g.name))
 	}
 	if err := r.possible(s, g, at); err != nil {
 		return err

@@ -61,7 +61,7 @@ func (g *group) keys(r *reader) strictyaml.Handlers {
 		"cache": func(n *yaml.Node) error {
 			s, err := r.Text(n)
 			if err == nil && !slices.Contains(cacheTypes, s) {
-				return r.Errorf(n, "%q is no type of cache: it must be one of %s", s, strings.Join(cacheTypes, ", "))
+				return r.Errorf(n, "%q is no type of cache: it must be one of %s", r.Clip(s), strings.Join(cacheTypes, ", "))
 			}
 			g.cache = s
 			return err
@@ -132,7 +132,7 @@ func (r *reader) readModels(n *yaml.Node) ([]Model, error) {
 			m.Name = strings.TrimSuffix(base, ".gguf")
 		}
 		if slices.ContainsFunc(all, func(o Model) bool { return o.Name == m.Name }) {
-			return nil, r.Errorf(n, "two models are called %s: give one another name, as {file: ..., name: ...}", m.Name)
+			return nil, r.Errorf(n, "two models are called %s: give one another name, as {file: ..., name: ...}", r.Clip(m.Name))
 		}
 		all = append(all, m)
 	}
@@ -198,7 +198,7 @@ func (r *reader) readAgainst(s *Suite, n *yaml.Node) ([]string, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return nil, r.Errorf(n, "no peer is called %q%s; peers: %s", name, nearest.Hint(name, known), strings.Join(known, ", "))
+			return nil, r.Errorf(n, "no peer is called %q%s; peers: %s", r.Clip(name), nearest.Hint(r.Clip(name), known), strings.Join(known, ", "))
 		}
 	}
 	return names, nil

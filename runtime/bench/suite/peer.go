@@ -95,7 +95,7 @@ func (r *reader) readPeers(n *yaml.Node) ([]Peer, error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(all, func(o Peer) bool { return o.Name == p.Name }) {
-			return nil, r.Errorf(key, "two peers are called %s", p.Name)
+			return nil, r.Errorf(key, "two peers are called %s", r.Clip(p.Name))
 		}
 		all = append(all, p)
 	}
@@ -137,9 +137,9 @@ func (r *reader) readPeer(key, n *yaml.Node) (Peer, error) {
 	}
 	switch {
 	case len(ways) == 0:
-		return p, r.Errorf(n, "peer %s says not how it is run: llama-bench, ledge or command", p.Name)
+		return p, r.Errorf(n, "peer %s says not how it is run: llama-bench, ledge or command", r.Clip(p.Name))
 	case len(ways) > 1:
-		return p, r.Errorf(n, "peer %s is run in two ways, %s: say one", p.Name, strings.Join(ways, " and "))
+		return p, r.Errorf(n, "peer %s is run in two ways, %s: say one", r.Clip(p.Name), strings.Join(ways, " and "))
 	case p.Kind == Command && len(p.Args) > 0:
 		return p, r.Errorf(at["args"], "args belong to llama-bench; write them into the command")
 	case p.Kind == OtherLedge && len(p.Args) > 0:
@@ -165,7 +165,7 @@ func (r *reader) readCommand(n *yaml.Node) ([]string, error) {
 	for _, w := range words {
 		for _, name := range braces(w) {
 			if !slices.Contains(Placeholders, name) {
-				return nil, r.Errorf(n, "{%s} stands for nothing%s; there are {%s}", name, nearest.Hint(name, Placeholders), strings.Join(Placeholders, "} {"))
+				return nil, r.Errorf(n, "{%s} stands for nothing%s; there are {%s}", r.Clip(name), nearest.Hint(r.Clip(name), Placeholders), strings.Join(Placeholders, "} {"))
 			}
 		}
 	}
@@ -197,7 +197,7 @@ func (r *reader) readSources(n *yaml.Node) (map[string]Source, error) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, v := n.Content[i], strictyaml.Value(n.Content[i+1])
 		if !slices.Contains(record.Names(), key.Value) {
-			return nil, r.Errorf(key, "no figure is called %q%s; figures: %s", key.Value, nearest.Hint(key.Value, record.Names()), strings.Join(record.Names(), ", "))
+			return nil, r.Errorf(key, "no figure is called %q%s; figures: %s", r.Clip(key.Value), nearest.Hint(r.Clip(key.Value), record.Names()), strings.Join(record.Names(), ", "))
 		}
 		s := Source{Scale: 1}
 		var err error

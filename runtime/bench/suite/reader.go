@@ -42,7 +42,7 @@ func (r *reader) fill(n *yaml.Node, text string) (string, error) {
 		}
 		v, ok := r.vars[name]
 		if !ok {
-			return "", r.Errorf(n, "${%s} has no value in vars%s", name, nearest.Hint(name, slices.Sorted(maps.Keys(r.vars))))
+			return "", r.Errorf(n, "${%s} has no value in vars%s", r.Clip(name), nearest.Hint(r.Clip(name), slices.Sorted(maps.Keys(r.vars))))
 		}
 		b.WriteString(v)
 		text = rest
@@ -62,7 +62,7 @@ func (r *reader) texts(n *yaml.Node, different bool) ([]string, error) {
 			return nil, err
 		}
 		if different && slices.Contains(all, s) {
-			return nil, r.Errorf(n, "%q stands twice in the list", s)
+			return nil, r.Errorf(n, "%q stands twice in the list", r.Clip(s))
 		}
 		all = append(all, s)
 	}
@@ -99,7 +99,7 @@ func (r *reader) positive(n *yaml.Node) (float64, error) {
 	}
 	v, err := strconv.ParseFloat(s, 64)
 	if err != nil || !(v > 0 && v < 1e12) {
-		return 0, r.Errorf(n, "%q is no number above 0", s)
+		return 0, r.Errorf(n, "%q is no number above 0", r.Clip(s))
 	}
 	return v, nil
 }
@@ -111,7 +111,7 @@ func (r *reader) duration(n *yaml.Node) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < time.Second || d > 30*24*time.Hour {
-		return 0, r.Errorf(n, "%q is no time of a second or more, such as 90s or 10m", s)
+		return 0, r.Errorf(n, "%q is no time of a second or more, such as 90s or 10m", r.Clip(s))
 	}
 	return d, nil
 }
@@ -126,7 +126,7 @@ func (r *reader) pairs(n *yaml.Node, of string) (map[string]string, error) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if _, twice := m[key.Value]; twice || key.Kind != yaml.ScalarNode || key.Value == "" || strings.ContainsAny(key.Value, "=\x00 ${}") {
-			return nil, r.Errorf(key, "%q is no new name", key.Value)
+			return nil, r.Errorf(key, "%q is no new name", r.Clip(key.Value))
 		}
 		v, err := r.Text(n.Content[i+1])
 		if err != nil {

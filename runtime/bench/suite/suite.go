@@ -88,7 +88,7 @@ func Load(path string, set map[string]string) (*Suite, error) {
 // Parse reads a file's bytes; the path is for messages and names.
 func Parse(data []byte, path string, set map[string]string) (*Suite, error) {
 	r := &reader{vars: map[string]string{}}
-	r.Reader = strictyaml.Reader{File: path, Kind: "suite", Example: "ledge-bench init writes an example", Expand: r.fill}
+	r.Reader = strictyaml.Reader{File: path, Kind: "suite", Example: "ledge-bench init writes an example", Most: 60, Expand: r.fill}
 	root, err := r.Document(data)
 	if err != nil {
 		return nil, err

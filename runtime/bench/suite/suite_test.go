@@ -206,6 +206,23 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestLongValues: a message quotes the beginning of a value, which may be a whole file.
+func TestLongValues(t *testing.T) {
+	long := strings.Repeat("long", 300)
+	for _, text := range []string{
+		strings.Repeat("root:x:0:0:root:/root:/bin/bash\n", 40), long + ": 1", "models: a\nrounds: " + long, "models: a\ntimeout: " + long, "models: a\ncache: " + long,
+		"models: a\nslow: " + long, "models: [" + long + ", " + long + "]", "models: a\nbars: {" + long + ": 1}", "models: a\nbars: {decode: {ratio: " + long + "}}", "models: ${" + long + "}",
+		"models: a\npeers: {" + long + ": {}}", "models: a\npeers: {x: {command: ['{" + long + "}']}}", "models: a\npeers: {x: {command: [t], figures: {" + long + ": d}}}",
+		"models: a\npeers: {x: {ledge: y}}\ncases: [{peers: [" + long + "]}]", "models: a\ncases: [{name: " + long + "/}]", "models: a\ndevices: [" + long + ", " + long + "]",
+		"models: a\ntables: [{title: t, figures: " + long + "}]", "models: a\nenv: {'" + long + " ': x}",
+	} {
+		_, err := suite.Parse([]byte(text), "s.yaml", nil)
+		if err == nil || len(err.Error()) > 500 || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.60q gives %v", text, err)
+		}
+	}
+}
+
 func TestBars(t *testing.T) {
 	s := parse(t, "models: a\npeers: {x: {llama-bench: y}}\nbars:\n  decode: {ratio: 1.7, share: 0.88, either: true}\n  wall: {ratio: 0.7}\n  peak_memory: {beyond: 40, beyond_open: 50}\n  perplexity: {value: 18}\ncases: {gen: 1}")
 	bars := s.Cases[0].Bars

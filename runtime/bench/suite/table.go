@@ -31,7 +31,7 @@ func (r *reader) readTables(s *Suite, n *yaml.Node) error {
 			}
 			for _, name := range *to {
 				if !slices.Contains(known, name) {
-					return r.Errorf(n, "no %s is called %q%s; there are %s", what, name, nearest.Hint(name, known), strings.Join(known, ", "))
+					return r.Errorf(n, "no %s is called %q%s; there are %s", what, r.Clip(name), nearest.Hint(r.Clip(name), known), strings.Join(known, ", "))
 				}
 			}
 			return nil
