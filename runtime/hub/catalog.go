@@ -210,14 +210,27 @@ func lookupIn(entries []Entry, alias string) (Entry, Variant, error) {
 		names = nearest(alias, entries)
 	}
 	hint := "did you mean " + strings.Join(names, ", ") + "?"
-	if len(names) == 0 {
+	near := len(names) > 0
+	if !near {
 		for _, e := range entries {
 			names = append(names, e.Name)
 		}
 		hint = "the catalogue has " + strings.Join(names, ", ")
 	}
-	return Entry{}, Variant{}, fmt.Errorf("%w %s, and no file of that name: %s", ErrUnknownModel, oneLine(alias), hint)
+	return Entry{}, Variant{}, &unknownError{oneLine(alias), hint, near}
 }
+
+// unknownError is an alias that the catalogue does not have.
+type unknownError struct {
+	alias, hint string
+	near        bool // the hint names what is meant, perhaps
+}
+
+func (e *unknownError) Error() string {
+	return fmt.Sprintf("%v %s, and no file of that name: %s", ErrUnknownModel, e.alias, e.hint)
+}
+
+func (e *unknownError) Unwrap() error { return ErrUnknownModel }
 
 // nearest returns up to four aliases that look like name: of the same family, or a
 // few letters away.
@@ -316,11 +329,11 @@ func (h *Hub) targetURL(ref Ref) (*target, error) {
 		return nil, fmt.Errorf("this is part %d of %d split files: give the address of the first, %s", sp.index, sp.count, sp.name(1))
 	}
 	if !split {
-		t.files = []remoteFile{{name: base, url: &addr, size: -1, sha256: ref.SHA256}}
+		t.files, t.sha256 = []remoteFile{{name: base, url: &addr, size: -1, sha256: ref.SHA256}}, ref.SHA256
 		return t, nil
 	}
 	if ref.SHA256 != "" {
-		return nil, fmt.Errorf("a #sha256= fits one file, not %d split ones", sp.count)
+		return nil, errSplitSum(sp.count)
 	}
 	dir := strings.TrimSuffix(addr.Path, base)
 	for i := 1; i <= sp.count; i++ {
@@ -329,6 +342,10 @@ func (h *Hub) targetURL(ref Ref) (*target, error) {
 		t.files = append(t.files, remoteFile{name: sp.name(i), url: &u, size: -1})
 	}
 	return t, nil
+}
+
+func errSplitSum(count int) error {
+	return fmt.Errorf("a #sha256= fits one file, not %d split ones", count)
 }
 
 // urlKey is the canonical name of an address: readable, free of secrets, and

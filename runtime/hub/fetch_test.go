@@ -270,6 +270,68 @@ func TestWrongChecksum(t *testing.T) {
 	}
 }
 
+// TestWrongChecksumLater: what is here already is checked, too, and stays.
+func TestWrongChecksumLater(t *testing.T) {
+	data := gguf(50_000)
+	wrong := sumOf([]byte("other"))
+	for _, known := range []bool{true, false} {
+		url := serve(t, content(data, `"e"`)) + "/t.gguf"
+		h := testHub(t, Config{})
+		path, _ := pull(t, h, url, data)
+		if !known {
+			m, err := readManifest(filepath.Dir(path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Files[0].SHA256 = ""
+			if err := m.write(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range []struct {
+			sum  string
+			fine bool
+		}{{"", true}, {sumOf(data), true}, {strings.ToUpper(sumOf(data)), true}, {wrong, false}} {
+			name := url
+			if c.sum != "" {
+				name += "#sha256=" + c.sum
+			}
+			if c.fine {
+				if got, err := h.Pull(t.Context(), name, Options{}); err != nil || got != path {
+					t.Errorf("known %v, %s: %s, %v", known, name, got, err)
+				}
+				continue
+			}
+			_, err := h.Pull(t.Context(), name, Options{})
+			if _, rerr := h.Resolve(name); !errors.Is(err, ErrChecksum) || !errors.Is(rerr, ErrChecksum) {
+				t.Errorf("known %v: Pull says %v, Resolve %v", known, err, rerr)
+				continue
+			}
+			checkLine(t, err)
+			for _, want := range []string{sumOf(data), wrong, "models rm"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("known %v: no %q in %v", known, want, err)
+				}
+			}
+		}
+		if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, data) {
+			t.Errorf("the file has changed: %v", err)
+		}
+		// Somebody else has fetched it while this one waited for the lock.
+		ref, err := ParseName(url + "#sha256=" + wrong)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := h.targetURL(ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.obtain(t.Context(), at, Options{}); !errors.Is(err, ErrChecksum) {
+			t.Errorf("known %v: after the lock: %v", known, err)
+		}
+	}
+}
+
 func TestStall(t *testing.T) {
 	data := gguf(100_000)
 	var count atomic.Int32

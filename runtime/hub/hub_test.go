@@ -240,6 +240,44 @@ func TestUnknownAlias(t *testing.T) {
 	}
 }
 
+// TestResolveShort: a file that is there is opened, or said to be none, although its name
+// could be one of the catalogue.
+func TestResolveShort(t *testing.T) {
+	t.Chdir(t.TempDir())
+	h := testHub(t, Config{})
+	for name, data := range map[string]string{"page.html": "<!DOCTYPE html><html>", "none": "", "Model": string(gguf(64)), "smollm2": "PK\x03\x04"} {
+		if err := os.WriteFile(name, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir("qwen3", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		want []string
+	}{
+		{"page.html", []string{"page.html: not a GGUF file: it is a web page"}},
+		{"none", []string{"none: not a GGUF file: it is empty"}},
+		{"qwen3", []string{"qwen3 is a folder: name the .gguf file in it", "did you mean qwen3:0.6b"}},
+		{"smollm2", []string{"smollm2: not a GGUF file", "did you mean smollm2:135m"}},
+		{"other", []string{"unknown model other, and no file of that name"}},
+	} {
+		_, err := h.Resolve(c.name)
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("Resolve(%s) = %v, want %q", c.name, err, want)
+			}
+		}
+		if err != nil {
+			checkLine(t, err)
+		}
+	}
+	if got, err := h.Resolve("Model"); err != nil || got != "Model" {
+		t.Errorf("Resolve(Model) = %q, %v", got, err)
+	}
+}
+
 // entry is a catalogue of one model with two variants.
 func withCatalog(h *Hub, data []byte, sources ...Source) {
 	h.catalog = func() ([]Entry, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,6 +73,34 @@ func (m Model) check() error {
 		if !st.Mode().IsRegular() || st.Size() != f.Size {
 			return fmt.Errorf("%w: %s has %d bytes instead of %d: pull the model again", ErrNotDownloaded, filepath.Join(m.Dir, f.Name), st.Size(), f.Size)
 		}
+	}
+	return nil
+}
+
+// checkSum compares the file's SHA-256 with the one that is wanted, "" for any. The file
+// stays: it may be right for others.
+func (m Model) checkSum(want string) error {
+	if want == "" {
+		return nil
+	}
+	if len(m.Files) != 1 {
+		return errSplitSum(len(m.Files))
+	}
+	got := strings.ToLower(m.Files[0].SHA256)
+	if got == "" {
+		f, err := os.Open(m.Path())
+		if err != nil {
+			return fmt.Errorf("cannot read %s: %w", m.Path(), reason(err))
+		}
+		defer f.Close()
+		sum := sha256.New()
+		if _, err := io.Copy(sum, f); err != nil {
+			return fmt.Errorf("cannot read %s: %w", m.Path(), reason(err))
+		}
+		got = hex.EncodeToString(sum.Sum(nil))
+	}
+	if got != want {
+		return fmt.Errorf("%w: %s has sha256 %s, not %s: correct the sum, or get the file anew after ledge models rm %s", ErrChecksum, m.Path(), got, want, filepath.Base(m.Dir))
 	}
 	return nil
 }
