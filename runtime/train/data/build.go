@@ -48,11 +48,14 @@ func (b Build) Run(ctx context.Context) (*Report, error) {
 	if err := b.Settings.Check(); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	if entries, err := os.ReadDir(b.Out); err == nil && len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("data: %s is there already: %w", b.Out, ErrExists)
+	if err := b.vacant(); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
 	}
 	found, err := source.Find(b.Paths)
 	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if found.Files, err = b.outside(found.Files); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if b.Progress == nil {
@@ -71,7 +74,17 @@ func (b Build) Run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	w, resumed, err := openWork(b.Out+".part", k, b.Restart)
+	unlock, err := b.lock()
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	done := false
+	defer func() { unlock(done) }()
+	if err := b.vacant(); err != nil { // of whoever had the lock
+		done = true
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	w, resumed, err := openWork(b.work(), k, b.Restart)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
@@ -90,8 +103,19 @@ func (b Build) Run(ctx context.Context) (*Report, error) {
 	if err := w.clear(); err != nil {
 		return nil, fmt.Errorf("data: %s is complete, but: %w", b.Out, err)
 	}
-	_ = os.Remove(w.dir) // unless something of the user's is in it
+	done = true
 	return r, nil
+}
+
+// work is the folder of what an interrupted build has done.
+func (b Build) work() string { return b.Out + ".part" }
+
+// vacant refuses an output that is there already.
+func (b Build) vacant() error {
+	if entries, err := os.ReadDir(b.Out); err == nil && len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already: %w", b.Out, ErrExists)
+	}
+	return nil
 }
 
 // item is a document on its way through the first phase, or a bad record.

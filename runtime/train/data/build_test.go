@@ -399,6 +399,70 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestTwoBuilds: two builds do not write to one folder, and neither reads what it keeps.
+func TestTwoBuilds(t *testing.T) {
+	dir := t.TempDir()
+	in := write(t, dir, "in/a.jsonl", `{"text":"a good line of text"}`+"\n"+`{"text":"another one of them here"}`+"\n")
+	other := write(t, dir, "in/b.jsonl", `{"text":"one more text that is good"}`+"\n")
+	for _, c := range []struct {
+		name  string
+		paths []string
+		set   func(*Build)
+	}{
+		{"the same command", []string{in}, func(*Build) {}},
+		{"--restart", []string{in}, func(b *Build) { b.Restart = true }},
+		{"other inputs", []string{other}, func(*Build) {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			tried := false
+			first := Build{Out: out, Paths: []string{in}, Settings: settings()}
+			first.Progress = func(Progress) {
+				if tried {
+					return
+				}
+				tried = true
+				second := Build{Out: out, Paths: c.paths, Settings: settings()}
+				c.set(&second)
+				if _, err := second.Run(t.Context()); !errors.Is(err, errLocked) || !strings.Contains(err.Error(), "another build writes to it") || !strings.Contains(err.Error(), out) {
+					t.Errorf("the second build: %v", err)
+				}
+			}
+			if r := run(t, first); !tried || r.Written.Documents != 2 {
+				t.Errorf("tried %v, %d documents", tried, r.Written.Documents)
+			}
+			if left, _ := filepath.Glob(out + ".*"); len(left) > 0 {
+				t.Errorf("left: %q", left)
+			}
+		})
+	}
+
+	// The work folder lies in the folder that is read: the same command goes on.
+	out := filepath.Join(dir, "in", "out")
+	b := Build{Out: out, Paths: []string{filepath.Join(dir, "in")}, Settings: settings()}
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Progress = func(Progress) { cancel() }
+	if _, err := b.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(out+".part", docsName)
+	before, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := Build{Out: out, Paths: []string{kept}, Settings: settings(), Restart: true}
+	if _, err := named.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "choose another folder") {
+		t.Errorf("it reads what it writes: %v", err)
+	}
+	if after, err := os.ReadFile(kept); err != nil || string(after) != string(before) {
+		t.Errorf("%s has changed: %v", kept, err)
+	}
+	b.Progress = nil
+	if r := run(t, b); r.Written.Documents != 3 {
+		t.Errorf("%d documents", r.Written.Documents)
+	}
+}
+
 func TestParseSplits(t *testing.T) {
 	got, err := ParseSplits("train=98%, valid=0.01,test=0.01")
 	if want := []Split{{"train", 0.98}, {"valid", 0.01}, {"test", 0.01}}; err != nil || !slices.Equal(got, want) {

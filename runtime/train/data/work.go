@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/ledge-run/ledge/runtime/files"
 	"github.com/ledge-run/ledge/runtime/train/data/neardup"
@@ -24,6 +25,7 @@ const (
 	docsName  = "documents.jsonl"
 	indexName = "index.bin"
 	outName   = "out"
+	lockName  = "lock"
 )
 
 // indexSize is that of a document in index.bin: offset and length in documents.jsonl (8 bytes each), hash of its
@@ -102,6 +104,82 @@ func openWork(dir, key string, restart bool) (w *work, resumed bool, err error) 
 
 // ErrOtherBuild is wrapped by the error for a work folder of another build.
 var ErrOtherBuild = errors.New("go on with those, start anew, or remove the folder")
+
+// errLocked is wrapped by the error for a folder that another build has.
+var errLocked = errors.New("another build writes to it: wait for its end, or choose another folder")
+
+// lock makes the work folder and keeps other builds out of it. unlock removes the folder
+// if the work is done, unless something of the user's is in it.
+func (b Build) lock() (unlock func(done bool), err error) {
+	path := filepath.Join(b.work(), lockName)
+	for range 100 {
+		if err := os.MkdirAll(b.work(), 0o777); err != nil {
+			return nil, fmt.Errorf("cannot write: %w", err)
+		}
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a build that ended has removed the folder
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot write: %w", err)
+		}
+		free, err := files.TryLock(f)
+		if err == nil && !free {
+			err = errLocked
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", b.Out, err), f.Close())
+		}
+		unlock := func(done bool) {
+			// Removed while it is held, or somebody could have it already; not so on Windows,
+			// where what is open stays.
+			st, err := f.Stat()
+			done = done && err == nil && st.Size() == 0 // else it is the user's
+			left := done && os.Remove(path) != nil
+			f.Close()
+			if left {
+				_ = os.Remove(path)
+			}
+			if done {
+				_ = os.Remove(b.work())
+			}
+		}
+		mine, err1 := f.Stat()
+		there, err2 := os.Stat(path)
+		if err1 == nil && err2 == nil && os.SameFile(mine, there) {
+			return unlock, nil
+		}
+		f.Close() // a build that ended has removed this one
+	}
+	return nil, fmt.Errorf("%s: %w", b.Out, errLocked)
+}
+
+// outside leaves files of the work folder out of what was found, and refuses those that
+// are named: they would be read and written at once.
+func (b Build) outside(found []source.File) ([]source.File, error) {
+	st, err := os.Stat(b.work())
+	if err != nil {
+		return found, nil
+	}
+	inside := func(path string) bool {
+		path, err := filepath.Abs(path)
+		for up := filepath.Dir(path); err == nil; path, up = up, filepath.Dir(up) {
+			if at, err := os.Stat(path); err == nil && os.SameFile(at, st) {
+				return true
+			}
+			if up == path {
+				break
+			}
+		}
+		return false
+	}
+	for _, p := range b.Paths {
+		if inside(p) {
+			return nil, fmt.Errorf("%s is read, and the build keeps its work in %s: choose another folder", p, b.work())
+		}
+	}
+	return slices.DeleteFunc(found, func(f source.File) bool { return inside(f.Path) }), nil
+}
 
 // clear removes what an earlier build left and nothing else: a folder of that name may be the user's.
 func (w *work) clear() error {
