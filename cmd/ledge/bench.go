@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/bench"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 func (a *app) benchCommand() *cli.Command {
@@ -42,7 +43,8 @@ func (a *app) benchCommand() *cli.Command {
 	return describe(c, "ledge bench [FLAGS] [MODEL]", `
 Tests are ppN (reading N tokens) and tgN (generating N, one after the other), at each
 depth and number of threads, with random tokens. With --parallel each is run by so many
-sequences at once, and tokens per second are of all together. JSON and CSV have llama-bench's field
+sequences at once, and tokens per second are of all together. Of the usual sizes no more is
+read or generated than the model was trained for. JSON and CSV have llama-bench's field
 names.
 
 Energy is what the machine measures, for each token of the repetitions (J/token, and
@@ -142,7 +144,7 @@ func (a *app) benchPlan(c *cli.Context) (tests []bench.Test, threads []int, o en
 		if t.Parallel < 1 || t.Parallel > engine.MaxStreams {
 			return nil, nil, o, usagef("--parallel %d: it must be 1 to %d", t.Parallel, engine.MaxStreams)
 		}
-		o.Context, o.Sequences = max(o.Context, t.Context()), max(o.Sequences, t.Parallel)
+		o.Sequences = max(o.Sequences, t.Parallel)
 	}
 	return tests, sizes[3], o, nil
 }
@@ -165,6 +167,12 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 	f, name, err := a.openFile(c, c.Args().First())
 	if err != nil {
 		return err
+	}
+	if tests, err = fit(c, f, tests); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	for _, t := range tests {
+		o.Context = max(o.Context, t.Context())
 	}
 	m, err := a.load(c.Context, f, onProcessor(c, name, o))
 	if err != nil {
@@ -197,6 +205,28 @@ func (a *app) benchThreads(c *cli.Context, o engine.Options, tests []bench.Test,
 		}
 	}
 	return nil
+}
+
+// fit makes tests of the usual sizes as small as the model's context, and refuses sizes
+// that were asked for.
+func fit(c *cli.Context, f *gguf.File, tests []bench.Test) ([]bench.Test, error) {
+	var fitting []bench.Test
+	for _, t := range tests {
+		n := t.Context()
+		most := atMost(f, n)
+		if over := n - most; over > 0 {
+			switch {
+			case t.Prompt > over && !c.IsSet("n-prompt"):
+				t.Prompt -= over
+			case t.Gen > over && !c.IsSet("n-gen"):
+				t.Gen -= over
+			default:
+				return nil, fmt.Errorf("%s needs a context of %d tokens; this model was trained for %d: give less with -p, -n or -d", t, n, most)
+			}
+		}
+		fitting = append(fitting, t)
+	}
+	return fitting, nil
 }
 
 // usedThreads is the number of threads that a model computes with, as its

@@ -150,6 +150,10 @@ func TestBuiltinRefuses(t *testing.T) {
 	}
 	text := writeFile(t, "text", strings.Repeat("turn on the light. ", 100))
 	refused(t, exitUsage, "no file", "imatrix", "-m", "builtin", "-f", text, "-o", filepath.Join(t.TempDir(), "x.gguf"))
+	refused(t, exitUsage, "ledge run asks it", "chat", "-m", "builtin")
+	t.Setenv("LEDGE_MODEL", "builtin")
+	refused(t, exitUsage, "-m smollm2:135m", "chat")
+	t.Setenv("LEDGE_MODEL", "")
 	refused(t, exitDevice, "vulkan7", "run", "--device", "vulkan7", "hi")
 }
 

@@ -22,11 +22,12 @@ func (a *app) chatCommand() *cli.Command {
 		Action: a.chat,
 	}
 	return describe(c, "ledge chat [FLAGS]\nledge chat [FLAGS] < FILE", `
-Every line is a message; a line that ends in a backslash goes on in the next. Ctrl-C
-stops an answer, Ctrl-D or /exit leaves. From a pipe, each line is a message and each
-answer ends with a newline on standard output. When the context is full, the oldest
-messages leave (the system message stays), and you are told. An answer that the
-battery's floor ended can be asked for again with a charger; from a pipe the chat ends.
+Every line is a message. On a terminal, a line that ends in a backslash goes on in the
+next; Ctrl-C stops an answer, Ctrl-D or /exit leaves. From a pipe, each line is a message
+as it stands, with a backslash at its end, too, and each answer ends with a newline on
+standard output. When the context is full, the oldest messages leave (the system message
+stays), and you are told. An answer that the battery's floor ended can be asked for again
+with a charger; from a pipe the chat ends.
 
 `+chatHelp,
 		`ledge chat`,
@@ -48,9 +49,10 @@ A message that begins with a slash has a space before it.`
 type conversation struct {
 	a       *app
 	m       *engine.Model
-	session *engine.Session
+	session *reader
 	set     engine.Settings
-	stats   bool // after every answer
+	inputs  []string // files that are read besides the model
+	stats   bool     // after every answer
 
 	system   string
 	messages []chat.Message // without the system message
@@ -61,6 +63,15 @@ type conversation struct {
 func (a *app) chat(c *cli.Context) (err error) {
 	if err := only(c, 0, ""); err != nil {
 		return err
+	}
+	cfg, err := a.readConfig()
+	if err != nil {
+		return err
+	}
+	if name, err := a.modelName(c, cfg, ""); err != nil {
+		return err
+	} else if name == builtinModel {
+		return usagef("the built-in model does not talk, but turns household commands into JSON: ledge run asks it; for a chat name a model, such as -m %s", defaultModel)
 	}
 	set, err := settings(c)
 	if err != nil {
@@ -82,7 +93,8 @@ func (a *app) chat(c *cli.Context) (err error) {
 		return err
 	}
 	a.noteFallback(t)
-	v := &conversation{a: a, m: m, session: m.NewSession(), set: set, system: c.String("system"), stats: c.Bool("stats")}
+	v := &conversation{a: a, m: m, session: a.newReader(m), set: set, system: c.String("system"), stats: c.Bool("stats"),
+		inputs: append(filesOf(c, "lora"), filesOf(c, "json-schema")...)}
 	defer v.session.Close()
 	lines := a.newLineReader()
 	if lines.interactive() {

@@ -86,11 +86,15 @@ func (v *conversation) save(path string) error {
 	if path == "" {
 		return errors.New("/save needs the name of a file")
 	}
+	full := v.a.expand(path)
+	if err := v.spares(full); err != nil {
+		return err
+	}
 	data, err := json.MarshalIndent(append([]chat.Message{}, v.withSystem(v.messages)...), "", "  ")
 	if err != nil {
 		return err
 	}
-	err = console.WriteFile(v.a.expand(path), v.a.out, func(f *console.File) error {
+	err = console.WriteFile(full, v.a.out, func(f *console.File) error {
 		_, err := f.Write(append(data, '\n'))
 		return err
 	})
@@ -98,6 +102,22 @@ func (v *conversation) save(path string) error {
 		return err
 	}
 	v.a.note("(%d messages saved to %s)", len(v.withSystem(v.messages)), path)
+	return nil
+}
+
+// spares refuses to write over the model and what else the chat was started with.
+func (v *conversation) spares(path string) error {
+	if path == "-" {
+		return nil
+	}
+	if err := apart(v.m.File, path); err != nil {
+		return err
+	}
+	for _, in := range v.inputs {
+		if sameFile(path, in) {
+			return fmt.Errorf("%s is read by this chat: name another file to write", path)
+		}
+	}
 	return nil
 }
 

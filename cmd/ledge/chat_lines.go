@@ -46,7 +46,10 @@ func (a *app) newPipeLines() *pipeLines {
 }
 
 // pipeLines reads lines from a pipe or a file.
-type pipeLines struct{ r *bufio.Reader }
+type pipeLines struct {
+	r     *bufio.Reader
+	begun bool // the first line has been read
+}
 
 func (p *pipeLines) interactive() bool { return false }
 
@@ -62,7 +65,11 @@ func (p *pipeLines) read(ctx context.Context) (string, error) {
 			case errors.Is(err, bufio.ErrBufferFull):
 				continue
 			case errors.Is(err, io.EOF) && len(line) > 0, err == nil:
-				return strings.TrimRight(string(line), "\r\n"), nil
+				text := strings.TrimRight(string(line), "\r\n")
+				if !p.begun {
+					p.begun, text = true, withoutBOM(text)
+				}
+				return text, nil
 			case errors.Is(err, io.EOF):
 				return "", io.EOF
 			default:

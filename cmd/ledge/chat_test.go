@@ -95,6 +95,32 @@ func TestChatMistakes(t *testing.T) {
 	}
 }
 
+// TestChatSave: a conversation does not take the place of what the chat reads.
+func TestChatSave(t *testing.T) {
+	data, err := os.ReadFile(golden(t, "llama-gqa"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := writeFile(t, "m.gguf", string(data))
+	lora, schema := adapterOf(t, m), writeFile(t, "s.json", `{"enum": ["in", "rain"]}`)
+	for _, c := range []struct{ path, say string }{
+		{m, "the model that is read"}, {lora, "read by this chat"}, {schema, "read by this chat"}, {filepath.Join(t.TempDir(), "new.json"), ""},
+	} {
+		before, _ := os.ReadFile(c.path)
+		r := ledgeIn("the\n/save "+c.path+"\n", "chat", "-m", m, "--lora", lora+":0.5", "--json-schema", schema, "-q", "-n", "2")
+		after, err := os.ReadFile(c.path)
+		if c.say == "" {
+			if r.code != 0 || err != nil || !strings.Contains(string(after), `"assistant"`) {
+				t.Errorf("%s: %+v, %v", c.path, r, err)
+			}
+			continue
+		}
+		if r.code != exitFailed || !strings.Contains(r.err, c.say) || string(after) != string(before) {
+			t.Errorf("%s: %+v", c.path, r)
+		}
+	}
+}
+
 func TestParseConversation(t *testing.T) {
 	for _, c := range []struct {
 		text, system string

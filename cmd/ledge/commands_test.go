@@ -251,6 +251,22 @@ func TestInfo(t *testing.T) {
 	}
 }
 
+// TestInfoMemory: that there is no figure of memory is no matter of the architecture.
+func TestInfoMemory(t *testing.T) {
+	m := golden(t, "llama-gqa")
+	for _, c := range []struct{ flag, value, say string }{
+		{"-c", "100000", "give -c 128 or less"}, {"--device", "nosuch", `no device "nosuch"`},
+	} {
+		i := decode[modelInfo](t, must(t, "info", m, "--json", c.flag, c.value))
+		if !i.Supported || i.Problem != "" || i.Memory != nil || !strings.Contains(i.MemoryProblem, c.say) {
+			t.Errorf("%s: %+v", c.flag, i)
+		}
+		if out := must(t, "info", m, c.flag, c.value); !strings.Contains(out, "llama (supported)") || !strings.Contains(out, c.say) {
+			t.Errorf("%s: %s", c.flag, out)
+		}
+	}
+}
+
 // TestInfoUnknown describes a model that cannot run.
 func TestInfoUnknown(t *testing.T) {
 	data, err := os.ReadFile(golden(t, "llama-gqa"))

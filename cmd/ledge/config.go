@@ -7,9 +7,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
 )
 
 // config is the user's configuration file.
@@ -20,7 +25,62 @@ type config struct {
 	Offline bool   `json:"offline"` // like --offline
 }
 
-const maxConfig = 64 << 10
+const (
+	maxConfig  = 64 << 10
+	maxThreads = 1024
+)
+
+// configValues are what the keys take.
+var configValues = map[string]string{
+	"model":   `a text, such as "qwen3:0.6b"`,
+	"device":  `a text, such as "cpu"`,
+	"threads": "a whole number, 0 for automatic",
+	"offline": "true or false",
+}
+
+// jsonWords are what a value is, in words.
+var jsonWords = map[string]string{"string": "a text", "number": "a number", "bool": "true or false", "array": "a list", "object": "an object"}
+
+// configFault says what is wrong with a configuration, without the words of the parser's
+// author for it.
+func configFault(err error) error {
+	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &kind):
+		is, ok := jsonWords[kind.Value]
+		if !ok {
+			is = strings.TrimPrefix(kind.Value, "number ")
+		}
+		if kind.Field == "" {
+			return fmt.Errorf(`it is %s: it must be an object, such as {"model": "qwen3:0.6b"}`, is)
+		}
+		return fmt.Errorf("%q is %s: it must be %s", kind.Field, is, configValues[kind.Field])
+	case errors.As(err, &syntax):
+		return fmt.Errorf("it is no JSON: byte %d: %w", syntax.Offset, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it is no JSON: it ends too early")
+	case err != nil:
+		if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+			keys := slices.Sorted(maps.Keys(configValues))
+			return fmt.Errorf("unknown key %s%s; there are %s", key, suggest(strings.Trim(key, `"`), keys), strings.Join(keys, ", "))
+		}
+	}
+	return err
+}
+
+// ofConfig is an error about a model that is not there, with the file that names the model
+// if nothing else does.
+func (a *app) ofConfig(c *cli.Context, err error) error {
+	var missing modelError
+	if !errors.As(err, &missing) || c.String("model") != "" || a.getenv("LEDGE_MODEL") != "" {
+		return err
+	}
+	if cfg, cerr := a.readConfig(); cerr != nil || cfg.Model == "" {
+		return err
+	}
+	return modelError{fmt.Errorf(`configuration %s: "model": %w`, a.configPath(), err)}
+}
 
 // configPath is where the configuration is; "" if there is no home folder.
 func (a *app) configPath() string {
@@ -72,9 +132,12 @@ func (a *app) readConfig() (config, error) {
 	if err == nil {
 		d := json.NewDecoder(bytes.NewReader(data))
 		d.DisallowUnknownFields()
-		if err = d.Decode(&c); err == nil && d.More() {
+		if err = configFault(d.Decode(&c)); err == nil && d.More() {
 			err = errors.New("there is something after the object")
 		}
+	}
+	if err == nil && (c.Threads < 0 || c.Threads > maxThreads) {
+		err = fmt.Errorf(`"threads" is %d: it must be 0 (automatic) to %d`, c.Threads, maxThreads)
 	}
 	if err != nil {
 		return c, fmt.Errorf("configuration %s: %w: mend or remove the file", path, err)

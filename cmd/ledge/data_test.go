@@ -101,9 +101,9 @@ func TestTokenizerTrain(t *testing.T) {
 		}
 	}
 	refused(t, exitFailed, "is there already", append(args, out)...)
-	refused(t, exitFailed, "at least two characters", "tokenizer", "train", "-o", out+"3", "--special", "x", corpus)
-	refused(t, exitFailed, "too small", "tokenizer", "train", "-o", out+"3", "--size", "100", corpus)
-	refused(t, exitFailed, "gpt2 llama3 qwen2 smollm", "tokenizer", "train", "-o", out+"3", "--pre", "none", corpus)
+	refused(t, exitUsage, "at least two characters", "tokenizer", "train", "-o", out+"3", "--special", "x", corpus)
+	refused(t, exitUsage, "too small", "tokenizer", "train", "-o", out+"3", "--size", "100", corpus)
+	refused(t, exitUsage, "gpt2 llama3 qwen2 smollm", "tokenizer", "train", "-o", out+"3", "--pre", "none", corpus)
 	refused(t, exitFailed, "no pair of bytes", "tokenizer", "train", "-o", out+"3", "--min-frequency", "99999", corpus)
 	if r := ledge("tokenizer", "train", "-o", out+"4", "--size", "60000", corpus); r.code != 0 || !strings.Contains(r.err, "no other pair occurs 2 times") {
 		t.Errorf("%+v", r)

@@ -89,7 +89,7 @@ func (a *app) distillArgs(c *cli.Context) (q distillArgs, err error) {
 			return q, err
 		}
 	}
-	return q, intact(q.recipe)
+	return q, intact(c, q.recipe)
 }
 
 // distillRecipe reads a recipe that has a teacher, or gets one by a flag.
@@ -196,6 +196,11 @@ func lines(out string, files []string) ([]string, error) {
 			return nil, usagef("-f %s: it is a folder: name a text or a JSONL file", f)
 		}
 		path := filepath.Join(out, "cache", fmt.Sprintf("text-%d.jsonl", i+1))
+		for _, in := range files {
+			if sameFile(path, in) {
+				return nil, usagef("%s is read, and would be written over: name another folder with --out", in)
+			}
+		}
 		if err := distill.Lines(f, path); err != nil {
 			return nil, err
 		}
@@ -204,12 +209,15 @@ func lines(out string, files []string) ([]string, error) {
 	return all, nil
 }
 
-// intact refuses a folder whose model.gguf is one of the models that are read.
-func intact(r *recipe.Recipe) error {
-	path := filepath.Join(r.Out, training.ModelName)
-	for _, in := range []string{r.From, r.Distill.Teacher, r.Tokenizer} {
-		if in != "" && sameFile(path, in) {
-			return usagef("%s is read, and would be written over: name another folder with --out", in)
+// intact refuses a folder in which one of the models or texts that are read would be
+// written over.
+func intact(c *cli.Context, r *recipe.Recipe) error {
+	for _, name := range []string{training.ModelName, training.LogName, training.CurveName} {
+		path := filepath.Join(r.Out, name)
+		for _, in := range []string{r.From, r.Distill.Teacher, r.Tokenizer, c.String("eval-file"), c.String("task")} {
+			if in != "" && in != "-" && sameFile(path, in) {
+				return usagef("%s is read, and would be written over: name another folder with --out", in)
+			}
 		}
 	}
 	return nil

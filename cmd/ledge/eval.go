@@ -126,6 +126,9 @@ func (a *app) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.evalSpares(c, names); err != nil {
+		return err
+	}
 	report, failed := run(names, o)
 	report.Data, report.Adapters = file, c.StringSlice("lora")
 	report.Partial = failed != nil

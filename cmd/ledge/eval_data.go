@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -78,7 +79,7 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 					return err // nothing was run, or the first failed
 				}
 				report.Models = append(report.Models, evalResult{Model: name, Bytes: m.File.Size(), Device: m.Device().Name, Task: &r})
-				return errors.Join(err, a.evalFiles(c, &r, name, i, len(names)))
+				return errors.Join(err, a.evalFiles(c, &r, name, i))
 			})
 			if err != nil {
 				return report, err
@@ -143,18 +144,48 @@ func (a *app) evalPlan(c *cli.Context) (p eval.Plan, err error) {
 	return p, err
 }
 
-// evalFiles writes the files that a result is asked to be written to. Of several
-// models each has its own: out.jsonl, out-2.jsonl, ...
-func (a *app) evalFiles(c *cli.Context, r *eval.Result, name string, i, of int) error {
-	numbered := func(path string) string {
-		if i == 0 || path == "-" {
-			return path
-		}
-		ext := filepath.Ext(path)
-		return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), i+1, ext)
+// numbered is the file of one of several models, each of which has its own: out.jsonl,
+// out-2.jsonl, ...
+func numbered(path string, i int) string {
+	if i == 0 || path == "-" {
+		return path
 	}
+	ext := filepath.Ext(path)
+	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), i+1, ext)
+}
+
+// evalSpares refuses to write over what is read, or two things to one file.
+func (a *app) evalSpares(c *cli.Context, names []string) error {
+	var paths []string
+	for _, flag := range []string{"predictions", "confusion", "save-logits"} {
+		path := c.String(flag)
+		if path == "" || path == "-" {
+			continue
+		}
+		for i := range names {
+			path := numbered(path, i)
+			if err := spare(c, path, "file", "shots", "template", "json-schema", "reference", "lora"); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(paths, func(p string) bool { return sameFile(path, p) || filepath.Clean(path) == filepath.Clean(p) }) {
+				return usagef("--%s %s: something else is written to that file: name another", flag, path)
+			}
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	if ref := c.String("reference"); ref != "" {
+		names = append(slices.Clone(names), ref)
+	}
+	return a.spareModels(names, paths...)
+}
+
+// evalFiles writes the files that a result is asked to be written to.
+func (a *app) evalFiles(c *cli.Context, r *eval.Result, name string, i int) error {
 	if path := c.String("predictions"); path != "" {
-		err := console.WriteFile(numbered(path), a.out, func(w *console.File) error {
+		err := console.WriteFile(numbered(path, i), a.out, func(w *console.File) error {
 			e := json.NewEncoder(w)
 			e.SetEscapeHTML(false)
 			for _, o := range r.Outcomes {
@@ -180,7 +211,7 @@ func (a *app) evalFiles(c *cli.Context, r *eval.Result, name string, i, of int) 
 	if err != nil {
 		return err
 	}
-	return console.WriteFile(numbered(path), a.out, func(w *console.File) error {
+	return console.WriteFile(numbered(path, i), a.out, func(w *console.File) error {
 		_, err := w.Write(svg)
 		return err
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -38,7 +39,7 @@ func (a *app) textPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 	}
 	return func(names []string, o engine.Options) (evalReport, error) {
 		if o.Context == 0 {
-			o.Context = 512
+			o.Context = a.chunkOf(append(slices.Clone(names), reference))
 		}
 		var report evalReport
 		for _, name := range names {
@@ -48,6 +49,18 @@ func (a *app) textPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 		}
 		return report, nil
 	}, nil
+}
+
+// chunkOf is the size of chunks that all models take, so that their figures compare.
+func (a *app) chunkOf(names []string) int {
+	n := defaultChunk
+	for _, name := range names {
+		if f := a.here(name); f != nil {
+			n = atMost(f, n)
+			_ = f.Close() // it was only looked at
+		}
+	}
+	return n
 }
 
 // evalText measures one model on a text.
@@ -67,6 +80,15 @@ func (a *app) evalText(c *cli.Context, report *evalReport, name, text string, o 
 		l, err := eval.NewLogitsReader(f)
 		if err != nil {
 			return fmt.Errorf("%s: %w", reference, err)
+		}
+		if f := a.here(name); f != nil {
+			most := atMost(f, l.Size)
+			if err := f.Close(); err != nil {
+				return err
+			}
+			if most < l.Size {
+				return fmt.Errorf("%s has chunks of %d tokens; %s was trained for %d: make it anew with -c %d", reference, l.Size, name, most, most)
+			}
 		}
 		o.Context = l.Size
 		return a.withModel(c, name, o, func(m *engine.Model) error {

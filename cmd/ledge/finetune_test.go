@@ -96,5 +96,5 @@ func TestFinetune(t *testing.T) {
 	if s := must(t, "finetune", "-q", "-m", model, "-f", data, "-o", late, "--raw", "--rank", "1", "-t", "1", "--set", "train.steps=2"); !strings.Contains(s, "step 2 of 2") {
 		t.Errorf("it says %s", s)
 	}
-	refused(t, 1, `no matrix "attn_z"`, "finetune", "-q", "-m", model, "-f", data, "-o", filepath.Join(dir, "y"), "--raw", "--targets", "attn_z")
+	refused(t, 2, `no matrix "attn_z"; its layers have attn_q, attn_k, attn_v, `, "finetune", "-q", "-m", model, "-f", data, "-o", filepath.Join(dir, "y"), "--raw", "--targets", "attn_z")
 }

@@ -51,7 +51,7 @@ func (a *app) graph(c *cli.Context) error {
 	defer f.Close()
 	net, err := engine.Network(f)
 	if err != nil {
-		return err
+		return inFile(f, err)
 	}
 	ds, err := openDevices(c.Context, o, false)
 	if err != nil {
@@ -60,7 +60,7 @@ func (a *app) graph(c *cli.Context) error {
 	defer closeDevices(ds)
 	parts, err := engine.Graph(net, ds, o, stage)
 	if err != nil {
-		return err
+		return inFile(f, err)
 	}
 	if ps := engine.PlacesOf(parts); len(ps) > 1 {
 		a.note("%s", engine.DescribePlaces(ps))

@@ -19,7 +19,7 @@ func (a *app) imatrixCommand() *cli.Command {
 			&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`TEXT` file to measure with; - is standard input"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: imatrix.gguf)"},
 			&cli.IntFlag{Name: "chunks", Usage: "use the first `N` chunks (default: all)"},
-			&cli.IntFlag{Name: "ctx", Aliases: []string{"c"}, Usage: "chunks of `N` tokens", Value: imatrix.DefaultChunk},
+			&cli.IntFlag{Name: "ctx", Aliases: []string{"c"}, Usage: "chunks of `N` tokens", Value: imatrix.DefaultChunk, DefaultText: chunkUsual},
 			&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` CPU threads (default or 0: as many as help)"},
 			&cli.BoolFlag{Name: "process-output", Usage: "measure the output matrix, too"},
 			&cli.StringFlag{Name: "output-format", Usage: "`FORMAT` of the file: gguf, or dat as llama.cpp had before 2025 (default: by the file's name)"},
@@ -80,7 +80,10 @@ func (a *app) imatrix(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	paths := f.Paths()
+	paths, chunk := f.Paths(), c.Int("ctx")
+	if !c.IsSet("ctx") {
+		chunk = atMost(f, chunk)
+	}
 	if err := errors.Join(apart(f, path), f.Close()); err != nil {
 		return err
 	}
@@ -90,14 +93,14 @@ func (a *app) imatrix(c *cli.Context) error {
 	model := paths[0]
 	bar := a.newStages()
 	m, err := imatrix.Collect(c.Context, model, text, eo, imatrix.Options{
-		ChunkSize: c.Int("ctx"), Chunks: c.Int("chunks"), Output: c.Bool("process-output"), Dataset: file,
+		ChunkSize: chunk, Chunks: c.Int("chunks"), Output: c.Bool("process-output"), Dataset: file,
 		Progress: func(done, of int) {
 			bar.show("imatrix", fraction(done, of), "chunk %d of %d", done, of)
 		},
 	})
 	bar.done()
 	if err != nil {
-		return a.cause(c, err)
+		return a.cause(c, inModel(f, err))
 	}
 	if legacy {
 		err = a.writeLegacy(m, path)

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/runtime/engine"
@@ -56,9 +59,19 @@ func (a *app) info(c *cli.Context) error {
 		info.Problem = err.Error()
 	} else {
 		info.describeNetwork(net.Info())
-		info.Memory, err = estimate(c.Context, net, o)
-		if err != nil {
+		if most := net.Info().Context; o.Context > most {
+			info.MemoryProblem = fmt.Sprintf("a context of %d is more than the %d that this model was trained for: give -c %d or less", o.Context, most, most)
+			o.Context = most
+		}
+		var device deviceError
+		memory, err := estimate(c.Context, net, o)
+		switch {
+		case errors.As(err, &device):
+			info.MemoryProblem = err.Error()
+		case err != nil:
 			info.Problem = err.Error()
+		case info.MemoryProblem == "":
+			info.Memory = memory
 		}
 	}
 	info.Supported = info.Problem == "" && info.Tokenizer.Problem == ""

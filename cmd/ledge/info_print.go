@@ -77,6 +77,9 @@ func (m *modelInfo) print(w io.Writer) {
 		row(name, "%-7s %10s  %3.0f %%  %d tensors%s", t.Type, hub.FormatBytes(t.Bytes), percent(t.Bytes, m.Types), t.Tensors, note)
 	}
 	m.printText(row)
+	if m.MemoryProblem != "" {
+		row("memory", "%s", m.MemoryProblem)
+	}
 	if e := m.Memory; e != nil {
 		mapped := ""
 		if e.Mapped > 0 {

@@ -41,6 +41,8 @@ type modelInfo struct {
 	Template     templateInfo  `json:"chat_template"`
 	Memory       *memoryInfo   `json:"memory,omitempty"`
 	Tensors      []tensorInfo  `json:"tensors,omitempty"`
+
+	MemoryProblem string `json:"memory_problem,omitempty"` // why there is no memory
 }
 
 type typeInfo struct {

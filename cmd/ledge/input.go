@@ -108,8 +108,11 @@ func readAll(r io.Reader, what string) (string, error) {
 	if len(data) > maxText {
 		return "", fmt.Errorf("%s is longer than %d MiB: give less", what, maxText>>20)
 	}
-	return string(data), nil
+	return withoutBOM(string(data)), nil
 }
+
+// withoutBOM leaves out the mark that some editors write before UTF-8.
+func withoutBOM(text string) string { return strings.TrimPrefix(text, "\xef\xbb\xbf") }
 
 // readFile reads a text file, or standard input for "-".
 func (a *app) readFile(ctx context.Context, path string) (string, error) {

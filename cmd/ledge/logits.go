@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,11 @@ func (a *app) logits(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if path != "-" {
+		if err := cmp.Or(apart(f, path), spare(c, path, "tokens-file", "lora")); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
 	ids, o, err := prepare(f, o, encode)
 	if err != nil {
 		return errors.Join(err, f.Close())
@@ -101,11 +107,11 @@ func (a *app) logitsInput(c *cli.Context) (func(*tokenizer.Tokenizer) []int32, e
 func prepare(f *gguf.File, o engine.Options, encode func(*tokenizer.Tokenizer) []int32) ([]int32, engine.Options, error) {
 	net, err := engine.Network(f)
 	if err != nil {
-		return nil, o, err
+		return nil, o, inFile(f, err)
 	}
 	t, err := engine.Tokenizer(f)
 	if err != nil {
-		return nil, o, err
+		return nil, o, inFile(f, err)
 	}
 	ids, info := encode(t), net.Info()
 	if len(ids) == 0 {

@@ -19,6 +19,7 @@ import (
 	homemodel "github.com/ledge-run/ledge/runtime/home/model"
 	"github.com/ledge-run/ledge/runtime/hub"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
+	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
 // defaultModel is used when nobody names one, but by ledge run: see usualModel.
@@ -153,7 +154,7 @@ func (a *app) locate(ctx context.Context, name string, offline bool) (string, er
 	switch {
 	case err == nil:
 		return path, nil
-	case errors.Is(err, hub.ErrNotGGUF) && ref.Kind == hub.Path:
+	case errors.Is(err, hub.ErrNotGGUF): // a file of this machine
 		return "", err
 	case !errors.Is(err, hub.ErrNotDownloaded):
 		return "", modelError{err}
@@ -193,6 +194,9 @@ func (a *app) openFile(c *cli.Context, arg string) (*gguf.File, string, error) {
 		return nil, "", err
 	}
 	f, err := a.openNamed(c.Context, name, a.offline(c, cfg))
+	if arg == "" {
+		err = a.ofConfig(c, err)
+	}
 	return f, name, err
 }
 
@@ -206,6 +210,66 @@ func (a *app) openNamed(ctx context.Context, name string, offline bool) (*gguf.F
 		return nil, err
 	}
 	return gguf.Open(path)
+}
+
+// here opens a model's file if it is on this machine and whole; nil if not.
+func (a *app) here(name string) *gguf.File {
+	if name == builtinModel {
+		f, _ := homemodel.Open() // the error comes again when it is used
+		return f
+	}
+	path, err := hub.New(hub.Config{Getenv: a.getenv}).Resolve(name)
+	if err != nil {
+		return nil
+	}
+	f, _ := gguf.Open(path) // as above
+	return f
+}
+
+// inFile says in which file something is wrong, unless the error does: it names the
+// model's file or an adapter's.
+func inFile(f *gguf.File, err error, uses ...lora.Use) error {
+	var device deviceError
+	var limit limitError
+	if err == nil || len(f.Paths()) == 0 || errors.As(err, &device) || errors.As(err, &limit) {
+		return err
+	}
+	names := f.Paths()
+	for _, u := range uses {
+		names = append(names, u.File.Name())
+	}
+	for _, name := range names {
+		if strings.Contains(err.Error(), name) {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: %w", names[0], err)
+}
+
+// inModel is inFile for errors of work that a model, texts and other files have a part in:
+// those of the model say so.
+func inModel(f *gguf.File, err error) error {
+	for _, of := range []string{"model ", "model:", "graph ", "tokenizer:"} {
+		if err != nil && strings.HasPrefix(err.Error(), of) {
+			return inFile(f, err)
+		}
+	}
+	return err
+}
+
+// defaultChunk is the size of the chunks that texts are measured in.
+const defaultChunk = 512
+
+// chunkUsual says so, for flags.
+const chunkUsual = "512, or what the model was trained for if that is less"
+
+// atMost is n, or the number of tokens that a model was trained for if that is less. A
+// file that is no model is found out when it is loaded.
+func atMost(f *gguf.File, n int) int {
+	if net, err := engine.Network(f); err == nil {
+		return min(n, net.Info().Context)
+	}
+	return n
 }
 
 // options reads the flags of deviceFlags.
@@ -279,7 +343,7 @@ func (a *app) load(ctx context.Context, f *gguf.File, o engine.Options) (*engine
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, a.blame(ctx, o, ofLimit(err))
+		return nil, a.blame(ctx, o, inFile(f, ofLimit(err), o.Adapters...))
 	}
 	m.LoadTime = time.Since(start)
 	if n := m.Device().Note; n != "" {

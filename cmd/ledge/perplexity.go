@@ -18,7 +18,7 @@ func (a *app) perplexityCommand() *cli.Command {
 	}, nameFlags(), deviceFlags())
 	for _, f := range flags {
 		if i, ok := f.(*cli.IntFlag); ok && i.Name == "ctx" {
-			i.Value, i.Usage = 512, "chunks of `N` tokens"
+			i.Value, i.DefaultText, i.Usage = defaultChunk, chunkUsual, "chunks of `N` tokens"
 		}
 	}
 	c := &cli.Command{Name: "perplexity", Usage: "measure how well a model predicts a text", Flags: flags, Action: a.perplexity}
@@ -57,6 +57,9 @@ func (a *app) perplexity(c *cli.Context) error {
 	f, _, err := a.openFile(c, "")
 	if err != nil {
 		return err
+	}
+	if !c.IsSet("ctx") {
+		o.Context = atMost(f, o.Context)
 	}
 	if o.Adapters, err = a.adapters(c); err != nil {
 		return errors.Join(err, f.Close())

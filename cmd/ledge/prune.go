@@ -255,13 +255,18 @@ func (a *app) prune(c *cli.Context) (err error) {
 	if err := q.fill(c, f); err != nil {
 		return err
 	}
+	if q.heal != nil && !c.Bool("dry-run") {
+		if err := q.heal.spares(c, source); err != nil {
+			return err
+		}
+	}
 	if q.zeros != nil {
 		err = a.pruneZeros(c, f, q, source)
 	} else {
 		err = a.pruneParts(c, f, q, source)
 	}
 	if err != nil {
-		return a.cause(c, err)
+		return a.cause(c, inModel(f, err))
 	}
 	return nil
 }
@@ -271,7 +276,7 @@ func (q *pruneArgs) fill(c *cli.Context, f *gguf.File) error {
 	if q.channels != "" {
 		net, err := engine.Network(f)
 		if err != nil {
-			return err
+			return inFile(f, err)
 		}
 		if q.parts.Channels, err = amount(q.channels, net.Info().FeedForward); err != nil {
 			return usagef("--channels: %v", err)

@@ -76,6 +76,21 @@ func (q *pruneArgs) readHealing(c *cli.Context) error {
 	return nil
 }
 
+// spares refuses to heal in a folder that has something that is read: to begin anew is to
+// remove it.
+func (h *healing) spares(c *cli.Context, source string) error {
+	ins := []string{source}
+	for _, flag := range []string{"file", "eval-file", "imatrix", "task", "heal"} {
+		ins = append(ins, filesOf(c, flag)...)
+	}
+	for _, in := range ins {
+		if in != "" && in != "-" && within(h.dir, in) {
+			return usagef("%s is read, and lies in the folder of the healing, %s: name another file to write, or move it", in, h.dir)
+		}
+	}
+	return nil
+}
+
 // healKey is what a folder's healing depends on.
 type healKey struct {
 	Source, Text     string

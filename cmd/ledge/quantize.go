@@ -177,7 +177,7 @@ func (a *app) quantize(c *cli.Context) (err error) {
 	}
 	p, err := a.plan(c, f, q, o)
 	if err != nil {
-		return a.cause(c, err)
+		return a.cause(c, inModel(f, err))
 	}
 	a.remarks(c, p)
 	took := time.Duration(0)

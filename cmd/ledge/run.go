@@ -172,7 +172,7 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 		}
 		return fmt.Errorf("%w; -c N sets it", err)
 	}
-	s := m.NewSession()
+	s := a.newReader(m)
 	defer s.Close()
 	var energy *energyOf
 	if c.Bool("stats") {

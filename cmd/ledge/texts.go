@@ -77,7 +77,11 @@ func (a *app) enough(f *gguf.File, t *corpora) error {
 	if t.eval == "" {
 		return nil
 	}
-	switch err := delta.Enough(f, t.eval, delta.Chunk); {
+	err := delta.Enough(f, t.eval, delta.Chunk)
+	if in := inModel(f, err); in != err {
+		return in // it is not the text
+	}
+	switch {
 	case err != nil && t.held:
 		a.note("note: the last third of %s is too short to measure on (%v): no quality will be shown; name a text with --eval-file", t.evalName, err)
 		t.eval = ""
@@ -100,7 +104,7 @@ func (a *app) openSource(c *cli.Context, model, path string, t *corpora) (f *ggu
 		return f, source, nil
 	}
 	if err = apart(f, path); err == nil {
-		err = spare(c, path, "file", "eval-file", "imatrix", "task")
+		err = spare(c, path, "file", "eval-file", "imatrix", "task", "heal")
 	}
 	if err == nil {
 		err = free(c, path)

@@ -57,7 +57,7 @@ func (a *app) tokenize(c *cli.Context) error {
 	defer f.Close()
 	t, err := engine.Tokenizer(f)
 	if err != nil {
-		return err
+		return inFile(f, err)
 	}
 	if c.Bool("decode") {
 		return a.decode(c, t, ids)

@@ -120,8 +120,10 @@ func (a *app) showTrained(c *cli.Context, r *training.Result) error {
 	if r.Trained != r.Parameters {
 		parts = append(parts, fmt.Sprintf("%.2f M trained", float64(r.Trained)/1e6))
 	}
-	parts = append(parts, fmt.Sprintf("step %d of %d", r.Steps, r.Total), fmt.Sprintf("%.2f epochs", r.Epochs), fmt.Sprintf("%.1f M tokens", float64(r.Tokens)/1e6),
-		fmt.Sprintf("loss %.4f", r.Loss))
+	parts = append(parts, fmt.Sprintf("step %d of %d", r.Steps, r.Total), fmt.Sprintf("%.2f epochs", r.Epochs), fmt.Sprintf("%.1f M tokens", float64(r.Tokens)/1e6))
+	if r.Loss != 0 { // the log has one
+		parts = append(parts, fmt.Sprintf("loss %.4f", r.Loss))
+	}
 	if r.Valid != nil {
 		parts = append(parts, fmt.Sprintf("validation %.4f", *r.Valid))
 	}

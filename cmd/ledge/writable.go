@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -35,11 +37,38 @@ func free(c *cli.Context, path string) error {
 // with --force.
 func spare(c *cli.Context, path string, flags ...string) error {
 	for _, name := range flags {
-		if in := c.String(name); in != "" && in != "-" && sameFile(path, in) {
-			return usagef("%s is read, too (--%s): name another file to write", path, name)
+		for _, in := range filesOf(c, name) {
+			if in != "" && in != "-" && sameFile(path, in) {
+				return usagef("%s is read, too (--%s): name another file to write", path, name)
+			}
 		}
 	}
 	return nil
+}
+
+// filesOf are the files that a flag names.
+func filesOf(c *cli.Context, flag string) []string {
+	var all []string
+	switch v := c.Value(flag).(type) {
+	case string:
+		all = []string{v}
+	case cli.StringSlice:
+		all = v.Value()
+	}
+	switch flag {
+	case "lora":
+		for i, arg := range all {
+			all[i], _ = loraScale(arg)
+		}
+	case "template": // a text, or @FILE
+		for i, arg := range all {
+			file, ok := strings.CutPrefix(arg, "@")
+			if all[i] = file; !ok {
+				all[i] = ""
+			}
+		}
+	}
+	return all
 }
 
 // apart refuses to write over what is read.
@@ -54,6 +83,37 @@ func apart(f *gguf.File, path string) error {
 		}
 	}
 	return nil
+}
+
+// spareModels refuses to write over models that are on this machine; what is wrong with
+// others is told when they are opened.
+func (a *app) spareModels(names []string, paths ...string) error {
+	for _, name := range names {
+		f := a.here(name)
+		if f == nil {
+			continue
+		}
+		for _, path := range paths {
+			if err := apart(f, path); err != nil {
+				return errors.Join(err, f.Close())
+			}
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// within reports whether a file lies in a folder or in one below it.
+func within(dir, path string) bool {
+	path, err := filepath.Abs(path)
+	for up := filepath.Dir(path); err == nil && up != path; path, up = up, filepath.Dir(up) {
+		if sameFile(dir, up) {
+			return true
+		}
+	}
+	return false
 }
 
 func sameFile(a, b string) bool {

@@ -210,7 +210,7 @@ func resolve(o Options, info model.Info) (Options, error) {
 		o.Context = min(DefaultContext, info.Context)
 	}
 	if o.Context > info.Context {
-		return o, fmt.Errorf("a context of %d tokens was asked for; this model was trained for %d", o.Context, info.Context)
+		return o, fmt.Errorf("a context of %d tokens was asked for; this model was trained for %d: ask for no more", o.Context, info.Context)
 	}
 	if o.Batch == 0 {
 		o.Batch = 512

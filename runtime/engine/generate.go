@@ -23,6 +23,10 @@ type Settings struct {
 	IgnoreEOG  bool // go on after an end-of-generation token
 	Constraint sampler.Constraint
 	Grammar    *grammar.Grammar // what the text must be a word of; not with Constraint
+
+	// Progress, if there is one, is told how many tokens of the prompt are read: those that
+	// were cached, and then after every chunk but the last. It changes no bit.
+	Progress func(tokens int)
 }
 
 // Piece is one generated token.
@@ -166,7 +170,10 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 	out := &output{s: s, set: set, yield: yield, text: newStopper(set.Stop), dec: s.m.Tokenizer.NewDecoder(set.Special)}
 	want := wantOf(smp, set)
 	start, paused := time.Now(), s.m.Paused()
-	err = s.stream.Run(ctx, rest, want)
+	rest, err = s.readChunks(ctx, rest, set.Progress)
+	if err == nil {
+		err = s.stream.Run(ctx, rest, want)
+	}
 	s.usage.Paused = s.m.Paused() - paused
 	if err != nil {
 		return err
@@ -195,6 +202,22 @@ func (s *Session) generate(ctx context.Context, prompt []int32, set Settings, yi
 			return err
 		}
 	}
+}
+
+// readChunks reads a prompt's rest up to its last chunk, if somebody is to be told of it:
+// else the scheduler cuts it in the same way.
+func (s *Session) readChunks(ctx context.Context, rest []int32, told func(tokens int)) ([]int32, error) {
+	if told == nil {
+		return rest, nil
+	}
+	told(s.usage.CachedTokens)
+	for n := s.m.Options.Batch; len(rest) > n; rest = rest[n:] {
+		if err := s.stream.Run(ctx, rest[:n], sched.Best); err != nil {
+			return nil, err
+		}
+		told(s.usage.PromptTokens - len(rest) + n)
+	}
+	return rest, nil
 }
 
 func (m *Model) newSampler(set Settings, prompt []int32) (*sampler.Sampler, error) {

@@ -16,6 +16,9 @@ import (
 // A word is an argument, although it begins with a dash, if it is "-", if it
 // follows "--", or if it is no known flag and has white space in it or a digit
 // after the dash: "-5 degrees".
+//
+// Where help is asked for, nothing else is left: the library would look arguments up as
+// topics, and refuse values of other flags.
 func Arrange(program string, commands []*cli.Command, args []string) ([]string, error) {
 	name := args[0]
 	if strings.HasPrefix(name, "-") {
@@ -50,6 +53,12 @@ func Arrange(program string, commands []*cli.Command, args []string) ([]string, 
 		}
 	}
 	out := path
+	switch {
+	case helpAsked(flags) && name == "help" && len(words) > 0: // help about a command
+		flags = nil
+	case helpAsked(flags):
+		return append(out, "--help"), nil
+	}
 	for _, f := range flags {
 		out = append(out, f.words...)
 	}

@@ -25,6 +25,16 @@ func (e UsageError) Error() string { return e.text }
 // Usagef is a UsageError with a formatted text.
 func Usagef(format string, args ...any) error { return UsageError{fmt.Sprintf(format, args...)} }
 
+// ofUsage makes a UsageError of what a library's error marks as one by a method WrongUsage:
+// it knows what its settings take.
+func ofUsage(err error) error {
+	var wrong interface{ WrongUsage() }
+	if errors.As(err, &wrong) {
+		return UsageError{err.Error()}
+	}
+	return err
+}
+
 // ErrSilent ends the program with code 1 after everything has been said.
 var ErrSilent = errors.New("failed")
 

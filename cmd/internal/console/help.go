@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -182,8 +184,54 @@ func Execute(ctx context.Context, c *cli.App, args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.RunContext(ctx, append([]string{c.Name}, args...))
+	return ofUsage(c.RunContext(ctx, append([]string{c.Name}, args...)))
 }
 
-// UsageFault passes on what the flag library says of a command line.
-func UsageFault(_ *cli.Context, err error, _ bool) error { return Usagef("%s", err) }
+// UsageFault says what the flag library has against a command line: of a value that a flag
+// does not take, which ones it does.
+func UsageFault(c *cli.Context, err error, _ bool) error {
+	name, value, ok := badValue(err.Error())
+	if !ok || c == nil || c.Command == nil {
+		return Usagef("%s", err)
+	}
+	if kind := valuesOf(c.Command.Flags, name); kind != "" {
+		return Usagef("%s %s: it must be %s; see %s --help", Dashed(name), value, kind, c.Command.HelpName)
+	}
+	return Usagef("%s %s: it cannot be read; see %s --help", Dashed(name), value, c.Command.HelpName)
+}
+
+// badValue takes apart what the library says of a value: invalid value "abc" for flag -temp:
+// parse error, or invalid boolean value "x" for -json: parse error. The value stays quoted.
+func badValue(text string) (name, value string, ok bool) {
+	rest, plain := strings.CutPrefix(text, "invalid value ")
+	rest, boolean := strings.CutPrefix(rest, "invalid boolean value ")
+	value, err := strconv.QuotedPrefix(rest)
+	if err != nil || !plain && !boolean {
+		return "", "", false
+	}
+	_, rest, ok = strings.Cut(rest[len(value):], " -")
+	name, _, _ = strings.Cut(rest, ":")
+	return name, value, ok
+}
+
+// valuesOf says what a flag takes; "" if that is not known.
+func valuesOf(flags []cli.Flag, name string) string {
+	for _, f := range flags {
+		if !slices.Contains(f.Names(), name) {
+			continue
+		}
+		switch f.(type) {
+		case *cli.BoolFlag:
+			return "true or false, and is true without either"
+		case *cli.Uint64Flag:
+			return "a whole number from 0 to 18446744073709551615"
+		case *cli.IntFlag, *cli.Int64Flag:
+			return "a whole number of at most 18 digits"
+		case *cli.Float64Flag:
+			return "a number, such as 0.5"
+		case *cli.DurationFlag:
+			return "a time, such as 90s or 1h30m"
+		}
+	}
+	return ""
+}

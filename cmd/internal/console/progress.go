@@ -13,18 +13,31 @@ import (
 )
 
 // Progress shows how far something is: a bar where standard error is a
-// terminal, a line every ten seconds elsewhere.
+// terminal, a line every ten seconds elsewhere. What it was told too soon after what stands
+// there comes when its time has come, unless it is told more until then: a stage that says
+// nothing for long is seen, too.
 type Progress struct {
 	w        io.Writer
 	terminal bool
 	quiet    bool
 	width    func() int
 	now      func() time.Time
+	later    func(time.Duration, func()) // calls it after a while
 
 	mu    sync.Mutex
 	from  time.Time // nothing is shown before
 	last  time.Time
 	drawn bool // a bar stands on the current line
+	told  told // last
+	held  bool // it is to be shown yet
+	timer bool // runs, and then shows what is held
+}
+
+// told is how far something is.
+type told struct {
+	what     string
+	fraction float64
+	text     string
 }
 
 const (
@@ -34,6 +47,7 @@ const (
 
 func NewProgress(w io.Writer, getenv func(string) string, quiet bool) *Progress {
 	p := &Progress{w: w, terminal: IsTerminal(w) && getenv("TERM") != "dumb", quiet: quiet, now: time.Now}
+	p.later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	p.width = func() int {
 		if f, ok := w.(*os.File); ok {
 			if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
@@ -50,25 +64,52 @@ func NewProgress(w io.Writer, getenv func(string) string, quiet bool) *Progress 
 // After lets nothing be shown for a while: what is quick needs no bar.
 func (p *Progress) After(d time.Duration) { p.from = p.now().Add(d) }
 
+// Bar reports whether there is a bar: on a terminal, and where not all is to be quiet.
+func (p *Progress) Bar() bool { return p.terminal && !p.quiet }
+
 // Show tells how far it is. The fraction is below 0 while unknown.
 func (p *Progress) Show(what string, fraction float64, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := p.now()
+	if p.quiet {
+		return
+	}
+	p.told, p.held = told{what, fraction, text}, true
+	p.showHeld()
+}
+
+// showHeld shows what is held, now or when it is time.
+func (p *Progress) showHeld() {
+	if !p.held {
+		return
+	}
 	interval := lineInterval
 	if p.terminal {
 		interval = barInterval
 	}
-	if p.quiet || now.Before(p.from) || now.Sub(p.last) < interval {
+	now := p.now()
+	if wait := max(p.from.Sub(now), interval-now.Sub(p.last)); wait > 0 {
+		if !p.timer {
+			p.timer = true
+			p.later(wait, p.onTime)
+		}
 		return
 	}
-	p.last = now
+	p.last, p.held = now, false
+	t := p.told
 	if !p.terminal {
-		fmt.Fprintln(p.w, OneLine(what+": "+text))
+		fmt.Fprintln(p.w, OneLine(t.what+": "+t.text))
 		return
 	}
-	fmt.Fprint(p.w, "\r\x1b[K"+bar(OneLine(what), fraction, OneLine(text), p.width()-1))
+	fmt.Fprint(p.w, "\r\x1b[K"+bar(OneLine(t.what), t.fraction, OneLine(t.text), p.width()-1))
 	p.drawn = true
+}
+
+func (p *Progress) onTime() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = false
+	p.showHeld()
 }
 
 // bar draws "name [#####-----] text" into width columns. Where they do not
@@ -101,8 +142,13 @@ func (p *Progress) Log(line string) {
 	if p.quiet {
 		return
 	}
+	p.held = p.held || p.drawn // the bar comes back
 	p.clear()
 	fmt.Fprintln(p.w, OneLine(line))
+	if p.terminal {
+		p.last = p.now()
+		p.showHeld()
+	}
 }
 
 // Done takes the bar away.
@@ -110,6 +156,7 @@ func (p *Progress) Done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
+	p.held = false
 }
 
 func (p *Progress) clear() {

@@ -31,32 +31,82 @@ func TestBar(t *testing.T) {
 	}
 }
 
+// watched is a Progress whose clock only the test moves on.
+type watched struct {
+	*Progress
+	w    bytes.Buffer
+	at   time.Time
+	due  time.Time // of a timer
+	wake func()
+}
+
+func newWatched() *watched {
+	x := &watched{at: time.Unix(0, 0)}
+	x.Progress = &Progress{w: &x.w, now: func() time.Time { return x.at }, width: func() int { return 40 }, last: x.at}
+	x.later = func(d time.Duration, f func()) { x.due, x.wake = x.at.Add(d), f }
+	return x
+}
+
+// pass lets time go by.
+func (x *watched) pass(d time.Duration) {
+	end := x.at.Add(d)
+	for x.wake != nil && !x.due.After(end) {
+		f := x.wake
+		x.at, x.wake = x.due, nil
+		f()
+	}
+	x.at = end
+}
+
 func TestProgress(t *testing.T) {
-	var w bytes.Buffer
-	now := time.Unix(0, 0)
-	p := &Progress{w: &w, now: func() time.Time { return now }, width: func() int { return 40 }}
-	p.last = now
-	step := func(d time.Duration) { now = now.Add(d); p.Show("f", 0.5, "half") }
+	x := newWatched()
+	step := func(d time.Duration) { x.pass(d); x.Show("f", 0.5, "half") }
 	step(time.Second)
-	if w.Len() > 0 {
-		t.Errorf("after a second: %q", &w)
+	if x.w.Len() > 0 {
+		t.Errorf("after a second: %q", &x.w)
 	}
 	step(lineInterval)
-	if w.String() != "f: half\n" {
-		t.Errorf("after ten seconds: %q", &w)
+	if x.w.String() != "f: half\n" {
+		t.Errorf("after ten seconds: %q", &x.w)
 	}
-	w.Reset()
-	p.terminal = true
-	p.After(time.Second)
+	x = newWatched()
+	x.terminal = true
+	x.After(time.Second)
 	step(time.Second / 2)
-	if w.Len() > 0 {
-		t.Errorf("too early: %q", &w)
+	if x.w.Len() > 0 {
+		t.Errorf("too early: %q", &x.w)
 	}
 	step(time.Second)
 	step(time.Millisecond)
-	p.Log("note")
-	p.Done()
-	if got := w.String(); strings.Count(got, "half") != 1 || !strings.HasSuffix(got, "\r\x1b[Knote\n") {
+	x.Log("note")
+	x.Done()
+	if got := x.w.String(); strings.Count(got, "half") != 2 || !strings.HasSuffix(got, "\r\x1b[Knote\n") {
 		t.Errorf("on a terminal: %q", got)
+	}
+}
+
+// TestProgressHeld: what is told too soon and only once is shown when it is time.
+func TestProgressHeld(t *testing.T) {
+	tell := func(x *watched) { x.Show("work", -1, "first part") }
+	for _, c := range []struct {
+		name     string
+		terminal bool
+		do       func(x *watched)
+		want     string // last on the screen
+	}{
+		{"a bar", true, func(x *watched) { tell(x); x.pass(barInterval) }, "\r\x1b[Kwork first part"},
+		{"not yet", true, func(x *watched) { tell(x); x.pass(barInterval / 2) }, ""},
+		{"after a while", true, func(x *watched) { x.After(time.Second); tell(x); x.pass(time.Second) }, "\r\x1b[Kwork first part"},
+		{"the last of two", true, func(x *watched) { x.Show("a", -1, "b"); tell(x); x.pass(barInterval) }, "\r\x1b[Kwork first part"},
+		{"a line", false, func(x *watched) { tell(x); x.pass(lineInterval) }, "work: first part\n"},
+		{"done before", true, func(x *watched) { tell(x); x.Done(); x.pass(time.Hour) }, ""},
+		{"quiet", true, func(x *watched) { x.quiet = true; tell(x); x.pass(time.Hour) }, ""},
+		{"below a note", true, func(x *watched) { x.pass(time.Second); tell(x); x.Log("n"); x.pass(barInterval) }, "\r\x1b[Kwork first part\r\x1b[Kn\n\r\x1b[Kwork first part"},
+	} {
+		x := newWatched()
+		x.terminal = c.terminal
+		if c.do(x); x.w.String() != c.want {
+			t.Errorf("%s: %q, want %q", c.name, x.w.String(), c.want)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package bpetrain
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 )
 
@@ -69,5 +68,5 @@ func findPreset(name string) (preset, error) {
 			return p, nil
 		}
 	}
-	return preset{}, fmt.Errorf("tokenizer training: no pre-tokenizer %q; there are: %s", name, strings.Join(Presets(), " "))
+	return preset{}, configErrorf("no pre-tokenizer %q; there are: %s", name, strings.Join(Presets(), " "))
 }

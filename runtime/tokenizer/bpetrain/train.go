@@ -63,10 +63,25 @@ type Vocabulary struct {
 	preset preset
 }
 
+// ConfigError is a Config that makes no sense.
+type ConfigError struct{ text string }
+
+func (e *ConfigError) Error() string { return "tokenizer training: " + e.text }
+
+// WrongUsage marks it as a fault of who asked: programs end with another code.
+func (e *ConfigError) WrongUsage() {}
+
+func configErrorf(format string, args ...any) error {
+	return &ConfigError{fmt.Sprintf(format, args...)}
+}
+
+// maxSize is the most tokens of a vocabulary.
+const maxSize = 1 << 24
+
 // check fills in defaults and adds tokens that have a role to the special ones.
 func (c *Config) check() (preset, error) {
 	fail := func(format string, args ...any) (preset, error) {
-		return preset{}, fmt.Errorf("tokenizer training: "+format, args...)
+		return preset{}, configErrorf(format, args...)
 	}
 	p, err := findPreset(c.Preset)
 	if err != nil {
@@ -100,10 +115,9 @@ func (c *Config) check() (preset, error) {
 		return fail("no token begins a text: name one (BOS), or do not add it")
 	}
 	if least := 256 + len(added) + 1; c.Size < least {
-		return fail("a vocabulary of %d is too small: it has 256 bytes and %d special and whole tokens: ask for %d or more", c.Size, len(added), least)
-	}
-	if c.Size > 1<<24 {
-		return fail("a vocabulary of %d is too large: at most %d", c.Size, 1<<24)
+		return fail("a vocabulary of %d is too small: it has 256 bytes and %d special and whole tokens: ask for %d to %d", c.Size, len(added), least, maxSize)
+	} else if c.Size > maxSize {
+		return fail("a vocabulary of %d is too large: ask for %d to %d", c.Size, least, maxSize)
 	}
 	if c.MinFrequency < 1 {
 		return fail("the minimum frequency is %d: it must be 1 or more", c.MinFrequency)

@@ -19,23 +19,27 @@ import (
 func TestConfigErrors(t *testing.T) {
 	good := Config{Size: 400, Preset: "gpt2", MinFrequency: 2, EOS: "<eos>"}
 	for want, change := range map[string]func(*Config){
-		"no pre-tokenizer":       func(c *Config) { c.Preset = "none" },
-		"too small":              func(c *Config) { c.Size = 257 },
-		"too large":              func(c *Config) { c.Size = 1 << 30 },
-		"minimum frequency":      func(c *Config) { c.MinFrequency = 0 },
-		"no token ends a text":   func(c *Config) { c.EOS = "" },
-		"no token begins a text": func(c *Config) { c.AddBOS = true },
-		"given twice":            func(c *Config) { c.Special = []string{"<a>", "<a>"} },
-		"two characters":         func(c *Config) { c.PAD = "中" },
-		"not UTF-8":              func(c *Config) { c.UNK = "<\xff>" },
+		"no pre-tokenizer": func(c *Config) { c.Preset = "none" },
+		"too small: it has 256 bytes and 1 special and whole tokens: ask for 258 to 16777216": func(c *Config) { c.Size = 257 },
+		"-1 is too small":                              func(c *Config) { c.Size = -1 },
+		"too large: ask for 258 to 16777216":           func(c *Config) { c.Size = 1 << 30 },
+		"minimum frequency is 0: it must be 1 or more": func(c *Config) { c.MinFrequency = 0 },
+		"no token ends a text":                         func(c *Config) { c.EOS = "" },
+		"no token begins a text":                       func(c *Config) { c.AddBOS = true },
+		"given twice":                                  func(c *Config) { c.Special = []string{"<a>", "<a>"} },
+		"two characters":                               func(c *Config) { c.PAD = "中" },
+		"not UTF-8":                                    func(c *Config) { c.UNK = "<\xff>" },
 	} {
 		c := good
 		change(&c)
-		if _, err := Train(t.Context(), linesOf("abab abab"), c); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := Train(t.Context(), linesOf("abab abab"), c)
+		var wrong interface{ WrongUsage() }
+		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if _, err := Train(t.Context(), linesOf("a b c"), good); err == nil || !strings.Contains(err.Error(), "give more text") {
+	var wrong *ConfigError
+	if _, err := Train(t.Context(), linesOf("a b c"), good); err == nil || errors.As(err, &wrong) || !strings.Contains(err.Error(), "give more text") {
 		t.Errorf("%v", err)
 	}
 	if _, err := Train(t.Context(), linesOf("abab \xff abab"), good); err == nil || !strings.Contains(err.Error(), "text 1 is not UTF-8") {

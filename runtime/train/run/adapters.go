@@ -34,6 +34,19 @@ func (p *plan) adapter(weight string) (model.Adapter, bool) {
 	return model.Adapter{Rank: a.Rank, Scale: float32(a.Alpha / float64(a.Rank))}, true
 }
 
+// TargetError is a target that the model has no matrix for.
+type TargetError struct {
+	Target string
+	Have   []string // what its layers have
+}
+
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("adapters: targets: the model has no matrix %q; its layers have %s", e.Target, strings.Join(e.Have, ", "))
+}
+
+// WrongUsage marks it as a fault of who asked: programs end with another code.
+func (e *TargetError) WrongUsage() {}
+
 // checkTargets refuses targets that the model has no matrix for.
 func (x *running) checkTargets() error {
 	a := x.plan.r.Adapters
@@ -57,7 +70,7 @@ func (x *running) checkTargets() error {
 				have = append(have, name)
 			}
 		}
-		return fmt.Errorf("adapters: targets: the model has no matrix %q; its layers have %s", t, strings.Join(have, ", "))
+		return &TargetError{t, have}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -37,8 +38,8 @@ type Options struct {
 
 // Progress is how far a run is.
 type Progress struct {
-	Stage    string  // reading, training, validating
-	Fraction float64 // of the stage
+	Stage    string  // opening, reading, preparing, training, validating, writing
+	Fraction float64 // of the stage; below 0 while unknown
 	Text     string
 }
 
@@ -50,7 +51,7 @@ type Result struct {
 	Steps      int      `json:"steps"` // taken in all
 	Total      int      `json:"total_steps"`
 	Epochs     float64  `json:"epochs"`
-	Loss       float64  `json:"loss"`            // of the last steps
+	Loss       float64  `json:"loss,omitempty"`  // of the last steps; 0 where the log has none
 	Valid      *float64 `json:"valid,omitempty"` // after the last step
 	Best       *Best    `json:"best,omitempty"`  // the step that the model is of, with export.best
 	Tokens     int64    `json:"tokens"`          // read in all
@@ -120,6 +121,7 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	start := time.Now()
 	x := &running{o: o}
 	defer func() { err = errors.Join(err, x.close()) }()
+	x.stage("opening", filepath.Base(cmp.Or(r.From, r.Tokenizer)))
 	if x.net, err = OpenNetwork(r); err != nil {
 		return nil, err
 	}
@@ -144,12 +146,16 @@ func Run(ctx context.Context, r *recipe.Recipe, o Options) (res *Result, err err
 	if o.Steps > 0 {
 		target = min(target, x.trainer.Taken()+o.Steps)
 	}
+	if n := x.trainer.Taken(); n < target { // the first takes longest: its weights are packed
+		o.Progress(Progress{"training", float64(n) / float64(x.plan.steps), fmt.Sprintf("step %d of %d", n+1, x.plan.steps)})
+	}
 	if err := x.loop(ctx, target); err != nil {
 		return nil, err
 	}
 	if err := x.end(ctx); err != nil {
 		return nil, err
 	}
+	x.stage("writing", "what was learnt")
 	path, err := x.export(ctx)
 	if err != nil {
 		return nil, err
@@ -186,6 +192,9 @@ func lockFolder(dir string) (unlock func() error, err error) {
 	return f.Close, nil
 }
 
+// stage tells what is being done of which no part can be told.
+func (x *running) stage(name, of string) { x.o.Progress(Progress{name, -1, of}) }
+
 // prepare opens the data.
 func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 	d, err := x.data(ctx, r, trainName, r.Data.Train)
@@ -202,6 +211,7 @@ func (x *running) prepare(ctx context.Context, r *recipe.Recipe) (err error) {
 		x.o.Note(fmt.Sprintf("all of the data are %d tokens, and each of the %d steps has %d: with fewer train.tokens_per_step there are more steps to an epoch", n, x.plan.steps, r.Train.TokensPerStep))
 	}
 	if r.Adapters != nil {
+		x.stage("reading", filepath.Base(r.From))
 		if x.plan.baseKey, err = x.baseKey(ctx); err != nil {
 			return err
 		}
@@ -319,6 +329,7 @@ func (x *running) resume(ctx context.Context) error {
 		defer c.Close()
 		taken = max(0, c.State.Step-1) // it is of the trainer that took its last step
 	}
+	x.stage("preparing", "the weights")
 	if err := x.begin(ctx, taken); err != nil {
 		return err
 	}
