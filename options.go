@@ -106,8 +106,8 @@ func WithCacheType(name string) Option {
 // WithPackCache keeps the packed weights on disk, so that the next Open of the
 // same model only reads them: in the given folder, or with "" in the folder
 // ledge/packed of the user's cache folder, where the program ledge has them. The
-// default is to keep nothing. If they cannot be kept, Model.Notes says why, and nothing fails
-// but with WithSharedWeights.
+// default is to keep nothing. What fails when they are kept is in Model.Notes, and nothing
+// else fails but with WithSharedWeights. A folder that others may write to is not used.
 func WithPackCache(dir string) Option {
 	return Option{func(c *config) {
 		if dir != "" {
@@ -120,7 +120,7 @@ func WithPackCache(dir string) Option {
 
 // WithSharedWeights maps the weights from the folder of WithPackCache instead of
 // reading them, so that processes with the same model have them in memory once.
-// It is a little slower. The folder's files must not be cut off while they are in
+// It is a little slower, and Open fails where they cannot be kept there. The folder's files must not be cut off while they are in
 // use: that would be a memory fault.
 func WithSharedWeights() Option { return Option{func(c *config) { c.o.Share = true }} }
 

@@ -213,10 +213,10 @@ func TestStopped(t *testing.T) {
 	}
 	useFake(t)
 	fake.Set("")
-	const limit = 2 * time.Second
+	const limit = 4 * time.Second
 	d := must[*device](t)(openFirst(accel.BlobsIn(t.TempDir()), limit))
 	fake.Set("hang=" + counted(t, "cuLinkComplete"))
-	stop := exec.Command("sh", "-c", fmt.Sprintf("sleep 0.1; kill -STOP %d; sleep 3; kill -CONT %[1]d", os.Getpid()))
+	stop := exec.Command("sh", "-c", fmt.Sprintf("sleep 0.1; kill -STOP %d; sleep 6; kill -CONT %[1]d", os.Getpid()))
 	if err := stop.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -167,7 +167,7 @@ func (m *Model) Save(ctx context.Context, b *Block, block io.ReaderAt, pace func
 		}
 	}()
 	if _, free, err := m.cache.space(m.cache.dir); err == nil && free < 2*int64(b.Size) {
-		return fmt.Errorf("%s has %d bytes left, two times %d are asked for", m.cache.dir, free, b.Size)
+		return fmt.Errorf("%s has %d MB left, and two times %d MB are asked for", m.cache.dir, free/1e6, (int64(b.Size)+1e6-1)/1e6)
 	}
 	s, err := m.hash(ctx, pace)
 	if err != nil {

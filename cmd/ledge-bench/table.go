@@ -101,7 +101,7 @@ func (a *app) table(c *cli.Context) error {
 			return err
 		}
 	}
-	if into != "" && picture != "" && sameFile(into, picture) {
+	if into != "" && picture != "" && console.SameFile(into, picture) {
 		return console.Usagef("%s is read, too (--into): name another file to draw into", picture)
 	}
 	tables := table.Of(records, o)

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -86,21 +85,9 @@ func (a *app) spare(path string) error {
 		all = append(all[:len(all):len(all)], source{key, "your key"})
 	}
 	for _, s := range all {
-		if sameFile(path, s.path) {
+		if console.SameFile(path, s.path) {
 			return console.Usagef("%s is read, too (%s): name another file to write", path, s.what)
 		}
 	}
 	return nil
-}
-
-// sameFile reports whether two names are of one file, through links of both kinds.
-func sameFile(a, b string) bool {
-	x, err1 := filepath.Abs(a)
-	y, err2 := filepath.Abs(b)
-	if err1 == nil && err2 == nil && x == y {
-		return true // there or not
-	}
-	s, err1 := os.Stat(a)
-	t, err2 := os.Stat(b)
-	return err1 == nil && err2 == nil && os.SameFile(s, t)
 }

@@ -181,7 +181,7 @@ func (a *app) dataBuild(c *cli.Context) error {
 	}
 	bar := a.newStages()
 	r, err := data.Build{Out: out, Paths: c.Args().Slice(), Settings: s, Threads: c.Int("threads"), Restart: c.Bool("restart"),
-		Note: func(text string) { a.note("%s", text) },
+		Note: bar.bar.Log,
 		Progress: func(p data.Progress) {
 			bar.show(p.Stage, p.Fraction, "%.0f %%, %d documents", 100*p.Fraction, p.Docs)
 		}}.Run(c.Context)

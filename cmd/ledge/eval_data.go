@@ -167,7 +167,7 @@ func (a *app) evalSpares(c *cli.Context, names []string) error {
 			if err := spare(c, path, "file", "shots", "template", "json-schema", "reference", "lora"); err != nil {
 				return err
 			}
-			if slices.ContainsFunc(paths, func(p string) bool { return sameFile(path, p) || filepath.Clean(path) == filepath.Clean(p) }) {
+			if slices.ContainsFunc(paths, func(p string) bool { return sameFile(path, p) }) {
 				return usagef("--%s %s: something else is written to that file: name another", flag, path)
 			}
 			paths = append(paths, path)

@@ -360,10 +360,10 @@ func (a *app) notes(m *engine.Model) {
 	}
 }
 
-// close closes a model, having passed its last notes on.
+// close closes a model and passes its last notes on: until then it keeps weights.
 func (a *app) close(m *engine.Model) error {
-	a.notes(m)
 	err := m.Close()
+	a.notes(m)
 	if a.governor != nil {
 		a.governor.Close()
 	}

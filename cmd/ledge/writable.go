@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -53,7 +55,7 @@ func filesOf(c *cli.Context, flag string) []string {
 	case string:
 		all = []string{v}
 	case cli.StringSlice:
-		all = v.Value()
+		all = slices.Clone(v.Value()) // it is the flag's own
 	}
 	switch flag {
 	case "lora":
@@ -116,14 +118,4 @@ func within(dir, path string) bool {
 	return false
 }
 
-func sameFile(a, b string) bool {
-	if a == b {
-		return true
-	}
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
-}
+func sameFile(a, b string) bool { return console.SameFile(a, b) }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/urfave/cli/v2"
 )
 
 // TestKeepsInputs: no command writes over what it reads, even with --force.
@@ -73,5 +75,25 @@ func TestKeepsInputs(t *testing.T) {
 		if left, _ := filepath.Glob(in("*new*")); len(left) > 0 {
 			t.Errorf("ledge %s: %v", line, left)
 		}
+	}
+}
+
+// TestFilesOf: to look which files flags name changes no flag.
+func TestFilesOf(t *testing.T) {
+	command := &cli.Command{Name: "x", Flags: []cli.Flag{&cli.StringSliceFlag{Name: "lora"}, &cli.StringFlag{Name: "template"}}, Action: func(c *cli.Context) error {
+		if got := filesOf(c, "lora"); !slices.Equal(got, []string{"a.gguf", "b.gguf"}) {
+			t.Errorf("adapters %q", got)
+		}
+		if got := c.StringSlice("lora"); !slices.Equal(got, []string{"a.gguf:0.5", "b.gguf"}) {
+			t.Errorf("the flag has become %q", got)
+		}
+		if got := filesOf(c, "template"); !slices.Equal(got, []string{"t.txt"}) || c.String("template") != "@t.txt" {
+			t.Errorf("template %q of %q", got, c.String("template"))
+		}
+		return nil
+	}}
+	app := &cli.App{Commands: []*cli.Command{command}}
+	if err := app.Run([]string{"app", "x", "--lora", "a.gguf:0.5", "--lora", "b.gguf", "--template", "@t.txt"}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -188,7 +188,8 @@ func messagesOf(p unsafe.Pointer, length C.size_t) ([]ledge.Message, error) {
 		if err := parse(at, text, &has); err != nil {
 			return nil, err
 		}
-		if has.Content == nil && len(m.ToolCalls) == 0 && m.Reasoning == "" {
+		// Older ones may be without: conversations that others have kept have such answers.
+		if i == len(list)-1 && has.Content == nil && len(m.ToolCalls) == 0 && m.Reasoning == "" {
 			return nil, argument("%s: there is no content, nor a call of a tool", at)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -60,62 +61,64 @@ func packModel(c *packcache.Cache, f *gguf.File, adapters *lora.Set, share bool)
 	return c.Model(filepath.Base(files[0].Path), files, share)
 }
 
-// askPacked looks whether the folder that packed weights are asked to be kept in can
-// be had. What others may write to is not told of here: who chose the folder does.
+// askPacked refuses to share weights through no folder.
 func (m *Model) askPacked() error {
-	o := m.Options
-	if o.PackCache == nil {
-		if o.Share {
-			return errors.New("weights are shared through the folder that packed weights are kept in: name one")
-		}
-		return nil
-	}
-	told := o.PackCache.Distrusted() != nil
-	var err error
-	if !told {
-		err = os.MkdirAll(o.PackCache.Dir(), 0o700)
-	}
-	switch {
-	case err != nil && o.Share:
-		return fmt.Errorf("the weights cannot be shared: %w; name a folder that can be written to", err)
-	case err != nil:
-		m.notKept(err)
-	}
-	if (told || err != nil) && !o.Share {
-		m.Options.PackCache = nil // it would fail again, and be told again
+	if m.Options.PackCache == nil && m.Options.Share {
+		return errors.New("weights are shared through the folder that packed weights are kept in: name one")
 	}
 	return nil
+}
+
+func notShared(err error) error {
+	return fmt.Errorf("the weights cannot be shared: %w; name a folder that can be written to and has room, or do not share them", err)
 }
 
 func (m *Model) notKept(err error) {
 	m.notef("packed weights are not kept for the next start: %v", err)
 }
 
-// toKeep are the weights that the next start could have.
-func toKeep(ws []backend.Weights) (kept []backend.Keeper) {
+// packed are the weights that the next start could have packed.
+func packed(ws []backend.Weights) (all []backend.Keeper) {
 	for _, w := range ws {
-		if k, ok := w.(backend.Keeper); ok && k.Origin() == backend.Packed && w.Bytes() >= keepLeast {
-			kept = append(kept, k)
+		if k, ok := w.(backend.Keeper); ok && k.Origin() == backend.Packed {
+			all = append(all, k)
 		}
 	}
-	return kept
+	return all
 }
 
 // keep has weights kept: now, if they should have been shared and are not, which says
-// why.
+// why. What others may write to is not told of here but then: who chose the folder does.
 func (m *Model) keep(ctx context.Context, ws []backend.Weights, p *packcache.Model) error {
-	if !m.Options.Share {
-		m.keeper = newKeeper(toKeep(ws), p, m.notKept)
+	m.keeper = nil
+	kept := packed(ws)
+	if p == nil || len(kept) == 0 {
 		return nil
 	}
-	if p == nil {
+	c := m.Options.PackCache
+	distrusted := c.Distrusted()
+	err := distrusted
+	if err == nil {
+		err = os.MkdirAll(c.Dir(), 0o700)
+	}
+	kept = slices.DeleteFunc(kept, func(k backend.Keeper) bool { return k.(backend.Weights).Bytes() < keepLeast })
+	switch {
+	case err != nil && m.Options.Share && m.current() == nil:
+		return notShared(err)
+	case err != nil && distrusted == nil:
+		m.notKept(err)
+		return nil
+	case err != nil:
+		return nil
+	case !m.Options.Share:
+		m.keeper = newKeeper(kept, p, m.notKept)
 		return nil
 	}
-	for _, w := range toKeep(ws) {
+	for _, w := range kept {
 		err := w.Keep(ctx, func() {})
 		switch {
 		case err != nil && m.current() == nil: // else it goes on in place of a device that failed
-			return fmt.Errorf("the weights cannot be shared: %w", err)
+			return notShared(err)
 		case err != nil:
 			m.notef("the weights are not shared: %v", err)
 		default:

@@ -23,8 +23,9 @@ func TestNotKept(t *testing.T) {
 		"small": {false, 1000, ""}, "small, shared": {true, 1000, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &Model{Options: Options{Share: c.share}}
-			err := m.keep(t.Context(), []backend.Weights{nil, unkept{c.bytes, full}}, packcache.New(t.TempDir()).Model("model", nil, c.share))
+			cache := packcache.New(t.TempDir())
+			m := &Model{Options: Options{Share: c.share, PackCache: cache}}
+			err := m.keep(t.Context(), []backend.Weights{nil, unkept{c.bytes, full}}, cache.Model("model", nil, c.share))
 			if e := m.keeper.wait(t.Context()); e != nil {
 				t.Error(e)
 			}

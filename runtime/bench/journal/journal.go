@@ -101,12 +101,15 @@ var opening = []byte(fmt.Sprintf(`{"version":%d,"suite":{"name":"`, record.Versi
 
 // torn reports whether a line without an end is what an interrupted write leaves: the
 // beginning of a record, zeros behind it or instead of it. Where no record is before it
-// the file may be anybody's, and all of the opening must be there.
+// the file may be anybody's: all of the opening must be there, or nothing but zeros.
 func torn(line []byte, after bool) bool {
 	if json.Valid(line) {
 		return false // whole, but no record
 	}
 	line = bytes.TrimRight(line, "\x00")
+	if len(line) == 0 {
+		return true // zeros alone are nobody's
+	}
 	if !after || len(line) >= len(opening) {
 		return bytes.HasPrefix(line, opening)
 	}

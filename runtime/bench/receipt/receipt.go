@@ -108,7 +108,7 @@ func whole(records []record.Record) error {
 
 // Verify reads a receipt and checks that it is what its key signed. Whose key
 // that is, is for the caller to ask (Fingerprint). Every error says that this is no
-// intact receipt; a *ChangedError, that it was one.
+// intact receipt that this program knows; a *ChangedError, that it was one.
 func Verify(data []byte) (*Receipt, error) {
 	if len(data) > MaxBytes {
 		return nil, fmt.Errorf("receipt: it is larger than %d MiB", MaxBytes>>20)

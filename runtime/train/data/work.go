@@ -178,7 +178,16 @@ func (b Build) outside(found []source.File) ([]source.File, error) {
 			return nil, fmt.Errorf("%s is read, and the build keeps its work in %s: choose another folder", p, b.work())
 		}
 	}
-	return slices.DeleteFunc(found, func(f source.File) bool { return inside(f.Path) }), nil
+	folders := map[string]bool{} // a million files lie in few
+	return slices.DeleteFunc(found, func(f source.File) bool {
+		dir := filepath.Dir(f.Path)
+		is, known := folders[dir]
+		if !known {
+			is = inside(dir)
+			folders[dir] = is
+		}
+		return is
+	}), nil
 }
 
 // clear removes what an earlier build left and nothing else: a folder of that name may be the user's.
