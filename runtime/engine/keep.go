@@ -88,7 +88,7 @@ func packed(ws []backend.Weights) (all []backend.Keeper) {
 }
 
 // keep has weights kept: now, if they should have been shared and are not, which says
-// why. What others may write to is not told of here but then: who chose the folder does.
+// why. What others may write to is not used, and not told of here: who chose the folder does.
 func (m *Model) keep(ctx context.Context, ws []backend.Weights, p *packcache.Model) error {
 	m.keeper = nil
 	kept := packed(ws)
@@ -96,22 +96,22 @@ func (m *Model) keep(ctx context.Context, ws []backend.Weights, p *packcache.Mod
 		return nil
 	}
 	c := m.Options.PackCache
-	distrusted := c.Distrusted()
-	err := distrusted
-	if err == nil {
-		err = os.MkdirAll(c.Dir(), 0o700)
+	distrusted := c.Distrusted() != nil
+	if !distrusted {
+		err := os.MkdirAll(c.Dir(), 0o700)
+		switch {
+		case err != nil && m.Options.Share && m.current() == nil:
+			return notShared(err)
+		case err != nil:
+			m.notKept(err)
+			return nil
+		}
 	}
 	kept = slices.DeleteFunc(kept, func(k backend.Keeper) bool { return k.(backend.Weights).Bytes() < keepLeast })
-	switch {
-	case err != nil && m.Options.Share && m.current() == nil:
-		return notShared(err)
-	case err != nil && distrusted == nil:
-		m.notKept(err)
-		return nil
-	case err != nil:
-		return nil
-	case !m.Options.Share:
-		m.keeper = newKeeper(kept, p, m.notKept)
+	if !m.Options.Share {
+		if !distrusted {
+			m.keeper = newKeeper(kept, p, m.notKept)
+		}
 		return nil
 	}
 	for _, w := range kept {
