@@ -77,7 +77,7 @@ var rules = []rule{
 	{"runtime/bench/record", []string{"runtime/bench/stats"}, nil},
 	{"runtime/bench/stats", nil, nil},
 	{"runtime/bench/summary", []string{"runtime/bench/record", "runtime/bench/stats"}, nil},
-	{"runtime/bench/receipt", []string{"runtime/bench/record", "runtime/bench/stats", "github.com/gowebpki/jcs"}, nil},
+	{"runtime/bench/receipt", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/nearest", "github.com/gowebpki/jcs"}, nil},
 	{"runtime/bench/suite", []string{"runtime/nearest", "runtime/strictyaml", "runtime/bench/record", "go.yaml.in/yaml/v4"}, nil},
 	{"runtime/bench/table", []string{"runtime/bench/record", "runtime/bench/stats", "runtime/bench/suite", "runtime/bench/summary"}, nil},
 	{"runtime/bench/internal/sample", []string{"runtime/bench/record"}, nil},
