@@ -18,6 +18,16 @@ import (
 // JSON.
 const builtinModel = "builtin"
 
+// asksBuiltin reports whether it is the model that a command is to take.
+func (a *app) asksBuiltin(c *cli.Context) (bool, error) {
+	cfg, err := a.readConfig()
+	if err != nil {
+		return false, err
+	}
+	name, err := a.modelName(c, cfg, "")
+	return name == builtinModel, err
+}
+
 // unfit are the flags of ledge run that the built-in model has no use for.
 var unfit = []string{"raw", "special", "system", "json-schema", "json-spaces", "ignore-eos", "stop", "n"}
 

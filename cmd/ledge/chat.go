@@ -64,13 +64,9 @@ func (a *app) chat(c *cli.Context) (err error) {
 	if err := only(c, 0, ""); err != nil {
 		return err
 	}
-	cfg, err := a.readConfig()
-	if err != nil {
+	if is, err := a.asksBuiltin(c); err != nil {
 		return err
-	}
-	if name, err := a.modelName(c, cfg, ""); err != nil {
-		return err
-	} else if name == builtinModel {
+	} else if is {
 		return usagef("the built-in model does not talk, but turns household commands into JSON: ledge run asks it; for a chat name a model, such as -m %s", defaultModel)
 	}
 	set, err := settings(c)

@@ -294,7 +294,7 @@ func (a *app) options(c *cli.Context) (engine.Options, error) {
 	for _, n := range []struct {
 		name       string
 		value, top int
-	}{{"-t", o.Threads, 1024}, {"-c", o.Context, 1 << 24}, {"-b", o.Batch, 1 << 16}} {
+	}{{"-t", o.Threads, maxThreads}, {"-c", o.Context, 1 << 24}, {"-b", o.Batch, 1 << 16}} {
 		if n.value < 0 || n.value > n.top {
 			return o, usagef("%s %d: it must be 0 (automatic) to %d", n.name, n.value, n.top)
 		}

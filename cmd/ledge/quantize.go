@@ -134,8 +134,8 @@ func budget(c *cli.Context) (b quantize.Budget, err error) {
 
 // checkThreads is for commands that take any number of threads.
 func checkThreads(c *cli.Context) error {
-	if n := c.Int("threads"); n < 0 || n > 1024 {
-		return usagef("-t %d: it must be 0 (automatic) to 1024", n)
+	if n := c.Int("threads"); n < 0 || n > maxThreads {
+		return usagef("-t %d: it must be 0 (automatic) to %d", n, maxThreads)
 	}
 	return nil
 }

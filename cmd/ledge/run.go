@@ -92,13 +92,9 @@ type runTimings struct {
 }
 
 func (a *app) run(c *cli.Context) error {
-	cfg, err := a.readConfig()
-	if err != nil {
+	if is, err := a.asksBuiltin(c); err != nil {
 		return err
-	}
-	if name, err := a.modelName(c, cfg, ""); err != nil {
-		return err
-	} else if name == builtinModel {
+	} else if is {
 		return a.runBuiltin(c)
 	}
 	set, err := settings(c)

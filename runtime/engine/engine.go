@@ -206,6 +206,9 @@ func resolve(o Options, info model.Info) (Options, error) {
 	if o.Context < 0 || o.Threads < 0 || o.Batch < 0 || o.Sequences < 0 {
 		return o, fmt.Errorf("context %d, threads %d, batch %d, sequences %d: none may be negative", o.Context, o.Threads, o.Batch, o.Sequences)
 	}
+	if o.Share && o.PackCache == nil {
+		return o, errors.New("weights are shared through the folder that packed weights are kept in: name one")
+	}
 	if o.Context == 0 {
 		o.Context = min(DefaultContext, info.Context)
 	}

@@ -17,9 +17,6 @@ func (m *Model) pages() int { return m.Options.Sequences * backend.PagesFor(m.Op
 // again with fewer layers on the first.
 func (m *Model) equip(ctx context.Context, devices []backend.Device) error {
 	m.devices = devices
-	if err := m.askPacked(); err != nil {
-		return err
-	}
 	if len(devices) == 1 {
 		return m.assemble(ctx, devices, m.Network.Info().Layers)
 	}

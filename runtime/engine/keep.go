@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,14 +58,6 @@ func packModel(c *packcache.Cache, f *gguf.File, adapters *lora.Set, share bool)
 		return nil
 	}
 	return c.Model(filepath.Base(files[0].Path), files, share)
-}
-
-// askPacked refuses to share weights through no folder.
-func (m *Model) askPacked() error {
-	if m.Options.PackCache == nil && m.Options.Share {
-		return errors.New("weights are shared through the folder that packed weights are kept in: name one")
-	}
-	return nil
 }
 
 func notShared(err error) error {
@@ -130,7 +121,7 @@ func (m *Model) keep(ctx context.Context, ws []backend.Weights, p *packcache.Mod
 
 // newKeeper begins to keep weights; nil if there is nothing to keep. What fails is told.
 func newKeeper(kept []backend.Keeper, p *packcache.Model, failed func(error)) *keeper {
-	if p == nil || len(kept) == 0 {
+	if len(kept) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
