@@ -1,16 +1,14 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"regexp"
 	"slices"
-	"strconv"
 
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/bench/receipt"
 	"github.com/ledge-run/ledge/runtime/bench/suite"
 	"github.com/ledge-run/ledge/runtime/hub"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // reads remembers a file that the command reads: what is for messages.
@@ -56,9 +54,6 @@ func (a *app) readsSuite(path string, s *suite.Suite) {
 	}
 }
 
-// part is the end of the name of a model in several files.
-var part = regexp.MustCompile(`-\d{5}-of-(\d{5})\.gguf$`)
-
 // modelFiles are those of a model that a suite names.
 func (a *app) modelFiles(s *suite.Suite, name string) []string {
 	path := s.Path(name)
@@ -67,15 +62,7 @@ func (a *app) modelFiles(s *suite.Suite, name string) []string {
 			path = known
 		}
 	}
-	all := []string{path}
-	if m := part.FindStringSubmatchIndex(path); m != nil {
-		of := path[m[2]:m[3]]
-		n, _ := strconv.Atoi(of) // five digits
-		for i := range n {
-			all = append(all, fmt.Sprintf("%s-%05d-of-%s.gguf", path[:m[0]], i+1, of))
-		}
-	}
-	return all
+	return gguf.PartNames(path)
 }
 
 // spare refuses to write over what is read, and over the user's own key.

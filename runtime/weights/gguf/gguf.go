@@ -179,7 +179,7 @@ func openSplit(given *part, count int) (f *File, err error) {
 	for i := range count {
 		p := given
 		if i != no-1 {
-			p, err = openPart(fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, i+1, count))
+			p, err = openPart(partName(prefix, i+1, count))
 			if errors.Is(err, os.ErrNotExist) {
 				return nil, fmt.Errorf("%w; %s is one of %d parts, all of which are needed: download the missing one",
 					err, given.path, count)
@@ -222,8 +222,26 @@ func splitName(path string) (prefix string, no, of int, ok bool) {
 	no, err1 := strconv.Atoi(end[1:6])
 	of, err2 := strconv.Atoi(end[10:15])
 	ok = err1 == nil && err2 == nil && no >= 1 && no <= of &&
-		end == fmt.Sprintf("-%05d-of-%05d.gguf", no, of)
+		end == partName("", no, of)
 	return prefix, no, of, ok
+}
+
+func partName(prefix string, no, of int) string {
+	return fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, no, of)
+}
+
+// PartNames are the files that a model is in by the name of one of them, there or not: all
+// parts in their order, or the file alone.
+func PartNames(path string) []string {
+	prefix, _, of, ok := splitName(path)
+	if !ok {
+		return []string{path}
+	}
+	all := make([]string, of)
+	for i := range all {
+		all[i] = partName(prefix, i+1, of)
+	}
+	return all
 }
 
 // join makes one File of its parts.
