@@ -55,9 +55,12 @@ func TestReplay(t *testing.T) {
 		t.Errorf("another text: %+v", f)
 	}
 	again.Records[0].Runs[0].Output = nil
-	d := again.Records[0].Runs[0].Figures[record.Decode]
-	d.Samples = []float64{1e12}
-	again.Records[0].Runs[0].Figures[record.Decode] = d
+	for _, rec := range again.Records { // in every round: a disturbed one is left out where there are others
+		if d, ok := rec.Runs[0].Figures[record.Decode]; ok && rec.Case == name {
+			d.Samples = []float64{1e12}
+			rec.Runs[0].Figures[record.Decode] = d
+		}
+	}
 	sign(t, path, again)
 	// On a busy machine a disturbed round contradicts nothing.
 	if f, _ := replayed(t, args); f[name+" decode"].Verdict != receipt.Worse && f[name+" decode"].Verdict != receipt.Incomparable {
