@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -61,6 +62,43 @@ func TestBuiltinKnows(t *testing.T) {
 	} {
 		if c := checkHome(t, ledge("run", text), text); !c.Same(want) {
 			t.Errorf("%s: %s, want %s", text, c, want)
+		}
+	}
+}
+
+// TestBuiltinHours: every hour before and after noon, with the part of the day and without.
+func TestBuiltinHours(t *testing.T) {
+	type when struct {
+		words, prefix string
+		from, to      int // hours that are said so
+	}
+	var said, want []string
+	for _, w := range []when{
+		{"", "", 0, 23}, {" tomorrow", "tomorrow", 0, 23}, {" on weekdays", "weekdays", 0, 23}, {" tomorrow morning", "tomorrow", 4, 11},
+		{" this afternoon", "", 12, 17}, {" tonight", "", 19, 23}, {" in the evening", "", 17, 23}, {" tomorrow night", "tomorrow", 19, 23},
+	} {
+		for h := w.from; h <= w.to; h++ {
+			half := "am"
+			if h >= 12 {
+				half = "pm"
+			}
+			for _, minutes := range []string{"", ":30"} {
+				clock := fmt.Sprintf("%d%s %s", (h+11)%12+1, minutes, half)
+				for _, command := range []string{"turn off the lights at ", "set an alarm for "} {
+					said = append(said, command+clock+w.words)
+					want = append(want, fmt.Sprintf("%s@%02d%s", w.prefix, h, cmp.Or(minutes, ":00")))
+				}
+			}
+		}
+	}
+	r := ledgeIn(strings.Join(said, "\n"), "run")
+	lines := strings.Split(strings.TrimSuffix(r.out, "\n"), "\n")
+	if len(lines) != len(said) {
+		t.Fatalf("%d lines of %d sentences: %s", len(lines), len(said), r.err)
+	}
+	for i, line := range lines {
+		if c, err := home.Parse(line); err != nil || c.Value != want[i] {
+			t.Errorf("%s: %s (%v), not %s", said[i], line, err, want[i])
 		}
 	}
 }

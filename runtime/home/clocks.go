@@ -1,6 +1,7 @@
 package home
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -10,8 +11,8 @@ import (
 )
 
 // clocks writes times of day as clocks show them, and parts of degrees as numbers have them:
-// half past 7 and 7点半 are 7:30, 5pm is 5 pm, 18 point 5 degrees and 18度半 are 18.5. What counts back to the
-// next hour would have to be reckoned, elsewise, by the model. The text has its numbers in digits.
+// half past 7 and 7点半 are 7:30, 5pm is 17:00, 18 point 5 degrees and 18度半 are 18.5. What counts back to the
+// next hour, or on from noon, would have to be reckoned, elsewise, by the model. The text has its numbers in digits.
 // What could be something else stays as it is: from 20 to 3, 8点.
 func clocks(text string) string {
 	for _, r := range clockRules {
@@ -80,6 +81,9 @@ var (
 	// What an amount or a length stands behind: "for 5 minutes after 9", "from 20 to 3".
 	amount = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|channel|level|speed|number|another)(?: a| about| around)? )$`)
 	length = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|for|channel|level|speed|number|another)(?: a| about| around)? )$`)
+	// Where afternoon or evening are named, an hour stays one of the clock's face: nobody says 23:00 tonight, and the model has not read it.
+	daytime      = re(`(?:[\d:.点差-]|\bchannel |(?:noon|night|evening)\b.*)$`)
+	daytimeLater = re(`(?:noon|night|evening)\b`)
 	// 一点 is "a bit" but behind a day, a part of it, or nothing.
 	bit = re(`(?:[\d:.点差]|[^午晨上里夜天日末,到在定 ])$`)
 
@@ -111,8 +115,9 @@ var clockRules = []clockRule{
 	{"half", re(`\b((?:at|at about|for) )half ` + face), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], "30", 12)) }},
 	{"at |for |about ", re(`\b((?:at|at about|for) )` + face + `[ -](\d\d)`), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], g[3], 12)) }},
 	{"oh", re(`\b` + face + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2], 12) }},
-	{"am|pm|a.m|p.m", re(`(\d)(am|pm|a\.m|p\.m)\b`), nothing, nothing, func(g []string) string { return g[1] + " " + g[2] }},
 	{"clock", re(`\b` + face + ` o'? ?clock`), inNumber, more, func(g []string) string { return clock(g[1], "00", 12) }},
+	{"am|pm|a.m|p.m", re(`(\d)(am|pm|a\.m|p\.m)\b`), nothing, nothing, func(g []string) string { return g[1] + " " + g[2] }},
+	{"am|pm|a.m|p.m|a m|p m", re(`\b(\d{1,2})(?:[:.](\d\d))? (am\b|pm\b|a m\b|p m\b|a\.m\b\.?|p\.m\b\.?)`), daytime, daytimeLater, func(g []string) string { return halfDay(g[1], g[2], g[3][:1]) }},
 
 	{"差", re(`差` + minutesOf + `(?:到)?` + hourZh), re(`[\d点]$`), counted, func(g []string) string { return clockBack(g[2], minutesZh(g[1])) }},
 	{"差", re(hourZh + `差` + minutesOf), inNumber, re(`^[\d:小个钟]`), func(g []string) string { return clockBack(g[1], minutesZh(g[2])) }},
@@ -168,6 +173,21 @@ func clock(hour, minute string, most int) string {
 		return ""
 	}
 	return fmt.Sprintf("%d:%02d", h, m)
+}
+
+// halfDay is an hour of the clock's face, and minutes, before noon (a) or after it (p), by the day's 24 hours:
+// 12 am is 0:00, and 17 pm what it is meant to be. Nothing for 0 pm and 13 am.
+func halfDay(hour, minute, half string) string {
+	h := hourOf(hour)
+	switch {
+	case half == "a" && h > 12 || half == "p" && h == 0:
+		return ""
+	case half == "a" && h == 12:
+		h = 0
+	case half == "p" && h < 12:
+		h += 12
+	}
+	return clock(strconv.Itoa(h), cmp.Or(minute, "00"), 23)
 }
 
 // clockBack is so many minutes before an hour: 12:45 is a quarter to 1.
