@@ -129,14 +129,15 @@ func stalls(c *check) error {
 		return err
 	}
 	args := []string{"--clock-control", "none", "--kernel-name", "regex:product_tensor", "--launch-skip", "40", "--launch-count", "4"}
-	for _, s := range []string{"SpeedOfLight", "LaunchStats", "Occupancy", "SchedulerStats", "WarpStateStats", "MemoryWorkloadAnalysis", "InstructionStats"} {
+	for _, s := range []string{"SpeedOfLight", "LaunchStats", "Occupancy", "SchedulerStats", "WarpStateStats", "MemoryWorkloadAnalysis", "InstructionStats", "SourceCounters"} {
 		args = append(args, "--section", s)
 	}
 	args = append(args, "--metrics", "smsp__average_warps_issue_stalled_no_instruction_per_issue_active.ratio,"+
 		"smsp__average_warps_issue_stalled_long_scoreboard_per_issue_active.ratio,smsp__average_warps_issue_stalled_short_scoreboard_per_issue_active.ratio,"+
 		"smsp__average_warps_issue_stalled_barrier_per_issue_active.ratio,smsp__average_warps_issue_stalled_wait_per_issue_active.ratio,"+
 		"smsp__average_warps_issue_stalled_math_pipe_throttle_per_issue_active.ratio,smsp__average_warps_issue_stalled_mio_throttle_per_issue_active.ratio,"+
-		"smsp__average_warps_issue_stalled_lg_throttle_per_issue_active.ratio,smsp__inst_executed.avg.per_cycle_active,gpu__time_duration.sum")
+		"smsp__average_warps_issue_stalled_lg_throttle_per_issue_active.ratio,smsp__inst_executed.avg.per_cycle_active,gpu__time_duration.sum,"+
+		"lts__t_sectors_srcunit_tex_op_read.sum,dram__sectors_read.sum") // each sector of weights is to be asked for once
 	out, failed := c.program([]string{"LEDGE_CUDA_PROFILE=1"}, "ncu", append(args, c.path("ledge"), "bench", "--device", c.device, "-m", m, "-p", "0", "-n", "2", "-r", "1")...)
 	c.block(out, 400)
 	if failed != nil { // not every machine lets programs count

@@ -32,9 +32,9 @@ struct alignas(8) f32x2 { float x, y; };
   extern "C" __attribute__((global, launch_bounds(threads, blocks))) void name(const Args a)
 #endif
 // SHARED_ARRAY is shared memory whose size is known; DYNAMIC_SHARED what the launch
-// gives, 16 bytes aligned. Both stand at the beginning of a kernel.
+// gives, aligned to a line of 128 bytes. Both stand at the beginning of a kernel.
 #define SHARED_ARRAY(type, name, n) static __attribute__((shared, aligned(16))) type name[n]
-#define DYNAMIC_SHARED(name) extern __attribute__((shared, aligned(16))) u8 name[]
+#define DYNAMIC_SHARED(name) extern __attribute__((shared, aligned(128))) u8 name[]
 #define UNROLLED _Pragma("unroll")
 #define UNROLLED_BY(n) LEDGE_PRAGMA(clang loop unroll_count(n))
 #define LOOPED LEDGE_PRAGMA(clang loop unroll(disable))
@@ -181,7 +181,10 @@ DEVICE void ldmatrix4(u32 r[4], const void *row);
 DEVICE void ldmatrix4_transposed(u32 r[4], const void *row);
 // copy16 begins to copy 16 bytes from global to shared memory, zeros if not live;
 // copy_commit closes a group of copies, and copy_wait waits for all but the last N.
+// copy16_in_place is copy16 of bytes that lie in 32 as they did: of which the second-level
+// cache is asked once, where it is asked twice if 32 bytes of memory come apart.
 DEVICE void copy16(void *shared, const void *global, bool live);
+DEVICE void copy16_in_place(void *shared, const void *global, bool live);
 DEVICE void copy_commit();
 template <int N> DEVICE void copy_wait();
 
@@ -211,3 +214,10 @@ template <int N> DEVICE void copy_wait() { asm volatile("cp.async.wait_group %0;
 #else
 #include "emulate.h"
 #endif
+
+DEVICE void copy16_in_place(void *shared, const void *global, bool live) {
+#ifdef LEDGE_HOST
+  if ((((u64)shared ^ (u64)global) & 31) != 0) { emulate::fail("copy16_in_place to another place in 32 bytes", shared); }
+#endif
+  copy16(shared, global, live);
+}

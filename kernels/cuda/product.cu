@@ -34,8 +34,11 @@ enum : u32 {
   BASIC = NT > 1 && R == 1,  // the one for GPUs before sm_80
 };
 
-// Memory is a block's shared memory.
-struct alignas(16) Memory {
+// Memory is a block's shared memory. The rings behind it begin with a line of 128 bytes, as
+// weights do: what is copied from global memory to shared memory is asked of the second level
+// cache twice where 32 bytes of the one are not 32 bytes of the other. An H200's counters had
+// that, of sectors and of hits, when Memory took 16 bytes more than a multiple of 32.
+struct alignas(128) Memory {
   float factors[2 * NT]; // of the rows' norms, and the added ones'
   float powers[WARPS * NT]; // to multiply a slice's sum of a row with
   float warps[WARPS];
@@ -249,6 +252,8 @@ KERNEL_OF(ENTRY, THREADS, 2) {
   Memory &memory = *(Memory *)dynamic;
   static_assert(THREADS == 32 * WARPS && sizeof(Memory) == MEMORY_BYTES, "package shader says how much memory there is");
   static_assert(stage_uints<Weights<TYPE>>() == STAGE_UINTS, "and how long a ring's stage is");
+  typedef Weights<TYPE> W;
+  static_assert(W::STEP % 8 == 0 && W::HEAD % 8 == 0 && W::TILE_HEAD % 8 == 0, "32 bytes of a ring are 32 bytes of the weights");
   const u32 warp = thread_id() >> 5, x_words = NT * (row_words(a.c[4]) + sum_words(a.c[4]));
   u32 *const all = (u32 *)(dynamic + sizeof(Memory)), *const xs = all + warp * x_words, *const ring = all + WARPS * x_words + warp * a.c[5];
   if (block_x() >= a.p[2]) {

@@ -134,10 +134,10 @@ template <class W> struct Stream<W, true> {
       const u32 lane = thread_id() & 31;
       u32 *const to = s.ring + at + 4 * lane;
       if (W::STEPS % N == 0 || s.c.left >= N) {
-        UNROLLED for (u32 i = 0; i < WORDS; i += 128) { copy16(to + i, s.c.p + i, i + 128 <= WORDS || i + 4 * lane < WORDS); }
+        UNROLLED for (u32 i = 0; i < WORDS; i += 128) { copy16_in_place(to + i, s.c.p + i, i + 128 <= WORDS || i + 4 * lane < WORDS); }
       } else {
         const u32 words = words_of<W>(s.c.left);
-        LOOPED for (u32 i = 0; i < WORDS; i += 128) { copy16(to + i, s.c.p + i, i + 4 * lane < words); }
+        LOOPED for (u32 i = 0; i < WORDS; i += 128) { copy16_in_place(to + i, s.c.p + i, i + 4 * lane < words); }
       }
       next(a, s.c);
     }

@@ -79,7 +79,7 @@ DEVICE const u32 *find_out(const Args &a, Out &o, u32 warp, u32 tokens, u32 tile
 // copy_uints begins to copy N (a multiple of 4), by a warp.
 template <u32 N> DEVICE void copy_uints(u8 *to, const u32 *from, u32 lane) {
   UNROLLED for (u32 i = 0; i < N; i += 128) {
-    if (i + 128 <= N || i + 4 * lane < N) { copy16(to + 4 * i + 16 * lane, from + i + 4 * lane, true); }
+    if (i + 128 <= N || i + 4 * lane < N) { copy16_in_place(to + 4 * i + 16 * lane, from + i + 4 * lane, true); }
   }
 }
 

@@ -48,13 +48,13 @@ func (v ProductVariant) Stage() int {
 	return Features{TensorBasic: v.Basic}.stage(TensorF32 + Layout(v.Type))
 }
 
-// productFloats are those of product.cu's Memory.
+// productFloats are those of product.cu's Memory, which keeps what follows on lines of 128 bytes.
 func productFloats(nt, r int) int {
 	buffers := 2
 	if nt > 1 {
 		buffers = 1
 	}
-	return (2*nt + 8*nt + 8 + buffers*8*16*r*nt + 3) &^ 3
+	return (2*nt + 8*nt + 8 + buffers*8*16*r*nt + 31) &^ 31
 }
 
 // ProductShared is the bytes of shared memory that the kernel product_tensor wants with

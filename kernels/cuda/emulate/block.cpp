@@ -185,7 +185,7 @@ std::string Block::run(const Launch &launch, const u32 block[3], u64 seed) {
   said_[0] = 0;
   memcpy(block_, block, sizeof block_);
   clear_shared();
-  u8 *dynamic = place(nullptr, launch.dynamic_bytes, "the launch's");
+  u8 *dynamic = place(nullptr, launch.dynamic_bytes, 128, "the launch's");
   for (u32 i = 0; i < n; i++) {
     Lane &lane = *lanes_[i];
     lane.id = i;
@@ -290,17 +290,20 @@ std::string Block::stuck() const {
 // Shared memory: guarded pieces, full of garbage.
 
 void Block::clear_shared() {
-  u64 need = kStatic + launch_->dynamic_bytes + 64 * kZone;
+  u64 need = kStatic + launch_->dynamic_bytes + 64 * (kZone + 32) + 256;
   if (memory_.size() < need) { memory_.resize(need); }
   arrays_.clear();
   static_bytes_ = 0;
-  used_ = 16 - (u64)memory_.data() % 16; // aligned as GPUs promise, and no better
-  if ((u64)(memory_.data() + used_) % 32 == 0) { used_ += 16; }
+  used_ = 0;
   poison(memory_.data(), memory_.size());
 }
 
-u8 *Block::place(const void *key, u64 bytes, const char *name) {
+// What is placed is aligned as the kernel says, and no better.
+u8 *Block::place(const void *key, u64 bytes, u64 align, const char *name) {
   u64 room = (bytes + 15) / 16 * 16;
+  u64 from = (u64)memory_.data() + used_ + kZone, up = (from + align - 1) / align * align;
+  if (up % (2 * align) == 0) { up += align; }
+  used_ += up - from;
   u8 *zone = memory_.data() + used_, *at = zone + kZone;
   unpoison(zone, kZone + room + kZone);
   memset(zone, kGuard, kZone);
@@ -320,7 +323,7 @@ void *Block::shared_array(const void *key, u64 bytes, const char *name) {
   static_bytes_ += (bytes + 15) / 16 * 16;
   if (static_bytes_ > kStatic) { fail("its shared arrays, the last of them %s, take %llu bytes: more than %llu", name, static_bytes_, kStatic); }
   if (arrays_.size() > 60) { fail("it has too many shared arrays"); }
-  return place(key, bytes, name);
+  return place(key, bytes, 16, name);
 }
 
 bool Block::in_shared(const void *p, u64 bytes) const {

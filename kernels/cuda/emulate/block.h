@@ -72,7 +72,7 @@ private:
     next(false);
   }
   u32 random(u32 below);
-  u8 *place(const void *key, u64 bytes, const char *name);
+  u8 *place(const void *key, u64 bytes, u64 align, const char *name);
   void clear_shared();
   std::string overruns() const;
   std::string stuck() const;
