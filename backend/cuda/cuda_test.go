@@ -361,13 +361,20 @@ func parts(t *testing.T, d *device, n int) (*filler, []accel.Recording) {
 func TestWatchdog(t *testing.T) {
 	d := opened(t, "")
 	f, list := parts(t, d, 3)
-	before := fake.Calls("cuGraphLaunch")
-	run(t, d, f.all(), list...)
-	if n := fake.Calls("cuGraphLaunch") - before; n != 3 {
-		t.Errorf("%d launches, want 3", n)
-	}
-	if u := uints(f.out.Host()); u[0] != 3 || u[99] != 3 {
-		t.Error("the results are wrong")
+	for _, launches := range []int{3, 1} {
+		d.prop.watchdog = launches > 1
+		clear(f.out.Host())
+		before := fake.Calls("cuGraphLaunch")
+		fence := must[accel.Fence](t)(d.Submit(list, f.all()))
+		if err := fence.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if n := fake.Calls("cuGraphLaunch") - before; n != launches || fence.Submissions() != launches {
+			t.Errorf("%d launches, %d submissions, want %d", n, fence.Submissions(), launches)
+		}
+		if u := uints(f.out.Host()); u[0] != 3 || u[99] != 3 {
+			t.Error("the results are wrong")
+		}
 	}
 }
 

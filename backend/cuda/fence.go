@@ -20,15 +20,16 @@ import (
 // fence is the end of a submission: an event after it. One that is over serves again for
 // the submission after the next.
 type fence struct {
-	d       *device
-	event   cu.Event
-	usual   time.Duration // what the same took the last time
-	since   time.Time     // when it was the oldest to run, the worker's
-	graph   *graph        // the last that was launched, or nil
-	done    chan struct{} // from the worker
-	result  error         // before done
-	pending bool          // submitted and not waited for; the caller's
-	timer   *time.Timer
+	d        *device
+	event    cu.Event
+	usual    time.Duration // what the same took the last time
+	since    time.Time     // when it was the oldest to run, the worker's
+	graph    *graph        // the last that was launched, or nil
+	launches int           // of graphs, or of kernels one by one
+	done     chan struct{} // from the worker
+	result   error         // before done
+	pending  bool          // submitted and not waited for; the caller's
+	timer    *time.Timer
 }
 
 // newFence makes a fence, on the worker.
@@ -72,6 +73,8 @@ func (d *device) nextFence() *fence {
 	}
 	return nil
 }
+
+func (f *fence) Submissions() int { return f.launches }
 
 // start has the worker watch a fence whose event is recorded.
 func (f *fence) start() {

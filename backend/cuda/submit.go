@@ -94,7 +94,7 @@ func (d *device) startNext() error {
 		d.ring = append(d.ring, f)
 		s.fence = f
 	}
-	s.fence.graph = nil
+	s.fence.graph, s.fence.launches = nil, 0
 	launched, err := d.launch(s)
 	if err == nil {
 		if err = s.fence.event.Record(d.stream); err == nil {
@@ -123,6 +123,7 @@ const nodeBytes = 8 << 10
 // back.
 func (d *device) launch(s *submission) (launched bool, err error) {
 	if d.profile != nil {
+		s.fence.launches = len(s.calls)
 		return true, d.measure(s)
 	}
 	if d.prop.watchdog {
@@ -158,6 +159,7 @@ func (d *device) launchPart(list []*recording, calls []live, reads []accel.Range
 		return err
 	}
 	g.used, d.next.fence.graph = count, g
+	d.next.fence.launches++
 	d.progress.Add(1)
 	if err := check("cuGraphLaunch", driver.Check(int(C.cuGraphLaunch(g.exec, C.CUstream(handleOf(&d.stream)))))); err != nil {
 		if is(err, outOfMemory) { // nothing was launched, and what has room goes on

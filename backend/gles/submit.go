@@ -31,7 +31,11 @@ type fence struct {
 	idle  bool // not submitted, or waited for
 	err   error
 	wait  func() // onWait, made a function once
+
+	flushes int
 }
+
+func (f *fence) Submissions() int { return f.flushes }
 
 func (a *api) Submit(list []accel.Recording, reads []accel.Range) (accel.Fence, error) {
 	for _, r := range list {
@@ -49,7 +53,7 @@ func (a *api) Submit(list []accel.Recording, reads []accel.Range) (accel.Fence, 
 		}
 	}
 	f := a.idleFence()
-	f.reads = append(f.reads[:0], reads...)
+	f.reads, f.flushes = append(f.reads[:0], reads...), 0
 	a.sub = submission{list: list, fence: f}
 	if err := a.t.do("submitting", a.submit); err != nil {
 		return nil, err
@@ -90,6 +94,7 @@ func (a *api) onSubmit() {
 		rec := r.(*recording)
 		if i > 0 && !rec.reads {
 			gl.Flush() // in pieces: drivers stop one that takes some seconds
+			a.sub.fence.flushes++
 		}
 		for _, b := range rec.uploads {
 			if a.sub.err = b.onUpload(a.submitted); a.sub.err != nil {
@@ -107,6 +112,7 @@ func (a *api) onSubmit() {
 	f.onDelete()
 	f.sync = gl.FenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0)
 	gl.Flush()
+	f.flushes++
 	a.sub.err = a.onError("submitting")
 	if a.sub.err == nil && f.sync == 0 {
 		a.sub.err = errors.New("gles: submitting: the driver gives no fence")

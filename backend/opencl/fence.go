@@ -25,7 +25,11 @@ type fence struct {
 	done   chan bool // from the goroutine
 	timer  *time.Timer
 	result error
+
+	flushes int
 }
+
+func (f *fence) Submissions() int { return f.flushes }
 
 type state uint8
 
@@ -44,7 +48,7 @@ func (d *device) newFence() *fence {
 
 // reset prepares a fence for a submission.
 func (f *fence) reset() {
-	f.state, f.events, f.status, f.err, f.result = idle, f.events[:0], 0, nil, nil
+	f.state, f.events, f.status, f.err, f.result, f.flushes = idle, f.events[:0], 0, nil, nil, 0
 }
 
 // event is where the driver puts the next event.
@@ -70,6 +74,7 @@ func (f *fence) send(what string) {
 	if c := code(int32(dl.CallWords(d.lib.flush, d.queue))); c != 0 {
 		f.err = c.err("clFlush")
 	}
+	f.flushes++
 	f.state = running
 	d.progress.Add(1)
 	d.waiter <- f

@@ -110,6 +110,7 @@ func (d *device) enqueue(f *fence, list []accel.Recording, reads []accel.Range) 
 			if c := code(int32(dl.CallWords(d.lib.flush, d.queue))); c != 0 {
 				return c.err("clFlush")
 			}
+			f.flushes++
 		}
 		calls := l.(*recording).calls
 		for i := range calls {

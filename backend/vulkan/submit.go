@@ -56,6 +56,8 @@ func (f *fence) add(commands uintptr, alone bool) {
 	f.commands = append(f.commands, commands)
 }
 
+func (f *fence) Submissions() int { return max(1, len(f.begins)) }
+
 // Submit runs recordings; see accel.API.
 func (d *device) Submit(list []accel.Recording, reads []accel.Range) (accel.Fence, error) {
 	if err := d.usable(); err != nil {

@@ -28,7 +28,7 @@ func TestSubmissions(t *testing.T) {
 	for round := range 3 {
 		clear(down.Host())
 		f := must(d.Submit(list, []accel.Range{{Buffer: down, To: 4096}}))(t)
-		if n := len(f.(*fence).begins); n != 2 {
+		if n := f.Submissions(); n != 2 {
 			t.Errorf("round %d: %d submissions, want 2", round, n)
 		}
 		if err := f.Wait(); err != nil {

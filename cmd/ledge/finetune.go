@@ -168,7 +168,7 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	template := "{prompt}{completion}"
 	if !c.Bool("raw") {
 		if template, err = a.chatFrame(f); err != nil {
-			return "", err
+			return "", fmt.Errorf("%s: %w", base, err)
 		}
 	}
 	rate, decay := 5e-4, 0.0

@@ -181,8 +181,8 @@ DEVICE void ldmatrix4(u32 r[4], const void *row);
 DEVICE void ldmatrix4_transposed(u32 r[4], const void *row);
 // copy16 begins to copy 16 bytes from global to shared memory, zeros if not live;
 // copy_commit closes a group of copies, and copy_wait waits for all but the last N.
-// copy16_in_place is copy16 of bytes that lie in 32 as they did: of which the second-level
-// cache is asked once, where it is asked twice if 32 bytes of memory come apart.
+// copy16_in_place is copy16 of bytes that lie in 32 as they did, as memory is asked for 32 at a
+// time.
 DEVICE void copy16(void *shared, const void *global, bool live);
 DEVICE void copy16_in_place(void *shared, const void *global, bool live);
 DEVICE void copy_commit();

@@ -35,9 +35,8 @@ enum : u32 {
 };
 
 // Memory is a block's shared memory. The rings behind it begin with a line of 128 bytes, as
-// weights do: what is copied from global memory to shared memory is asked of the second level
-// cache twice where 32 bytes of the one are not 32 bytes of the other. An H200's counters had
-// that, of sectors and of hits, when Memory took 16 bytes more than a multiple of 32.
+// weights do: when they began 16 bytes beside a multiple of 32, an H200's counters had each
+// sector of weights asked for twice (docs/cuda.md).
 struct alignas(128) Memory {
   float factors[2 * NT]; // of the rows' norms, and the added ones'
   float powers[WARPS * NT]; // to multiply a slice's sum of a row with

@@ -115,6 +115,9 @@ type Range struct {
 type Fence interface {
 	// Wait blocks until it is over, at most Limits.Timeout.
 	Wait() error
+
+	// Submissions is how many the device's queue was handed for it.
+	Submissions() int
 }
 
 // Preparer is an API that compiles several kernels at once, where Program takes one

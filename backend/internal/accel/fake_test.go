@@ -147,7 +147,8 @@ func (f *fake) Close() error {
 
 type fakeFence fake
 
-func (f *fakeFence) Wait() error { return (*fake)(f).step("waiting") }
+func (f *fakeFence) Wait() error      { return (*fake)(f).step("waiting") }
+func (f *fakeFence) Submissions() int { return 1 }
 
 type fakeProgram string
 

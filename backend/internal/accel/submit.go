@@ -109,7 +109,7 @@ func (r *run) submit(l *list, s *state) error {
 			r.fence = nil
 			return err
 		}
-		count.Submissions += int64(max(1, len(body)))
+		count.Submissions += int64(r.fence.Submissions())
 	}
 	r.counters = r.counters.Add(count)
 	return nil
