@@ -81,13 +81,13 @@ func (m *Meter) run(least time.Duration) *Run {
 
 // start takes the first samples. Between samples is the least time given, or more.
 func (m *Meter) start(least time.Duration) *Run {
-	r := &Run{meter: m, begin: m.time()}
+	r := &Run{meter: m}
 	for _, s := range m.sources {
 		own := *s
 		own.every = max(own.every, least)
 		r.series = append(r.series, &series{source: &own})
 	}
-	r.read(true)
+	r.begin = r.read(true)
 	return r
 }
 
@@ -114,23 +114,25 @@ func (r *Run) sample(every time.Duration) {
 	}
 }
 
-// read takes samples: of all sources, or of those whose time has come.
-func (r *Run) read(all bool) {
+// read takes samples: of all sources, or of those whose time has come. They count as of the
+// moment it gives, and so does the run's time: with one of each source's own, reading the
+// others would be time without energy.
+func (r *Run) read(all bool) time.Time {
+	now := r.meter.time()
 	for _, s := range r.series {
-		now := r.meter.time()
 		// Half a tick early: tickers tremble.
 		if all || now.Sub(s.tried) >= s.every-often/2 {
 			s.sample(now)
 		}
 	}
+	return now
 }
 
 // SoFar is the energy since the start, up to now.
 func (r *Run) SoFar() Energy {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.read(true)
-	e := Energy{Seconds: r.meter.time().Sub(r.begin).Seconds()}
+	e := Energy{Seconds: r.read(true).Sub(r.begin).Seconds()}
 	for _, s := range r.series {
 		err := s.failed
 		if err == nil {

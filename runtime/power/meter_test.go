@@ -255,6 +255,31 @@ func TestPermission(t *testing.T) {
 	}
 }
 
+// slow takes a while to open each file.
+type slow struct{ *tree }
+
+func (s slow) Open(name string) (fs.File, error) {
+	s.at = s.at.Add(7 * time.Millisecond)
+	return s.tree.Open(name)
+}
+
+// TestSlowFiles: that reading takes a while makes no power less.
+func TestSlowFiles(t *testing.T) {
+	w := newTree(nano, phone)
+	m := OpenAt(slow{w})
+	m.now = func() time.Time { return w.at }
+	r := m.start(0)
+	for range 20 {
+		w.after(r, 50*time.Millisecond)
+	}
+	e := r.Stop()
+	for name, watts := range map[string]float64{"VDD_IN": 6, "battery": 2} {
+		if got := e.source(name); math.Abs(got.Watts-watts) > 1e-4 { // whole microjoules
+			t.Errorf("%s: %g W, not %g", name, got.Watts, watts)
+		}
+	}
+}
+
 // TestMain: what a figure may stand for, and for how short a piece of work.
 func TestMainSource(t *testing.T) {
 	w := newTree(pc, laptop)
