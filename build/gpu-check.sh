@@ -3,7 +3,7 @@
 #   build/gpu-check.sh pack            here: builds out/gpu-check.tar.gz (40 MiB at most): programs, tests, golden models
 #   build/gpu-check.sh run [FLAGS]     there, beside the archive: unpacks it to out/gpu, runs gpucheck, writes out/gpu-check.md
 # Copy real models to out/gpu/models and llama.cpp's programs for CUDA (build/llama-cuda.sh) to out/gpu/peer first, if the
-# report is to have them; pack takes another build of ledge, to be measured beside this one, from LEDGE_BEFORE, and with
+# report is to have them; pack takes other builds of ledge, to be measured beside this one, from LEDGE_BEFORE (FILE:FILE...), and with
 # LEDGE_TRACE=1 makes one whose kernels have timers (a minute; needs clang-19): the report then says what a token consists of.
 # FLAGS are gpucheck's: -only STEPS, -budget TIME (default 9m), -out FILE, -device NAME.
 set -euo pipefail
@@ -25,11 +25,11 @@ pack() {
     if [ -d "backend/$backend/testdata" ]; then cp -r "backend/$backend/testdata" "$dir/src/backend/$backend/"; fi
   done
   cp -r runtime/model/testdata "$dir/src/runtime/model/"
-  if [ -n "${LEDGE_BEFORE:-}" ]; then # another build of ledge, to be measured beside this one
-    mkdir -p "$dir/before"
-    cp "$LEDGE_BEFORE" "$dir/before/ledge"
-    strip "$dir/before/ledge"
-  fi
+  IFS=: read -ra others <<<"${LEDGE_BEFORE:-}"
+  mkdir -p "$dir/before"
+  for other in "${others[@]}"; do
+    strip -o "$dir/before/${other##*/}" "$other"
+  done
   if [ -n "${LEDGE_TRACE:-}" ]; then # in a copy of the tree, whose kernels are replaced
     to=$PWD/$dir/trace/ledge
     (

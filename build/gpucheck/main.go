@@ -7,7 +7,7 @@
 //
 // The folder has the programs ledge and synth, the test binaries cuda.test and
 // all.test, the text GPL-3, in models/ real models, and in peer/ llama.cpp's programs
-// for CUDA; before/ledge may be another build of Ledge, which is measured beside this one,
+// for CUDA; before has other builds of Ledge, which are measured beside this one,
 // and trace/ledge one whose kernels have timers.
 // What is not there is said in the report and left out.
 package main
