@@ -138,12 +138,12 @@ if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
     emulated_gpu() {
       go test -timeout 15m -tags "$tags" ./backend/cuda/...
       go test -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^(gles|cuda)$' ./backend/internal/faulttest
+      go test -short -timeout 10m -tags "$tags" ./backend/gles # shorter: llvmpipe compiles each variant anew
     }
     sanitized_gpu() {
       # Kernels, and what the backend gives them, under AddressSanitizer; under it some of Go's own calls allocate. Kernels for older
       # GPUs are left out, and newer ones, which have the same and begin them earlier: build/full.sh has all.
       go test -asan -timeout 15m -tags "$tags" -run '^(TestConformance|TestAgainstReference)$' -skip '^TestConformance$/^capability=(72|90)|^TestAgainstReference$/^capability=75|^TestConformance$/./^suite$/^misuse$/^allocations$' ./backend/cuda
-      go test -short -timeout 10m -tags "$tags" ./backend/gles # shorter: llvmpipe compiles each variant anew
       go test -short -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^(gles|cuda)' ./backend/all # the others ran above
     }
     together emulated_gpu sanitized_gpu
