@@ -111,7 +111,7 @@ step "the arm64 kernels, emulated: NEON, dotprod, i8mm"
 if command -v qemu-aarch64-static >/dev/null; then
   for package in kernels/cpu backend/cpu/pool backend/cpu; do
     GOARCH=arm64 CGO_ENABLED=0 go test -c -o "out/${package//\//-}-arm64.test" "./$package"
-    # Each has the levels of those before it, too, which have passed there; plain Go has run above.
+    # Each has the levels of those before it, too, which are tested there; plain Go has run above.
     echo "$package cortex-a72 generic"
     echo "$package cortex-a76 generic|neon"
     echo "$package max generic|neon|dotprod"

@@ -66,7 +66,7 @@ func TestBuiltinKnows(t *testing.T) {
 	}
 }
 
-// TestBuiltinHours: every hour before and after noon, with the part of the day and without.
+// TestBuiltinHours: every hour before and after noon, with the part of the day near it, far from it and without.
 func TestBuiltinHours(t *testing.T) {
 	type when struct {
 		words, prefix string
@@ -84,12 +84,20 @@ func TestBuiltinHours(t *testing.T) {
 			}
 			for _, minutes := range []string{"", ":30"} {
 				clock := fmt.Sprintf("%d%s %s", (h+11)%12+1, minutes, half)
-				for _, command := range []string{"turn off the lights at ", "set an alarm for "} {
-					said = append(said, command+clock+w.words)
-					want = append(want, fmt.Sprintf("%s@%02d%s", w.prefix, h, cmp.Or(minutes, ":00")))
+				value := fmt.Sprintf("%s@%02d%s", w.prefix, h, cmp.Or(minutes, ":00"))
+				for _, sentence := range []string{
+					"turn off the lights at " + clock + w.words, "set an alarm for " + clock + w.words, w.words + " turn off all of the living room lights at " + clock,
+				} {
+					said, want = append(said, sentence), append(want, value)
 				}
 			}
 		}
+	}
+	for sentence, value := range map[string]string{
+		"今晚9pm关灯": "@21:00", "明晚11:30 pm关空调": "tomorrow@23:30", "9pm关灯": "@21:00",
+		"wake me up around six fifteen pm": "@18:15", "turn off the lights tomorrow seven twenty pm": "tomorrow@19:20",
+	} {
+		said, want = append(said, sentence), append(want, value)
 	}
 	r := ledgeIn(strings.Join(said, "\n"), "run")
 	lines := strings.Split(strings.TrimSuffix(r.out, "\n"), "\n")

@@ -22,6 +22,8 @@ struct alignas(8) u32x2 { u32 x, y; };
 struct alignas(16) f32x4 { float x, y, z, w; };
 struct alignas(8) f32x2 { float x, y; };
 
+#define SHARED_LINE 128 // bytes, that memory of a launch's begins with
+
 #ifndef LEDGE_HOST
 
 #define DEVICE __attribute__((device, always_inline)) inline
@@ -32,9 +34,9 @@ struct alignas(8) f32x2 { float x, y; };
   extern "C" __attribute__((global, launch_bounds(threads, blocks))) void name(const Args a)
 #endif
 // SHARED_ARRAY is shared memory whose size is known; DYNAMIC_SHARED what the launch
-// gives, aligned to a line of 128 bytes. Both stand at the beginning of a kernel.
+// gives, aligned to SHARED_LINE. Both stand at the beginning of a kernel.
 #define SHARED_ARRAY(type, name, n) static __attribute__((shared, aligned(16))) type name[n]
-#define DYNAMIC_SHARED(name) extern __attribute__((shared, aligned(128))) u8 name[]
+#define DYNAMIC_SHARED(name) extern __attribute__((shared, aligned(SHARED_LINE))) u8 name[]
 #define UNROLLED _Pragma("unroll")
 #define UNROLLED_BY(n) LEDGE_PRAGMA(clang loop unroll_count(n))
 #define LOOPED LEDGE_PRAGMA(clang loop unroll(disable))

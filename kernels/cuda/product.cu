@@ -34,10 +34,10 @@ enum : u32 {
   BASIC = NT > 1 && R == 1,  // the one for GPUs before sm_80
 };
 
-// Memory is a block's shared memory. The rings behind it begin with a line of 128 bytes, as
-// weights do: when they began 16 bytes beside a multiple of 32, an H200's counters had each
-// sector of weights asked for twice (docs/cuda.md).
-struct alignas(128) Memory {
+// Memory is a block's shared memory. The rings behind it begin with a line, as weights do, so
+// that no copy takes 32 bytes apart: those of one row began 16 bytes beside, when an H200's
+// counters spoke for sectors of weights that were asked for twice (docs/cuda.md).
+struct alignas(SHARED_LINE) Memory {
   float factors[2 * NT]; // of the rows' norms, and the added ones'
   float powers[WARPS * NT]; // to multiply a slice's sum of a row with
   float warps[WARPS];

@@ -18,6 +18,11 @@ func clocks(text string) string {
 	for _, r := range clockRules {
 		text = r.apply(text)
 	}
+	// Where a part of the day is named an hour stays one of the clock's face: nobody says
+	// 23:00 tonight, and the model has not read it.
+	if day := halfDays.apply(text); day != text && !partOfDay().MatchString(text) {
+		return day
+	}
 	return text
 }
 
@@ -72,6 +77,7 @@ const (
 	face      = `(\d{1,2}|one\b)` // an hour of the clock's face
 	hourZh    = `(\d{1,2}|[零一两二三]) ?点 ?`
 	laterZh   = `(\d{1,2}|[零两二三]) ?点 ?` // which are no "bit"
+	half      = `(am\b|pm\b|a m\b|p m\b|a\.m\b\.?|p\.m\b\.?)`
 	minutesOf = `(一刻|(?:\d{1,2}|[一两二三]) ?分钟?)`
 )
 
@@ -81,9 +87,6 @@ var (
 	// What an amount or a length stands behind: "for 5 minutes after 9", "from 20 to 3".
 	amount = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|channel|level|speed|number|another)(?: a| about| around)? )$`)
 	length = re(`(?:[\d:.点差-]|\b(?:from|to|by|in|of|for|channel|level|speed|number|another)(?: a| about| around)? )$`)
-	// Where afternoon or evening are named, an hour stays one of the clock's face: nobody says 23:00 tonight, and the model has not read it.
-	daytime      = re(`(?:[\d:.点差-]|\bchannel |(?:noon|night|evening)\b.*)$`)
-	daytimeLater = re(`(?:noon|night|evening)\b`)
 	// 一点 is "a bit" but behind a day, a part of it, or nothing.
 	bit = re(`(?:[\d:.点差]|[^午晨上里夜天日末,到在定 ])$`)
 
@@ -116,8 +119,8 @@ var clockRules = []clockRule{
 	{"at |for |about ", re(`\b((?:at|at about|for) )` + face + `[ -](\d\d)`), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], g[3], 12)) }},
 	{"oh", re(`\b` + face + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2], 12) }},
 	{"clock", re(`\b` + face + ` o'? ?clock`), inNumber, more, func(g []string) string { return clock(g[1], "00", 12) }},
+	{"am|pm|a.m|p.m|a m|p m", re(`\b` + face + `[ -](\d\d) ` + half), inNumber, nothing, func(g []string) string { return before(clock(g[1], g[2], 12), " "+g[3]) }},
 	{"am|pm|a.m|p.m", re(`(\d)(am|pm|a\.m|p\.m)\b`), nothing, nothing, func(g []string) string { return g[1] + " " + g[2] }},
-	{"am|pm|a.m|p.m|a m|p m", re(`\b(\d{1,2})(?:[:.](\d\d))? (am\b|pm\b|a m\b|p m\b|a\.m\b\.?|p\.m\b\.?)`), daytime, daytimeLater, func(g []string) string { return halfDay(g[1], g[2], g[3][:1]) }},
 
 	{"差", re(`差` + minutesOf + `(?:到)?` + hourZh), re(`[\d点]$`), counted, func(g []string) string { return clockBack(g[2], minutesZh(g[1])) }},
 	{"差", re(hourZh + `差` + minutesOf), inNumber, re(`^[\d:小个钟]`), func(g []string) string { return clockBack(g[1], minutesZh(g[2])) }},
@@ -129,6 +132,11 @@ var clockRules = []clockRule{
 	{"点", re(laterZh + `(\d\d)`), inNumber, re(`^(?: ?(?:[\d:.%°度档级个成秒小分摄华台频号楼层人点到至ckf-]|开尔))`), func(g []string) string { return clock(g[1], g[2], 23) }},
 	{"点", re(laterZh + `(?:钟|整)`), inNumber, whole, func(g []string) string { return clock(g[1], "00", 23) }},
 }
+
+var (
+	partOfDay = re(`(?:noon|night|evening)s?\b|[午晚夜]`)
+	halfDays  = clockRule{"am|pm|a.m|p.m|a m|p m", re(`\b(\d{1,2})(?:[:.](\d\d))? ` + half), re(`(?:[\d:.点差-] ?|\bchannel )$`), nothing, func(g []string) string { return halfDay(g[1], g[2], g[3][:1]) }}
+)
 
 func minutesZh(s string) string {
 	switch s {
@@ -180,7 +188,7 @@ func clock(hour, minute string, most int) string {
 func halfDay(hour, minute, half string) string {
 	h := hourOf(hour)
 	switch {
-	case half == "a" && h > 12 || half == "p" && h == 0:
+	case h < 0 || half == "a" && h > 12 || half == "p" && h == 0:
 		return ""
 	case half == "a" && h == 12:
 		h = 0
@@ -200,6 +208,14 @@ func clockBack(hour, minute string) string {
 		h = 12
 	}
 	return fmt.Sprintf("%d:%02d", h, 60-m)
+}
+
+// before is a text with what stands behind it, or nothing.
+func before(text, behind string) string {
+	if text == "" {
+		return ""
+	}
+	return text + behind
 }
 
 // then is a text after what stands before it, or nothing.

@@ -116,7 +116,7 @@ type Fence interface {
 	// Wait blocks until it is over, at most Limits.Timeout.
 	Wait() error
 
-	// Submissions is how many the device's queue was handed for it.
+	// Submissions is how many the device's queue was handed for it; asked before Wait.
 	Submissions() int
 }
 

@@ -3,6 +3,7 @@ package accel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
@@ -20,7 +21,9 @@ type fake struct {
 	wrong  []string // misuse
 	closed bool
 
-	dispatches int // of the last submission, without those that are skipped
+	// Of the last submission: calls, without those that are skipped, and what the queue was
+	// handed: recordings, but for those that only write what is read back.
+	dispatches, submissions int
 }
 
 func newFake() *fake {
@@ -117,11 +120,14 @@ func (f *fake) Submit(list []Recording, reads []Range) (Fence, error) {
 	if err := f.step("submitting"); err != nil {
 		return nil, err
 	}
-	f.dispatches = 0
-	for _, r := range list {
+	f.dispatches, f.submissions = 0, 0
+	for i, r := range list {
 		if _, ok := f.open[r]; !ok {
 			f.wrong = append(f.wrong, "a closed recording is submitted")
 			continue
+		}
+		if i == 0 || !r.(*fakeRecording).reads() {
+			f.submissions++
 		}
 		for _, d := range r.(*fakeRecording).list {
 			if g := d.Grid.(*fakeBuffer).data[d.GridAt:]; zero(g[:4]) || zero(g[4:8]) || zero(g[8:12]) {
@@ -148,7 +154,7 @@ func (f *fake) Close() error {
 type fakeFence fake
 
 func (f *fakeFence) Wait() error      { return (*fake)(f).step("waiting") }
-func (f *fakeFence) Submissions() int { return 1 }
+func (f *fakeFence) Submissions() int { return f.submissions }
 
 type fakeProgram string
 
@@ -157,6 +163,16 @@ func (p fakeProgram) Name() string { return string(p) }
 type fakeRecording struct {
 	fake *fake
 	list []Dispatch
+}
+
+// reads reports whether it writes what is read back.
+func (r *fakeRecording) reads() bool {
+	return slices.ContainsFunc(r.list, func(d Dispatch) bool {
+		return slices.ContainsFunc(d.Buffers[:], func(b Buffer) bool {
+			f, ok := b.(*fakeBuffer)
+			return ok && f.use == Download
+		})
+	})
 }
 
 func (r *fakeRecording) Close() error { return r.fake.shut(r) }

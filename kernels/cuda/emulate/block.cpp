@@ -185,7 +185,7 @@ std::string Block::run(const Launch &launch, const u32 block[3], u64 seed) {
   said_[0] = 0;
   memcpy(block_, block, sizeof block_);
   clear_shared();
-  u8 *dynamic = place(nullptr, launch.dynamic_bytes, 128, "the launch's");
+  u8 *dynamic = place(nullptr, launch.dynamic_bytes, SHARED_LINE, "the launch's");
   for (u32 i = 0; i < n; i++) {
     Lane &lane = *lanes_[i];
     lane.id = i;

@@ -419,6 +419,7 @@ static void wrong_test() {
   fails(15, 0, "copy16 before wait_for_inputs of what kernels write");
   fails(16, 0, "cached before wait_for_inputs");
   fails(17, 0, "load4 before wait_for_inputs");
+  fails(18, (u32)((32 - (size_t)room.data() % 32) % 32 / 4), "copy16_in_place to another place in 32 bytes"); // arrays are aligned to 16 alone
   fails(1, 0, "shuffle in a warp of 8 threads", 40);
   fails(0, 0, "a launch of 129 threads, and it is made for at most 128", 129);
   fails(0, 0, "kernel words_none: there is none of this name", 32, "words_none");

@@ -149,5 +149,6 @@ KERNEL_OF(words_wrong, 128, 1) {
   case 15: copy16(x, a.b[2] + 4, true); break;
   case 16: x[i] = cached1(a.b[0]); break;
   case 17: x[i] = bits_of(load4((const float *)a.b[0]).x); break;
+  case 18: copy16_in_place(x, a.b[0] + a.p[1], true); break;
   }
 }
