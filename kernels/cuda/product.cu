@@ -35,8 +35,9 @@ enum : u32 {
 };
 
 // Memory is a block's shared memory. The rings behind it begin with a line, as weights do, so
-// that no copy takes 32 bytes apart: those of one row began 16 bytes beside, when an H200's
-// counters spoke for sectors of weights that were asked for twice (docs/cuda.md).
+// that no copy takes 32 bytes apart (CUDA's programming guide wants 128 bytes of alignment on
+// both sides of cp.async). Those of one row began 16 bytes beside, when an H200's counters
+// spoke for sectors of weights that were asked for twice (docs/cuda.md).
 struct alignas(SHARED_LINE) Memory {
   float factors[2 * NT]; // of the rows' norms, and the added ones'
   float powers[WARPS * NT]; // to multiply a slice's sum of a row with
