@@ -3,8 +3,9 @@
 #   build/gpu-check.sh pack            here: builds out/gpu-check.tar.gz (40 MiB at most): programs, tests, golden models
 #   build/gpu-check.sh run [FLAGS]     there, beside the archive: unpacks it to out/gpu, runs gpucheck, writes out/gpu-check.md
 # Copy real models to out/gpu/models and llama.cpp's programs for CUDA (build/llama-cuda.sh) to out/gpu/peer first, if the
-# report is to have them; pack takes other builds of ledge, to be measured beside this one, from LEDGE_BEFORE (FILE:FILE..., whose names are
-# the report's), and with LEDGE_TRACE=1 makes one whose kernels have timers (a minute; needs clang-19): the report then says what a token consists of.
+# report is to have them; pack takes other builds of ledge, to be measured beside this one and called as their files, from
+# LEDGE_BEFORE (FILE:FILE...), and with LEDGE_TRACE=1 makes one whose kernels have timers (a minute; needs clang-19): the
+# report then says what a token consists of.
 # FLAGS are gpucheck's: -only STEPS, -budget TIME (default 9m), -out FILE, -device NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -66,5 +67,5 @@ run() {
 case "${1:-}" in
   pack) pack ;;
   run) shift; run "$@" ;;
-  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

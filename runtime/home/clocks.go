@@ -77,7 +77,7 @@ const (
 	face      = `(\d{1,2}|one\b)` // an hour of the clock's face
 	hourZh    = `(\d{1,2}|[零一两二三]) ?点 ?`
 	laterZh   = `(\d{1,2}|[零两二三]) ?点 ?` // which are no "bit"
-	half      = `(am\b|pm\b|a m\b|p m\b|a\.m\b\.?|p\.m\b\.?)`
+	amPm      = `(am\b|pm\b|a m\b|p m\b|a\.m\b\.?|p\.m\b\.?)`
 	minutesOf = `(一刻|(?:\d{1,2}|[一两二三]) ?分钟?)`
 )
 
@@ -114,12 +114,12 @@ var clockRules = []clockRule{
 	{"after", re(`\b(\d{1,2}) (?:minutes|mins|min) after (\d{1,2})`), length, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
 	{"before|to", re(`\b(\d{1,2}) (?:minutes|mins|min) (?:before|to) (\d{1,2})`), length, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
 	{"before", re(`\b(5|10|20|25) before ` + face), amount, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
-	{"to|till", re(`\b((?:at|at about|for|alarm to) )(5|10|20|25) (?:to|till) ` + face), inNumber, counted, func(g []string) string { return then(g[1], clockBack(g[3], g[2])) }},
-	{"half", re(`\b((?:at|at about|for) )half ` + face), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], "30", 12)) }},
-	{"at |for |about ", re(`\b((?:at|at about|for) )` + face + `[ -](\d\d)`), inNumber, counted, func(g []string) string { return then(g[1], clock(g[2], g[3], 12)) }},
+	{"to|till", re(`\b((?:at|at about|for|alarm to) )(5|10|20|25) (?:to|till) ` + face), inNumber, counted, func(g []string) string { return joined(g[1], clockBack(g[3], g[2])) }},
+	{"half", re(`\b((?:at|at about|for) )half ` + face), inNumber, counted, func(g []string) string { return joined(g[1], clock(g[2], "30", 12)) }},
+	{"at |for |about ", re(`\b((?:at|at about|for) )` + face + `[ -](\d\d)`), inNumber, counted, func(g []string) string { return joined(g[1], clock(g[2], g[3], 12)) }},
 	{"oh", re(`\b` + face + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2], 12) }},
 	{"clock", re(`\b` + face + ` o'? ?clock`), inNumber, more, func(g []string) string { return clock(g[1], "00", 12) }},
-	{"am|pm|a.m|p.m|a m|p m", re(`\b` + face + `[ -](\d\d) ` + half), inNumber, nothing, func(g []string) string { return before(clock(g[1], g[2], 12), " "+g[3]) }},
+	{"am|pm|a.m|p.m|a m|p m", re(`\b` + face + `[ -](\d\d) ` + amPm), inNumber, nothing, func(g []string) string { return joined(clock(g[1], g[2], 12), " "+g[3]) }},
 	{"am|pm|a.m|p.m", re(`(\d)(am|pm|a\.m|p\.m)\b`), nothing, nothing, func(g []string) string { return g[1] + " " + g[2] }},
 
 	{"差", re(`差` + minutesOf + `(?:到)?` + hourZh), re(`[\d点]$`), counted, func(g []string) string { return clockBack(g[2], minutesZh(g[1])) }},
@@ -135,7 +135,7 @@ var clockRules = []clockRule{
 
 var (
 	partOfDay = re(`(?:noon|night|evening)s?\b|[午晚夜]`)
-	halfDays  = clockRule{"am|pm|a.m|p.m|a m|p m", re(`\b(\d{1,2})(?:[:.](\d\d))? ` + half), re(`(?:[\d:.点差-] ?|\bchannel )$`), nothing, func(g []string) string { return halfDay(g[1], g[2], g[3][:1]) }}
+	halfDays  = clockRule{"am|pm|a.m|p.m|a m|p m", re(`\b(\d{1,2})(?:[:.](\d\d))? ` + amPm), re(`(?:[\d:.点差-] ?|\bchannel )$`), nothing, func(g []string) string { return halfDay(g[1], g[2], g[3][:1]) }}
 )
 
 func minutesZh(s string) string {
@@ -210,18 +210,10 @@ func clockBack(hour, minute string) string {
 	return fmt.Sprintf("%d:%02d", h, 60-m)
 }
 
-// before is a text with what stands behind it, or nothing.
-func before(text, behind string) string {
-	if text == "" {
+// joined is the parts one after the other, or nothing where one is nothing.
+func joined(parts ...string) string {
+	if slices.Contains(parts, "") {
 		return ""
 	}
-	return text + behind
-}
-
-// then is a text after what stands before it, or nothing.
-func then(before, text string) string {
-	if text == "" {
-		return ""
-	}
-	return before + text
+	return strings.Join(parts, "")
 }

@@ -290,7 +290,7 @@ std::string Block::stuck() const {
 // Shared memory: guarded pieces, full of garbage.
 
 void Block::clear_shared() {
-  u64 need = kStatic + launch_->dynamic_bytes + 64 * (kZone + 32) + 256;
+  u64 need = kStatic + launch_->dynamic_bytes + 64 * (kZone + 2 * 16) + 2 * SHARED_LINE; // and what place leaves out
   if (memory_.size() < need) { memory_.resize(need); }
   arrays_.clear();
   static_bytes_ = 0;
