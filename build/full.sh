@@ -7,12 +7,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=local
 
-need_models() {
+need_models() { # for every step; fetched once
   build/models.sh out/models >/dev/null
-  export LEDGE_TEST_MODELS=$PWD/out/models
   [ -x out/venv/bin/python ] || python3 -m venv out/venv
   out/venv/bin/python -m pip install -q --disable-pip-version-check -r build/requirements.txt
-  export LEDGE_TEST_PYTHON=$PWD/out/venv/bin/python
+  export LEDGE_TEST_MODELS=$PWD/out/models LEDGE_TEST_PYTHON=$PWD/out/venv/bin/python
   export PATH=$PWD/out/venv/bin:$PATH
 }
 need_llama() {
@@ -139,7 +138,6 @@ what() { grep -B1 "^step_$1()" build/full.sh | sed -n 's/^# //p'; }
 case ${1:-} in
 --list) for s in $all; do printf '%-12s%s\n' "$s" "$(what "$s")"; done; exit ;;
 --step) # this script calls itself: a step that fails ends, and the others go on
-  need_models
   "step_$2"
   exit
   ;;
@@ -148,7 +146,8 @@ esac
 for s; do
   grep -qw -- "$s" <<<"$all" || { echo "full: there is no step $s; there are: $all" >&2; exit 2; }
 done
-mkdir -p docs/full
+mkdir -p docs/full out
+need_models
 failed=
 for s; do
   begun=$SECONDS

@@ -10,15 +10,15 @@ offline=${LEDGE_TEST_OFFLINE:-}
 
 mkdir -p out
 step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
-# together FUNCTION...: side by side, for most of a stage has work for one core; what each prints comes when it has ended.
+# together FUNCTION...: side by side, for most of a stage has work for one core; each line says whose it is.
 together() {
   local f failed=0
   local -A running
-  for f; do "$f" >"out/$f.log" 2>&1 & running[$f]=$!; done
   for f; do
-    wait "${running[$f]}" || { failed=1; echo "$f FAILED:"; }
-    cat "out/$f.log"
+    (set -o pipefail; "$f" 2>&1 | sed -u "s/^/$f: /") &
+    running[$f]=$!
   done
+  for f; do wait "${running[$f]}" || { failed=1; echo "$f FAILED"; }; done
   return "$failed"
 }
 
