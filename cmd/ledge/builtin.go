@@ -53,8 +53,10 @@ type household struct {
 	c        *cli.Context
 	m        *engine.Model
 	set      engine.Settings
+	lines    bool // sentences are the lines of something, and are called by their numbers
 	answered int
-	outside  int // of these, what was no household command
+	outside  int   // of these, what was no household command
+	why      error // of the last one, if the model took it for one
 }
 
 // runBuiltin is ledge run with the built-in model: a line of JSON for each sentence.
@@ -71,7 +73,8 @@ func (a *app) runBuiltin(c *cli.Context) error {
 	if !c.IsSet("temp") {
 		set.Sampler.Temperature = 0 // a command has one meaning
 	}
-	next, err := a.sentences(c.Args().Slice())
+	words := c.Args().Slice()
+	next, err := a.sentences(words)
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func (a *app) runBuiltin(c *cli.Context) error {
 		return err
 	}
 	if err == nil {
-		h := &household{a: a, c: c, m: m, set: set}
+		h := &household{a: a, c: c, m: m, set: set, lines: len(words) == 0 || strings.Contains(strings.Join(words, " "), "\n") || len(words) == 1 && words[0] == "-"}
 		err = h.answerAll(next)
 	}
 	return errors.Join(err, a.close(m))
@@ -135,6 +138,9 @@ func (h *household) answerAll(next func(context.Context) (string, error)) error 
 		if err := h.answer(text); err != nil {
 			return err
 		}
+		if h.why != nil && h.lines {
+			h.a.note("note: line %d is no household command: %v", n, h.why)
+		}
 	}
 }
 
@@ -145,6 +151,8 @@ func (h *household) verdict() error {
 		return errNoPrompt()
 	case h.outside == 0:
 		return nil
+	case !h.lines && h.why != nil:
+		return outsideError{fmt.Sprintf("this is no household command: %v; for everything else name a model, such as -m %s", h.why, defaultModel)}
 	case h.answered == 1:
 		return outsideError{fmt.Sprintf("this is no household command that the built-in model knows; for everything else name a model, such as -m %s", defaultModel)}
 	}
@@ -160,6 +168,10 @@ const answerRoom = 40
 func (h *household) answer(text string) error {
 	a, m, ctx := h.a, h.m, h.c.Context
 	h.answered++
+	if home.Normal(text) == "" {
+		h.outside++
+		return h.write(home.None, []int32{}, engine.Usage{Reason: engine.ReasonStop})
+	}
 	ids := m.Encode(home.Prompt(text), true, false)
 	if most := max(1, m.Options.Context-answerRoom); len(ids) > most {
 		a.note("note: a text of %d tokens, of which the built-in model reads %d, is no household command", len(ids), most)
@@ -193,10 +205,8 @@ func (h *household) answer(text string) error {
 	if err != nil {
 		return err
 	}
-	if c, err := home.Parse(answer); err != nil {
-		a.note("note: nothing in a home does this: %v", err)
-		h.outside++
-	} else if c.Intent == "none" {
+	answer, h.why = home.Answer(text, answer)
+	if c, err := home.Parse(answer); err != nil || c.Intent == "none" {
 		h.outside++
 	}
 	if err := h.write(answer, tokens, u); err != nil {

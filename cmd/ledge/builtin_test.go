@@ -22,9 +22,9 @@ func checkHome(t *testing.T, r result, args ...string) home.Command {
 	switch {
 	case !ended || strings.Contains(line, "\n") || !json.Valid([]byte(line)):
 		t.Fatalf("ledge %q wrote %q", args, r.out)
-	case err != nil && !strings.Contains(r.err, "nothing in a home does this"):
-		t.Errorf("ledge %q wrote %q and says %q", args, r.out, r.err)
-	case err != nil || c.Intent == "none":
+	case err != nil:
+		t.Errorf("ledge %q wrote %q: %v", args, r.out, err)
+	case c.Intent == "none":
 		checkRefusal(t, r, exitOutside, "-m smollm2:135m", args)
 	case r.code != exitOK || r.err != "":
 		t.Errorf("ledge %q: exit code %d, %q", args, r.code, r.err)
@@ -63,6 +63,41 @@ func TestBuiltinKnows(t *testing.T) {
 		if c := checkHome(t, ledge("run", text), text); !c.Same(want) {
 			t.Errorf("%s: %s, want %s", text, c, want)
 		}
+	}
+}
+
+// TestBuiltinDoubts: the model does not do at once what a sentence says of something else, and says why it does not.
+func TestBuiltinDoubts(t *testing.T) {
+	for text, why := range map[string]string{
+		"when I leave turn everything off":      "when something happens",
+		"下雨就关窗":                                 "when something happens",
+		"run the fan until midnight":            "a time with an end",
+		"turn off everything except the fridge": "",
+		"timer 7 minutes 30 seconds":            "no such number",
+		"under no circumstances unlock it":      "",
+	} {
+		r := ledge("run", text)
+		if c := checkHome(t, r, text); c.Intent != "none" || c.Reply == "" || !strings.Contains(r.err, why) {
+			t.Errorf("%s: %+v, want none for %q", text, r, why)
+		}
+	}
+	r := ledgeIn("开灯\n下雨就关窗\n", "run")
+	if !strings.Contains(r.err, "note: line 2 is no household command: it is to be done when something happens") || r.code != exitOutside {
+		t.Errorf("%+v", r)
+	}
+	for text, want := range map[string]home.Command{
+		"turn of the lights":            {Intent: "off", Device: "light"},
+		"have you locked the back door": {Intent: "query", Device: "lock", Room: "garden"},
+		"turn on the light 💡":           {Intent: "on", Device: "light"},
+		"alarm at 0630":                 {Intent: "set", Device: "alarm", Value: "@06:30"},
+		"如果方便请打开窗帘":                     {Intent: "open", Device: "curtain"},
+	} {
+		if c := checkHome(t, ledge("run", text), text); !c.Same(want) {
+			t.Errorf("%s: %s, want %s", text, c, want)
+		}
+	}
+	if r := ledge("run", "🙂"); r.out != home.None+"\n" {
+		t.Errorf("a picture: %+v", r)
 	}
 }
 

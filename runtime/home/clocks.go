@@ -43,7 +43,7 @@ func re(text string) lazy {
 }
 
 func (r clockRule) apply(text string) string {
-	if !slices.ContainsFunc(strings.Split(r.hints, "|"), func(h string) bool { return strings.Contains(text, h) }) {
+	if !hinted(text, r.hints) {
 		return text
 	}
 	const near = 24 // bytes, more than what is looked at
@@ -108,7 +108,7 @@ var clockRules = []clockRule{
 	{"half|quarter", re(`\b(?:(half)|(?:a )?(quarter)) (?:past|after) ` + face), afterFrom, counted, func(g []string) string {
 		return clock(g[3], map[string]string{"half": "30"}[g[1]]+map[string]string{"quarter": "15"}[g[2]], 12)
 	}},
-	{"quarter", re(`\b(?:a )?quarter (?:to|till|before) ` + face), afterFrom, counted, func(g []string) string { return clockBack(g[1], "15") }},
+	{"quarter", re(`\b(?:a )?quarter (?:to|till|before|of) ` + face), afterFrom, counted, func(g []string) string { return clockBack(g[1], "15") }},
 	{"past", re(`\b(\d{1,2})(?: minutes| mins| min)? past ` + face), afterFrom, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
 	{"after", re(`\b(5|10|20|25) after ` + face), amount, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
 	{"after", re(`\b(\d{1,2}) (?:minutes|mins|min) after (\d{1,2})`), length, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
@@ -117,6 +117,11 @@ var clockRules = []clockRule{
 	{"to|till", re(`\b((?:at|at about|for|alarm to) )(5|10|20|25) (?:to|till) ` + face), inNumber, counted, func(g []string) string { return joined(g[1], clockBack(g[3], g[2])) }},
 	{"half", re(`\b((?:at|at about|for) )half ` + face), inNumber, counted, func(g []string) string { return joined(g[1], clock(g[2], "30", 12)) }},
 	{"at |for |about ", re(`\b((?:at|at about|for) )` + face + `[ -](\d\d)`), inNumber, counted, func(g []string) string { return joined(g[1], clock(g[2], g[3], 12)) }},
+	{"at ", re(`\b(at )([01]\d|2[0-3])([0-5]\d)`), inNumber, counted, func(g []string) string { return joined(g[1], clock(g[2], g[3], 23)) }},
+	{"at ", re(`\b(at )(\d{1,2})\.([0-5]\d)`), inNumber, counted, func(g []string) string { return joined(g[1], clock(g[2], g[3], 23)) }},
+	{"midnight|noon", re(`\b(\d{1,2}) (?:minutes|mins|min) (?:before|to) (midnight|noon)`), length, more, func(g []string) string {
+		return clockBefore(map[string]string{"midnight": "24", "noon": "12"}[g[2]], g[1])
+	}},
 	{"oh", re(`\b` + face + ` oh (\d)`), inNumber, counted, func(g []string) string { return clock(g[1], "0"+g[2], 12) }},
 	{"clock", re(`\b` + face + ` o'? ?clock`), inNumber, more, func(g []string) string { return clock(g[1], "00", 12) }},
 	{"am|pm|a.m|p.m|a m|p m", re(`\b` + face + `[ -](\d\d) ` + amPm), inNumber, nothing, func(g []string) string { return joined(clock(g[1], g[2], 12), " "+g[3]) }},
@@ -198,16 +203,24 @@ func halfDay(hour, minute, half string) string {
 	return clock(strconv.Itoa(h), cmp.Or(minute, "00"), 23)
 }
 
-// clockBack is so many minutes before an hour: 12:45 is a quarter to 1.
+// clockBack is so many minutes before an hour of the clock's face: 12:45 is a quarter to 1.
 func clockBack(hour, minute string) string {
+	switch h := hourOf(hour); {
+	case h < 1 || h > 12:
+		return ""
+	case h == 1:
+		return clockBefore("13", minute)
+	}
+	return clockBefore(hour, minute)
+}
+
+// clockBefore is so many minutes before one of the day's 24 hours.
+func clockBefore(hour, minute string) string {
 	h, m := hourOf(hour), hourOf(minute)
-	if h < 1 || h > 12 || m < 1 {
+	if m < 1 {
 		return ""
 	}
-	if h--; h == 0 {
-		h = 12
-	}
-	return fmt.Sprintf("%d:%02d", h, 60-m)
+	return fmt.Sprintf("%d:%02d", h-1, 60-m)
 }
 
 // joined is the parts one after the other, or nothing where one is nothing.

@@ -7,7 +7,7 @@ import (
 
 // Normal is a sentence as the model reads it, in the one way it is written: in lower
 // case, with ASCII's punctuation for that of Chinese and of full width, single spaces,
-// and no mark at its end but a question's, with digits for numbers and clocks. Speech has none of
+// no pictures, and no mark at its end but a question's, with digits for numbers and clocks. Speech has none of
 // these, and every way of writing the same would have to be learnt.
 func Normal(text string) string {
 	text = strings.Map(func(r rune) rune {
@@ -27,6 +27,8 @@ func Normal(text string) string {
 			r = '-'
 		case r == '…' || r == '—':
 			r = ' '
+		case r >= 0x1f000 && r <= 0x1faff || r >= 0x2600 && r <= 0x27bf || r == 0x200d || r == 0xfe0f: // emoji and what joins them
+			r = ' '
 		case r == '℃':
 			r = '度'
 		}
@@ -34,6 +36,9 @@ func Normal(text string) string {
 	}, text)
 	text = strings.Join(strings.Fields(text), " ")
 	text = strings.TrimRight(text, " .,!;:~")
+	for _, w := range wordings {
+		text = w.apply(text)
+	}
 	for range 8 { // what one has written may complete what the other looks for; no sentence takes more than two
 		was := text
 		if text = clocks(digits(text)); text == was {

@@ -1,0 +1,151 @@
+package home
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// said says which number of a command its sentence does not: a model that has not seen
+// a number writes one that it has. Numbers are taken for said where they follow from one in
+// the text: hours by the part of the day, minutes to the next hour, what is left of 100 %.
+func said(text string, c Command) error {
+	v, err := ParseValue(c.Value)
+	if err != nil {
+		return err
+	}
+	for _, d := range saidDays {
+		if v.Clock != "" && hinted(text, d.hints) && d.pattern().MatchString(text) && !strings.Contains(d.days, "|"+v.Day+"|") {
+			return fmt.Errorf("the model wrote %q, and the sentence says another day", c.Value)
+		}
+	}
+	n := numbersIn(text)
+	ok := true
+	if v.Unit != "" {
+		ok = n.amount(math.Abs(v.Number))
+	}
+	if h, m, clock := strings.Cut(v.Clock, ":"); clock && ok {
+		ok = n.clock(h, m)
+	}
+	if d := v.Delay + v.For; d > 0 && ok {
+		ok = n.duration(d) && inParts(text, d)
+	}
+	if !ok {
+		return fmt.Errorf("the model wrote %q, and the sentence says no such number", c.Value)
+	}
+	return nil
+}
+
+// saidDays are the days that a text says, with those that a value can then have.
+var saidDays = []struct {
+	hints   string
+	pattern lazy
+	days    string
+}{
+	{"tomorrow|明", re(`\btomorrow\b|明天|明早|明晚`), "|tomorrow|"},
+	{"every |daily|每", re(`\b(?:every (?:day|morning|evening|night)|daily)\b|每(?:天|早|晚)`), "|daily|weekdays|weekend|"},
+	{"day", re(`\b(?:on |this |next )(?:mon|tues|wednes|thurs|fri|satur|sun)day\b`), "|mon|tue|wed|thu|fri|sat|sun|"},
+}
+
+// numbers are those that a text says, and the words for some that stay words.
+type numbers map[float64]bool
+
+// twoParts are durations of two numbers: 7 minutes 30 seconds, 1小时20分.
+var twoParts = re(`(\d+) ?(hours?|minutes?|mins?|个?小时|分钟?)(?: and)? ?(\d+) ?(minutes?|mins?|seconds?|secs?|分钟?|秒)`)
+
+// inParts reports whether a duration is the one of two numbers that a text says, if it says one.
+func inParts(text string, d time.Duration) bool {
+	m := twoParts().FindStringSubmatch(text)
+	if m == nil {
+		return true
+	}
+	unit := func(s string) time.Duration {
+		switch {
+		case strings.Contains(s, "h") || strings.Contains(s, "时"):
+			return time.Hour
+		case strings.Contains(s, "m") || strings.Contains(s, "分"):
+			return time.Minute
+		}
+		return time.Second
+	}
+	more, _ := strconv.Atoi(m[1]) // digits; too many are no duration
+	less, _ := strconv.Atoi(m[3])
+	return d == time.Duration(more)*unit(m[2])+time.Duration(less)*unit(m[4])
+}
+
+var inDigits = re(`\d+(?:\.\d+)?`)
+
+// numberWords are what Normal leaves in words.
+var numberWords = map[string]float64{
+	"one": 1, "一": 1, "二": 2, "两": 2, "三": 3, "零": 0, "俩": 2, "couple": 2, "noon": 12, "midday": 12, "中午": 12, "正午": 12, "午夜": 0, "midnight": 0,
+	"半夜": 0, "half": 30, "quarter": 15, "半": 30, "刻": 15, "三刻": 45, "zero": 0, "nought": 0, "oh": 0, "双": 2, "仨": 3, "third": 3, "dozen": 12, "an hour": 1, "a minute": 1,
+}
+
+func numbersIn(text string) numbers {
+	n := numbers{}
+	add := func(s string) {
+		if x, err := strconv.ParseFloat(s, 64); err == nil {
+			n[x] = true
+		}
+	}
+	for _, s := range inDigits().FindAllString(text, -1) {
+		add(s)
+		if whole, tenths, point := strings.Cut(s, "."); point {
+			add(whole)
+			add(tenths)
+		} else if len(s) == 3 || len(s) == 4 { // 630 and 0630 may be a clock
+			add(s[:len(s)-2])
+			add(s[len(s)-2:])
+		}
+	}
+	for w, x := range numberWords {
+		if strings.Contains(text, w) {
+			n[x] = true
+		}
+	}
+	return n
+}
+
+// amount: of parts (half, 一半, 三成, three quarters) there are too many ways to say.
+func (n numbers) amount(x float64) bool {
+	switch x {
+	case .5, 1, 1.5, 25, 33, 67, 75:
+		return true
+	}
+	if math.Mod(x, 10) == 0 && x <= 100 {
+		return true
+	}
+	return n[x] || n[100-x] || n[x-.5] || n[x/10] || n[x/100]
+}
+
+func (n numbers) clock(hour, minute string) bool {
+	h, m := float64(hourOf(strings.TrimPrefix(hour, "0"))), float64(hourOf(strings.TrimPrefix(minute, "0")))
+	if hour == "00" {
+		h = 0
+	}
+	if minute == "00" {
+		m = 0
+	}
+	hourSaid := h == 0 && (n[12] || n[24])
+	for _, d := range []float64{0, -12, 1, -11, -23, 13} {
+		hourSaid = hourSaid || n[h+d]
+	}
+	minuteSaid := m == 0 || m == 15 || m == 30 || m == 45 || n[m] || n[60-m]
+	return hourSaid && minuteSaid
+}
+
+func (n numbers) duration(d time.Duration) bool {
+	for _, whole := range []float64{d.Hours(), d.Minutes(), d.Seconds()} {
+		if n[whole] || n[whole-.5] || whole == .5 && n[30] || whole == .25 && n[15] || whole == .75 && n[15] {
+			return true
+		}
+	}
+	for _, part := range []time.Duration{d / time.Hour, d / time.Minute % 60, d / time.Second % 60} {
+		if part > 1 && !n[float64(part)] && (part != 45 || !n[15]) { // an hour and three quarters
+			return false
+		}
+	}
+	return true
+}
