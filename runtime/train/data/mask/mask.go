@@ -83,8 +83,8 @@ func (m *Masker) Find(text string) []Span {
 
 // view is a line with what several finders need.
 type view struct {
-	text string
-	runs []run
+	text    string
+	numbers []Span // of digits alone: identity numbers, cards, telephones
 }
 
 // line finds the spans of a line.
@@ -96,7 +96,7 @@ func (m *Masker) line(text string) []Span {
 	}
 	v := &view{text: text}
 	if digits {
-		v.runs = runs(text)
+		eachChain(text, func(c *chain) { v.numbers = append(v.numbers, c.numbers(m.kinds)...) })
 	}
 	var all []Span
 	byStart := func(a, b Span) int { return a.Start - b.Start }
@@ -142,7 +142,7 @@ func (m *Masker) Apply(text string, counts map[Kind]int) string {
 }
 
 var finders = map[Kind]func(*view) []Span{
-	Email: findEmails, ID: findIDs, Card: findCards, Phone: findPhones, Plate: findPlates, Address: findAddresses,
+	Email: findEmails, ID: findIDs, Card: findNumbers(Card), Phone: findNumbers(Phone), Plate: findPlates, Address: findAddresses,
 }
 
 // lazily is an expression that is compiled when it is first used: programs that link this package and mask nothing do

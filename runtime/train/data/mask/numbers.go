@@ -6,59 +6,32 @@ import (
 	"unicode/utf8"
 )
 
-// run is a run of digits with single separators between them, as numbers are written:
-// 138 1234 5678, 010-62345678, (555) 123-4567.
-type run struct {
-	start, end int
-	text       string
-	digits     string // ASCII
-	plus       bool
-}
-
-var digitRuns = lazily(`[+＋]?[(（]?[0-9０-９](?:[)） .·\-－–—]{0,2}[(（]?[0-9０-９Xx])*`)
-
-// runs finds runs of digits that are not a part of something larger: a word, a path, a decimal.
-func runs(text string) []run {
-	var all []run
-	for _, m := range digitRuns().FindAllStringIndex(text, -1) {
-		r := run{start: m[0], end: m[1]}
-		before, _ := utf8.DecodeLastRuneInString(text[:r.start])
-		after, size := utf8.DecodeRuneInString(text[r.end:])
-		if r.start > 0 && partOf(before) || r.end < len(text) && partOf(after) {
-			continue
-		}
-		// 3.5% and 12,345.67: a point or comma and more digits.
-		if r.end < len(text) && strings.ContainsRune(",.:/", after) {
-			if next, _ := utf8.DecodeRuneInString(text[r.end+size:]); unicode.IsDigit(next) {
-				continue
+// number tells what a run is: of the kinds, in the order of Kinds, the first.
+func number(text string, r run, kinds []Kind) (Span, bool) {
+	for _, k := range kinds {
+		switch {
+		case k == ID && identity(text, r), k == Card && card(r):
+			return Span{r.start, r.end, k}, true
+		case k == Phone && len(r.digits) >= 5:
+			if start, end, ok := phone(text, r); ok {
+				return Span{start, end, k}, true
 			}
 		}
-		if r.start > 0 && strings.ContainsRune(".,:/", before) {
-			if prev, _ := utf8.DecodeLastRuneInString(text[:r.start-utf8.RuneLen(before)]); unicode.IsDigit(prev) {
-				continue
-			}
-		}
-		r.text = text[r.start:r.end]
-		r.plus = strings.HasPrefix(r.text, "+") || strings.HasPrefix(r.text, "＋")
-		r.digits = strings.Map(func(c rune) rune {
-			switch {
-			case c >= '0' && c <= '9':
-				return c
-			case c >= '０' && c <= '９':
-				return c - '０' + '0'
-			case c == 'x' || c == 'X':
-				return 'X'
-			}
-			return -1
-		}, r.text)
-		all = append(all, r)
 	}
-	return all
+	return Span{}, false
 }
 
-// partOf reports characters that make what is beside them a part of something else.
-func partOf(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_' || r == '@' || r == '#' || r == '$' || r == '¥' || r == '€' || r == '%' || r == '/'
+// findNumbers finds the numbers of a kind among those that the view has.
+func findNumbers(kind Kind) func(*view) []Span {
+	return func(v *view) []Span {
+		var spans []Span
+		for _, s := range v.numbers {
+			if s.Kind == kind {
+				spans = append(spans, s)
+			}
+		}
+		return spans
+	}
 }
 
 // luhn is the check of ISO/IEC 7812-1 B.
@@ -76,21 +49,14 @@ func luhn(digits string) bool {
 	return sum%10 == 0
 }
 
-// cards: 13 to 19 digits with a right check digit, whose first digits are those of a card's issuer, in groups as
+// card: 13 to 19 digits with a right check digit, whose first digits are those of a card's issuer, in groups as
 // on cards or in one piece.
-func findCards(v *view) []Span {
-	var spans []Span
-	for _, r := range v.runs {
-		n := len(r.digits)
-		if n < 15 && !strings.HasPrefix(r.digits, "4") && !strings.HasPrefix(r.digits, "3") {
-			continue // 13 digits are an article's number (EAN), too, 14 only Diners'
-		}
-		if r.plus || n < 13 || n > 19 || strings.Contains(r.digits, "X") || !issuer(r.digits) || !luhn(r.digits) || !grouped(r.text, 2, 8) {
-			continue
-		}
-		spans = append(spans, Span{r.start, r.end, Card})
+func card(r run) bool {
+	n := len(r.digits)
+	if n < 15 && !strings.HasPrefix(r.digits, "4") && !strings.HasPrefix(r.digits, "3") {
+		return false // 13 digits are an article's number (EAN), too, 14 only Diners'
 	}
-	return spans
+	return !r.plus && n >= 13 && n <= mostDigits && !strings.Contains(r.digits, "X") && issuer(r.digits) && luhn(r.digits) && grouped(r.text, 2, 8)
 }
 
 // issuer reports the first digits of Visa, Mastercard, American Express, Discover, JCB, Diners, UnionPay and
@@ -125,21 +91,24 @@ func grouped(text string, least, most int) bool {
 	return true
 }
 
-// findIDs: China's identity numbers of 18 digits by date and check digit (GB 11643-1999), of 15 by date and a word
-// before them; social security numbers written with dashes, or behind a word; numbers of passports and of the
-// United Kingdom's national insurance behind a word.
-func findIDs(v *view) []Span {
-	var spans []Span
-	text := v.text
-	for _, r := range v.runs {
-		switch d := r.digits; {
-		case len(d) == 18 && chineseID(d),
-			len(d) == 15 && !strings.Contains(d, "X") && date("19"+d[6:12]) && province(d[:2]) && before(text, r.start, idWords),
-			len(d) == 9 && ssn(d) && (dashed(r.text, 3, 2, 4) || before(text, r.start, ssnWords)),
-			len(d) == 9 && len(r.text) == 9 && before(text, r.start, passportWords):
-			spans = append(spans, Span{r.start, r.end, ID})
-		}
+// identity: China's identity numbers of 18 digits by date and check digit (GB 11643-1999), of 15 by date and a word
+// before them; social security numbers written with dashes, or behind a word; numbers of passports behind a word.
+func identity(text string, r run) bool {
+	switch d := r.digits; {
+	case len(d) == 18 && chineseID(d),
+		len(d) == 15 && !strings.Contains(d, "X") && date("19"+d[6:12]) && province(d[:2]) && before(text, r.start, idWords),
+		len(d) == 9 && ssn(d) && (dashed(r.text, 3, 2, 4) || before(text, r.start, ssnWords)),
+		len(d) == 9 && len(r.text) == 9 && before(text, r.start, passportWords):
+		return true
 	}
+	return false
+}
+
+// findIDs: identity numbers, and those with letters: of passports and of the United Kingdom's national insurance, behind
+// a word.
+func findIDs(v *view) []Span {
+	spans := findNumbers(ID)(v)
+	text := v.text
 	if lower := strings.ToLower(text); !passportWords(lower) && !insuranceWords(lower) {
 		return spans
 	}

@@ -5,21 +5,6 @@ import (
 	"unicode/utf8"
 )
 
-// findPhones: mobile numbers of China, its fixed lines with their area codes, 400 and 800 numbers, numbers of
-// North America, numbers with a country code, and shorter ones right behind a word for telephone.
-func findPhones(v *view) []Span {
-	var spans []Span
-	for _, r := range v.runs {
-		if len(r.digits) < 5 {
-			continue
-		}
-		if start, end, ok := phone(v.text, r); ok {
-			spans = append(spans, Span{start, end, Phone})
-		}
-	}
-	return spans
-}
-
 var (
 	mobile     = lazily(`^(?:0?0?86)?1[3-9][0-9]{9}$`)
 	fixed      = lazily(`^0(?:10|2[0-9]|[3-9][0-9]{2})[2-9][0-9]{6,7}$`)
@@ -34,7 +19,9 @@ var (
 		"tracking", "version", "isbn", "invoice", "meeting id", "batch", "lot", "lines", "score", "part no")
 )
 
-// phone reports whether a run is a telephone number, and where that is: a run may go on with something else.
+// phone reports whether a run is a telephone number, and where that is: a run may go on with something else. There are
+// mobile numbers of China, its fixed lines with their area codes, 400 and 800 numbers, numbers of North America, numbers
+// with a country code, and shorter ones right behind a word for telephone.
 func phone(text string, r run) (start, end int, ok bool) {
 	d := r.digits
 	if strings.Contains(d, "X") {
@@ -127,7 +114,7 @@ var (
 func findPlates(v *view) []Span {
 	var spans []Span
 	text := v.text
-	if len(v.runs) == 0 && !strings.ContainsAny(text, "0123456789") {
+	if !strings.ContainsAny(text, "0123456789") {
 		return nil
 	}
 	for _, m := range chinesePlates().FindAllStringIndex(text, -1) {
