@@ -1,10 +1,8 @@
 package data
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -161,25 +159,21 @@ func (b Build) process(m *mask.Masker, it *item) {
 	}
 	it.masked = map[mask.Kind]int{}
 	it.doc.Text = m.Apply(text, it.masked)
-	r := Record{Text: it.doc.Text, File: it.doc.File, Line: it.doc.Line, Group: it.doc.Group}
+	r := Record{Text: it.doc.Text, File: it.doc.File, Line: it.doc.Line, Group: m.Apply(it.doc.Group, it.masked)}
 	for _, f := range it.doc.Extra {
 		if r.Fields == nil {
 			r.Fields = map[string]rawJSON{}
 		}
-		r.Fields[f.Name] = f.Value
+		if r.Fields[f.Name], it.err = maskedJSON(m, f.Value, it.masked); it.err != nil {
+			return
+		}
 	}
-	var line bytes.Buffer
-	e := json.NewEncoder(&line)
-	e.SetEscapeHTML(false)
-	if it.err = e.Encode(r); it.err != nil {
+	if it.line, it.err = r.line(); it.err != nil {
 		return
 	}
-	it.line = line.Bytes()
 	sum := sha256.Sum256([]byte(it.doc.Text))
 	copy(it.hash[:], sum[:])
-	if it.doc.Group != "" {
-		it.group = max(1, neardup.Hash(it.doc.Group))
-	}
+	it.group = groupHash(it.doc.Group)
 	it.sign = neardup.Sign(neardup.Shingles(it.doc.Text, b.Settings.Shingle))
 }
 
@@ -300,7 +294,9 @@ func (b Build) take(w *work, it *item) error {
 			return it.bad
 		}
 		if r.BadCount++; len(r.Bad) < 10 {
-			r.Bad = append(r.Bad, it.bad.Error())
+			shown := *it.bad // a problem may show what is in the file, as names of columns that are none
+			shown.Problem = mask.New(b.Settings.Mask...).Apply(shown.Problem, nil)
+			r.Bad = append(r.Bad, shown.Error())
 		}
 		return nil
 	}
@@ -312,10 +308,15 @@ func (b Build) take(w *work, it *item) error {
 	}
 	if it.rule != "" {
 		r.Normalized.add(it.doc.Text)
-		if r.Filtered[it.rule] == nil {
-			r.Filtered[it.rule] = &Removed{}
+		removed := r.Filtered[it.rule]
+		if removed == nil {
+			removed = &Removed{}
+			r.Filtered[it.rule] = removed
 		}
-		r.Filtered[it.rule].add(it.doc.Text, example)
+		removed.Count.add(it.doc.Text)
+		if len(removed.Examples) < maxExamples {
+			removed.show(b.maskedBeginning(it.doc.Text), example)
+		}
 		return nil
 	}
 	// Bytes are counted before masking, so that the steps before it add up.

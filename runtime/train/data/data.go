@@ -16,6 +16,8 @@
 package data
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -130,6 +132,15 @@ type Record struct {
 	Group string `json:"group,omitempty"`
 	// Fields are those that Settings.Source.Keep names.
 	Fields map[string]rawJSON `json:"fields,omitempty"`
+}
+
+// line is the record as it is written.
+func (r Record) line() ([]byte, error) {
+	var line bytes.Buffer
+	e := json.NewEncoder(&line)
+	e.SetEscapeHTML(false)
+	err := e.Encode(r)
+	return line.Bytes(), err
 }
 
 // rawJSON is a value as it was in the input.

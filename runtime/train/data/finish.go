@@ -90,7 +90,7 @@ func (b Build) finish(ctx context.Context, w *work, files []source.File) error {
 	for _, f := range files {
 		m.Inputs = append(m.Inputs, Input{f.Name, f.Size})
 	}
-	if m.Shards, err = b.write(ctx, w, out, entries, near, together); err != nil {
+	if m.Shards, err = b.write(ctx, w, out, entries, near, together, newGroupNames(groups)); err != nil {
 		return err
 	}
 	for name, v := range map[string]any{ManifestName: m, ReportName: w.state.Report} {
@@ -165,7 +165,7 @@ func (b Build) side(first indexEntry) int {
 }
 
 // write writes the shards.
-func (b Build) write(ctx context.Context, w *work, out string, entries []indexEntry, near, together *neardup.Clusters) ([]Shard, error) {
+func (b Build) write(ctx context.Context, w *work, out string, entries []indexEntry, near, together *neardup.Clusters, groups *groupNames) ([]Shard, error) {
 	r := w.state.Report
 	r.Near, r.Clusters, r.Written, r.Splits = Removed{}, 0, Count{}, nil
 	splits := make([]*shardWriter, len(b.Settings.Splits))
@@ -201,6 +201,12 @@ func (b Build) write(ctx context.Context, w *work, out string, entries []indexEn
 					b.dropped(r, rec, *like)
 					continue
 				}
+			}
+		}
+		if name := groups.name(rec.Group, e.group); name != rec.Group {
+			rec.Group = name
+			if line, err = rec.line(); err != nil {
+				return nil, err
 			}
 		}
 		r.Written.add(rec.Text)

@@ -85,6 +85,11 @@ func newReport() *Report {
 
 func (r *Removed) add(text string, e Example) {
 	r.Count.add(text)
+	r.show(text, e)
+}
+
+// show keeps the beginning of a text as an example, if there are not enough.
+func (r *Removed) show(text string, e Example) {
 	if len(r.Examples) < maxExamples {
 		e.Text = beginningOf(text)
 		r.Examples = append(r.Examples, e)
