@@ -332,7 +332,7 @@ func (b Build) take(w *work, it *item) error {
 	}
 	if _, twice := w.seen[it.hash]; twice && b.Settings.Exact {
 		r.Exact.add(it.doc.Text, example)
-		return nil
+		return w.addCopy(it.hash, it.group)
 	}
 	r.Unique.add(it.doc.Text)
 	r.Units += int64(it.measures.Units)

@@ -249,6 +249,63 @@ func TestNoLeak(t *testing.T) {
 	}
 }
 
+// TestGroupsOfCopies: a document that is removed as an exact copy joins its group with that of the one that stays, also in a
+// build that was interrupted between them.
+func TestGroupsOfCopies(t *testing.T) {
+	dir := t.TempDir()
+	r := rand.New(rand.NewPCG(3, 3))
+	text := func() string {
+		words := make([]string, 30)
+		for i := range words {
+			words[i] = fmt.Sprint("word", r.IntN(100_000))
+		}
+		return strings.Join(words, " ")
+	}
+	var in, rest strings.Builder
+	add := func(b *strings.Builder, group, text string, nr int) {
+		fmt.Fprintf(b, `{"text":%q,"topic":%q,"nr":%d}`+"\n", text, group, nr)
+	}
+	const sets = 100
+	for i := range sets {
+		a, b, shared := fmt.Sprint("a", i), fmt.Sprint("b", i), text()
+		add(&in, a, text(), i)
+		add(&in, a, shared, i)
+		add(&rest, b, shared, i)
+		add(&rest, b, text(), i)
+	}
+	paths := []string{write(t, dir, "1.jsonl", in.String()), write(t, dir, "2.jsonl", rest.String())}
+	s := settings()
+	s.Source.Group = "topic"
+	out := filepath.Join(dir, "out")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	first := Build{Out: out, Paths: paths, Settings: s, Threads: 1, Progress: func(p Progress) {
+		if p.Docs > 3*sets {
+			cancel()
+		}
+	}}
+	if _, err := first.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatalf("not interrupted: %v", err)
+	}
+	if report := run(t, Build{Out: out, Paths: paths, Settings: s}); report.Exact.Documents != sets || report.Written.Documents != 3*sets {
+		t.Fatalf("%d exact copies, %d documents", report.Exact.Documents, report.Written.Documents)
+	}
+	splits, where := map[string]int{}, map[string]string{}
+	for split, rs := range records(t, out) {
+		splits[split] += len(rs)
+		for _, r := range rs {
+			nr := string(r.Fields["nr"])
+			if other, known := where[nr]; known && other != split {
+				t.Errorf("set %s is in %s and in %s", nr, other, split)
+			}
+			where[nr] = split
+		}
+	}
+	if len(splits) != len(s.Splits) {
+		t.Errorf("splits %v", splits)
+	}
+}
+
 // TestStable: adding data moves no document from one split to another.
 func TestStable(t *testing.T) {
 	dir := t.TempDir()
@@ -294,6 +351,7 @@ func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	paths := corpus(t, dir, 260)
 	s := settings()
+	s.Source.Group = "topic"
 	run(t, Build{Out: filepath.Join(dir, "whole"), Paths: paths, Settings: s})
 	out := filepath.Join(dir, "parts")
 	stop := errors.New("stop")
@@ -318,7 +376,7 @@ func TestResume(t *testing.T) {
 		if _, err := os.Stat(out); err == nil {
 			t.Fatal("the output is there before it is complete")
 		}
-		for _, name := range []string{docsName, indexName, bandName(3)} {
+		for _, name := range []string{docsName, indexName, groupName, bandName(3)} {
 			f, err := os.OpenFile(filepath.Join(out+".part", name), os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)

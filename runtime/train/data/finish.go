@@ -60,25 +60,11 @@ func (b Build) finish(ctx context.Context, w *work, files []source.File) error {
 	if err != nil {
 		return err
 	}
-	// What belongs together stays together: near duplicates, and documents of a group.
-	together := near.Clone()
-	groups := map[uint64]uint32{}
-	texts := map[[16]byte]uint32{} // of copies, if they are kept
-	for i, e := range entries {
-		if first, ok := texts[e.hash]; ok {
-			together.Join(first, uint32(i))
-		} else if !b.Settings.Exact {
-			texts[e.hash] = uint32(i)
-		}
-		if e.group == 0 {
-			continue
-		}
-		if first, ok := groups[e.group]; ok {
-			together.Join(first, uint32(i))
-		} else {
-			groups[e.group] = uint32(i)
-		}
+	copies, err := w.readCopies()
+	if err != nil {
+		return err
 	}
+	together, groups := b.together(near, entries, copies)
 	out := w.path(outName)
 	if err := os.RemoveAll(out); err != nil {
 		return firstError(err)
@@ -103,6 +89,37 @@ func (b Build) finish(ctx context.Context, w *work, files []source.File) error {
 		return firstError(err)
 	}
 	return nil
+}
+
+// together joins what has to be in one split: near duplicates, copies, and documents of a group, that of copies that were
+// removed among them. It also returns the groups there are, by hash, with a document of each.
+func (b Build) together(near *neardup.Clusters, entries []indexEntry, copies map[[16]byte][]uint64) (*neardup.Clusters, map[uint64]uint32) {
+	all := near.Clone()
+	groups := map[uint64]uint32{}
+	join := func(i uint32, group uint64) {
+		if group == 0 {
+			return
+		}
+		if other, ok := groups[group]; ok {
+			all.Join(other, i)
+		} else {
+			groups[group] = i
+		}
+	}
+	texts := map[[16]byte]uint32{} // of copies, if they are kept
+	for n, e := range entries {
+		i := uint32(n)
+		if first, ok := texts[e.hash]; ok {
+			all.Join(first, i)
+		} else if !b.Settings.Exact {
+			texts[e.hash] = i
+		}
+		join(i, e.group)
+		for _, group := range copies[e.hash] {
+			join(i, group)
+		}
+	}
+	return all, groups
 }
 
 // compare joins near duplicates.

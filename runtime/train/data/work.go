@@ -24,6 +24,7 @@ const (
 	stateName = "state.json"
 	docsName  = "documents.jsonl"
 	indexName = "index.bin"
+	groupName = "groups.bin"
 	outName   = "out"
 	lockName  = "lock"
 )
@@ -32,6 +33,13 @@ const (
 // text (16), hash of its group (8, 0 for none).
 const indexSize = 8 + 8 + 16 + 8
 
+// copySize is that of an exact copy in groups.bin, which was removed but has a group: hash of its text (16), hash of
+// its group (8).
+const copySize = 16 + 8
+
+// workVersion is that of the work folder's files.
+const workVersion = 2
+
 // state is how far the first phase is. What the work folder's files have beyond it is
 // cut off when a build goes on.
 type state struct {
@@ -39,7 +47,8 @@ type state struct {
 	File   int     `json:"file"` // input being read
 	Item   int64   `json:"item"` // documents and bad records of it that are done
 	Docs   int64   `json:"documents"`
-	Bytes  int64   `json:"bytes"` // of documents.jsonl
+	Bytes  int64   `json:"bytes"`  // of documents.jsonl
+	Copies int64   `json:"copies"` // in groups.bin
 	Report *Report `json:"report"`
 }
 
@@ -48,6 +57,7 @@ type state struct {
 func key(s Settings, files []source.File) (string, error) {
 	s.SkipBad = false
 	h := sha256.New()
+	fmt.Fprintln(h, workVersion)
 	if err := json.NewEncoder(h).Encode(s); err != nil {
 		return "", err
 	}
@@ -63,6 +73,7 @@ type work struct {
 	state state
 	docs  *appender
 	index *appender
+	group *appender // of copies that were removed
 	bands [neardup.Bands]*appender
 	seen  map[[16]byte]struct{} // texts that are kept
 }
@@ -92,7 +103,7 @@ func openWork(dir, key string, restart bool) (w *work, resumed bool, err error) 
 			return nil, false, fmt.Errorf("%s is damaged: remove the folder, or start anew: %w", w.path(stateName), err)
 		}
 		if old.Key != key {
-			return nil, false, fmt.Errorf("%s is of an interrupted build with other settings or inputs: %w", dir, ErrOtherBuild)
+			return nil, false, fmt.Errorf("%s is of an interrupted build with other settings or inputs, or of another version: %w", dir, ErrOtherBuild)
 		}
 		w.state, resumed = old, true
 	}
@@ -195,7 +206,7 @@ func (w *work) clear() error {
 	if err := os.MkdirAll(w.dir, 0o777); err != nil {
 		return fmt.Errorf("cannot write: %w", err)
 	}
-	names := []string{stateName, stateName + files.Part, docsName, indexName, outName}
+	names := []string{stateName, stateName + files.Part, docsName, indexName, groupName, outName}
 	for b := range neardup.Bands {
 		names = append(names, bandName(b))
 	}
@@ -233,6 +244,9 @@ func (w *work) open() error {
 		return err
 	}
 	if w.index, err = at(indexName, w.state.Docs*indexSize); err != nil {
+		return err
+	}
+	if w.group, err = at(groupName, w.state.Copies*copySize); err != nil {
 		return err
 	}
 	for b := range w.bands {
@@ -276,6 +290,19 @@ func (w *work) add(line []byte, hash [16]byte, group uint64, sign neardup.Signat
 	return nil
 }
 
+// addCopy notes the group of a document that is removed because its text is there already: the two groups then belong
+// together.
+func (w *work) addCopy(hash [16]byte, group uint64) error {
+	if group == 0 {
+		return nil
+	}
+	if _, err := w.group.w.Write(binary.LittleEndian.AppendUint64(hash[:], group)); err != nil {
+		return firstError(err)
+	}
+	w.state.Copies++
+	return nil
+}
+
 // firstError is the first of several errors that were joined: on a full disk all say the same.
 func firstError(err error) error {
 	var many interface{ Unwrap() []error }
@@ -312,7 +339,7 @@ func (w *work) save() error {
 }
 
 func (w *work) all() []*appender {
-	all := []*appender{w.docs, w.index}
+	all := []*appender{w.docs, w.index, w.group}
 	return append(all, w.bands[:]...)
 }
 
@@ -347,6 +374,24 @@ func (w *work) readIndex() ([]indexEntry, error) {
 		copy(e.hash[:], p[16:])
 	}
 	return entries, nil
+}
+
+// readCopies gives the groups of copies that were removed, by the hash of their text, each once.
+func (w *work) readCopies() (map[[16]byte][]uint64, error) {
+	in := bufio.NewReaderSize(io.NewSectionReader(w.group.f, 0, w.state.Copies*copySize), 1<<16)
+	copies := map[[16]byte][]uint64{}
+	seen := map[[copySize]byte]bool{}
+	var p [copySize]byte
+	for range w.state.Copies {
+		if _, err := io.ReadFull(in, p[:]); err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", w.path(groupName), err)
+		}
+		if !seen[p] {
+			seen[p] = true
+			copies[[16]byte(p[:])] = append(copies[[16]byte(p[:])], binary.LittleEndian.Uint64(p[16:]))
+		}
+	}
+	return copies, nil
 }
 
 // keys are those of a band, by document.
