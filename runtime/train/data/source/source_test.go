@@ -105,6 +105,10 @@ func TestRead(t *testing.T) {
 		{"no such column", "a.csv", "id,body\n1,x\n", Options{}, nil, []string{`a.csv:1: there is no column "text" (there are: id, body)`}},
 		{"short records", "a.csv", "id,text\n1\n2,two\n", Options{}, []string{"3:two"}, []string{"a.csv:2: it has 1 fields, but there are 2 columns"}},
 		{"a stray quote", "a.csv", "id,text\n1,a\"b\n2,two\n", Options{}, []string{"3:two"}, []string{"a.csv:2: bare"}},
+		{"an open quote", "a.csv", "text,id\n\"one\ntwo\",1\n\"" + strings.Repeat("word\n", 2000), Options{Max: 1000}, []string{"2:one\ntwo"}, []string{"a.csv:4: the record is longer"}},
+		{"an open quote behind a bad record", "a.csv", "id,text\n1,a\"b\n\"" + strings.Repeat("word\n", 2000), Options{Max: 1000}, nil, []string{"a.csv:2: bare", "a.csv:3: the record is longer"}},
+		{"an open quote in the second column", "a.csv", "id,text\n1,\"" + strings.Repeat("word\n", 2000), Options{Max: 1000}, nil, []string{"a.csv:2: the record is longer"}},
+		{"an open quote with tabs", "a.tsv", "text\tid\n\"" + strings.Repeat("word\n", 2000), Options{Max: 1000}, nil, []string{"a.tsv:2: the record is longer"}},
 		{"a page", "a.html", "<html><head><title>T &amp; U</title><script>var x = '<p>no</p>';</script><style>p{}</style></head><body><p>One  <b>two</b>\n three</p>" +
 			"<ul><li>a<li>b</ul><pre>x\n  y</pre><noscript>no</noscript></body></html>", Options{}, []string{"1:T & U\n\nOne two three\n\na\nb\n\nx\n  y"}, nil},
 		{"a page in GBK", "a.htm", "<meta charset=gbk><p>" + encoded(t, simplifiedchinese.GBK, "中文网页"), Options{}, []string{"1:中文网页"}, nil},

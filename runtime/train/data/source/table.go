@@ -40,7 +40,7 @@ func (r *reader) csv() error {
 	if r.o.Group != "" {
 		group = column(r.o.Group)
 	}
-	for {
+	for next := behind(1, header); ; {
 		limited.used = 0
 		record, err := c.Read()
 		var parse *csv.ParseError
@@ -49,9 +49,13 @@ func (r *reader) csv() error {
 			return nil
 		case errors.Is(err, files.ErrLong):
 			// Where the record ends cannot be known any more.
-			line, _ := c.FieldPos(0)
+			line := next
+			if len(record) > 0 {
+				line, _ = c.FieldPos(0)
+			}
 			return r.long(line, "record")
 		case errors.As(err, &parse):
+			next = parse.Line + 1
 			if err := r.bad(parse.StartLine, "mend it, or skip bad records", "%v", csvProblem(err)); err != nil {
 				return err
 			}
@@ -60,6 +64,7 @@ func (r *reader) csv() error {
 			return err
 		}
 		line, _ := c.FieldPos(0)
+		next = behind(line, record)
 		problem := ""
 		switch {
 		case len(record) != len(header):
@@ -88,6 +93,15 @@ func (r *reader) csv() error {
 			return err
 		}
 	}
+}
+
+// behind is the line behind a record, where the next begins unless it is empty: package csv does not tell where a record began
+// whose first field has no end.
+func behind(line int, record []string) int {
+	for _, s := range record {
+		line += strings.Count(s, "\n")
+	}
+	return line + 1
 }
 
 func valid(record []string) bool {
