@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -11,7 +12,12 @@ import (
 
 // Elements whose content is no text to read.
 var unread = map[atom.Atom]bool{atom.Script: true, atom.Style: true, atom.Noscript: true, atom.Template: true, atom.Iframe: true,
-	atom.Svg: true, atom.Math: true, atom.Select: true, atom.Textarea: true, atom.Object: true, atom.Canvas: true}
+	atom.Noembed: true, atom.Noframes: true, atom.Svg: true, atom.Math: true, atom.Select: true, atom.Textarea: true, atom.Object: true, atom.Canvas: true}
+
+// Elements of HTML that a slash at the end of their tag does not close: what follows is in them, and no markup. (A title's,
+// too, but nobody means a page that is all title.)
+var open = map[atom.Atom]bool{atom.Script: true, atom.Style: true, atom.Noscript: true, atom.Iframe: true, atom.Noembed: true,
+	atom.Noframes: true, atom.Textarea: true}
 
 // Elements that stand on lines of their own, and those with an empty line around.
 var onLines = map[atom.Atom]bool{atom.Br: true, atom.Div: true, atom.Li: true, atom.Tr: true, atom.Dt: true, atom.Dd: true,
@@ -33,15 +39,17 @@ func (r *reader) html() error {
 	if err := invalid(b); err != nil {
 		return r.bad(0, "convert the file to UTF-8, or name its encoding", "the page is not UTF-8")
 	}
-	text, err := pageText(string(b))
+	name := strings.TrimSuffix(strings.ToLower(r.file.Name), ".gz")
+	text, err := pageText(string(b), strings.HasSuffix(name, ".xhtml"))
 	if err != nil {
 		return r.bad(0, "", "%v", err)
 	}
 	return r.give(Document{Text: text, Line: 1})
 }
 
-// pageText is the text of a page.
-func pageText(page string) (string, error) {
+// pageText is the text of a page. In XHTML, which the page itself may say it is, a slash at the end of a tag closes any
+// element.
+func pageText(page string, xhtml bool) (string, error) {
 	z := html.NewTokenizer(strings.NewReader(page))
 	w := textWriter{}
 	var skipping atom.Atom
@@ -53,6 +61,10 @@ func pageText(page string) (string, error) {
 				return "", err
 			}
 			return strings.TrimSpace(w.b.String()), nil
+		case html.DoctypeToken:
+			xhtml = xhtml || strings.Contains(strings.ToLower(string(z.Text())), "xhtml")
+		case html.CommentToken:
+			xhtml = xhtml || bytes.HasPrefix(z.Raw(), []byte("<?xml "))
 		case html.TextToken:
 			if skipping == 0 {
 				w.text(string(z.Text()), pre > 0)
@@ -60,6 +72,14 @@ func pageText(page string) (string, error) {
 		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
 			name, _ := z.TagName()
 			a := atom.Lookup(name)
+			if t == html.SelfClosingTagToken {
+				// Drawings and formulas in HTML are as XHTML.
+				if xhtml || !open[a] || skipping == atom.Svg || skipping == atom.Math {
+					z.NextIsNotRawText()
+				} else {
+					t = html.StartTagToken
+				}
+			}
 			if skipping != 0 {
 				if a == skipping && t == html.StartTagToken {
 					depth++

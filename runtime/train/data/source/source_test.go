@@ -70,6 +70,7 @@ func numbered(n int, text string) (all []string) {
 // TestRead: each document as LINE:TEXT, then what is wrong.
 func TestRead(t *testing.T) {
 	chinese := "今天的天气很好，我们去公园吧。"
+	const closed = `<head><title/><script src="a.js"/><style/></head><p>A</p><iframe src="u"/><textarea/><p>B <i>c</i></p><script>x</script><p>D</p>`
 	for _, c := range []struct {
 		name, file, content string
 		o                   Options
@@ -111,6 +112,15 @@ func TestRead(t *testing.T) {
 		{"an open quote with tabs", "a.tsv", "text\tid\n\"" + strings.Repeat("word\n", 2000), Options{Max: 1000}, nil, []string{"a.tsv:2: the record is longer"}},
 		{"a page", "a.html", "<html><head><title>T &amp; U</title><script>var x = '<p>no</p>';</script><style>p{}</style></head><body><p>One  <b>two</b>\n three</p>" +
 			"<ul><li>a<li>b</ul><pre>x\n  y</pre><noscript>no</noscript></body></html>", Options{}, []string{"1:T & U\n\nOne two three\n\na\nb\n\nx\n  y"}, nil},
+		{"closed tags in XHTML", "a.xhtml", closed, Options{}, []string{"1:A\n\nB c\n\nD"}, nil},
+		{"closed tags in compressed XHTML", "A.XHTML.gz", zipped(t, closed), Options{}, []string{"1:A\n\nB c\n\nD"}, nil},
+		{"closed tags behind an XML declaration", "a.html", `<?xml version="1.0"?>` + closed, Options{}, []string{"1:A\n\nB c\n\nD"}, nil},
+		{"closed tags behind a doctype", "a.html", `<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "x.dtd">` + closed, Options{}, []string{"1:A\n\nB c\n\nD"}, nil},
+		{"a script that HTML does not close", "a.html", `<p>A</p><script src="a.js"/><p>no</p></script><p>B</p>`, Options{}, []string{"1:A\n\nB"}, nil},
+		{"a frame that HTML does not close", "a.html", `<p>A</p><iframe src="u"/><p>no <i>c</i></p>`, Options{}, []string{"1:A"}, nil},
+		{"a title that HTML does not close", "a.html", `<title/><p>A <i>c</i></p>`, Options{}, []string{"1:A c"}, nil},
+		{"closed tags in a drawing", "a.html", `<p>A</p><svg><title/><style/><path d="x"/></svg><p>B</p>`, Options{}, []string{"1:A\n\nB"}, nil},
+		{"what is for old browsers", "a.html", `<p>A</p><noframes><p>no</p></noframes><noembed><i>no</i></noembed><p>B</p>`, Options{}, []string{"1:A\n\nB"}, nil},
 		{"a page in GBK", "a.htm", "<meta charset=gbk><p>" + encoded(t, simplifiedchinese.GBK, "中文网页"), Options{}, []string{"1:中文网页"}, nil},
 		{"kept", "a.jsonl", `{"text":"x","id": 7 ,"l":{"a": "b"},"g":"q"}`, Options{Keep: []string{"l", "id", "none"}, Group: "g"}, []string{`1:x g=q l={"a":"b"} id=7`}, nil},
 		{"groups", "a.jsonl", `{"text":"a","g":"q\u00e9"}` + "\n" + `{"text":"b","g":null}` + "\n" + `{"text":"c","g":""}` + "\n" + `{"text":"d"}` + "\n" + `{"text":"e","g":12}` + "\n" + `{"text":"f","g":"12"}` + "\n" + `{"text":"g","g":[1, "x"]}`,
