@@ -156,7 +156,29 @@ func (m *Merge) Writer(ctx context.Context) (*gguf.Writer, error) {
 			return nil, err
 		}
 	}
+	if t, ok := m.untied(); ok {
+		if err := m.add(ctx, w, output, t); err != nil {
+			return nil, err
+		}
+	}
 	return w, nil
+}
+
+// The names of the weights that are one tensor in tied models.
+const (
+	embedding = "token_embd.weight"
+	output    = "output.weight"
+)
+
+// untied is the output matrix of a tied model whose embedding changes: the embedding as it was, for an adapter of that changes
+// the lookup alone.
+func (m *Merge) untied() (*gguf.Tensor, bool) {
+	_, changes := m.set.Adapter(embedding)
+	_, added := m.set.Adapter(output)
+	if _, there := m.base.Tensor(output); there || added || !changes {
+		return nil, false
+	}
+	return m.base.Tensor(embedding)
 }
 
 // add adds the tensor of this name, made from t.

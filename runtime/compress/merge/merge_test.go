@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +20,8 @@ import (
 const models = "../../model/testdata"
 
 // adapter changes every matrix of a file: the embedding, and the output matrix even
-// if it is the embedding.
-func adapter(t *testing.T, f *gguf.File) *lora.File {
+// if it is the embedding; or those of these names alone.
+func adapter(t *testing.T, f *gguf.File, names ...string) *lora.File {
 	t.Helper()
 	const rank = 3
 	arch, _ := f.String("general.architecture")
@@ -34,6 +35,9 @@ func adapter(t *testing.T, f *gguf.File) *lora.File {
 	}
 	var all []lora.Matrices
 	add := func(name string, shape []int) {
+		if len(names) > 0 && !slices.Contains(names, name) {
+			return
+		}
 		m := lora.Matrices{Weight: name, Rank: rank, A: random(rank * shape[1]), B: random(rank * shape[0])}
 		if name == "token_embd.weight" {
 			m.A, m.B = m.B, m.A
@@ -96,44 +100,70 @@ func merged(t *testing.T, f *gguf.File, s *lora.Set, o merge.Options) (*gguf.Fil
 	return g, m.Changes()
 }
 
-// TestMerged: a merged model gives the logits of the model with its adapter, whatever
-// the architecture.
+// TestMerged: a merged model gives the logits of the model with its adapter, whatever the architecture, and whether its output
+// matrix is its embedding or not.
 func TestMerged(t *testing.T) {
+	tied := map[string]bool{}
 	for _, g := range goldentest.Models(t, models) {
+		f := goldentest.Parse(t, models, g.Gguf)
+		_, own := f.Tensor("output.weight")
+		tied[g.Name] = !own
 		switch g.Name {
-		case "llama-gqa", "llama-tied", "gemma2", "phi3", "qwen2":
+		case "llama-gqa", "llama-tied", "gemma2", "gemma3", "phi3", "qwen2", "qwen3":
 		default:
-			continue
+			if own {
+				continue
+			}
 		}
-		t.Run(g.Name, func(t *testing.T) {
-			read := func() *gguf.File { return goldentest.Parse(t, models, g.Gguf) }
-			run := func(f *gguf.File, uses ...lora.Use) []float32 {
-				t.Helper()
-				m, err := engine.OpenFile(t.Context(), f, engine.Options{CacheType: dtype.F32, Threads: 1, Adapters: uses})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer m.Close()
-				return goldentest.Logits(t, m, g.Sequences[0].Tokens)
-			}
-			f := read()
-			file, changes := merged(t, f, join(t, f, adapter(t, f), 0.75), merge.Options{Threads: 2})
-			if len(changes) != len(join(t, f, adapter(t, f), 1).Weights()) {
-				t.Errorf("%d weights changed", len(changes))
-			}
-			for _, c := range changes {
-				if c.From != c.To || c.Lost() > 1e-5 || c.Size() < 0.005 {
-					t.Errorf("%s: changed by %g, lost %g of it", c.Weight, c.Size(), c.Lost())
-				}
-			}
-			plain, want, got := run(read()), run(read(), lora.Use{File: adapter(t, f), Scale: 0.75}), run(file)
-			if off := distance(plain, want); off < 0.05 {
-				t.Errorf("the adapter changes the logits by %g only: the test shows nothing", off)
-			}
-			if off := distance(got, want); !(off < 1e-5) {
-				t.Errorf("the merged model's logits are off by %g", off)
-			}
-		})
+		t.Run(g.Name, func(t *testing.T) { mergedAs(t, g, false, 0.005) })
+		for _, name := range []string{"token_embd.weight", "output.weight"} {
+			// An untied model's own matrix is merged like any other.
+			t.Run(g.Name+"/"+name, func(t *testing.T) { mergedAs(t, g, !own && name == "token_embd.weight", 0.0005, name) })
+		}
+	}
+	for _, name := range []string{"llama-tied", "gemma2", "gemma3"} {
+		if !tied[name] {
+			t.Errorf("%s has an output matrix of its own: the test shows nothing", name)
+		}
+	}
+}
+
+// mergedAs compares a model that an adapter of these weights, or of all, is merged into with the two side by side. more tells
+// that the file gets an output matrix that nothing changes.
+func mergedAs(t *testing.T, g goldentest.Model, more bool, least float64, names ...string) {
+	read := func() *gguf.File { return goldentest.Parse(t, models, g.Gguf) }
+	run := func(f *gguf.File, uses ...lora.Use) []float32 {
+		t.Helper()
+		m, err := engine.OpenFile(t.Context(), f, engine.Options{CacheType: dtype.F32, Threads: 1, Adapters: uses})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		return goldentest.Logits(t, m, g.Sequences[0].Tokens)
+	}
+	f := read()
+	a := adapter(t, f, names...)
+	file, changes := merged(t, f, join(t, f, a, 0.75), merge.Options{Threads: 2})
+	if len(changes) != len(join(t, f, a, 1).Weights()) {
+		t.Errorf("%d weights changed", len(changes))
+	}
+	for _, c := range changes {
+		if c.From != c.To || c.Lost() > 1e-5 || c.Size() < 0.005 {
+			t.Errorf("%s: changed by %g, lost %g of it", c.Weight, c.Size(), c.Lost())
+		}
+	}
+	if more {
+		was, _ := f.Tensor("token_embd.weight")
+		if is, ok := file.Tensor("output.weight"); !ok || is.DType != was.DType || !bytes.Equal(is.Data, was.Data) {
+			t.Error("the output matrix is not what the embedding was")
+		}
+	}
+	plain, want, got := run(read()), run(read(), lora.Use{File: a, Scale: 0.75}), run(file)
+	if off := distance(plain, want); off < least {
+		t.Errorf("the adapter changes the logits by %g only: the test shows nothing", off)
+	}
+	if off := distance(got, want); !(off < 1e-5) {
+		t.Errorf("the merged model's logits are off by %g", off)
 	}
 }
 
