@@ -12,13 +12,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/kernels/cpu"
 	"github.com/ledge-run/ledge/runtime/compress/encode"
+	"github.com/ledge-run/ledge/runtime/compress/quantize"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
@@ -71,6 +74,8 @@ type Merge struct {
 	changes []Change
 	done    int64
 	total   int64
+
+	sizes quantize.Sizes // of the new file
 }
 
 // New prepares a merge of adapters into the model that they were joined for.
@@ -133,6 +138,7 @@ func (m *Merge) Write(ctx context.Context, path string, replace bool) error {
 // Writer makes the merged file, whose tensors are encoded as it is written.
 func (m *Merge) Writer(ctx context.Context) (*gguf.Writer, error) {
 	w := &gguf.Writer{}
+	m.sizes = quantize.Sizes{}
 	for key, value := range m.base.Whole() {
 		if err := w.Set(key, value); err != nil {
 			return nil, err
@@ -161,6 +167,12 @@ func (m *Merge) Writer(ctx context.Context) (*gguf.Writer, error) {
 			return nil, err
 		}
 	}
+	values := quantize.TypeMetadata(m.base, &m.sizes)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := w.Set(key, values[key]); err != nil {
+			return nil, err
+		}
+	}
 	return w, nil
 }
 
@@ -184,13 +196,21 @@ func (m *Merge) untied() (*gguf.Tensor, bool) {
 // add adds the tensor of this name, made from t.
 func (m *Merge) add(ctx context.Context, w *gguf.Writer, name string, t *gguf.Tensor) error {
 	a, ok := m.set.Adapter(name)
+	to := t.DType
+	if ok {
+		to = m.typeOf(t)
+	}
+	size, err := dtype.ByteSize(to, t.Shape)
+	if err != nil {
+		return fmt.Errorf("merge: %s: %w", name, err)
+	}
+	m.sizes[to] += int64(size)
 	if !ok {
 		return w.AddFunc(name, t.DType, t.Shape, func(out io.Writer) error {
 			_, err := out.Write(t.Data)
 			return errors.Join(err, t.Advise(gguf.DontNeed))
 		})
 	}
-	to := m.typeOf(t)
 	return w.AddFunc(name, to, t.Shape, func(out io.Writer) error {
 		d, err := newDelta(m.set, name, a)
 		if err != nil {

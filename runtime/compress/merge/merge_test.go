@@ -196,7 +196,7 @@ func quantised(t *testing.T, d dtype.DType) *gguf.File {
 	}
 	w := &gguf.Writer{}
 	for _, err := range []error{
-		w.Set("general.architecture", "llama"), w.Set("split.count", uint16(0)), w.Set("general.name", "x"),
+		w.Set("general.architecture", "llama"), w.Set("general.file_type", uint32(1)), w.Set("split.count", uint16(0)), w.Set("general.name", "x"),
 		w.Add("blk.0.attn_q.weight", d, []int{300, 256}, data), w.Add("blk.0.attn_norm.weight", dtype.F32, []int{2}, make([]byte, 8)),
 	} {
 		if err != nil {
@@ -266,5 +266,26 @@ func TestRefused(t *testing.T) {
 	}
 	if _, err := merge.New(f, join(t, f, adapter(t, f), 1), merge.Options{Type: dtype.IQ2_XXS}); err == nil || !strings.Contains(err.Error(), "does not write") {
 		t.Errorf("a type without an encoder: error %v", err)
+	}
+}
+
+// TestFileType: metadata tells the types that a merge has written, and what it said where they are as before.
+func TestFileType(t *testing.T) {
+	for _, c := range []struct {
+		from, to          dtype.DType
+		fileType, version any
+	}{
+		{dtype.F16, dtype.Invalid, uint32(1), nil},
+		{dtype.F16, dtype.F16, uint32(1), nil},
+		{dtype.F16, dtype.Q8_0, uint32(7), uint32(2)},
+		{dtype.Q4_0, dtype.BF16, uint32(32), uint32(2)},
+	} {
+		f := quantised(t, c.from)
+		file, _ := merged(t, f, join(t, f, adapter(t, f), 1), merge.Options{Type: c.to, Threads: 1})
+		fileType, _ := file.Value("general.file_type")
+		version, _ := file.Value("general.quantization_version")
+		if fileType != c.fileType || version != c.version {
+			t.Errorf("%v to %v: file type %v, version %v, want %v, %v", c.from, c.to, fileType, version, c.fileType, c.version)
+		}
 	}
 }

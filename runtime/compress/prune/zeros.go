@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
+	"github.com/ledge-run/ledge/runtime/compress/quantize"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -256,7 +257,16 @@ func (z *ZeroPlan) limit(ctx context.Context, group []*tensor, k int64) error {
 
 // Write carries the plan out; see Plan.Write.
 func (z *ZeroPlan) Write(ctx context.Context, path string, o WriteOptions) error {
-	w, err := writer(ctx, z.file, z.tensors, nil, nil, o)
+	var sizes quantize.Sizes
+	for i := range z.tensors {
+		t := &z.tensors[i]
+		n, err := dtype.ByteSize(t.dtype, t.shape)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+		sizes[t.dtype] += int64(n)
+	}
+	w, err := writer(ctx, z.file, z.tensors, quantize.TypeMetadata(z.file, &sizes), nil, o)
 	if err != nil {
 		return err
 	}

@@ -136,6 +136,20 @@ func TestTypes(t *testing.T) {
 	checkPattern(t, values(t, small, x.Name), 2, 4)
 }
 
+// Metadata tells the types that were written, and what it said where they are as before.
+func TestFileType(t *testing.T) {
+	f := quantized(t, tiny(t, "llama-gqa", nil), "F16")
+	before, _ := f.Value("general.file_type")
+	for to, want := range map[dtype.DType]uint32{dtype.Invalid: before.(uint32), dtype.F32: 0, dtype.BF16: 32} {
+		_, small := zeroFile(t, f, ZeroOptions{Share: .5, Type: to})
+		got, _ := small.Value("general.file_type")
+		version, _ := small.Value("general.quantization_version")
+		if got != want || version != uint32(2) {
+			t.Errorf("%v: file type %v, quantization version %v", to, got, version)
+		}
+	}
+}
+
 func checkPattern(t *testing.T, x []float32, n, m int) {
 	t.Helper()
 	for at := 0; at < len(x); at += m {

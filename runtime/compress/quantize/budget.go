@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // Budget is what a file may take: bytes of the file, or bits per weight.
@@ -89,17 +90,45 @@ type tooSmall struct{ least int64 }
 
 func (e *tooSmall) Error() string { return fmt.Sprintf("at least %d bytes are needed", e.least) }
 
-// fileType names a mixture by the type that most of its bytes have.
-func fileType(choices []Choice) uint32 {
-	var bytes [dtype.NumDTypes]int64
-	for _, c := range choices {
-		bytes[c.To] += c.After
-	}
-	most, id := int64(-1), uint32(math.MaxUint32)
+// Sizes are the bytes of a file's tensors by type.
+type Sizes [dtype.NumDTypes]int64
+
+// most is the recipe of the type that most bytes have.
+func (s *Sizes) most() Recipe {
+	most := Recipe{FileType: math.MaxUint32}
+	bytes := int64(-1)
 	for _, r := range Recipes {
-		if bytes[r.Type] > most {
-			most, id = bytes[r.Type], r.FileType
+		if s[r.Type] > bytes {
+			bytes, most = s[r.Type], r
 		}
 	}
-	return id
+	return most
+}
+
+// TypeMetadata is what the metadata of a file has to say, made from another, if its tensors have other types. What that one says
+// stays where it is of the type that most bytes have: it may tell more (Q4_K_S, not Q4_K_M).
+func TypeMetadata(from *gguf.File, sizes *Sizes) map[string]any {
+	var before Sizes
+	for i := range from.Tensors() {
+		t := &from.Tensors()[i]
+		before[t.DType] += int64(len(t.Data))
+	}
+	if before == *sizes {
+		return nil
+	}
+	values, r := map[string]any{keyVersion: quantVersion}, sizes.most()
+	said, ok := from.Uint(keyFileType)
+	if !ok || !slices.ContainsFunc(Recipes, func(o Recipe) bool { return uint64(o.FileType) == said && o.Type == r.Type }) {
+		values[keyFileType] = r.FileType
+	}
+	return values
+}
+
+// fileType names a mixture by the type that most of its bytes have.
+func fileType(choices []Choice) uint32 {
+	var s Sizes
+	for _, c := range choices {
+		s[c.To] += c.After
+	}
+	return s.most().FileType
 }

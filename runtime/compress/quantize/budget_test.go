@@ -1,8 +1,10 @@
 package quantize
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/engine/goldentest"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // Against every way to spend the budget: the greedy one is the best for the size that
@@ -166,5 +169,40 @@ func TestSearch(t *testing.T) {
 	}
 	if few.Recipe.FileType != fileType(few.Choices) || few.Choices[0].To == dtype.Invalid {
 		t.Errorf("%+v", few.Recipe)
+	}
+}
+
+// TestTypeMetadata: a file type that tells more than the type of most bytes stays as long as it is right.
+func TestTypeMetadata(t *testing.T) {
+	const version, fileType = "general.quantization_version", "general.file_type"
+	for _, c := range []struct {
+		name  string
+		said  any
+		sizes Sizes
+		want  map[string]any
+	}{
+		{"as it was", uint32(14), Sizes{dtype.Q4_K: 4 * 144}, nil},
+		{"one tensor has another", uint32(14), Sizes{dtype.Q4_K: 2 * 144, dtype.Q8_0: 8}, map[string]any{version: uint32(2)}},
+		{"most have another", uint32(14), Sizes{dtype.Q4_K: 2 * 144, dtype.F16: 1024}, map[string]any{version: uint32(2), fileType: uint32(1)}},
+		{"nothing was said", nil, Sizes{dtype.Q4_K: 2 * 144, dtype.Q8_0: 8}, map[string]any{version: uint32(2), fileType: uint32(15)}},
+		{"what was said was wrong", uint32(1), Sizes{dtype.Q4_K: 2 * 144, dtype.Q8_0: 8}, map[string]any{version: uint32(2), fileType: uint32(15)}},
+	} {
+		w := &gguf.Writer{}
+		errs := []error{w.Set("general.architecture", "llama"), w.Add("x.weight", dtype.Q4_K, []int{4, 256}, make([]byte, 4*144))}
+		if c.said != nil {
+			errs = append(errs, w.Set(fileType, c.said))
+		}
+		var b bytes.Buffer
+		_, err := w.WriteTo(&b)
+		if err = errors.Join(append(errs, err)...); err != nil {
+			t.Fatal(err)
+		}
+		f, err := gguf.Parse(b.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := TypeMetadata(f, &c.sizes); !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
 	}
 }

@@ -94,9 +94,17 @@ type pair struct {
 	value any
 }
 
+// Keys of the metadata, and the version of the blocks of quantised types.
+const (
+	keyVersion  = "general.quantization_version"
+	keyFileType = "general.file_type"
+
+	quantVersion = uint32(2)
+)
+
 // metadata is what llama.cpp writes about a quantisation.
 func (p *Plan) metadata() []pair {
-	pairs := []pair{{"general.quantization_version", uint32(2)}, {"general.file_type", p.Recipe.FileType}}
+	pairs := []pair{{keyVersion, quantVersion}, {keyFileType, p.Recipe.FileType}}
 	if p.matrix == nil {
 		return pairs
 	}
