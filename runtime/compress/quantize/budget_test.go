@@ -172,6 +172,62 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// TestRowsWithoutBlocks: where a row has no whole blocks of any type, a search has the type that recipes fall back to, and a model
+// that has it, or one as small, keeps it.
+func TestRowsWithoutBlocks(t *testing.T) {
+	text := strings.Repeat("The cat sat on the mat; 17 birds sang. Who knows why? ", 60)
+	for from, want := range map[dtype.DType]dtype.DType{dtype.F32: dtype.F16, dtype.F16: dtype.F16, dtype.BF16: dtype.BF16} {
+		f := goldentest.Parse(t, "../../model/testdata", "llama-f32.gguf.gz")
+		w := &gguf.Writer{}
+		for k, v := range f.Metadata() {
+			if err := w.Set(k, v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		odd := map[string]bool{}
+		for _, x := range f.Tensors() {
+			d := x.DType
+			if quantizable(x.Name, x.Shape) {
+				odd[x.Name], d = x.RowLen()%32 != 0, from
+			}
+			n, err := dtype.ByteSize(d, x.Shape)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values, err := x.Dequantize()
+			if err != nil {
+				t.Fatal(err)
+			}
+			data := make([]byte, n)
+			if err := errors.Join(dtype.Quantize(d, data, values), w.Add(x.Name, d, x.Shape, data)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(t.TempDir(), "odd.gguf")
+		if err := w.Save(t.Context(), path, true); err != nil {
+			t.Fatal(err)
+		}
+		p, err := Search(t.Context(), open(t, path), Budget{BitsPerWeight: 16}, PlanOptions{}, SearchOptions{Text: text, Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, c := range p.Choices {
+			if odd[c.Name] {
+				if n++; c.To != want {
+					t.Errorf("from %v: %s with rows of %d is %v", from, c.Name, c.Shape[len(c.Shape)-1], c.To)
+				}
+			}
+		}
+		if n == 0 {
+			t.Error("all rows have whole blocks: the test shows nothing")
+		}
+		if err := p.Write(t.Context(), filepath.Join(t.TempDir(), "out.gguf"), WriteOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestTypeMetadata: a file type that tells more than the type of most bytes stays as long as it is right.
 func TestTypeMetadata(t *testing.T) {
 	const version, fileType = "general.quantization_version", "general.file_type"

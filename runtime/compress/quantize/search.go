@@ -159,6 +159,10 @@ func (q *Measured) candidates() error {
 			}
 			t.options = append(t.options, option{dtype: d, bytes: int64(n)})
 		}
+		if len(t.options) == 0 && c.From.Computable() && !c.From.Quantized() && bits(dtype.F16) < bits(c.From) {
+			// No blocks fit its rows: as the recipes have it.
+			t.options = append(t.options, option{dtype: dtype.F16, bytes: 2 * c.Values()})
+		}
 		if c.From.Quantized() || len(t.options) == 0 {
 			t.options = append(t.options, option{dtype: c.From, bytes: c.Before})
 		}
