@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/train/feed"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 	training "github.com/ledge-run/ledge/runtime/train/run"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
@@ -165,7 +166,7 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	if err != nil {
 		return "", err
 	}
-	template := "{prompt}{completion}"
+	template := feed.Prompt + feed.Completion
 	if !c.Bool("raw") {
 		if template, err = a.chatFrame(f); err != nil {
 			return "", fmt.Errorf("%s: %w", base, err)
@@ -225,16 +226,29 @@ func (a *app) chatFrame(f *gguf.File) (string, error) {
 		return "", err
 	}
 	a.noteFallback(t)
-	const prompt = "{prompt}"
-	text, err := t.Render([]chat.Message{{Role: "user", Content: prompt}}, renderFor(nil))
+	render := func(prompt string) (string, error) {
+		text, err := t.Render([]chat.Message{{Role: "user", Content: prompt}}, renderFor(nil))
+		if tok.AddsBOS() && tok.BOS() >= 0 {
+			text = strings.TrimPrefix(text, tok.TokenText(tok.BOS())) // it comes by itself
+		}
+		return text, err
+	}
+	const padded = " \n" + feed.Prompt + "\n "
+	text, err := render(feed.Prompt)
 	if err != nil {
 		return "", err
 	}
-	if tok.AddsBOS() && tok.BOS() >= 0 {
-		text = strings.TrimPrefix(text, tok.TokenText(tok.BOS())) // it comes by itself
+	around, err := render(padded)
+	if err != nil {
+		return "", err
 	}
-	if strings.Count(text, prompt) != 1 || strings.Contains(text, "{completion}") {
+	switch {
+	case strings.Count(text, feed.Prompt) != 1, strings.Contains(text, feed.Completion):
 		return "", fmt.Errorf("the model's chat template does not take a message as it is: give --raw, or a template of your own with --set data.template=TEXT")
+	case around == text:
+		text = strings.Replace(text, feed.Prompt, feed.Trimmed, 1)
+	case around != strings.Replace(text, feed.Prompt, padded, 1):
+		a.note("note: the model's chat template changes white space around a message, and training does not: take it off the prompts of the data")
 	}
-	return text + "{completion}", nil
+	return text + feed.Completion, nil
 }

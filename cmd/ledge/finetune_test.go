@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	training "github.com/ledge-run/ledge/runtime/train/run"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 	"github.com/ledge-run/ledge/runtime/weights/lora"
 )
 
@@ -97,4 +100,51 @@ func TestFinetune(t *testing.T) {
 		t.Errorf("it says %s", s)
 	}
 	refused(t, 2, `no matrix "attn_z"; its layers have attn_q, attn_k, attn_v, `, "finetune", "-q", "-m", model, "-f", data, "-o", filepath.Join(dir, "y"), "--raw", "--targets", "attn_z")
+}
+
+// TestChatFrame: the template that is trained with makes the prompt that ledge run sends, white space at its ends included.
+func TestChatFrame(t *testing.T) {
+	read := func(template string) *gguf.File {
+		t.Helper()
+		f, err := gguf.Open(golden(t, "llama-gqa"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		w := &gguf.Writer{}
+		for k, v := range f.Metadata() {
+			if err := w.Set(k, v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Set("tokenizer.chat_template", template); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if _, err := w.WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		g, err := gguf.Parse(b.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	for _, c := range []struct{ content, want, said string }{
+		{"m['content']", "[{prompt}]{completion}", ""},
+		{"m['content'] | trim", "[{prompt|trim}]{completion}", ""},
+		{"m.content.strip()", "[{prompt|trim}]{completion}", ""},
+		{"m.content.rstrip()", "[{prompt}]{completion}", "changes white space"},
+	} {
+		f := read("{% for m in messages %}[{{ " + c.content + " }}]{% endfor %}")
+		var said strings.Builder
+		a := &app{stderr: &said}
+		got, err := a.chatFrame(f)
+		if err != nil || got != c.want || !strings.Contains(said.String(), c.said) || c.said == "" && said.Len() > 0 {
+			t.Errorf("%s: %q, %v, it says %q", c.content, got, err, said.String())
+		}
+	}
+	if _, err := (&app{stderr: io.Discard}).chatFrame(read("{% for m in messages %}{{ m['content'] | upper }}{% endfor %}")); err == nil || !strings.Contains(err.Error(), "as it is") {
+		t.Errorf("%v", err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/ledge-run/ledge/runtime/tokenizer"
 )
@@ -30,6 +31,33 @@ type piece struct {
 	text   string
 	token  int32 // -1 for none
 	prompt bool
+	trim   bool // the prompt without white space around it
+}
+
+// What stands for a record's texts in a template.
+const (
+	Prompt     = "{prompt}"
+	Trimmed    = "{prompt|trim}" // without white space around it, as many chat templates have a message
+	Completion = "{completion}"
+)
+
+// CheckTemplate reports a template that does not have a prompt and then a completion, each once.
+func CheckTemplate(template string) error {
+	if n := strings.Count(template, Prompt) + strings.Count(template, Trimmed); n != 1 {
+		return fmt.Errorf("must have %s in it, or %s, once", Prompt, Trimmed)
+	}
+	if strings.Count(template, Completion) != 1 {
+		return fmt.Errorf("must have %s in it, once", Completion)
+	}
+	if at := strings.Index(template, Completion); at < strings.Index(template, Prompt[:len(Prompt)-1]) {
+		return fmt.Errorf("has %s before %s", Completion, Prompt)
+	}
+	return nil
+}
+
+// trimmed is a text without white space around it: what Python's strip removes, and so the templates' trim.
+func trimmed(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
 }
 
 // newEncoder reads the template; special tokens in it, as <|im_start|>, are those of the
@@ -42,18 +70,21 @@ func newEncoder(t *tokenizer.Tokenizer, s Settings) (*encoder, error) {
 	if t.AddsBOS() && t.BOS() >= 0 {
 		e.bos = []int32{t.BOS()}
 	}
-	before, rest, ok := strings.Cut(s.Template, "{prompt}")
-	between, after, ok2 := strings.Cut(rest, "{completion}")
-	if !ok || !ok2 {
-		return nil, fmt.Errorf("the template %q must have {prompt} and then {completion} in it", s.Template)
+	if err := CheckTemplate(s.Template); err != nil {
+		return nil, fmt.Errorf("the template %q %w", s.Template, err)
 	}
+	before, rest, plain := strings.Cut(s.Template, Prompt)
+	if !plain {
+		before, rest, _ = strings.Cut(s.Template, Trimmed)
+	}
+	between, after, _ := strings.Cut(rest, Completion)
 	var special []int32
 	for id := range int32(t.Size()) {
 		if t.IsControl(id) && t.TokenText(id) != "" {
 			special = append(special, id)
 		}
 	}
-	e.head = append(divide(t, special, before), piece{token: -1, prompt: true})
+	e.head = append(divide(t, special, before), piece{token: -1, prompt: true, trim: !plain})
 	e.head = append(e.head, divide(t, special, between)...)
 	e.tail = divide(t, special, after)
 	return e, nil
@@ -94,6 +125,8 @@ func (e *encoder) fill(tokens []int32, pieces []piece, prompt string) []int32 {
 		case p.token >= 0:
 			flush()
 			tokens = append(tokens, p.token)
+		case p.prompt && p.trim:
+			text.WriteString(trimmed(prompt))
 		case p.prompt:
 			text.WriteString(prompt)
 		default:

@@ -117,6 +117,22 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// TestTrimmed: a prompt is trimmed as templates do it, a completion is not.
+func TestTrimmed(t *testing.T) {
+	tok := vocabulary(t)
+	const lines = `{"prompt":" \n\u00a0turn  on\u001f\n","completion":" on "}` + "\n" + `{"prompt":"  ","completion":"x"}`
+	for template, want := range map[string][]string{
+		"<s>{prompt}<e>{completion}":      {"<s> \n\u00a0turn  on\u001f\n<e>| on <e>", "<s>  <e>|x<e>"},
+		"<s>{prompt|trim}<e>{completion}": {"<s>turn  on<e>| on <e>", "<s><e>|x<e>"},
+	} {
+		s := source(t, tok, lines)
+		s.Settings.Template, s.Settings.Context = template, 64
+		if got := all(t, tok, open(t, s)); !slices.Equal(got, want) {
+			t.Errorf("%s: %q", template, got)
+		}
+	}
+}
+
 func TestLong(t *testing.T) {
 	tok := vocabulary(t)
 	long := strings.Repeat("xyzw", 10) // 40 tokens and the end

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/strictyaml"
+	"github.com/ledge-run/ledge/runtime/train/feed"
 )
 
 // Largest of each number: far above what anybody means, and low enough that products
@@ -120,13 +121,8 @@ func (r *reader) templateTo(to *string) func(*yaml.Node) error {
 		if err != nil {
 			return err
 		}
-		for _, part := range []string{"{prompt}", "{completion}"} {
-			if strings.Count(s, part) != 1 {
-				return r.Errorf(n, "the template %q must have %s in it, once", r.Clip(s), part)
-			}
-		}
-		if strings.Index(s, "{prompt}") > strings.Index(s, "{completion}") {
-			return r.Errorf(n, "the template %q has {completion} before {prompt}", r.Clip(s))
+		if err := feed.CheckTemplate(s); err != nil {
+			return r.Errorf(n, "the template %q %v", r.Clip(s), err)
 		}
 		*to = s
 		return nil

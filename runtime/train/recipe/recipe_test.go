@@ -141,6 +141,8 @@ func TestErrors(t *testing.T) {
 		{"a.jsonl", "~", "a text is wanted here, not nothing"},
 		{"a.jsonl", `"  "`, "the text is empty"},
 		{"{train: a.jsonl}", `{train: a.jsonl, template: "{completion}{prompt}"}`, "{completion} before {prompt}"},
+		{"{train: a.jsonl}", `{train: a.jsonl, template: "{completion}{prompt|trim}"}`, "{completion} before {prompt}"},
+		{"{train: a.jsonl}", `{train: a.jsonl, template: "{prompt}{prompt|trim}{completion}"}`, "must have {prompt} in it, or {prompt|trim}, once"},
 		{"{train: a.jsonl}", `{train: a.jsonl, template: "{prompt}"}`, "must have {completion} in it"},
 		{"{train: a.jsonl}", `{train: a.jsonl, long: cutt}`, `"cutt" is none of cut, skip, refuse, did you mean cut?`},
 		{"tokenizer: t.gguf\n", "", "there is no tokenizer"},
