@@ -101,6 +101,55 @@ func TestBuiltinDoubts(t *testing.T) {
 	}
 }
 
+// TestBuiltinDeeds: of testdata/deeds.jsonl, written as people speak by somebody who knew schema.md and no rule of what is
+// doubted, 150 sentences ask for nothing that can be done now, and 250 for a deed. docs/default-model.md has the figures;
+// processors of other kernels may differ by a few.
+func TestBuiltinDeeds(t *testing.T) {
+	data, err := os.ReadFile("testdata/deeds.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type item struct {
+		Text    string
+		Command home.Command
+	}
+	var items []item
+	var said strings.Builder
+	for line := range strings.Lines(string(data)) {
+		it := decode[item](t, line)
+		items = append(items, it)
+		said.WriteString(it.Text + "\n")
+	}
+	lines := strings.Split(strings.TrimSuffix(ledgeIn(said.String(), "run").out, "\n"), "\n")
+	if len(lines) != len(items) {
+		t.Fatalf("%d lines of %d sentences", len(lines), len(items))
+	}
+	asked, done, acted := 0, 0, 0
+	for i, it := range items {
+		c, err := home.Parse(lines[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case it.Command.Intent != "none":
+			asked++
+			if c.Same(it.Command) {
+				done++
+				continue
+			}
+		case c.Intent != "none" && c.Intent != "query":
+			acted++
+		default:
+			continue
+		}
+		t.Logf("%s: %s, not %s", it.Text, c, it.Command)
+	}
+	t.Logf("of %d deeds %d are done, of %d sentences that ask for none %d do something", asked, done, len(items)-asked, acted)
+	if done < 233 || acted > 31 {
+		t.Error("fewer or more than there were")
+	}
+}
+
 // TestBuiltinHours: every hour before and after noon, with the part of the day near it, far from it and without.
 func TestBuiltinHours(t *testing.T) {
 	type when struct {

@@ -79,6 +79,19 @@ func TestAnswerHarmless(t *testing.T) {
 	}
 }
 
+// TestOpens: the house is opened only for who says so.
+func TestOpens(t *testing.T) {
+	const unlock = `{"intent":"unlock","device":"lock","room":"","value":""}`
+	for text, right := range map[string]bool{
+		"unlock the door": true, "undo the bolt": true, "take the door off the lock": true, "取消大门的锁定": true, "开锁": true,
+		"lock all doors, the back one stays": false, "门全锁上，后门先留着": false,
+	} {
+		if _, err := Answer(text, unlock); (err == nil) != right {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestSaid(t *testing.T) {
 	for _, c := range []struct {
 		text, value string

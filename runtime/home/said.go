@@ -1,6 +1,7 @@
 package home
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -21,6 +22,9 @@ func said(text string, c Command) error {
 			return fmt.Errorf("the model wrote %q, and the sentence says another day", c.Value)
 		}
 	}
+	if opens := c.Intent == "unlock" || c.Intent == "open" && c.Device == "door"; opens && !openingWords().MatchString(text) {
+		return errors.New("the model would open the house, and the sentence does not say so")
+	}
 	n := numbersIn(text)
 	ok := true
 	if v.Unit != "" {
@@ -37,6 +41,9 @@ func said(text string, c Command) error {
 	}
 	return nil
 }
+
+// openingWords are those for opening doors and locks. A model may take what is locked for what is to be unlocked.
+var openingWords = re(`open|lock\w* .*off|off .*lock|un\w*l\w*ock|u\w*latch|unl|undo|releas|free|bolt|\blet\b|up\b|rais|lift|\broll|\bpop\b|wide|haul|crack|ajar|swing|pull|slide|开|解|抽|去掉|升|起|敞|上去|抬|推|拉|让|取消`)
 
 // saidDays are the days that a text says, with those that a value can then have.
 var saidDays = []struct {
