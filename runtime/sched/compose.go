@@ -61,28 +61,37 @@ func (s *Scheduler) compose() {
 // pickReader chooses the one stream that may read lost tokens in this batch: one
 // that is at it already, or else the first.
 func (s *Scheduler) pickReader() {
-	s.reader = nil
-	for _, st := range s.queue {
-		if st.behind() == 0 {
-			continue
-		}
-		if st.seq.Len() > 0 {
-			s.reader = st
+	for {
+		s.reader = s.firstReader()
+		st := s.reader
+		if st == nil || st.seq.Len() > 0 {
 			return
 		}
-		if s.reader == nil {
-			s.reader = st
+		// Its beginning may have been read again already, by another.
+		if seq := s.cache.Find(st.tokens, 1); seq != nil {
+			st.seq.Close()
+			st.seq = seq
+		}
+		if st.left() > 0 {
+			return
+		}
+		// All of it was, and nothing else is asked for: it is being saved.
+		s.queue = slices.DeleteFunc(s.queue, func(q *Stream) bool { return q == st })
+		st.finish(nil)
+	}
+}
+
+func (s *Scheduler) firstReader() (first *Stream) {
+	for _, st := range s.queue {
+		switch {
+		case st.behind() == 0:
+		case st.seq.Len() > 0:
+			return st
+		case first == nil:
+			first = st
 		}
 	}
-	st := s.reader
-	if st == nil {
-		return
-	}
-	// Its beginning may have been read again already, by another.
-	if seq := s.cache.Find(st.tokens, 1); seq != nil {
-		st.seq.Close()
-		st.seq = seq
-	}
+	return first
 }
 
 // behind is how many of the stream's tokens the cache has lost.

@@ -257,6 +257,39 @@ func TestRecoverWants(t *testing.T) {
 	}
 }
 
+// TestRecoverSaves: streams are saved whose lost tokens another has read again, alone
+// and while others wait.
+func TestRecoverSaves(t *testing.T) {
+	s, f := startFragile(t, 16)
+	a := s.NewStream(nil)
+	if err := a.Run(context.Background(), prompts(0), sched.Top); err != nil {
+		t.Fatal(err)
+	}
+	a.Pause()
+	streams := []*sched.Stream{a, a.Fork(), a.Fork(), a.Fork()}
+	f.cache.Lose()
+	if err := a.Save(io.Discard, "m"); err != nil {
+		t.Fatal(err)
+	}
+	saved := make(chan error)
+	for _, st := range streams[1:] {
+		go func() { saved <- st.Save(io.Discard, "m") }()
+	}
+	for range streams[1:] {
+		select {
+		case err := <-saved:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("saving a stream hangs")
+		}
+	}
+	for _, st := range streams {
+		st.Close()
+	}
+}
+
 // TestRecoverNot: a recovery that fails, one that is given up, and closing.
 func TestRecoverNot(t *testing.T) {
 	s, f := startFragile(t, 16, 2)
