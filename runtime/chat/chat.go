@@ -58,6 +58,17 @@ type RenderOptions struct {
 	// Extra are further variables, such as enable_thinking. They override others
 	// of their name. Values are those encoding/json gives, or jinja values.
 	Extra map[string]any
+	// Text, if set, is applied to every text of the messages, Tools and Extra before
+	// the template sees it, wherever it stands: in arguments, as the name of one.
+	Text func(string) string
+}
+
+// texts applies Text.
+func (o *RenderOptions) texts(v jinja.Value) jinja.Value {
+	if o.Text == nil {
+		return v
+	}
+	return jinja.MapTexts(v, o.Text)
 }
 
 // ErrNoTemplate says that a model has no chat template; [ChatML] is the usual
@@ -147,7 +158,7 @@ func (t *Template) variables(messages []Message, o RenderOptions, s style) (*jin
 		if err != nil {
 			return nil, fmt.Errorf("message %d: %w", i, err)
 		}
-		list = append(list, m)
+		list = append(list, o.texts(m))
 	}
 	vars := jinja.NewDict().Set("messages", jinja.NewList(list...))
 	var none jinja.Value = jinja.None
@@ -162,7 +173,7 @@ func (t *Template) variables(messages []Message, o RenderOptions, s style) (*jin
 			if err != nil {
 				return nil, fmt.Errorf("tool %d: %w", i, err)
 			}
-			list = append(list, v)
+			list = append(list, o.texts(v))
 		}
 		tools = jinja.NewList(list...)
 	}
@@ -175,7 +186,7 @@ func (t *Template) variables(messages []Message, o RenderOptions, s style) (*jin
 		if err != nil {
 			return nil, fmt.Errorf("variable %q: %w", name, err)
 		}
-		vars.Set(name, v)
+		vars.Set(name, o.texts(v))
 	}
 	return vars, nil
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,7 +118,7 @@ type Model struct {
 	chatErr  error
 
 	defuseOnce sync.Once
-	defuser    *strings.Replacer
+	defuser    *defuser
 
 	grammars grammars
 

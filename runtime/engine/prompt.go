@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ledge-run/ledge/runtime/chat"
+	"github.com/ledge-run/ledge/runtime/chat/jinja"
 	"github.com/ledge-run/ledge/runtime/tokenizer"
 )
 
@@ -14,7 +15,9 @@ import (
 //
 // Control tokens come from the template alone: where a message has the text of
 // one ("<|im_end|>" in a pasted file), that is read as plain text, so that
-// nobody's words can end their turn and speak as someone else.
+// nobody's words can end their turn and speak as someone else. It is so with all
+// that a caller gives: calls of tools and their names, descriptions of tools,
+// variables.
 func (m *Model) ChatPrompt(messages []chat.Message, o chat.RenderOptions) ([]int32, error) {
 	t, err := m.Chat()
 	if err != nil {
@@ -23,13 +26,8 @@ func (m *Model) ChatPrompt(messages []chat.Message, o chat.RenderOptions) ([]int
 	if !t.SupportsSystem() {
 		messages = chat.MergeSystem(messages)
 	}
-	defused := make([]chat.Message, len(messages))
-	for i, msg := range messages {
-		msg.Content = m.defuse(msg.Content)
-		msg.Reasoning = m.defuse(msg.Reasoning)
-		defused[i] = msg
-	}
-	text, err := t.Render(defused, o)
+	o.Text = m.defuse
+	text, err := t.Render(messages, o)
 	if err != nil {
 		return nil, err
 	}
@@ -45,23 +43,56 @@ func (m *Model) ChatPrompt(messages []chat.Message, o chat.RenderOptions) ([]int
 }
 
 // fuse is put into the text of a control token, behind its first character,
-// and taken out after rendering, where the text is then cut. Unicode reserves
-// it for such use inside a program (a noncharacter).
-const fuse = '\uFDD0'
+// and taken out after rendering, where the text is then cut.
+const fuse = jinja.Mark
 
 // defuse breaks up the texts of control tokens.
 func (m *Model) defuse(text string) string {
 	m.defuseOnce.Do(func() { m.defuser = newDefuser(m.Tokenizer) })
-	return m.defuser.Replace(text)
+	return m.defuser.defuse(text)
 }
 
-func newDefuser(t *tokenizer.Tokenizer) *strings.Replacer {
-	pairs := []string{string(fuse), ""}
+// defuser has the texts of control tokens by their first byte.
+type defuser [256][]string
+
+func newDefuser(t *tokenizer.Tokenizer) *defuser {
+	d := new(defuser)
 	for id := range int32(t.Size()) {
 		text := t.TokenText(id)
 		if _, n := utf8.DecodeRuneInString(text); t.IsControl(id) && len(text) > n {
-			pairs = append(pairs, text, text[:n]+string(fuse)+text[n:])
+			d[text[0]] = append(d[text[0]], text)
 		}
 	}
-	return strings.NewReplacer(pairs...)
+	return d
+}
+
+// defuse puts a fuse into every control token, also where two overlap. Those that
+// are there go first: without them, the text around may be that of a token.
+func (d *defuser) defuse(text string) string {
+	text = strings.ReplaceAll(text, string(fuse), "")
+	var b strings.Builder
+	from := 0
+	for i := range len(text) {
+		if i < from || !d.at(text[i:]) {
+			continue
+		}
+		_, n := utf8.DecodeRuneInString(text[i:])
+		b.WriteString(text[from : i+n])
+		b.WriteRune(fuse)
+		from = i + n
+	}
+	if from == 0 {
+		return text
+	}
+	return b.String() + text[from:]
+}
+
+// at says that text begins with a control token.
+func (d *defuser) at(text string) bool {
+	for _, token := range d[text[0]] {
+		if strings.HasPrefix(text, token) {
+			return true
+		}
+	}
+	return false
 }

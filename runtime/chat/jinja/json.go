@@ -309,9 +309,9 @@ func (e *jsonEncoder) text(s string) error {
 			b.WriteString(`\b`)
 		case r == '\f':
 			b.WriteString(`\f`)
-		case r < ' ' || e.ascii && r > '~' && r < 0x10000:
+		case r < ' ' || e.ascii && r > '~' && r < 0x10000 && r != Mark:
 			fmt.Fprintf(&b, `\u%04x`, r)
-		case e.ascii && r > '~':
+		case e.ascii && r > '~' && r != Mark:
 			r -= 0x10000
 			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
 		default:

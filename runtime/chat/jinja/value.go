@@ -12,6 +12,11 @@ import (
 // It is never nil.
 type Value = any
 
+// Mark is a character by which who gives texts to a template finds a place in them
+// again after rendering: no filter writes it as an escape. Unicode reserves it for
+// use inside a program (a noncharacter).
+const Mark = '\uFDD0'
+
 type noneType struct{}
 
 // None is Python's None.
@@ -289,6 +294,36 @@ func fromGo(v any, depth int) (Value, error) {
 		return nil, fmt.Errorf("a variable of type %T cannot be given to a template: %w", v, err)
 	}
 	return FromJSON(data)
+}
+
+// MapTexts gives v with f applied to every text in it, the keys of dictionaries
+// included. v stays as it is.
+func MapTexts(v Value, f func(string) string) Value {
+	switch v := v.(type) {
+	case string:
+		return f(v)
+	case *List:
+		l := *v
+		l.items = make([]Value, len(v.items))
+		for i, e := range v.items {
+			l.items[i] = MapTexts(e, f)
+		}
+		return &l
+	case *Dict:
+		hashes := make([]any, len(v.keys))
+		for h, i := range v.index {
+			hashes[i] = h
+		}
+		d := NewDict()
+		for i, key := range v.keys {
+			if k, ok := key.(string); ok {
+				key, hashes[i] = f(k), f(k)
+			}
+			d.put(hashes[i], key, MapTexts(v.vals[i], f))
+		}
+		return d
+	}
+	return v
 }
 
 // typeName is Python's name of v's type, for messages.
