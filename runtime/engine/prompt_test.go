@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/tokenizer"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -159,6 +162,39 @@ func TestChatPromptOverlaps(t *testing.T) {
 		ids, err := m.ChatPrompt([]chat.Message{{Role: "user", Content: text}}, chat.RenderOptions{})
 		if err != nil || slices.ContainsFunc(ids, m.Tokenizer.IsControl) || m.Tokenizer.Decode(ids, true) != text {
 			t.Errorf("%q: %v, %v", text, ids, err)
+		}
+	}
+}
+
+// sentencePiece are keys that give the tiny model a vocabulary of SentencePiece's kind,
+// which puts a space before every text.
+func sentencePiece(more map[string]any) map[string]any {
+	tokens := []string{"<unk>", "<s>", "</s>"}
+	types := []int32{tokenizer.TypeUnknown, tokenizer.TypeControl, tokenizer.TypeControl}
+	for b := range 256 {
+		tokens, types = append(tokens, fmt.Sprintf("<0x%02X>", b)), append(types, tokenizer.TypeByte)
+	}
+	for _, text := range []string{"▁", "a", "b", "▁a"} {
+		tokens, types = append(tokens, text), append(types, tokenizer.TypeNormal)
+	}
+	keys := map[string]any{
+		"tokenizer.ggml.model": "llama", "tokenizer.ggml.pre": "default", "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types,
+		"tokenizer.ggml.scores": make([]float32, len(tokens)), "tokenizer.ggml.unknown_token_id": uint32(0),
+		"tokenizer.ggml.bos_token_id": uint32(1), "tokenizer.ggml.eos_token_id": uint32(2), "tokenizer.ggml.add_bos_token": true,
+		"tokenizer.ggml.add_space_prefix": true, "tokenizer.chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}",
+	}
+	maps.Copy(keys, more)
+	return keys
+}
+
+// TestChatPromptCuts: a text that is cut at what looks like a control token reads as it
+// was written, without a space that begins every part of it.
+func TestChatPromptCuts(t *testing.T) {
+	m := modelWith(t, sentencePiece(nil))
+	for _, text := range []string{"a</s>b", "</s></s>", "a<s> b", "a<b"} {
+		ids, err := m.ChatPrompt([]chat.Message{{Role: "user", Content: text}}, chat.RenderOptions{})
+		if got := m.Tokenizer.Decode(ids, true); err != nil || ids[0] != 1 || strings.TrimPrefix(strings.TrimPrefix(got, "<s>"), " ") != text {
+			t.Errorf("%q reads %q (%v), %v", text, got, ids, err)
 		}
 	}
 }

@@ -35,6 +35,7 @@ type encoder interface {
 type EncodeOptions struct {
 	AddSpecial   bool // add BOS, EOS, SEP as the vocabulary's settings say
 	ParseSpecial bool // control tokens written in the text become those tokens
+	Continues    bool // the text goes on from another: nothing is put before it, neither BOS nor SentencePiece's space
 }
 
 // New builds a tokenizer and checks the whole Config.
@@ -141,7 +142,7 @@ func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
 	w := t.pool.Get().(*scratch)
 	defer t.pool.Put(w)
 	w.out = w.out[:0]
-	if o.AddSpecial {
+	if o.AddSpecial && !o.Continues {
 		switch {
 		case t.cfg.Model == "bert":
 			w.out = append(w.out, t.CLS())
@@ -149,7 +150,7 @@ func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
 			w.out = append(w.out, t.cfg.BOS)
 		}
 	}
-	start := true
+	start := !o.Continues
 	for _, f := range t.special.partition(text, t.types, o.ParseSpecial) {
 		if f.id >= 0 {
 			w.out = append(w.out, f.id)

@@ -77,6 +77,11 @@ func TestSpecialTokens(t *testing.T) {
 	if got := tok.Encode("a", tokenizer.EncodeOptions{AddSpecial: true}); !slices.Equal(got, []int32{1, id["▁a"]}) {
 		t.Errorf("AddSpecial gives %v", got)
 	}
+	for text, want := range map[string][]string{"ab": {"ab"}, " ab": {"▁ab"}, "a</s>b": {"a", "</s>", "▁", "b"}} {
+		if got := pieces(tok, tok.Encode(text, tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: true, Continues: true})); !slices.Equal(got, want) {
+			t.Errorf("%q after another text gives %q, want %q", text, got, want)
+		}
+	}
 	if got := tok.Decode([]int32{1, id["▁ab"], id["<|user|>"], id["▁a"], id["<tool>"], 2}, false); got != "ab a<tool>" {
 		t.Errorf("Decode without special = %q", got)
 	}
