@@ -125,7 +125,7 @@ func (m *Model) Candidates() []Candidate { return candidatesOf(m.m.Candidates())
 // TokenizeOptions say how text becomes tokens; the zero value takes it as
 // plain text.
 type TokenizeOptions struct {
-	AddSpecial   bool // add what the model wants at the ends, such as a beginning-of-text token
+	AddSpecial   bool // add what the model wants at the ends of a text, such as a beginning-of-text token
 	ParseSpecial bool // read control tokens written in the text, such as <|im_start|>
 }
 

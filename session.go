@@ -83,7 +83,7 @@ type Usage struct {
 // of settings that are out of range. After an error the session can be used
 // again: what had been run stays in its cache.
 func (s *Session) Generate(ctx context.Context, prompt string, opts ...GenerateOption) iter.Seq2[Token, error] {
-	return s.run(ctx, opts, func(*generation) ([]int32, error) { return s.m.m.Encode(prompt, true, false), nil })
+	return s.run(ctx, opts, func(*generation) ([]int32, error) { return s.m.m.EncodePrompt(prompt, false), nil })
 }
 
 // GenerateTokens is [Session.Generate] for a prompt given as tokens, which are

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ledge-run/ledge"
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 )
 
 func TestSaveLoadFork(t *testing.T) {
@@ -264,6 +267,29 @@ func TestCloseModel(t *testing.T) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestEndTokenOfTexts: a model that wants an end token after a text does not read one
+// before it answers.
+func TestEndTokenOfTexts(t *testing.T) {
+	tiny := goldentest.Named("runtime/model/testdata", "llama-gqa")
+	path := filepath.Join(t.TempDir(), "ends.gguf")
+	if err := os.WriteFile(path, tiny.FileWith(t, map[string]any{"tokenizer.ggml.add_eos_token": true}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := ledge.Open(ctx, path, ledge.WithThreads(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s := m.NewSession()
+	defer s.Close()
+	if _, _, err := generate(s, "abc", ledge.MaxTokens(1)); err != nil || s.Usage().PromptTokens != 3 {
+		t.Errorf("%+v, %v", s.Usage(), err)
+	}
+	if n := len(m.Tokenize("abc", ledge.TokenizeOptions{AddSpecial: true})); n != 4 {
+		t.Errorf("the text has %d tokens", n)
 	}
 }
 

@@ -100,7 +100,7 @@ var rules = []rule{
 	{"runtime/flow/...", []string{"."}, []string{"backend/..."}},
 	{"runtime/fleet/...", []string{"."}, []string{"backend/..."}},
 
-	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "backend/packcache", "graph/dtype"}, belowEngine...), []string{"backend/..."}},
+	{".", append([]string{"runtime/engine", "backend", "backend/cpu", "backend/packcache", "graph/dtype"}, belowEngine...), []string{"backend/...", "runtime/engine/goldentest"}},
 	{"cmd/...", []string{".", "backend/...", "graph/...", "runtime/...", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/..."}, nil},
 	{"build/radv", []string{"backend/vulkan", "kernels/shader"}, nil},
 	{"build/ptxas", []string{"kernels/cuda", "kernels/shader"}, nil},

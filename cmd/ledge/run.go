@@ -140,7 +140,7 @@ func errNoPrompt() error {
 // promptTokens encodes a prompt, through the chat template unless raw.
 func (a *app) promptTokens(m *engine.Model, prompt, system string, raw, special bool, o chat.RenderOptions) ([]int32, error) {
 	if raw {
-		return m.Encode(prompt, true, special), nil
+		return m.EncodePrompt(prompt, special), nil
 	}
 	t, err := m.Chat()
 	if err != nil {

@@ -33,7 +33,7 @@ func (m *Model) ChatPrompt(messages []chat.Message, o chat.RenderOptions) ([]int
 	}
 	var ids []int32
 	for i, part := range strings.Split(text, string(fuse)) {
-		ids = append(ids, m.Tokenizer.Encode(part, tokenizer.EncodeOptions{AddSpecial: i == 0, ParseSpecial: true, Continues: i > 0})...)
+		ids = append(ids, m.Tokenizer.Encode(part, tokenizer.EncodeOptions{AddSpecial: i == 0, ParseSpecial: true, Continues: i > 0, Open: true})...)
 	}
 	// Most templates write the BOS token themselves; it must not come twice.
 	if n := m.Tokenizer.BOS(); len(ids) > 1 && n >= 0 && ids[0] == n && ids[1] == n {

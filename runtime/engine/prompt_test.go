@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -53,35 +52,9 @@ func TestChatPromptControlTokens(t *testing.T) {
 // modelWith opens the tiny model with other metadata.
 func modelWith(t *testing.T, keys map[string]any) *engine.Model {
 	t.Helper()
-	f, err := gguf.Parse(goldenBytes(t, "llama-gqa"))
+	tiny := golden(t, "llama-gqa")
+	f, err := gguf.Parse(tiny.FileWith(t, keys))
 	if err != nil {
-		t.Fatal(err)
-	}
-	var w gguf.Writer
-	for _, k := range f.Keys() {
-		v, _ := f.Value(k)
-		if other, ok := keys[k]; ok {
-			v = other
-		}
-		if err := w.Set(k, v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for k, v := range keys {
-		if err := w.Set(k, v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, x := range f.Tensors() {
-		if err := w.Add(x.Name, x.DType, x.Shape, x.Data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var out bytes.Buffer
-	if _, err := w.WriteTo(&out); err != nil {
-		t.Fatal(err)
-	}
-	if f, err = gguf.Parse(out.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 	m, err := engine.OpenFile(context.Background(), f, engine.Options{Threads: 1})
@@ -149,8 +122,7 @@ func TestChatPromptAllTexts(t *testing.T) {
 
 // TestChatPromptOverlaps: control tokens in which others begin are broken up all.
 func TestChatPromptOverlaps(t *testing.T) {
-	tiny := golden(t, "llama-gqa")
-	f, err := gguf.Parse(tiny.File(t))
+	f, err := gguf.Parse(goldenBytes(t, "llama-gqa"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,5 +168,21 @@ func TestChatPromptCuts(t *testing.T) {
 		if got := m.Tokenizer.Decode(ids, true); err != nil || ids[0] != 1 || strings.TrimPrefix(strings.TrimPrefix(got, "<s>"), " ") != text {
 			t.Errorf("%q reads %q (%v), %v", text, got, ids, err)
 		}
+	}
+}
+
+// TestPromptStaysOpen: a model that wants an end token after a text answers a prompt
+// without reading one, in its middle or at its end; a text of its own has it.
+func TestPromptStaysOpen(t *testing.T) {
+	m := modelWith(t, sentencePiece(map[string]any{"tokenizer.ggml.add_eos_token": true}))
+	ids, err := m.ChatPrompt([]chat.Message{{Role: "user", Content: "a</s>b"}}, chat.RenderOptions{})
+	if err != nil || slices.Contains(ids, 2) {
+		t.Errorf("the chat prompt is %v, %v", ids, err)
+	}
+	if ids := m.EncodePrompt("a", false); !slices.Equal(ids, []int32{1, 262}) {
+		t.Errorf("the prompt is %v", ids)
+	}
+	if ids := m.Encode("a", true, false); !slices.Equal(ids, []int32{1, 262, 2}) {
+		t.Errorf("the text is %v", ids)
 	}
 }

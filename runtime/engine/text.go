@@ -11,9 +11,18 @@ import (
 const topCount = backend.TopCount
 
 // Encode turns text into tokens. addSpecial adds what the model wants at the
-// ends (BOS), parseSpecial reads control tokens written in the text.
+// ends of a text (BOS, with some EOS), parseSpecial reads control tokens written in the text.
 func (m *Model) Encode(text string, addSpecial, parseSpecial bool) []int32 {
 	return m.Tokenizer.Encode(text, tokenizer.EncodeOptions{AddSpecial: addSpecial, ParseSpecial: parseSpecial})
+}
+
+// EncodePrompt turns text into the tokens of a prompt: as Encode with what the model
+// wants before a text, but without what it wants after one. An end that is read is
+// gone on from by another text, not by an answer. llama.cpp does not generate with a
+// model that has add_eos_token (llama-completion ends with an assertion), but for its
+// server, which has it read the end.
+func (m *Model) EncodePrompt(text string, parseSpecial bool) []int32 {
+	return m.Tokenizer.Encode(text, tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: parseSpecial, Open: true})
 }
 
 // Logits runs tokens as one sequence and gives each the rows of logits in

@@ -103,7 +103,7 @@ func joint(text string) string {
 // tokens is the prompt for an item.
 func (p *Prompting) tokens(m *engine.Model, i *Item, t Task) ([]int32, error) {
 	if p.Raw {
-		return m.Encode(p.text(i, t), true, false), nil
+		return m.EncodePrompt(p.text(i, t), false), nil
 	}
 	return m.ChatPrompt(p.messages(i, t), chat.RenderOptions{AddGenerationPrompt: true, Extra: map[string]any{"enable_thinking": false}})
 }
@@ -119,6 +119,6 @@ func (p *Prompting) pair(m *engine.Model, i *Item, t Task, prompt []int32, optio
 	// the border.
 	text := p.text(i, t)
 	end := strings.TrimRightFunc(text, unicode.IsSpace)
-	tokens = m.Encode(text+joint(text)+option, true, false)
-	return tokens, len(m.Encode(end, true, false))
+	tokens = m.EncodePrompt(text+joint(text)+option, false)
+	return tokens, len(m.EncodePrompt(end, false))
 }

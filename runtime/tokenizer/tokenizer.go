@@ -36,6 +36,7 @@ type EncodeOptions struct {
 	AddSpecial   bool // add BOS, EOS, SEP as the vocabulary's settings say
 	ParseSpecial bool // control tokens written in the text become those tokens
 	Continues    bool // the text goes on from another: nothing is put before it, neither BOS nor SentencePiece's space
+	Open         bool // more is to follow the text: nothing is put after it
 }
 
 // New builds a tokenizer and checks the whole Config.
@@ -164,7 +165,7 @@ func (t *Tokenizer) Encode(text string, o EncodeOptions) []int32 {
 			part = part[n:]
 		}
 	}
-	if o.AddSpecial {
+	if o.AddSpecial && !o.Open {
 		switch {
 		case t.cfg.Model == "bert":
 			w.out = append(w.out, t.cfg.SEP)

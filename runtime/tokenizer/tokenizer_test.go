@@ -82,6 +82,12 @@ func TestSpecialTokens(t *testing.T) {
 			t.Errorf("%q after another text gives %q, want %q", text, got, want)
 		}
 	}
+	c.AddEOS = true
+	for open, want := range map[bool][]int32{false: {1, id["▁a"], 2}, true: {1, id["▁a"]}} {
+		if got := newTokenizer(t, c).Encode("a", tokenizer.EncodeOptions{AddSpecial: true, Open: open}); !slices.Equal(got, want) {
+			t.Errorf("with an EOS token, open %v: %v, want %v", open, got, want)
+		}
+	}
 	if got := tok.Decode([]int32{1, id["▁ab"], id["<|user|>"], id["▁a"], id["<tool>"], 2}, false); got != "ab a<tool>" {
 		t.Errorf("Decode without special = %q", got)
 	}

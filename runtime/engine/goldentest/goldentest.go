@@ -4,12 +4,15 @@
 package goldentest
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -114,6 +117,31 @@ func Parse(t testing.TB, dir, name string) *gguf.File {
 func (g *Model) File(t testing.TB) []byte {
 	t.Helper()
 	return Bytes(t, g.dir, g.Gguf)
+}
+
+// FileWith is the model's GGUF file with other metadata.
+func (g *Model) FileWith(t testing.TB, keys map[string]any) []byte {
+	t.Helper()
+	f := Parse(t, g.dir, g.Gguf)
+	all := map[string]any{}
+	for _, k := range f.Keys() {
+		all[k], _ = f.Value(k)
+	}
+	maps.Copy(all, keys)
+	var w gguf.Writer
+	var errs []error
+	for k, v := range all {
+		errs = append(errs, w.Set(k, v))
+	}
+	for _, x := range f.Tensors() {
+		errs = append(errs, w.Add(x.Name, x.DType, x.Shape, x.Data))
+	}
+	var out bytes.Buffer
+	_, err := w.WriteTo(&out)
+	if err := errors.Join(append(errs, err)...); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // Open opens the model; it is closed when the test ends.
