@@ -178,9 +178,7 @@ func (m *Model) retire(f *fault) {
 	m.mu.Unlock()
 	m.keeper.abandon()
 	m.keeper = nil
-	m.state.mu.Lock() // for Counters
 	_ = r.closeExecutables()
-	m.state.mu.Unlock()
 	_ = m.state.drop(f)
 	m.cache.Lose() // before there are other pages of the same numbers
 	_ = r.closeWeights()

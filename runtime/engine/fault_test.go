@@ -486,3 +486,43 @@ func TestCloseDuringRun(t *testing.T) {
 	}
 	noLeak(t, before)
 }
+
+// TestFiguresDuringClose asks for a model's figures while it hands over to the CPU and
+// is closed: the race detector tells if they are read while they are taken away.
+func TestFiguresDuringClose(t *testing.T) {
+	asGPU(t, 0)
+	setFault("", 0, nil)
+	m, err := engine.Open(context.Background(), tinyFile(t), engine.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := m.Device(); d.Name != "faulty" {
+		t.Fatalf("%q was picked", d.Name)
+	}
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				m.Counters()
+				m.Memory()
+			}
+		}
+	})
+	breakAt("Submit", 1, backend.ErrDevice, true, 0)
+	s := m.NewSession()
+	for _, err := range s.Generate(context.Background(), randomTokens(1, 5), engine.Settings{Sampler: greedy(), MaxTokens: 3, IgnoreEOG: true}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	s.Close()
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	close(stop)
+	asking.Wait()
+}

@@ -196,8 +196,11 @@ func newSegment(e backend.Executable, p pass.Part, arena int) *segment {
 }
 
 // closeExecutables and closeWeights are for the end, in this order; the states
-// are closed in between, by the page store if that has them already.
+// are closed in between, by the page store if that has them already. Both lock the
+// store: Counters and Memory may be looking on.
 func (r *rig) closeExecutables() error {
+	r.m.state.mu.Lock()
+	defer r.m.state.mu.Unlock()
 	var errs []error
 	for v, segs := range r.exec {
 		for _, s := range segs {
@@ -209,6 +212,8 @@ func (r *rig) closeExecutables() error {
 }
 
 func (r *rig) closeWeights() error {
+	r.m.state.mu.Lock()
+	defer r.m.state.mu.Unlock()
 	var errs []error
 	for i, w := range r.weights {
 		if w != nil {
