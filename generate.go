@@ -104,8 +104,10 @@ func PresencePenalty(penalty float64) GenerateOption {
 }
 
 // Seed makes the draw repeatable: the same seed, prompt and settings give the
-// same tokens.
-func Seed(seed uint64) GenerateOption { return set(func(g *generation) { g.set.Sampler.Seed = seed }) }
+// same tokens. Every number is a seed.
+func Seed(seed uint64) GenerateOption {
+	return set(func(g *generation) { g.set.Sampler.Seed, g.set.Sampler.FixedSeed = seed, true })
+}
 
 // LogitBias adds to the logits of single tokens before anything else; minus
 // infinity forbids a token.

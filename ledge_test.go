@@ -55,6 +55,31 @@ func last[T any](seq iter.Seq2[T, error]) (err error) {
 	return err
 }
 
+// TestSeeds: each number is a seed, also the one that llama.cpp takes for none.
+func TestSeeds(t *testing.T) {
+	m := open(t)
+	s := m.NewSession()
+	defer s.Close()
+	seen := map[string]uint64{}
+	for _, seed := range []uint64{0, 1, 0xFFFFFFFF, 1<<64 - 1} {
+		var texts [2]string
+		for i := range texts {
+			opts := []ledge.GenerateOption{ledge.Seed(seed), ledge.Temperature(2), ledge.TopK(0), ledge.TopP(1), ledge.MinP(0), ledge.MaxTokens(12), ledge.IgnoreEnd()}
+			var err error
+			if texts[i], _, err = generate(s, "abc", opts...); err != nil || s.Usage().Seed != seed {
+				t.Fatalf("seed %d: %+v, %v", seed, s.Usage(), err)
+			}
+		}
+		if texts[0] != texts[1] {
+			t.Errorf("seed %d gives %q, then %q", seed, texts[0], texts[1])
+		}
+		if other, ok := seen[texts[0]]; ok {
+			t.Errorf("seeds %d and %d give the same", other, seed)
+		}
+		seen[texts[0]] = seed
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	path := tinyModel()
 	defer os.RemoveAll(filepath.Dir(path))

@@ -86,7 +86,7 @@ func settings(c *cli.Context) (engine.Settings, error) {
 		p.DRY.SequenceBreakers = b
 	}
 	if c.IsSet("seed") {
-		p.Seed = c.Uint64("seed")
+		p.Seed, p.FixedSeed = c.Uint64("seed"), true
 	}
 	for _, s := range strings.FieldsFunc(c.String("samplers"), func(r rune) bool { return r == ';' || r == ',' }) {
 		p.Order = append(p.Order, sampler.Stage(strings.TrimSpace(s)))

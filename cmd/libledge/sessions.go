@@ -104,7 +104,10 @@ func settings(m *model, o *C.ledge_generate_options) ([]ledge.GenerateOption, er
 	out := []ledge.GenerateOption{
 		ledge.MaxTokens(int(o.max_tokens)), ledge.Temperature(float64(o.temperature)), ledge.TopK(int(o.top_k)), ledge.TopP(float64(o.top_p)),
 		ledge.MinP(float64(o.min_p)), ledge.TypicalP(float64(o.typical_p)), ledge.RepeatPenalty(float64(o.repeat_penalty), int(o.repeat_last_n)),
-		ledge.FrequencyPenalty(float64(o.frequency_penalty)), ledge.PresencePenalty(float64(o.presence_penalty)), ledge.Seed(uint64(o.seed)),
+		ledge.FrequencyPenalty(float64(o.frequency_penalty)), ledge.PresencePenalty(float64(o.presence_penalty)),
+	}
+	if o.seed != C.LEDGE_SEED_RANDOM {
+		out = append(out, ledge.Seed(uint64(o.seed)))
 	}
 	if o.logprobs >= 0 {
 		out = append(out, ledge.Logprobs(int(o.logprobs)))

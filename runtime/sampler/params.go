@@ -50,6 +50,10 @@ type Params struct {
 	// Seed of the random numbers; RandomSeed (the default) has New choose one.
 	Seed uint64 `json:"seed"`
 
+	// FixedSeed says that Seed is meant, also if it is RandomSeed's number. In JSON that
+	// is always llama.cpp's "none".
+	FixedSeed bool `json:"-"`
+
 	// Order lists the stages in the order in which they apply; empty means
 	// DefaultOrder. A stage that is not listed is off, except that Temperature
 	// 0 always takes the most likely of the tokens left.

@@ -72,7 +72,7 @@ func New(p Params, vocab int) (*Sampler, error) {
 	if s.adjusts() {
 		s.slot = make([]int32, vocab)
 	}
-	if s.seed == RandomSeed {
+	if s.seed == RandomSeed && !p.FixedSeed {
 		var b [8]byte
 		if _, err := cryptorand.Read(b[:]); err != nil {
 			return nil, fmt.Errorf("sampler: choosing a seed: %w", err)

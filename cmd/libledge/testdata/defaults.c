@@ -32,6 +32,12 @@ int main(int argc, char **argv) {
         ledge_generate_options o;
         CHECK(ledge_generate_options_init(&o, sizeof o) == LEDGE_OK && o.seed == LEDGE_SEED_RANDOM);
         o.seed = usage.seed;
+        struct text other = {0};
+        ledge_generate_options any;
+        CHECK(ledge_generate_options_init(&any, sizeof any) == LEDGE_OK);
+        ledge_generate(session, "Once upon a time", LEDGE_TEXT, &any, collect, &other, NULL);
+        EXPECT(LEDGE_OK, ledge_session_usage(session, &usage, &error));
+        CHECK(usage.seed != o.seed && usage.seed != LEDGE_SEED_RANDOM);
         ledge_generate(session, "Once upon a time", LEDGE_TEXT, &o, collect, &again, NULL);
         alike += memcmp(&drawn, &again, sizeof drawn) == 0;
         if (i == 0)
