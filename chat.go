@@ -26,10 +26,10 @@ type ToolCall struct {
 }
 
 // FunctionCall names a function and its arguments: a JSON object, or a JSON
-// string that holds one.
+// string that holds one; nothing, or null, is an empty one.
 type FunctionCall struct {
 	Name      string          `json:"name"`
-	Arguments json.RawMessage `json:"arguments"`
+	Arguments json.RawMessage `json:"arguments,omitempty"`
 }
 
 // UnmarshalJSON also accepts content that is null or a list of text parts.

@@ -323,6 +323,7 @@ func TestMessageJSON(t *testing.T) {
 	for _, c := range []string{
 		`{"role":"user","content":"Hi"}`,
 		`{"role":"assistant","content":"","reasoning_content":"hm","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":{"a":1}}}]}`,
+		`{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f"}}]}`,
 		`{"role":"tool","content":"3","tool_call_id":"1","name":"f"}`,
 	} {
 		var m ledge.Message

@@ -151,6 +151,21 @@ func TestRenderRefusals(t *testing.T) {
 	}
 }
 
+// TestNoArguments: a call without arguments has none in every way of saying so.
+func TestNoArguments(t *testing.T) {
+	tmpl := mustNew(t, `{% for m in messages %}{% for c in m.tool_calls %}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}`)
+	for _, args := range []string{``, ` `, `null`, `{}`, `""`, `" "`, `"null"`, `"{}"`} {
+		call := ToolCall{Function: FunctionCall{Name: "f", Arguments: json.RawMessage(args)}}
+		if got := render(t, tmpl, RenderOptions{}, Message{Role: "assistant", ToolCalls: []ToolCall{call}}); got != "{}" {
+			t.Errorf("%q gives %s", args, got)
+		}
+	}
+	out, err := json.Marshal(Message{Role: "assistant", ToolCalls: []ToolCall{{Function: FunctionCall{Name: "f"}}}})
+	if want := `{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f"}}]}`; err != nil || string(out) != want {
+		t.Errorf("marshalled: %s, %v", out, err)
+	}
+}
+
 func TestMessageJSON(t *testing.T) {
 	for in, want := range map[string]Message{
 		`{"role":"user","content":"a"}`:       {Role: "user", Content: "a"},

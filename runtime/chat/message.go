@@ -32,7 +32,7 @@ type ToolCall struct {
 // OpenAI sends it, a JSON text that holds one.
 type FunctionCall struct {
 	Name      string          `json:"name"`
-	Arguments json.RawMessage `json:"arguments"`
+	Arguments json.RawMessage `json:"arguments,omitempty"`
 }
 
 // UnmarshalJSON also accepts content that is null or a list of text parts.
@@ -191,23 +191,28 @@ func (c *ToolCall) value(s style) (jinja.Value, error) {
 	return d.Set("type", "function").Set("function", jinja.NewDict().Set("name", c.Function.Name).Set("arguments", args)), nil
 }
 
-// arguments decodes the arguments to a mapping.
+// arguments decodes the arguments to a mapping. None, or null, are an empty one.
 func (f *FunctionCall) arguments() (jinja.Value, error) {
-	if len(bytes.TrimSpace(f.Arguments)) == 0 {
-		return jinja.NewDict(), nil
-	}
-	v, err := jinja.FromJSON(f.Arguments)
+	v, err := fromText(f.Arguments)
 	if s, ok := v.(string); ok && err == nil {
-		if strings.TrimSpace(s) == "" {
-			return jinja.NewDict(), nil
-		}
-		v, err = jinja.FromJSON([]byte(s))
+		v, err = fromText([]byte(s))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the arguments of %q: %w", f.Name, err)
+	}
+	if v == jinja.None {
+		return jinja.NewDict(), nil
 	}
 	if _, ok := v.(*jinja.Dict); !ok {
 		return nil, errors.New("the arguments of a call must be a JSON object")
 	}
 	return v, nil
+}
+
+// fromText decodes JSON; a blank text is None.
+func fromText(text []byte) (jinja.Value, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return jinja.None, nil
+	}
+	return jinja.FromJSON(text)
 }
