@@ -149,6 +149,49 @@ func TestCandidatesEqualSample(t *testing.T) {
 	t.Logf("%d of %d draws needed the full row", full, total)
 }
 
+// TestCandidatesFarAway: where biases move tokens so far that their weights cannot be
+// compared with those of the row, candidates either give what the row gives or ask for it.
+func TestCandidatesFarAway(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 14))
+	asked, total := 0, 0
+	for n := range 4000 {
+		const vocab = 300
+		row := zipf(rng, vocab)
+		p := off()
+		p.Seed, p.TopP = rng.Uint64(), 0.05+0.9*rng.Float64()
+		if n%2 == 0 {
+			p.TopP, p.XTC = 1, XTC{1, 0.3 * rng.Float64()}
+			p.TopK = 10 // after it
+			p.Order = []Stage{StageXTC, StageTopK}
+		}
+		lift := []float32{50, 640, 700, 1000, 1e6, -650, -1000}[rng.IntN(7)]
+		p.LogitBias = map[int32]float32{}
+		if lift > 0 {
+			for range 3 {
+				p.LogitBias[int32(rng.IntN(vocab))] = lift + 3*rng.Float32()
+			}
+		} else { // all but one lie far below it, and that one is forbidden
+			best := rng.IntN(vocab)
+			row[best] = 20 - lift
+			p.LogitBias[int32(best)] = negInf
+		}
+		s := mustNew(t, p, vocab)
+		twin := s.Clone()
+		tok, needFull, err := s.SampleCandidates(readout(rng, row, 128))
+		want, wantErr := twin.Sample(row)
+		total++
+		switch {
+		case needFull:
+			asked++
+		case err != nil || wantErr != nil || tok != want:
+			t.Fatalf("case %d, %+v: candidates give %v, %v; the row %v, %v", n, p, tok, err, want, wantErr)
+		}
+	}
+	if t.Logf("%d of %d draws needed the full row", asked, total); asked == total {
+		t.Error("candidates are never enough")
+	}
+}
+
 // kept returns what the stages leave of the row, or of the candidates if row is
 // nil; nil if there is nothing, or the candidates don't suffice.
 func kept(s *Sampler, c Candidates, row []float32) []item {

@@ -21,7 +21,8 @@
 //   - greedy, top-k and min-p need the row only when the cut reaches the last
 //     candidate;
 //   - top-p and XTC ahead of top-k use the log-sum-exp, and need the row when
-//     the threshold lies closer to a token than the device's rounding;
+//     the threshold lies closer to a token than the device's rounding, or when
+//     biases have moved the best token by more than 600;
 //   - penalties and negative biases lower candidates: those that fall to the
 //     last candidate's logit or below are no longer certain, so top-k 40 still
 //     works on 128 candidates when up to 87 of them are penalised away;

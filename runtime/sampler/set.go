@@ -117,6 +117,14 @@ func (t *tokens) mass(it item) float64 {
 	return exp(float64((float64(it.logit()) - t.ref) * t.scale))
 }
 
+// weighs says that the masses can be compared: the tail is bounded, and neither did
+// adjustments lift the best item beyond what exp reaches, where all masses are alike,
+// nor is it so far below ref that they vanish.
+func (t *tokens) weighs() bool {
+	x := float64((float64(t.best().logit()) - t.ref) * t.scale)
+	return !math.IsInf(t.tailHi, 1) && x > -600 && x < 650 // sums stay finite, too
+}
+
 // floorMass returns the most that an unseen token can weigh.
 func (t *tokens) floorMass() float64 {
 	return exp(float64((float64(t.floor) - t.ref) * t.scale))

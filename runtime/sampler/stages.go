@@ -356,7 +356,7 @@ func (s *Sampler) topP() error {
 // and as much as they may. The two must agree.
 func (s *Sampler) topPOpen() error {
 	t := &s.cur
-	if math.IsInf(t.tailHi, 1) {
+	if !t.weighs() {
 		return errNeedFull
 	}
 	t.sort(len(t.items))
@@ -432,7 +432,7 @@ func (s *Sampler) xtc() error {
 	t := &s.cur
 	n := 0
 	if t.open {
-		if math.IsInf(t.tailHi, 1) {
+		if !t.weighs() {
 			return errNeedFull
 		}
 		t.sort(len(t.items))
