@@ -44,9 +44,9 @@ var (
 	ErrBattery = fmt.Errorf("%w: the battery is at its floor", ErrLimit)
 )
 
-// ContextError reports a prompt that does not fit the context.
+// ContextError reports a prompt, or a text to be embedded, that does not fit the context.
 type ContextError struct {
-	Tokens int // of the prompt
+	Tokens int // of it
 	Limit  int // tokens of a sequence, with the answer: Info.Context
 	err    error
 }

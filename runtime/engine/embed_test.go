@@ -2,10 +2,13 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/sched"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -51,5 +54,24 @@ func TestEmbedIsWhatLogitsComeFrom(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEmbedContext: a text may fill the context, since no answer comes after it.
+func TestEmbedContext(t *testing.T) {
+	m := openGolden(t, golden(t, "llama-gqa"), engine.Options{Threads: 1, Context: 100})
+	for _, n := range []int{1, 99, 100} {
+		if v, err := m.Embed(context.Background(), randomTokens(1, n)); err != nil || len(v) == 0 {
+			t.Errorf("%d tokens: %d values, %v", n, len(v), err)
+		}
+	}
+	for _, n := range []int{101, 5000} {
+		var long *sched.ErrTooLong
+		if _, err := m.Embed(context.Background(), randomTokens(1, n)); !errors.As(err, &long) || long.Tokens != n || long.Limit != 100 || strings.Contains(err.Error(), "answer") {
+			t.Errorf("%d tokens: %v", n, err)
+		}
+	}
+	if _, err := m.Embed(context.Background(), nil); !errors.Is(err, engine.ErrEmptyPrompt) {
+		t.Errorf("no token: %v", err)
 	}
 }

@@ -113,10 +113,25 @@ func (m *Model) CheckPrompt(prompt []int32) error {
 		return ErrEmptyPrompt
 	}
 	if len(prompt) >= m.Options.Context {
-		return &sched.ErrTooLong{Tokens: len(prompt), Limit: m.Options.Context, Advice: fmt.Sprintf(
-			"shorten the prompt, which needs room for an answer, or ask for a larger context (the model was trained for %d)", m.Network.Info().Context)}
+		return m.tooLong(prompt, "shorten the prompt, which needs room for an answer,")
 	}
 	return nil
+}
+
+// checkText reports a text that does not fit the context, which it may fill.
+func (m *Model) checkText(text []int32) error {
+	if len(text) == 0 {
+		return ErrEmptyPrompt
+	}
+	if len(text) > m.Options.Context {
+		return m.tooLong(text, "shorten the text,")
+	}
+	return nil
+}
+
+func (m *Model) tooLong(tokens []int32, advice string) error {
+	return &sched.ErrTooLong{Tokens: len(tokens), Limit: m.Options.Context, Advice: fmt.Sprintf(
+		"%s or ask for a larger context (the model was trained for %d)", advice, m.Network.Info().Context)}
 }
 
 // Generate continues prompt token by token. The sequence ends with the

@@ -42,7 +42,7 @@ func (m *Model) Feed(ctx context.Context, tokens []int32) error {
 
 // Embed gives the final hidden row, normed, of the last token.
 func (m *Model) Embed(ctx context.Context, tokens []int32) ([]float32, error) {
-	if err := m.CheckPrompt(tokens); err != nil {
+	if err := m.checkText(tokens); err != nil {
 		return nil, err
 	}
 	st := m.sched.NewStream(tokens)
