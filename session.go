@@ -108,6 +108,7 @@ func (s *Session) run(ctx context.Context, opts []GenerateOption, prompt func(*g
 			return
 		}
 		defer s.end()
+		s.setUsage(engine.Usage{})
 		g := newGeneration(opts)
 		tokens, err := prompt(g)
 		if err == nil {
@@ -118,6 +119,7 @@ func (s *Session) run(ctx context.Context, opts []GenerateOption, prompt func(*g
 			yield(Token{}, wrap(err))
 			return
 		}
+		s.setUsage(engine.Usage{PromptTokens: len(tokens)}) // all that is known until the first token
 		for p, err := range s.s.Generate(ctx, tokens, g.set) {
 			s.setUsage(s.s.Usage())
 			if err != nil {
@@ -177,8 +179,8 @@ func (s *Session) setUsage(u engine.Usage) {
 	}
 }
 
-// Usage are the figures of the last generation, or of the one in progress. It
-// may be called at any time.
+// Usage are the figures of the last generation, or of the one in progress: while
+// that reads its prompt, PromptTokens alone. It may be called at any time.
 func (s *Session) Usage() Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()

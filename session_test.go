@@ -270,6 +270,38 @@ func TestCloseModel(t *testing.T) {
 	}
 }
 
+// asking calls a function for every token, and allows all.
+type asking func()
+
+func (a asking) Mask(allowed []uint64) error {
+	a()
+	for i := range allowed {
+		allowed[i] = ^uint64(0)
+	}
+	return nil
+}
+
+func (asking) Accept(int32) error { return nil }
+
+// TestUsageInProgress: before its first token, the figures are a generation's own, not
+// those of the one before it.
+func TestUsageInProgress(t *testing.T) {
+	m := open(t)
+	s := m.NewSession()
+	defer s.Close()
+	if _, _, err := generate(s, "abc", ledge.MaxTokens(3), ledge.IgnoreEnd()); err != nil {
+		t.Fatal(err)
+	}
+	var during []ledge.Usage
+	look := asking(func() { during = append(during, s.Usage()) })
+	if _, _, err := generate(s, "abcdefgh", ledge.MaxTokens(2), ledge.IgnoreEnd(), ledge.Constrain(look)); err != nil {
+		t.Fatal(err)
+	}
+	if len(during) != 2 || during[0] != (ledge.Usage{PromptTokens: 8}) || during[1].GeneratedTokens != 1 || during[1].Reason != "" {
+		t.Errorf("%+v", during)
+	}
+}
+
 // TestEndTokenOfTexts: a model that wants an end token after a text does not read one
 // before it answers.
 func TestEndTokenOfTexts(t *testing.T) {

@@ -366,7 +366,8 @@ typedef struct ledge_usage {
     double paused_seconds;    /* of both times, that limits of the machine held it up */
 } ledge_usage;
 
-/* ledge_session_usage gives the figures of the last generation, or the one in progress. */
+/* ledge_session_usage gives the figures of the last generation, or the one in progress:
+ * while that reads its prompt, prompt_tokens alone. */
 int ledge_session_usage(ledge_session *session, ledge_usage *usage, ledge_error *error);
 
 /* ledge_session_tokens gives the tokens in the session's cache. */
