@@ -24,7 +24,8 @@
 // whole text, not what is new in it: the session compares its tokens with those
 // in the cache and runs only the rest. So a conversation that is sent anew with
 // every turn costs its last turn only, and a new session that begins like an
-// earlier one (the same system message) takes that part over.
+// earlier one (the same system message) takes that part over, when that one's
+// generation has ended.
 //
 // Any number of sessions may generate at once, each on its own goroutine; their
 // tokens are run in common batches. They share the cache, which holds one full

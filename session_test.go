@@ -270,6 +270,53 @@ func TestCloseModel(t *testing.T) {
 	}
 }
 
+// TestSharedBeginnings: a new session takes over what an open one has read.
+func TestSharedBeginnings(t *testing.T) {
+	m := open(t, ledge.WithSequences(3))
+	system := strings.Repeat("Be brief. ", 7)
+	first := m.NewSession()
+	defer first.Close()
+	opts := []ledge.GenerateOption{ledge.Temperature(0), ledge.MaxTokens(3), ledge.IgnoreEnd()}
+	if _, _, err := generate(first, system+"One", opts...); err != nil {
+		t.Fatal(err)
+	}
+	want, _, err := generate(first, system+"Two", opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s := m.NewSession()
+		defer s.Close()
+		got, _, err := generate(s, system+"Two", opts...)
+		if u := s.Usage(); err != nil || got != want || u.CachedTokens != u.PromptTokens-1 {
+			t.Errorf("%q, want %q: %+v, %v", got, want, u, err)
+		}
+	}
+}
+
+// TestKeptBeginningsGiveWay: what is kept of sessions for others takes no room from them.
+func TestKeptBeginningsGiveWay(t *testing.T) {
+	m := open(t) // two pages of 64 tokens
+	s := m.NewSession()
+	defer s.Close()
+	opts := []ledge.GenerateOption{ledge.Temperature(0), ledge.IgnoreEnd()}
+	for _, n := range []int{40, 70, 50, 100} { // pages that are shared with what is kept are written to
+		if _, _, err := generate(s, strings.Repeat("a", n), append(opts, ledge.MaxTokens(10))...); err != nil {
+			t.Errorf("%d tokens: %v", n, err)
+		}
+	}
+	if _, ids, err := generate(s, "b", opts...); err != nil || len(ids) != m.Info().Context-1 {
+		t.Errorf("%d tokens, %v", len(ids), err)
+	}
+	if u := m.Stats(); u.FreePages != 0 {
+		t.Errorf("%+v", u)
+	}
+	s.Close()
+	if u := m.Stats(); u.FreePages != u.CachePages {
+		t.Errorf("closed: %+v", u)
+	}
+}
+
 // asking calls a function for every token, and allows all.
 type asking func()
 

@@ -143,6 +143,7 @@ func (s *Session) Generate(ctx context.Context, prompt []int32, set Settings) it
 		defer func() { // also when the consumer panics
 			if s.stream != nil {
 				s.stream.Pause()
+				s.stream.Keep() // sessions that begin alike need not wait for this one to be closed
 			}
 		}()
 		err := s.generate(ctx, prompt, set, yield)

@@ -332,7 +332,7 @@ func (s *Scheduler) deliver(p pick, err error) {
 	st.tokens = append(st.tokens, st.todo[:p.n-again]...)
 	st.todo = st.todo[p.n-again:]
 	if again > 0 && st.behind() == 0 {
-		s.cache.Keep(st.seq.Fork(), st.tokens) // for others that begin alike
+		st.Keep() // for others that begin alike
 	}
 	if !p.last {
 		s.queue = append(s.queue, st)

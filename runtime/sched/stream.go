@@ -162,6 +162,14 @@ func (st *Stream) Pause() {
 	st.s.pause(st)
 }
 
+// Keep has the stream's tokens known as a prefix for later streams, while there is
+// room: the stream goes on.
+func (st *Stream) Keep() {
+	if st.seq != nil {
+		st.s.cache.Keep(st.seq.Fork(), st.tokens)
+	}
+}
+
 // Truncate forgets all tokens from n on.
 func (st *Stream) Truncate(n int) {
 	if st.seq == nil {
