@@ -76,7 +76,12 @@ func (m *Model) chatPrompt(messages []Message, g *generation) ([]int32, error) {
 }
 
 // ChatPrompt gives the tokens that [Session.Chat] would have the model read.
+//
+// Errors: [ErrClosed], and those of the template.
 func (m *Model) ChatPrompt(messages []Message, opts ...GenerateOption) ([]int32, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
 	tokens, err := m.chatPrompt(messages, newGeneration(opts))
 	return tokens, wrap(err)
 }

@@ -90,7 +90,8 @@ func Open(ctx context.Context, path string, opts ...Option) (*Model, error) {
 }
 
 // Close frees the model. Sessions that are generating get [ErrClosed], as does
-// everything that is asked of the model later. Closing it again does nothing.
+// everything that is asked of the model later and can give an error; what cannot,
+// such as Info and Tokenize, answers as before. Closing it again does nothing.
 func (m *Model) Close() error {
 	m.closed.Store(true)
 	err := m.m.Close()

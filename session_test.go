@@ -259,6 +259,9 @@ func TestCloseModel(t *testing.T) {
 	if _, err := m.Embed(ctx, "a"); !errors.Is(err, ledge.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
+	if _, err := m.ChatPrompt([]ledge.Message{{Role: "user", Content: "a"}}); !errors.Is(err, ledge.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
 	if m.Info().Layers != 2 || m.Device().Name != "cpu" || len(m.Tokenize("abc", ledge.TokenizeOptions{})) == 0 || m.Stats().CachePages == 0 {
 		t.Error("what needs no device does not work any more")
 	}
