@@ -63,7 +63,8 @@ func Stop(texts ...string) GenerateOption {
 }
 
 // Temperature divides the logits: more is more varied. 0 always takes the most
-// likely token.
+// likely of the tokens that the other settings leave: without [TypicalP], which may
+// remove that one, too, and without biases and penalties, the model's most likely one.
 func Temperature(t float64) GenerateOption {
 	return set(func(g *generation) { g.set.Sampler.Temperature = t })
 }
@@ -148,10 +149,11 @@ func Constrain(c Constraint) GenerateOption {
 }
 
 // JSONSchema has the model write JSON that satisfies a schema, and nothing else.
-// The text is whole when Usage.Reason is [ReasonStop]: MaxTokens or the context
-// may end it early. Of JSON Schema a part is supported, which docs/json-schema.md
-// describes; a schema that asks for more gives an error that names the keyword,
-// with the generation. An option that is used again compiles nothing anew.
+// The text is whole when Usage.Reason is [ReasonStop], if no [Stop] is given, which
+// cuts it with the same reason. MaxTokens or the context may end it early, too. Of
+// JSON Schema a part is supported, which docs/json-schema.md describes; a schema that
+// asks for more gives an error that names the keyword, with the generation. An option
+// that is used again compiles nothing anew.
 func JSONSchema(schema []byte) GenerateOption {
 	g, err := jsonschema.Compile(schema, jsonschema.Options{})
 	return set(func(s *generation) {

@@ -93,3 +93,14 @@ type free struct{}
 
 func (free) Mask(allowed []uint64) error { return fmt.Errorf("asked") }
 func (free) Accept(int32) error          { return nil }
+
+// TestJSONSchemaStop: a stop text cuts the JSON, and the reason is as for a whole one.
+func TestJSONSchemaStop(t *testing.T) {
+	m := open(t)
+	s := m.NewSession()
+	defer s.Close()
+	text, _, err := generate(s, "abc", ledge.JSONSchema([]byte(answerSchema)), ledge.Stop(":"))
+	if err != nil || text != `{"intent"` || s.Usage().Reason != ledge.ReasonStop {
+		t.Errorf("%q, %s, %v", text, s.Usage().Reason, err)
+	}
+}

@@ -307,7 +307,7 @@ typedef struct ledge_generate_options {
     size_t size;
     int32_t max_tokens;       /* 0: until the model ends or the context is full */
     uint32_t flags;
-    double temperature;       /* 0.8; 0 always takes the most likely token */
+    double temperature;       /* 0.8; 0 always takes the most likely token that the others leave */
     double top_p;             /* 0.95; 1 is off */
     double min_p;             /* 0.05; 0 is off */
     double typical_p;         /* 1 is off */

@@ -13,7 +13,9 @@ const RandomSeed uint64 = 0xFFFFFFFF
 // defaults for what is missing, unmarshal into the value of DefaultParams.
 type Params struct {
 	// Temperature divides the logits; 0 takes the most likely token, and of
-	// equally likely ones that with the lowest id.
+	// equally likely ones that with the lowest id. As in llama.cpp, it is chosen
+	// from those that the stages before leave, of which Typical and XTC may remove
+	// the most likely.
 	Temperature float64 `json:"temperature"`
 	// TopK keeps the K most likely tokens; 0 or less is off.
 	TopK int `json:"top_k"`

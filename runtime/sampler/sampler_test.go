@@ -130,6 +130,28 @@ func TestGreedy(t *testing.T) {
 	}
 }
 
+// TestGreedyOfWhatIsLeft: as in llama.cpp, temperature 0 takes the best token that the
+// stages before leave.
+func TestGreedyOfWhatIsLeft(t *testing.T) {
+	row := []float32{3, 2, 1.9, 1.8, 1.7, 1.6}
+	for _, c := range []struct {
+		change func(*Params)
+		want   int32
+	}{
+		{func(p *Params) { p.TopK, p.TopP, p.MinP = 2, 0.5, 0.9 }, 0},
+		{func(p *Params) { p.Typical = 0.1 }, 1}, // the best is less of a surprise than is expected
+		{func(p *Params) { p.XTC = XTC{1, 0.1} }, 4},
+		{func(p *Params) { p.LogitBias = map[int32]float32{0: -2} }, 1},
+	} {
+		p := off()
+		p.Temperature = 0
+		c.change(&p)
+		if tok, err := mustNew(t, p, len(row)).Sample(row); err != nil || tok.ID != c.want {
+			t.Errorf("%+v: %v, %v; want %d", p, tok, err, c.want)
+		}
+	}
+}
+
 func TestGreedyEqualsFullPlan(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for n := range 300 {
