@@ -300,7 +300,7 @@ func (s *Session) choose(ctx context.Context, smp *sampler.Sampler, want sched.W
 	// once more, for the whole row.
 	at := st.Len() - 1
 	last := []int32{st.Tokens()[at]}
-	st.Truncate(at)
+	st.Rewind(at)
 	if err := st.Run(ctx, last, sched.Full); err != nil {
 		return tok, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -211,5 +212,68 @@ func TestSessionTurns(t *testing.T) {
 	collect(t, s, other, set)
 	if u := s.Usage(); u.CachedTokens != 6 {
 		t.Errorf("%+v", u)
+	}
+}
+
+// crowd is a constraint that allows all. When it is asked first, it has others begin to
+// want room.
+type crowd struct {
+	once  sync.Once
+	begin func()
+}
+
+func (c *crowd) Mask(allowed []uint64) error {
+	c.once.Do(c.begin)
+	for i := range allowed {
+		allowed[i] = ^uint64(0)
+	}
+	return nil
+}
+
+func (*crowd) Accept(int32) error          { return nil }
+func (*crowd) Reset()                      {}
+func (c *crowd) Clone() sampler.Constraint { return c }
+
+// TestRowAgainInFullCache: a token that is run once more, for its whole row, keeps its
+// page, though others wait for one.
+func TestRowAgainInFullCache(t *testing.T) {
+	m := openGolden(t, golden(t, "llama-gqa"), engine.Options{Threads: 1, Context: 128})
+	set := engine.Settings{Sampler: seeded(1), MaxTokens: 1, IgnoreEOG: true}
+	set.Sampler.TopK, set.Sampler.TopP, set.Sampler.MinP, set.Sampler.Temperature = 0, 0.99999, 0, 1
+	ctx := context.Background()
+	for range 40 {
+		var others sync.WaitGroup
+		over, started := make(chan struct{}), make(chan struct{})
+		c := &crowd{begin: func() {
+			others.Go(func() {
+				for i := 0; ; i++ {
+					st := m.NewStream(nil)
+					err := st.Run(ctx, []int32{1}, sched.Best)
+					st.Discard()
+					if i == 3 {
+						close(started)
+					}
+					select {
+					case <-over:
+						return
+					default:
+					}
+					if err == nil {
+						t.Error("another found a page in a full cache")
+					}
+				}
+			})
+			<-started
+		}}
+		set.Constraint = c
+		s := m.NewSession()
+		for _, err := range s.Generate(ctx, randomTokens(1, 65), set) { // the last token is alone on its page
+			if err != nil {
+				t.Error(err)
+			}
+			close(over)
+		}
+		others.Wait()
+		s.Close()
 	}
 }

@@ -139,8 +139,8 @@ func (s *Seq) Reserve(n int) error {
 	defer c.mu.Unlock()
 	s.sync()
 	grow := max(0, backend.PagesFor(s.len+n)-len(s.pages))
-	written := int32(-1) // the page, if any, that has tokens and will get more
-	if i := s.len / backend.PageTokens; n > 0 && s.len%backend.PageTokens != 0 {
+	written := int32(-1) // the page, if any, that the first of them goes to
+	if i := s.len / backend.PageTokens; n > 0 && i < len(s.pages) {
 		written = s.pages[i]
 	}
 	if err := c.evict(grow, written); err != nil {
@@ -181,10 +181,22 @@ func (s *Seq) Truncate(n int) {
 	s.truncate(n)
 }
 
+// Rewind is Truncate for who goes on at once: there stays room for a token, which
+// others could take in between.
+func (s *Seq) Rewind(n int) {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.sync()
+	s.cut(n, 1)
+}
+
 // truncate also gives pages back that were reserved but never filled.
-func (s *Seq) truncate(n int) {
+func (s *Seq) truncate(n int) { s.cut(n, 0) }
+
+// cut forgets all tokens from n on and keeps the pages for so many in their place.
+func (s *Seq) cut(n, spare int) {
 	s.len = max(min(n, s.len), 0)
-	keep := backend.PagesFor(s.len)
+	keep := min(backend.PagesFor(s.len+spare), len(s.pages))
 	for _, p := range s.pages[keep:] {
 		s.cache.drop(p)
 	}

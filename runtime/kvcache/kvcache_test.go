@@ -155,7 +155,11 @@ func TestAgainstNaive(t *testing.T) {
 				}
 			case 4:
 				n := rng.IntN(len(want[i])+10) - 3
-				live[i].Truncate(n)
+				if step%2 == 0 {
+					live[i].Truncate(n)
+				} else {
+					live[i].Rewind(n)
+				}
 				want[i] = want[i][:max(0, min(n, len(want[i])))]
 			case 5:
 				if len(live) < 5 {
@@ -218,10 +222,50 @@ func fits(live []*Seq, i, n, pages int) bool {
 		}
 	}
 	need := len(held) + max(0, backend.PagesFor(s.len+n)-len(s.pages))
-	if s.len%pageTokens != 0 && held[s.pages[s.len/pageTokens]] > 1 {
+	if at := s.len / pageTokens; at < len(s.pages) && held[s.pages[at]] > 1 {
 		need++
 	}
 	return need <= pages
+}
+
+// TestRewind: the room for the next token stays, where Truncate gives it to whoever
+// comes first, and another's page is not written to.
+func TestRewind(t *testing.T) {
+	m := newMemory(2)
+	c := New(m, 2)
+	s, other := c.NewSeq(), c.NewSeq()
+	for _, rewind := range []bool{false, true} {
+		if err := write(t, m, s, tokens(0, pageTokens+1)); err != nil {
+			t.Fatal(err)
+		}
+		if rewind {
+			s.Rewind(pageTokens)
+		} else {
+			s.Truncate(pageTokens)
+		}
+		if err := write(t, m, other, tokens(7, 1)); (err == nil) == rewind {
+			t.Errorf("rewind %v: another's page: %v", rewind, err)
+		}
+		if err := write(t, m, s, tokens(500, 1)); (err == nil) != rewind {
+			t.Errorf("rewind %v: its own page: %v", rewind, err)
+		}
+		other.Truncate(0)
+		s.Truncate(0)
+	}
+	m = newMemory(3)
+	c = New(m, 3)
+	s = c.NewSeq()
+	if err := write(t, m, s, tokens(0, pageTokens+1)); err != nil {
+		t.Fatal(err)
+	}
+	f := s.Fork()
+	s.Rewind(pageTokens)
+	if err := write(t, m, s, tokens(500, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(read(m, f), tokens(0, pageTokens+1)) || !slices.Equal(read(m, s), append(tokens(0, pageTokens), 500)) {
+		t.Error("the fork's page was written to")
+	}
 }
 
 // TestWholeCacheAgain fills the cache, closes, and takes all of it over: the

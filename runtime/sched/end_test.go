@@ -171,6 +171,34 @@ func TestFullCache(t *testing.T) {
 	b.Close()
 }
 
+// TestRewind: a token that is run again has room, though another stream waits for some.
+func TestRewind(t *testing.T) {
+	s, _ := start(t, 2, nil)
+	a, b := s.NewStream(nil), s.NewStream(nil)
+	ctx := context.Background()
+	text := prompt(backend.PageTokens+1, 0)
+	if err := a.Run(ctx, text, sched.Top); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		at := a.Len() - 1
+		a.Rewind(at)
+		var full *kvcache.ErrFull
+		if err := b.Run(ctx, []int32{1}, sched.Top); !errors.As(err, &full) {
+			t.Errorf("another stream: %v", err)
+		}
+		if err := a.Run(ctx, text[at:], sched.Full); err != nil {
+			t.Fatal(err)
+		}
+		if err := right(a, sched.Full); err != nil {
+			t.Error(err)
+		}
+		a.Keep() // its last page is then another's, too
+	}
+	a.Close()
+	b.Close()
+}
+
 // TestCloseWhileWaiting: streams in the queue and in a run get ErrClosed, and
 // so do those that come later.
 func TestCloseWhileWaiting(t *testing.T) {

@@ -172,12 +172,22 @@ func (st *Stream) Keep() {
 
 // Truncate forgets all tokens from n on.
 func (st *Stream) Truncate(n int) {
-	if st.seq == nil {
-		return
+	if st.seq != nil {
+		st.seq.Truncate(n)
+		st.cut(n)
 	}
-	st.seq.Truncate(n)
-	st.tokens = st.tokens[:max(0, min(n, len(st.tokens)))]
 }
+
+// Rewind is Truncate for who runs the next token at once: the cache has room for it,
+// whatever others do.
+func (st *Stream) Rewind(n int) {
+	if st.seq != nil {
+		st.seq.Rewind(n)
+		st.cut(n)
+	}
+}
+
+func (st *Stream) cut(n int) { st.tokens = st.tokens[:max(0, min(n, len(st.tokens)))] }
 
 // Fork makes a second stream with the same tokens; a closed one of a closed one.
 func (st *Stream) Fork() *Stream {
