@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -185,6 +186,36 @@ func TestCancel(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// closing closes a model before anything is read.
+type closing struct {
+	io.Reader
+	m *ledge.Model
+}
+
+func (c closing) Read(b []byte) (int, error) {
+	if err := c.m.Close(); err != nil {
+		return 0, err
+	}
+	return c.Reader.Read(b)
+}
+
+// TestCloseWhileLoading: the model is closed, the data is not at fault.
+func TestCloseWhileLoading(t *testing.T) {
+	m := open(t)
+	s := m.NewSession()
+	defer s.Close()
+	if _, _, err := generate(s, "abc", ledge.MaxTokens(1)); err != nil {
+		t.Fatal(err)
+	}
+	var saved bytes.Buffer
+	if err := s.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Load(closing{&saved, m}); !errors.Is(err, ledge.ErrClosed) {
+		t.Errorf("got %v", err)
 	}
 }
 

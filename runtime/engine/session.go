@@ -2,6 +2,8 @@ package engine
 
 import (
 	"io"
+
+	"github.com/ledge-run/ledge/runtime/sched"
 )
 
 // Fork makes a session that goes on from the same place.
@@ -36,6 +38,9 @@ func (s *Session) Load(r io.Reader) error {
 	st := s.m.sched.NewStream(nil)
 	if err := st.Load(r, class); err != nil {
 		st.Close()
+		if s.m.closing.Load() {
+			return sched.ErrClosed // the data was compared with a state that is gone
+		}
 		return err
 	}
 	s.Close()
