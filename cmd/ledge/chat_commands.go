@@ -90,6 +90,9 @@ func (v *conversation) save(path string) error {
 	if err := v.spares(full); err != nil {
 		return err
 	}
+	if err := conversationFile.renewable(full, false); err != nil {
+		return err
+	}
 	data, err := json.MarshalIndent(append([]chat.Message{}, v.withSystem(v.messages)...), "", "  ")
 	if err != nil {
 		return err

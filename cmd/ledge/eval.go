@@ -58,6 +58,7 @@ func (a *app) evalCommand() *cli.Command {
 			count("chunks", "the first `N` chunks of the text (default: all)", catKL),
 			text("predictions", "write what became of each item to `FILE`.jsonl", ""),
 			text("confusion", "draw the confusion matrix: `FILE`.svg", ""),
+			&cli.BoolFlag{Name: "force", Usage: "replace files of another kind, too, that are there"},
 			jsonFlag(),
 			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:..., address or builtin; several are compared", Category: catModel},
 			loraFlag(), offlineFlag(), quietFlag(),
@@ -89,6 +90,8 @@ type evalReport struct {
 	Partial  bool         `json:"partial"`
 	Models   []evalResult `json:"models"`
 	failed   bool         // Partial because something failed, not because it was interrupted
+
+	unwritten []error // what became of files that are not there; the results are whole
 }
 
 // evalResult is one model's; one of the three is there.
@@ -142,7 +145,7 @@ func (a *app) eval(c *cli.Context) error {
 	if report.Partial && !report.failed {
 		return context.Cause(c.Context)
 	}
-	return failed
+	return errors.Join(append(report.unwritten, failed)...)
 }
 
 func isJSONL(file string) bool {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,7 +80,10 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 					return err // nothing was run, or the first failed
 				}
 				report.Models = append(report.Models, evalResult{Model: name, Bytes: m.File.Size(), Device: m.Device().Name, Task: &r})
-				return errors.Join(err, a.evalFiles(c, &r, name, i))
+				if werr := a.evalFiles(c, &r, name, i); werr != nil {
+					report.unwritten = append(report.unwritten, werr)
+				}
+				return err
 			})
 			if err != nil {
 				return report, err
@@ -154,11 +158,19 @@ func numbered(path string, i int) string {
 	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), i+1, ext)
 }
 
-// evalSpares refuses to write over what is read, or two things to one file.
+// evalWrites are the kinds of files that the flags name.
+var evalWrites = []struct {
+	flag string
+	kind kind
+}{{"predictions", predictionsFile}, {"confusion", confusionFile}, {"save-logits", logitsFile}}
+
+// evalSpares refuses to write over what is read and over files of other kinds, or two
+// things to one file.
 func (a *app) evalSpares(c *cli.Context, names []string) error {
 	var paths []string
-	for _, flag := range []string{"predictions", "confusion", "save-logits"} {
-		path := c.String(flag)
+	var over []error // told last: that a file is read is the better reason
+	for _, w := range evalWrites {
+		flag, path := w.flag, c.String(w.flag)
 		if path == "" || path == "-" {
 			continue
 		}
@@ -170,7 +182,7 @@ func (a *app) evalSpares(c *cli.Context, names []string) error {
 			if slices.ContainsFunc(paths, func(p string) bool { return sameFile(path, p) }) {
 				return usagef("--%s %s: something else is written to that file: name another", flag, path)
 			}
-			paths = append(paths, path)
+			paths, over = append(paths, path), append(over, w.kind.renew(c, path))
 		}
 	}
 	if len(paths) == 0 {
@@ -179,7 +191,7 @@ func (a *app) evalSpares(c *cli.Context, names []string) error {
 	if ref := c.String("reference"); ref != "" {
 		names = append(slices.Clone(names), ref)
 	}
-	return a.spareModels(names, paths...)
+	return cmp.Or(a.spareModels(names, paths...), cmp.Or(over...))
 }
 
 // evalFiles writes the files that a result is asked to be written to.

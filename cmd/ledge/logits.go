@@ -22,6 +22,7 @@ func (a *app) logitsCommand() *cli.Command {
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE.npy` to write; - is standard output"},
 			&cli.StringFlag{Name: "tokens-file", Usage: "`FILE.json`: a JSON array of token ids instead of a text"},
 			&cli.BoolFlag{Name: "special", Usage: "control tokens written in the text become those tokens"},
+			&cli.BoolFlag{Name: "force", Usage: "replace a file of another kind that is there"},
 			loraFlag(),
 		}, nameFlags(), deviceFlags()),
 		Action: a.logits,
@@ -54,7 +55,7 @@ func (a *app) logits(c *cli.Context) error {
 		return err
 	}
 	if path != "-" {
-		if err := cmp.Or(apart(f, path), spare(c, path, "tokens-file", "lora")); err != nil {
+		if err := cmp.Or(apart(f, path), spare(c, path, "tokens-file", "lora"), arrayFile.renew(c, path)); err != nil {
 			return errors.Join(err, f.Close())
 		}
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/cmd/internal/console"
+	"github.com/ledge-run/ledge/runtime/eval"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -18,21 +22,89 @@ func forceFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "force", Usage: "replace a file that is there"}
 }
 
-// free refuses the name of a file that is there, unless --force is given.
+// free refuses the name of a file that is there, unless --force is given, and one that
+// nothing could be written to.
 func free(c *cli.Context, path string) error {
+	if path == "-" {
+		return usagef("the result is a file, and - is none: give it a name")
+	}
 	switch there, err := gguf.Replaceable(path); {
 	case err != nil:
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	case there && !c.Bool("force"):
 		return fmt.Errorf("%s is there already: name another file, or give --force to replace it", path)
-	case there:
-		return nil
 	}
 	dir := filepath.Dir(path)
-	if st, err := os.Stat(dir); err != nil || !st.IsDir() { // better now than after what takes minutes
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 		return fmt.Errorf("cannot write %s: there is no folder %s", path, dir)
 	}
-	return nil
+	return console.Writable(path)
+}
+
+// A kind of file that a command writes in place of an earlier one of the same kind
+// without being asked, so that it can be run again as it stands.
+type kind struct {
+	name string
+	is   func(io.Reader) bool
+}
+
+var (
+	predictionsFile = kind{"file of predictions", func(r io.Reader) bool {
+		var o struct {
+			Line  int   `json:"line"`
+			Right *bool `json:"right"`
+		}
+		return json.NewDecoder(r).Decode(&o) == nil && o.Line > 0 && o.Right != nil
+	}}
+	confusionFile = kind{"picture of a confusion matrix", func(r io.Reader) bool {
+		head, err := io.ReadAll(io.LimitReader(r, 64<<10))
+		return err == nil && bytes.HasPrefix(head, []byte("<svg ")) && bytes.Contains(head, []byte(eval.ConfusionCaption))
+	}}
+	logitsFile       = kind{"file of log-probabilities", begins("_logits_")}
+	arrayFile        = kind{"NumPy array", begins("\x93NUMPY")}
+	conversationFile = kind{"conversation", func(r io.Reader) bool {
+		data, err := io.ReadAll(io.LimitReader(r, maxConversation+1))
+		if err != nil || !bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) { // as /save writes it
+			return false
+		}
+		_, _, err = parseConversation(data)
+		return err == nil
+	}}
+)
+
+// begins tells files by what they begin with.
+func begins(magic string) func(io.Reader) bool {
+	return func(r io.Reader) bool {
+		head := make([]byte, len(magic))
+		_, err := io.ReadFull(r, head)
+		return err == nil && string(head) == magic
+	}
+}
+
+// renewable refuses the name of a file that is there and of another kind, unless force is
+// set, and one that nothing could be written to.
+func (k kind) renewable(path string, force bool) error {
+	if st, err := os.Stat(path); path == "-" || force || err != nil || !st.Mode().IsRegular() || st.Size() == 0 {
+		return console.Writable(path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("%s is there already and cannot be read: name another file", path)
+	}
+	defer f.Close()
+	if !k.is(f) {
+		return fmt.Errorf("%s is there already and is no %s: name another file", path, k.name)
+	}
+	return console.Writable(path)
+}
+
+// renew is renewable for commands with --force.
+func (k kind) renew(c *cli.Context, path string) error {
+	err := k.renewable(path, c.Bool("force"))
+	if err != nil && strings.Contains(err.Error(), " is there already ") {
+		err = fmt.Errorf("%w, or give --force to replace it", err)
+	}
+	return err
 }
 
 // spare refuses to write over other files that are read, those of these flags, even

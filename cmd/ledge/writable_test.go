@@ -97,3 +97,108 @@ func TestFilesOf(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestKeepsOthers: files of other kinds are not written over without being asked; those
+// that an earlier run of the command left are.
+func TestKeepsOthers(t *testing.T) {
+	m, data := golden(t, "llama-gqa"), writeFile(t, "d.jsonl", evalData)
+	text := writeFile(t, "t.txt", strings.Repeat("the other thin thing in the rain ", 30))
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name string
+		args []string // FILE is what is written
+	}{
+		{"p.jsonl", []string{"eval", "-m", m, "-f", data, "--raw", "--predictions", "FILE"}},
+		{"c.svg", []string{"eval", "-m", m, "-f", data, "--raw", "--confusion", "FILE"}},
+		{"base.kld", []string{"eval", "-m", m, "-f", text, "-c", "32", "--chunks", "1", "--save-logits", "FILE"}},
+		{"l.npy", []string{"logits", "-m", m, "-o", "FILE", "the"}},
+	} {
+		path := filepath.Join(dir, c.name)
+		args := slices.Clone(c.args)
+		args[slices.Index(args, "FILE")] = path
+		must(t, args...)
+		must(t, args...) // again
+		for _, other := range []string{"my notes\n", "GGUF....", `{"text":"the","label":"in"}` + "\n", `<svg xmlns="http://www.w3.org/2000/svg"></svg>`} {
+			if err := os.WriteFile(path, []byte(other), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, exitFailed, "--force", args...)
+			if b, err := os.ReadFile(path); err != nil || string(b) != other {
+				t.Errorf("ledge %q: %v, %.40q", args, err, b)
+			}
+		}
+		must(t, append(args, "--force")...)
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		must(t, args...) // nothing is lost
+	}
+	second := writeFile(t, "q-2.jsonl", "my notes\n")
+	refused(t, exitFailed, "q-2.jsonl is there already", "eval", "-m", m, "-m", m, "-f", data, "--raw", "--predictions", strings.Replace(second, "-2", "", 1))
+	notes := writeFile(t, "notes.json", `{"messages": [], "mine": 1}`)
+	talk := "the\n/save " + notes + "\n"
+	if r := ledgeIn(talk, "chat", "-m", m, "-q", "-n", "2"); !strings.Contains(r.err, "is no conversation") {
+		t.Errorf("%+v", r)
+	}
+	if err := os.Remove(notes); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if r := ledgeIn(talk, "chat", "-m", m, "-q", "-n", "2"); r.code != 0 || r.err != "" {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestWritableFirst: where nothing can be written is found out before the work.
+func TestWritableFirst(t *testing.T) {
+	m, data := golden(t, "llama-gqa"), writeFile(t, "d.jsonl", evalData)
+	text := calibration(t)
+	dir := t.TempDir()
+	if os.Geteuid() == 0 { // who may write everywhere else
+		dir = "/proc"
+		if _, err := os.Stat(dir); err != nil {
+			t.Skip("root may write to all folders here")
+		}
+	} else if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	file := func(name string) string { return filepath.Join(dir, name) }
+	// Each has something that fails as soon as the work begins.
+	none, bad := filepath.Join(dir, "none.gguf"), writeFile(t, "bad.gguf", "GGUF no model")
+	for _, args := range [][]string{
+		{"imatrix", "-m", m, "-f", short(t), "-o", file("i.gguf")}, {"imatrix", "-m", m, "-f", short(t), "-o", file("i.dat")},
+		{"prune", "--layers", "1", "--imatrix", none, "-f", text, m, file("p.gguf")}, {"quantize", "-f", text, "--imatrix", none, "--target-bpw", "6", m, file("q.gguf")},
+		{"eval", "-m", bad, "-f", data, "--raw", "--predictions", file("p.jsonl")}, {"eval", "-m", bad, "-f", data, "--raw", "--confusion", file("c.svg")},
+		{"eval", "-m", bad, "-f", text, "-c", "32", "--save-logits", file("b.kld")}, {"logits", "-m", m, "-o", file("l.npy"), "the"},
+	} {
+		r := ledge(append(args, "-q")...)
+		checkRefusal(t, r, exitFailed, "cannot write", args)
+		if r.out != "" {
+			t.Errorf("ledge %q: %s", args, r.out)
+		}
+	}
+}
+
+// TestUnwritten: results are whole where only their file fails.
+func TestUnwritten(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full")
+	}
+	r := ledge("eval", "-m", golden(t, "llama-gqa"), "-f", writeFile(t, "d.jsonl", evalData), "--raw", "--predictions", "/dev/full")
+	if r.code != exitFailed || !strings.Contains(r.err, "cannot write /dev/full") || strings.Contains(r.out, "PARTIAL") || !strings.Contains(r.out, "F1 macro") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestDashIsNoFile: what must be a file is not written to one that is called -.
+func TestDashIsNoFile(t *testing.T) {
+	m, text := golden(t, "llama-gqa"), calibration(t)
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{
+		{"quantize", m, "-", "Q8_0"}, {"prune", "--layers", "1", "-f", text, m, "-"}, {"imatrix", "-m", m, "-f", text, "-o", "-"},
+		{"merge", "-m", m, "--lora", m, "-o", "-"},
+	} {
+		refused(t, exitUsage, "- is none", args...)
+	}
+}

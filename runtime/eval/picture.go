@@ -19,6 +19,9 @@ const (
 	caption  = 48
 )
 
+// ConfusionCaption stands in every picture of a confusion matrix.
+const ConfusionCaption = "rows: what is right; columns: what was predicted"
+
 // ConfusionSVG draws a confusion matrix: a row for each right label, a column for
 // each prediction, darker where a larger share of the row is. It is a few rectangles
 // and texts, in the fonts of whoever looks at it, so that labels may be in any
@@ -46,7 +49,7 @@ func ConfusionSVG(c *Classification, title string) ([]byte, error) {
 		b.WriteString("</text>\n")
 	}
 	text(margin, margin+fontSize, "start", ` font-size="15"`, title)
-	text(margin, margin+fontSize+20, "start", ` fill="#777"`, "rows: what is right; columns: what was predicted")
+	text(margin, margin+fontSize+20, "start", ` fill="#777"`, ConfusionCaption)
 	for i, name := range names {
 		text(left-6, top+i*cell+cell/2+fontSize/3, "end", "", name)
 		x, y := left+i*cell+cell/2+4, top-6

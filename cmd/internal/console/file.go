@@ -100,6 +100,20 @@ func (r *File) Discard() {
 	}
 }
 
+// Writable finds out whether a file can be made at a path, by beginning one beside it:
+// better now than after work of hours.
+func Writable(path string) error {
+	if st, err := os.Stat(path); path == "-" || err == nil && !st.Mode().IsRegular() && !st.IsDir() {
+		return nil // a pipe would wait for its reader
+	}
+	f, err := Create(path, nil)
+	if err != nil {
+		return err
+	}
+	f.Discard()
+	return nil
+}
+
 // WriteFile writes a file by a function, whole or not at all.
 func WriteFile(path string, out *Output, write func(*File) error) error {
 	f, err := Create(path, out)
