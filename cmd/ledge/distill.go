@@ -85,7 +85,7 @@ func (a *app) distillArgs(c *cli.Context) (q distillArgs, err error) {
 		return q, err
 	}
 	if q.evalName = c.String("eval-file"); q.evalName != "" {
-		if q.eval, err = a.readFile(c.Context, q.evalName); err != nil {
+		if q.eval, err = a.readText(c.Context, q.evalName); err != nil {
 			return q, err
 		}
 	}

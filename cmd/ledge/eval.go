@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -72,7 +74,8 @@ Each line of DATA is a JSON object with "text" (or "prompt") and what is right:
   "answer"                a text, or a list of which one is right: exact match
   "command"               a JSON object, scored field by field
 Options and labels go by likelihood, the others by generation, unless --by says else.
-A text is scored as ledge perplexity does, in chunks of -c tokens.
+A file is a data set if it ends in .jsonl or .ndjson, or if its first line is such an
+object, and else a text: that is scored as ledge perplexity does, in chunks of -c tokens.
 Definitions: docs/eval.md. Ctrl-C ends it; the result is of the items until then, and so it is
 if something fails.`,
 		`ledge eval -m smollm2:135m -m qwen3:0.6b -f reviews.jsonl`,
@@ -116,16 +119,15 @@ func (a *app) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var run func(names []string, o engine.Options) (evalReport, error)
-	file := c.String("file")
-	switch {
-	case file == "" && c.String("reference") == "":
-		return usagef("nothing to measure on: name a data set or a text with -f FILE")
-	case file == "" || file != "-" && !isJSONL(file):
-		run, err = a.textPlan(c)
-	default:
-		run, err = a.dataPlan(c)
+	text, isData, err := a.evalInput(c)
+	if err != nil {
+		return err
 	}
+	plan := a.textPlan
+	if isData {
+		plan = a.dataPlan
+	}
+	run, err := plan(c, text)
 	if err != nil {
 		return err
 	}
@@ -133,7 +135,7 @@ func (a *app) eval(c *cli.Context) error {
 		return err
 	}
 	report, failed := run(names, o)
-	report.Data, report.Adapters = file, c.StringSlice("lora")
+	report.Data, report.Adapters = c.String("file"), c.StringSlice("lora")
 	report.Partial = failed != nil
 	report.failed = report.Partial && c.Context.Err() == nil
 	// What was finished is shown whatever ended the rest: it may have taken hours.
@@ -148,9 +150,37 @@ func (a *app) eval(c *cli.Context) error {
 	return errors.Join(append(report.unwritten, failed)...)
 }
 
-func isJSONL(file string) bool {
-	ext := strings.ToLower(filepath.Ext(file))
-	return ext == ".jsonl" || ext == ".ndjson"
+// evalInput reads what -f names, and tells data sets from texts: by the name if it says
+// so, else by whether lines of JSON begin it. With flags that texts alone have it is one.
+func (a *app) evalInput(c *cli.Context) (text string, isData bool, err error) {
+	file := c.String("file")
+	if file == "" {
+		if c.String("reference") == "" {
+			return "", false, usagef("nothing to measure on: name a data set or a text with -f FILE")
+		}
+		return "", false, nil
+	}
+	if text, err = a.readFile(c.Context, file); err != nil {
+		return "", false, err
+	}
+	ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(file, ".gz")))
+	switch {
+	case file == "-" || ext == ".jsonl" || ext == ".ndjson":
+		return text, true, nil
+	case c.String("reference") != "" || c.String("save-logits") != "" || c.IsSet("chunks"):
+		return text, false, nil
+	case beginsWithObject(text):
+		return text, true, nil
+	case ext == ".json":
+		return "", false, fmt.Errorf("%s is no data set: it needs one JSON object on each line (jq -c '.[]' makes them of a list); a text to be scored as it stands has another ending, such as .txt", file)
+	}
+	return text, false, nil
+}
+
+// beginsWithObject reports whether the first line that is not empty is a JSON object.
+func beginsWithObject(text string) bool {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.HasPrefix(line, "{") && json.Valid([]byte(line))
 }
 
 // evalModels are the models to measure.

@@ -18,8 +18,8 @@ import (
 	"github.com/ledge-run/ledge/runtime/eval"
 )
 
-// dataPlan reads what a data set is to be run with.
-func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalReport, error), error) {
+// dataPlan reads what a data set, whose lines are text, is to be run with.
+func (a *app) dataPlan(c *cli.Context, text string) (func([]string, engine.Options) (evalReport, error), error) {
 	for _, f := range []string{"reference", "save-logits", "chunks"} {
 		if c.IsSet(f) {
 			return nil, usagef("--%s goes with a text, and -f names a data set", f)
@@ -38,7 +38,7 @@ func (a *app) dataPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 	if err := eval.CheckLabels(labels); err != nil {
 		return nil, usagef("--labels: %v", err)
 	}
-	data, err := a.readData(c, c.String("file"), labels)
+	data, err := a.parseData(c, c.String("file"), text, labels)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +99,10 @@ func (a *app) readData(c *cli.Context, file string, labels []string) (*eval.Data
 	if err != nil {
 		return nil, err
 	}
+	return a.parseData(c, file, text, labels)
+}
+
+func (a *app) parseData(c *cli.Context, file, text string, labels []string) (*eval.Data, error) {
 	d, err := eval.ReadData(strings.NewReader(text), labels, c.Bool("skip-bad"))
 	if err != nil {
 		hint := ""
@@ -132,7 +136,7 @@ func (a *app) evalPlan(c *cli.Context) (p eval.Plan, err error) {
 		return p, usagef("--n-shots goes with --shots FILE")
 	}
 	if file, ok := strings.CutPrefix(p.Template, "@"); ok {
-		if p.Template, err = a.readFile(c.Context, file); err != nil {
+		if p.Template, err = a.readText(c.Context, file); err != nil {
 			return p, err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"context"
 	"os"
 	"path/filepath"
@@ -182,4 +183,43 @@ func TestEvalInterrupt(t *testing.T) {
 		return
 	}
 	t.Error("no interrupt came in the middle")
+}
+
+// TestEvalKinds: what is in a file says whether it is a data set or a text.
+func TestEvalKinds(t *testing.T) {
+	m := golden(t, "llama-gqa")
+	text := strings.Repeat("the other thin thing in the rain ", 30)
+	lines := strings.Repeat(`{"text":"the thing in the rain"}`+"\n", 30)
+	packed := func(s string) string {
+		var b strings.Builder
+		z := gzip.NewWriter(&b)
+		if _, err := z.Write([]byte(s)); err != nil || z.Close() != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	for _, c := range []struct {
+		name, data string
+		flags      string
+		isData     bool
+		fault      string
+	}{
+		{"a.jsonl", evalData, "--raw", true, ""}, {"a.json", evalData, "--raw", true, ""}, {"a.data", "\n" + evalData, "--raw", true, ""},
+		{"a.jsonl.gz", packed(evalData), "--raw", true, ""}, {"a.gz", packed(evalData), "--raw", true, ""},
+		{"t.txt", text, "-c 32", false, ""}, {"t.txt.gz", packed(text), "-c 32", false, ""}, {"t.raw", "{" + text, "-c 32", false, ""},
+		{"t.txt", lines, "-c 32 --chunks 1", false, ""},
+		{"l.json", "[\n" + `{"text":"the","label":"in"}` + "\n]", "--raw", false, "one JSON object on each line"},
+		{"o.json", "{\n" + `"text": "the"` + "\n}", "--raw", false, "one JSON object on each line"},
+		{"u.jsonl", text, "--raw", false, "line 1: it is no JSON object"},
+	} {
+		args := append([]string{"eval", "-m", m, "--json", "-f", writeFile(t, c.name, c.data)}, strings.Fields(c.flags)...)
+		if c.fault != "" {
+			refused(t, exitFailed, c.fault, args...)
+			continue
+		}
+		r := decode[evalReport](t, must(t, args...))
+		if got := r.Models[0]; (got.Task != nil) != c.isData || (got.Text != nil) == c.isData {
+			t.Errorf("%s, %.20q: %+v", c.name, c.data, got)
+		}
+	}
 }

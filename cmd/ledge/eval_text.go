@@ -14,7 +14,7 @@ import (
 )
 
 // textPlan reads what a text is to be measured with.
-func (a *app) textPlan(c *cli.Context) (func([]string, engine.Options) (evalReport, error), error) {
+func (a *app) textPlan(c *cli.Context, text string) (func([]string, engine.Options) (evalReport, error), error) {
 	for _, f := range []string{"by", "norm", "labels", "shots", "n-shots", "template", "system", "raw", "regex", "predictions", "confusion", "json-schema", "json-spaces", "limit"} {
 		if c.IsSet(f) {
 			return nil, usagef("--%s goes with a data set (-f DATA.jsonl)", f)
@@ -30,12 +30,8 @@ func (a *app) textPlan(c *cli.Context) (func([]string, engine.Options) (evalRepo
 	if c.Int("chunks") < 0 {
 		return nil, usagef("--chunks %d: it must be 1 or more, or 0 for all", c.Int("chunks"))
 	}
-	text := ""
-	if file != "" {
-		var err error
-		if text, err = a.readFile(c.Context, file); err != nil {
-			return nil, err
-		}
+	if err := checkUTF8(file, text); err != nil {
+		return nil, err
 	}
 	return func(names []string, o engine.Options) (evalReport, error) {
 		if o.Context == 0 {

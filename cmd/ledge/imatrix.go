@@ -67,7 +67,7 @@ func (a *app) imatrix(c *cli.Context) error {
 	if err := free(c, path); err != nil {
 		return err
 	}
-	text, err := a.readFile(c.Context, file)
+	text, err := a.readText(c.Context, file)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -51,8 +54,11 @@ func (a *app) text(ctx context.Context, words []string, appendPiped bool) (strin
 
 // checkUTF8 reports the first byte that is not UTF-8.
 func checkUTF8(what, text string) error {
-	if utf8.ValidString(text) {
+	switch {
+	case utf8.ValidString(text):
 		return nil
+	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
+		return fmt.Errorf("%s is not UTF-8 but UTF-16: convert it, for example with iconv -f UTF-16 -t UTF-8", what)
 	}
 	for i, r := range text {
 		if r == utf8.RuneError {
@@ -100,9 +106,24 @@ func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
+// readAll reads all that is not too long; what is compressed by gzip is unpacked.
 func readAll(r io.Reader, what string) (string, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxText+1))
-	if err != nil {
+	in := bufio.NewReader(r)
+	r = in
+	head, err := in.Peek(2)
+	if packed := string(head) == "\x1f\x8b"; packed { // no UTF-8 begins so
+		r, err = gzip.NewReader(in)
+	} else if errors.Is(err, io.EOF) {
+		err = nil // it is shorter
+	}
+	var data []byte
+	if err == nil {
+		data, err = io.ReadAll(io.LimitReader(r, maxText+1))
+	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF): // of gzip alone
+		return "", fmt.Errorf("cannot read %s: it is cut: copy or download it again", what)
+	case err != nil:
 		return "", fmt.Errorf("cannot read %s: %w", what, err)
 	}
 	if len(data) > maxText {
@@ -113,6 +134,23 @@ func readAll(r io.Reader, what string) (string, error) {
 
 // withoutBOM leaves out the mark that some editors write before UTF-8.
 func withoutBOM(text string) string { return strings.TrimPrefix(text, "\xef\xbb\xbf") }
+
+// readText is readFile of a text that a model reads: it must be UTF-8.
+func (a *app) readText(ctx context.Context, path string) (string, error) {
+	text, err := a.readFile(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	return text, checkUTF8(nameOfInput(path), text)
+}
+
+// nameOfInput is a file's name in messages.
+func nameOfInput(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}
 
 // readFile reads a text file, or standard input for "-".
 func (a *app) readFile(ctx context.Context, path string) (string, error) {

@@ -50,7 +50,7 @@ func (a *app) perplexity(c *cli.Context) error {
 	if c.Int("chunks") < 0 {
 		return usagef("--chunks %d: it must be 1 or more, or 0 for all", c.Int("chunks"))
 	}
-	text, err := a.readFile(c.Context, file)
+	text, err := a.readText(c.Context, file)
 	if err != nil {
 		return err
 	}

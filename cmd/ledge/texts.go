@@ -42,14 +42,14 @@ func (a *app) readTexts(c *cli.Context, chooses bool, say choosing) (t corpora, 
 	}
 	var text string
 	if file != "" {
-		if text, err = a.readFile(c.Context, file); err != nil {
+		if text, err = a.readText(c.Context, file); err != nil {
 			return t, err
 		}
 	}
 	switch {
 	case other != "":
 		t.chosen, t.evalName = text, other
-		t.eval, err = a.readFile(c.Context, other)
+		t.eval, err = a.readText(c.Context, other)
 	case chooses:
 		t.evalName, t.held = file, true
 		t.chosen, t.eval = delta.HoldOut(text)

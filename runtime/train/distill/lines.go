@@ -91,6 +91,9 @@ func writeLines(to io.Writer, from io.Reader) error {
 		if err == io.EOF {
 			break
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return errors.New("it is cut off: copy or download it again")
+		}
 		if err != nil && err != bufio.ErrBufferFull {
 			return err
 		}

@@ -270,6 +270,10 @@ func TestFind(t *testing.T) {
 	if got := all(t, tok, open(t, s)); !slices.Equal(got, []string{"|light<e>"}) {
 		t.Errorf("%q", got)
 	}
+	s.Files = []string{write(t, "x.jsonl.gz", b.String()[:b.Len()-6])}
+	if _, err := Open(t.Context(), s); err == nil || !strings.Contains(err.Error(), "x.jsonl.gz is cut off in line 1: copy") {
+		t.Errorf("cut: %v", err)
+	}
 	s.Files = []string{write(t, "x.jsonl.gz", "no archive")}
 	if _, err := Open(t.Context(), s); err == nil || !strings.Contains(err.Error(), "x.jsonl.gz") {
 		t.Errorf("no archive: %v", err)

@@ -118,6 +118,8 @@ func each(path string, r io.Reader, do func(line []byte, number int) error) erro
 			return nil
 		case errors.Is(err, files.ErrLong):
 			return &BadLine{path, lines.Number, fmt.Errorf("it is longer than %d MiB", maxLine>>20)}
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return fmt.Errorf("%s is cut off in line %d: copy or download it again", path, lines.Number+1)
 		case err != nil:
 			return fmt.Errorf("%s, line %d: %w", path, lines.Number+1, err)
 		}
