@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/chat"
+	"github.com/ledge-run/ledge/runtime/jsonfault"
 )
 
 // Bounds of a conversation that is loaded from a file.
@@ -163,12 +164,12 @@ func parseConversation(data []byte) (system string, messages []chat.Message, err
 			Messages json.RawMessage `json:"messages"`
 		}
 		if err := json.Unmarshal(data, &object); err != nil {
-			return "", nil, fmt.Errorf("it is no JSON: %w", err)
+			return "", nil, fmt.Errorf("it is no JSON: %w", jsonfault.Of(err))
 		}
 		data = object.Messages
 	}
 	if err := json.Unmarshal(data, &messages); err != nil {
-		return "", nil, fmt.Errorf(`it is no JSON array of messages such as {"role": "user", "content": "..."}: %w`, err)
+		return "", nil, fmt.Errorf(`it is no JSON array of messages such as {"role": "user", "content": "..."}: %w`, jsonfault.Of(err))
 	}
 	if len(messages) > maxMessages {
 		return "", nil, fmt.Errorf("it has %d messages, at most %d are read", len(messages), maxMessages)

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/runtime/engine"
+	"github.com/ledge-run/ledge/runtime/jsonfault"
 	"github.com/ledge-run/ledge/runtime/tokenizer"
 )
 
@@ -123,7 +124,7 @@ func parseIDs(text string) ([]int32, error) {
 	if strings.HasPrefix(text, "[") {
 		var ids []int32
 		if err := json.Unmarshal([]byte(text), &ids); err != nil {
-			return nil, fmt.Errorf("token ids: not a JSON array of whole numbers: %w", err)
+			return nil, fmt.Errorf("token ids: not a JSON array of whole numbers: %w", jsonfault.Of(err))
 		}
 		return ids, nil
 	}

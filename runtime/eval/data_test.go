@@ -38,7 +38,7 @@ func TestReadData(t *testing.T) {
 
 // badLines are lines that no data set has, with what is said of them.
 var badLines = map[string]string{
-	`{"text":"a","label":"x"`: "unexpected end", `[1]`: "no JSON object", `nope`: "no JSON object", "{\"text\":\"\xff\",\"label\":\"x\"}": "UTF-8",
+	`{"text":"a","label":"x"`: "ends too early", `{"text":5,"label":"x"}`: `"text" is a number: it must be a text`, `[1]`: "no JSON object", `nope`: "no JSON object", "{\"text\":\"\xff\",\"label\":\"x\"}": "UTF-8",
 	`{"label":"x"}`: `no "text"`, `{"text":"a"}`: "none of", `{"text":"a","label":"x","answer":"y"}`: "more than one", `{"text":"a","prompt":"b","label":"x"}`: "both",
 	`{"text":"a","answer":"x","options":["x","y"]}`: `no "label"`, `{"text":1,"label":"x"}`: "fields", `{"text":"a","label":""}`: "empty", `{"text":"a","label":2}`: `"label" must be`,
 	`{"text":"a","label":2,"options":["x","y"]}`: "there are 2 options", `{"text":"a","label":-1,"options":["x","y"]}`: "there are 2 options", `{"text":"a","label":"z","options":["x","y"]}`: "none of the options",

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ledge-run/ledge/runtime/jsonfault"
 )
 
 // Task is what a data set asks for.
@@ -59,11 +61,12 @@ type Data struct {
 
 // row is a line as it is written.
 type row struct {
-	Text, Prompt *string
-	Options      []string
-	Label        json.RawMessage
-	Answer       json.RawMessage
-	Command      json.RawMessage
+	Text    *string         `json:"text"`
+	Prompt  *string         `json:"prompt"`
+	Options []string        `json:"options"`
+	Label   json.RawMessage `json:"label"`
+	Answer  json.RawMessage `json:"answer"`
+	Command json.RawMessage `json:"command"`
 }
 
 // ReadData reads a data set: JSON objects, one on a line, with "text" (or "prompt")
@@ -173,7 +176,7 @@ func readItem(line []byte) (Item, Task, error) {
 		return i, "", errors.New("it is no JSON object")
 	}
 	if err := json.Unmarshal(line, &r); err != nil {
-		return i, "", fmt.Errorf("it is no JSON object with the fields of a data set: %w", err)
+		return i, "", fmt.Errorf("it is no JSON object with the fields of a data set: %w", jsonfault.Of(err))
 	}
 	switch {
 	case r.Text != nil && r.Prompt != nil:

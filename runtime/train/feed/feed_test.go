@@ -168,6 +168,7 @@ func TestBadLines(t *testing.T) {
 		`{"text":1}`:                     "no JSON object with",
 		`{"text":"a","prompt":"b"}`:      "both",
 		`{"completion":"b"}`:             `no "prompt"`,
+		`{"prompt":"b","completion":5}`:  `"completion" is a number: it must be a text`,
 		`{"prompt":"b"}`:                 `no "completion"`,
 		`{"prompt":"b","completion":""}`: `"completion" is empty`,
 		`{"text":""}`:                    `"text" is empty`,

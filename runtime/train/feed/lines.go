@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ledge-run/ledge/runtime/files"
+	"github.com/ledge-run/ledge/runtime/jsonfault"
 )
 
 // maxLine bounds a line of a file.
@@ -37,7 +38,7 @@ func parse(line []byte) (record, error) {
 		return r, errors.New("it is no JSON object")
 	}
 	if err := json.Unmarshal(line, &r); err != nil {
-		return r, fmt.Errorf(`it is no JSON object with "text", or "prompt" and "completion": %w`, err)
+		return r, fmt.Errorf(`it is no JSON object with "text", or "prompt" and "completion": %w`, jsonfault.Of(err))
 	}
 	switch {
 	case r.Text != nil && (r.Prompt != nil || r.Completion != nil):

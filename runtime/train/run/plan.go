@@ -109,7 +109,7 @@ func (p *plan) step() step.Options {
 	t := &p.r.Train
 	o := step.Options{
 		AdamW: grad.AdamW{Beta1: float32(t.Beta1), Beta2: float32(t.Beta2), Eps: 1e-8, Decay: float32(t.Decay), Clip: float32(t.Clip)},
-		Rate:  p.schedule(), Seed: int32(p.r.Seed), Recompute: t.Recompute, Layout: p.layout(),
+		Rate:  p.schedule(), Seed: int32(p.r.Seed), Recompute: t.Recompute, Layout: p.layout(), Shape: p.shape(),
 	}
 	if t.Precision == dtype.BF16.String() { // else it is f32
 		o.Precision = dtype.BF16
@@ -135,6 +135,15 @@ func (p *plan) layout() string {
 	}
 	if q := p.r.Round; q != nil {
 		text += fmt.Sprintf("\nround: %s after step %d", q.Type, q.FromStep)
+	}
+	return text
+}
+
+// shape says what of the recipe is in the graph alone, for who is told that it is another.
+func (p *plan) shape() string {
+	text := fmt.Sprintf("dropout: %g", p.r.Train.Dropout)
+	if t := p.teacher; t != nil {
+		text += fmt.Sprintf("\ndistill.mix: %g\ndistill.temperature: %g\ndistill.top_k: %d", t.Mix, t.Temperature, t.K)
 	}
 	return text
 }

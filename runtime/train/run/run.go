@@ -254,7 +254,7 @@ func (x *running) data(ctx context.Context, r *recipe.Recipe, name string, patte
 	if err != nil {
 		var bad *feed.BadLine
 		if errors.As(err, &bad) {
-			return nil, fmt.Errorf("%w (data: bad: skip leaves such lines out)", err)
+			return nil, fmt.Errorf("%w (--set data.bad=skip leaves such lines out, and so does bad: skip in the data of a recipe)", err)
 		}
 		return nil, err
 	}
@@ -352,7 +352,7 @@ func (x *running) resume(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w; --restart begins anew, --out takes another folder", c.Path, err)
 		}
-		if now := x.trainer.State().Settings; now != c.State.Settings {
+		if now := x.trainer.State().Settings; !now.Same(c.State.Settings) {
 			x.o.Note("going on with other settings: " + strings.Join(c.State.Settings.Differences(now), "; "))
 		}
 		x.kept = c.State.Step

@@ -316,7 +316,7 @@ func TestChanged(t *testing.T) {
 		{func(r *recipe.Recipe) { r.Train.TokensPerStep = 64 }, "tokens_per_step was 48, now 64"},
 		{func(r *recipe.Recipe) { r.Data.PromptLoss = 1 }, "prompt_loss was 0, now 1"},
 		{func(r *recipe.Recipe) { r.Data.Train = r.Data.Valid }, "data was"},
-		{func(r *recipe.Recipe) { r.Train.Dropout = 0 }, "the model is another one"},
+		{func(r *recipe.Recipe) { r.Train.Dropout = 0 }, "dropout was"},
 		{func(r *recipe.Recipe) { r.Train.Groups = []recipe.Group{{Weights: "token_embd.*", Rate: .5}} }, "groups was none, now token_embd.* 0.5"},
 	} {
 		other := *r

@@ -58,6 +58,12 @@ func TestDistill(t *testing.T) {
 	if h := hashOf(t, train(t, elsewhere(t, &plain), Options{}).Model); h == want {
 		t.Error("the teacher has taught nothing")
 	}
+	// So is another mix, of which the graph alone knows.
+	mixed, mix := *again, *again.Distill
+	mix.Mix, mixed.Distill = 0.5, &mix
+	if _, err := Run(t.Context(), &mixed, Options{Device: device(t, 1)}); err == nil || !strings.Contains(err.Error(), "settings: distill.mix was 0, now 0.5;") {
+		t.Errorf("going on with another mix: %v", err)
+	}
 	// Another teacher is another run.
 	other := elsewhere(t, r)
 	other.Seed++

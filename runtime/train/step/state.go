@@ -23,7 +23,7 @@ type State struct {
 }
 
 // Settings are what the bits of every further step depend on besides tensors and
-// data. Two are the same if == says so.
+// data. Two are the same if Same says so.
 type Settings struct {
 	Seed     int32            `json:"seed"`
 	Rate     Schedule         `json:"rate"`
@@ -33,6 +33,15 @@ type Settings struct {
 	Graph    string           `json:"graph"`              // SHA-256 of the model in training, without its limits
 	Layout   string           `json:"layout"`             // the caller's, see Options.Layout
 	Numerics backend.Numerics `json:"numerics"`
+
+	Shape string `json:"shape,omitempty"` // the caller's, see Options.Shape: names what makes another Graph
+}
+
+// Same reports whether settings are the same. Shape says nothing that Graph does not, and
+// checkpoints from before it was there have none.
+func (s Settings) Same(now Settings) bool {
+	s.Shape, now.Shape = "", ""
+	return s == now
 }
 
 // Tensor is a tensor that lives from step to step.
@@ -72,14 +81,20 @@ func (s Settings) Differences(now Settings) []string {
 	note("optimizer", s.AdamW, now.AdamW)
 	note("groups", orNone(s.Groups), orNone(now.Groups))
 	note("rounding of products", orNone(s.Rounding), orNone(now.Rounding))
-	was, is := strings.Split(s.Layout, "\n"), strings.Split(now.Layout, "\n")
-	for i := range max(len(was), len(is)) {
-		a, b := lineAt(was, i), lineAt(is, i)
-		if name, v, ok := strings.Cut(a, ": "); ok && strings.HasPrefix(b, name+": ") {
-			note(name, v, strings.TrimPrefix(b, name+": "))
-		} else {
-			note("layout", orNone(a), orNone(b))
+	lines := func(what, a, b string) {
+		was, is := strings.Split(a, "\n"), strings.Split(b, "\n")
+		for i := range max(len(was), len(is)) {
+			a, b := lineAt(was, i), lineAt(is, i)
+			if name, v, ok := strings.Cut(a, ": "); ok && strings.HasPrefix(b, name+": ") {
+				note(name, v, strings.TrimPrefix(b, name+": "))
+			} else {
+				note(what, orNone(a), orNone(b))
+			}
 		}
+	}
+	lines("layout", s.Layout, now.Layout)
+	if s.Shape != "" && s.Graph != now.Graph {
+		lines("shape", s.Shape, now.Shape)
 	}
 	note("numerics", s.Numerics, now.Numerics)
 	if len(all) == 0 && s.Graph != now.Graph {
@@ -130,7 +145,7 @@ func settings(dev backend.Device, built *graph.Graph, params []grad.Param, o Opt
 	rounding, _ := o.round() // New has checked it
 	return Settings{
 		Seed: o.Seed, Rounding: rounding, Rate: o.Rate, AdamW: text, Groups: strings.Join(groups, ", "),
-		Graph: hex.EncodeToString(h.Sum(nil)), Layout: o.Layout, Numerics: dev.Info().Numerics,
+		Graph: hex.EncodeToString(h.Sum(nil)), Layout: o.Layout, Shape: o.Shape, Numerics: dev.Info().Numerics,
 	}
 }
 
@@ -151,7 +166,7 @@ func (t *Trainer) SetState(s State, changed bool, read func(x Tensor, dst []byte
 	if err := s.fits(t.State()); err != nil {
 		return err
 	}
-	if s.Settings != t.settings && !changed {
+	if !s.Settings.Same(t.settings) && !changed {
 		return &ErrOtherSettings{s.Settings.Differences(t.settings)}
 	}
 	for _, x := range s.Tensors {

@@ -84,6 +84,9 @@ func TestState(t *testing.T) {
 	}
 	// Another model: dropout is in the graph alone, sizes are in the tensors.
 	plain := trainer(t, 1, graphOf(t, small, limits, 0), step.Random(2, 0.05, small.layers), o)
+	if old, now := (step.Settings{Graph: "a", Layout: "l"}), (step.Settings{Graph: "a", Layout: "l", Shape: "mix: 1"}); !old.Same(now) || len(old.Differences(now)) > 0 {
+		t.Errorf("a state from before there were shapes: %q", old.Differences(now))
+	}
 	if err := plain.SetState(s, false, read); err == nil || !strings.Contains(err.Error(), "the model is another one") {
 		t.Errorf("another dropout: %v", err)
 	}

@@ -41,6 +41,10 @@ type Options struct {
 	// lines of "name: value". It is part of the state, and only compared.
 	Layout string
 
+	// Shape names what of the caller's settings is in the graph alone, a line each: a state
+	// of another graph says by it what differs.
+	Shape string
+
 	// Seed is of dropout.
 	Seed int32
 
