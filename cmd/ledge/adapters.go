@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"strconv"
@@ -32,6 +34,9 @@ func (a *app) adapters(c *cli.Context) (uses []lora.Use, err error) {
 			return uses, usagef("--lora %s: %q is no scale, such as 0.5", arg, path[at+1:])
 		}
 		f, err := lora.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = modelError{fmt.Errorf("--lora: no file %s", path)}
+		}
 		if err != nil {
 			return uses, err
 		}

@@ -99,7 +99,7 @@ func TestAdapters(t *testing.T) {
 	refused(t, 1, "not an adapter", "run", "-m", model, "--lora", model, "Hi")
 	refused(t, 1, "is an adapter, not a model", "run", "-m", adapter, "Hi")
 	refused(t, 1, "wrong.gguf", "chat", "-m", model, "--lora", wrong)
-	refused(t, 1, "none.gguf", "run", "-m", model, "--lora", "none.gguf:0.5", "Hi")
+	refused(t, exitModel, "--lora: no file none.gguf", "run", "-m", model, "--lora", "none.gguf:0.5", "Hi")
 	refused(t, 1, "this one is", "run", "-m", golden(t, "qwen3"), "--lora", adapter, "Hi")
 	refused(t, 1, "--force", "merge", "-m", model, "--lora", adapter, "-o", out)
 	refused(t, 2, "the model that is read", "merge", "--force", "-m", model, "--lora", adapter, "-o", model)

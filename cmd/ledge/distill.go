@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -81,6 +82,9 @@ func (a *app) distillArgs(c *cli.Context) (q distillArgs, err error) {
 	if err != nil {
 		return q, err
 	}
+	if err := learnt(c.String("eval-file"), dataFiles(q.recipe.Data.Train)); err != nil {
+		return q, err
+	}
 	if q.task, err = a.deltaTask(c); err != nil {
 		return q, err
 	}
@@ -90,6 +94,16 @@ func (a *app) distillArgs(c *cli.Context) (q distillArgs, err error) {
 		}
 	}
 	return q, intact(c, q.recipe)
+}
+
+// learnt refuses to measure on a text that is learnt.
+func learnt(text string, files []string) error {
+	for _, f := range files {
+		if text != "" && sameFile(text, f) {
+			return usagef("--eval-file %s is a text that the student learns: name another", text)
+		}
+	}
+	return nil
 }
 
 // distillRecipe reads a recipe that has a teacher, or gets one by a flag.
@@ -136,6 +150,9 @@ func (a *app) lesson(c *cli.Context) (*recipe.Recipe, error) {
 	files := c.StringSlice("file")
 	if len(files) == 0 {
 		return nil, usagef("nothing to learn on: name a text or a JSONL file with -f")
+	}
+	if err := cmp.Or(checkFolder(c.String("out")), learnt(c.String("eval-file"), files)); err != nil {
+		return nil, err
 	}
 	// As recipes have them, which would name a line of one that nobody has written.
 	for _, b := range []struct {

@@ -21,7 +21,7 @@ func TestDistill(t *testing.T) {
 		}
 		before[f] = b
 	}
-	args := []string{"distill", "--teacher", model, "--student", student, "-f", text, "--eval-file", text, "-o", out, "--no-speed", "--rate", "1e-3", "--mix", "0", "--top-k", "64",
+	args := []string{"distill", "--teacher", model, "--student", student, "-f", text, "--eval-file", calibration(t), "-o", out, "--no-speed", "--rate", "1e-3", "--mix", "0", "--top-k", "64",
 		"--set", "train.steps=30", "--set", "train.tokens_per_step=512"}
 	s := must(t, append(args, "-q")...)
 	for _, want := range []string{"step 30 of 30", "the student, before (student.gguf) and after", "the teacher (", "KL to the source", "perplexity"} {
@@ -70,6 +70,9 @@ func TestDistill(t *testing.T) {
 		{"--top-k 0: it must be from 1 to 4096", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--top-k", "0"}},
 		{"--top-k 5000: it must be from 1 to 4096", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--top-k", "5000"}},
 		{"unknown", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--set", "train.rat=1"}},
+		{"is a text that the student learns", []string{"--teacher", model, "--student", student, "-f", text, "--eval-file", text, "-o", out}},
+		{"is a text that the student learns", []string{recipe, "--teacher", model, "--eval-file", text + "l"}},
+		{"is a file: name a folder", []string{"--teacher", model, "--student", student, "-f", text, "-o", student}},
 		{"is read, and would be written over", []string{"--teacher", filepath.Join(out, "model.gguf"), "--student", student, "-f", text, "-o", out}},
 	} {
 		refused(t, 2, c.say, append([]string{"distill"}, c.args...)...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,6 +97,9 @@ func (a *app) finetune(c *cli.Context) error {
 		return err
 	}
 	r.Out = out
+	if err := cmp.Or(checkRecipe(r), training.Check(r)); err != nil { // or the recipe would be left of it
+		return err
+	}
 	if err := a.keepRecipe(c, path, text); err != nil {
 		return err
 	}

@@ -24,10 +24,13 @@ func TestFinetune(t *testing.T) {
 	for i := range 12 {
 		fmt.Fprintf(&lines, `{"prompt":"lamp %d","completion":"on %d"}`+"\n", i, i)
 	}
-	if err := os.WriteFile(data, []byte(lines.String()), 0o644); err != nil {
-		t.Fatal(err)
+	held := filepath.Join(dir, "held.jsonl") // the same lines: it is to be learnt by heart
+	for _, name := range []string{data, held} {
+		if err := os.WriteFile(name, []byte(lines.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	args := []string{"finetune", "-q", "-m", model, "-f", data, "--valid", data, "-o", out, "--rank", "4", "--rate", "2e-2", "--epochs", "10", "--raw", "-t", "1", "--set", "train.tokens_per_step=64", "--json"}
+	args := []string{"finetune", "-q", "-m", model, "-f", data, "--valid", held, "-o", out, "--rank", "4", "--rate", "2e-2", "--epochs", "10", "--raw", "-t", "1", "--set", "train.tokens_per_step=64", "--json"}
 	read := func() (r training.Result) {
 		t.Helper()
 		if err := json.Unmarshal([]byte(must(t, args...)), &r); err != nil {
@@ -99,6 +102,25 @@ func TestFinetune(t *testing.T) {
 	if s := must(t, "finetune", "-q", "-m", model, "-f", data, "-o", late, "--raw", "--rank", "1", "-t", "1", "--set", "train.steps=2"); !strings.Contains(s, "step 2 of 2") {
 		t.Errorf("it says %s", s)
 	}
+	refused(t, 1, "--set data.bad=skip leaves such lines out", "finetune", "-q", "-m", model, "-f", writeFile(t, "bad.jsonl", `{"prompt":"a","completion":5}`), "-o", filepath.Join(dir, "z"), "--raw")
+	// What is refused leaves no recipe.
+	base, err := os.ReadFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := filepath.Join(dir, "beside")
+	if err := os.Mkdir(beside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(beside, "model.gguf"), base, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, 1, "would be written over", "finetune", "-q", "-m", filepath.Join(beside, "model.gguf"), "-f", data, "-o", beside, "--raw", "--full")
+	refused(t, 2, "learnt and validated on, too", "finetune", "-q", "-m", model, "-f", data, "--valid", data, "-o", beside, "--raw")
+	if _, err := os.Stat(filepath.Join(beside, "recipe.yaml")); err == nil {
+		t.Error("what was refused has left a recipe")
+	}
+	refused(t, 2, "is a file: name a folder", "finetune", "-q", "-m", model, "-f", data, "-o", data, "--raw")
 	refused(t, 2, `no matrix "attn_z"; its layers have attn_q, attn_k, attn_v, `, "finetune", "-q", "-m", model, "-f", data, "-o", filepath.Join(dir, "y"), "--raw", "--targets", "attn_z")
 }
 

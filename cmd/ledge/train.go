@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/runtime/train/feed"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 	training "github.com/ledge-run/ledge/runtime/train/run"
 )
@@ -46,7 +48,7 @@ func trainFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "set", Usage: "`KEY=VALUE` in place of what the recipe says, such as train.rate=3e-3; as often as wanted"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on from the last checkpoint although the settings are others than its own"},
 		&cli.BoolFlag{Name: "restart", Usage: "begin anew and remove the checkpoints that are there"},
-		&cli.IntFlag{Name: "steps", Usage: "take at most `N` steps now and stop with a checkpoint (default: all)"},
+		&cli.IntFlag{Name: "steps", Usage: "take at most `N` steps now and stop with a checkpoint (default or 0: all)"},
 		threadsFlag(),
 	}
 }
@@ -93,7 +95,7 @@ func (a *app) runRecipe(c *cli.Context, r *recipe.Recipe) (res *training.Result,
 	case c.Bool("resume") && c.Bool("restart"):
 		return nil, usagef("--resume and --restart: give one of them")
 	}
-	if err := checkThreads(c); err != nil {
+	if err := cmp.Or(checkThreads(c), checkRecipe(r)); err != nil {
 		return nil, err
 	}
 	threads := c.Int("threads")
@@ -109,6 +111,45 @@ func (a *app) runRecipe(c *cli.Context, r *recipe.Recipe) (res *training.Result,
 		Note:     bar.bar.Log,
 		Progress: func(p training.Progress) { bar.show(p.Stage, p.Fraction, "%s", p.Text) },
 	})
+}
+
+// checkRecipe finds what would end a run, or make its figures worthless, before anything
+// is written.
+func checkRecipe(r *recipe.Recipe) error {
+	if err := checkFolder(r.Out); err != nil {
+		return err
+	}
+	files := []struct{ key, path string }{{"from", r.From}, {"tokenizer", r.Tokenizer}}
+	if r.Distill != nil {
+		files = append(files, struct{ key, path string }{"distill.teacher", r.Distill.Teacher})
+	}
+	for _, f := range files {
+		if _, err := os.Stat(f.path); f.path != "" && errors.Is(err, fs.ErrNotExist) {
+			return modelError{fmt.Errorf("%s: %s: no file %s", r.File, f.key, f.path)}
+		}
+	}
+	for _, v := range dataFiles(r.Data.Valid) {
+		for _, f := range dataFiles(r.Data.Train) {
+			if sameFile(v, f) {
+				return usagef("%s is learnt and validated on, too: what a model has learnt by heart says nothing; name other data to validate on, or none", v)
+			}
+		}
+	}
+	return nil
+}
+
+// dataFiles are the files of patterns. What is wrong with these is told when they are read.
+func dataFiles(patterns []string) []string {
+	files, _ := feed.Find(patterns)
+	return files
+}
+
+// checkFolder refuses the name of a file as that of a folder to write to.
+func checkFolder(path string) error {
+	if st, err := os.Stat(path); err == nil && !st.IsDir() {
+		return usagef("%s is a file: name a folder to write to", path)
+	}
+	return nil
 }
 
 // showTrained tells what came of it.

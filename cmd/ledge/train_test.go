@@ -118,9 +118,24 @@ func TestTrainUsage(t *testing.T) {
 	refused(t, exitUsage, "--steps -1", "train", recipe, "--steps", "-1")
 	refused(t, exitUsage, "-t -1", "train", recipe, "-t", "-1")
 	refused(t, exitUsage, `train.rtae=1: unknown key "rtae" in train, did you mean rate?`, "train", recipe, "--set", "train.rtae=1")
-	refused(t, exitFailed, "tokenizer.gguf", "train", recipe)
+	refused(t, exitModel, "r.yaml: tokenizer: no file "+filepath.Join(dir, "tokens", "tokenizer.gguf"), "train", recipe)
+	refused(t, exitUsage, "r.yaml is a file: name a folder", "train", recipe, "-o", recipe)
 	if _, err := os.Stat(filepath.Join(dir, "out")); err == nil {
 		t.Error("a recipe without its files made a folder")
+	}
+	// What is learnt is not validated on, by whatever name.
+	if err := os.WriteFile(filepath.Join(dir, "train-train.jsonl"), []byte(`{"text":"a"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "tokens"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tokens", "tokenizer.gguf"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, valid := range []string{"train-train.jsonl", "./*.jsonl"} {
+		write(strings.Replace(homeRecipe, "test-train.jsonl", valid, 1))
+		refused(t, exitUsage, "learnt and validated on, too", "train", recipe)
 	}
 	write(strings.Replace(homeRecipe, "steps:", "stpes:", 1))
 	refused(t, exitUsage, `r.yaml, line 5, column 32: unknown key "stpes" in train, did you mean steps?`, "train", recipe)

@@ -14,6 +14,16 @@ import (
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 )
 
+// Check finds whether a recipe's files are there, and none of them would be written over.
+func Check(r *recipe.Recipe) error {
+	n, err := OpenNetwork(r)
+	if err != nil {
+		return err
+	}
+	x := &running{net: n}
+	return errors.Join(x.checkInputs(r), n.Close())
+}
+
 // checkInputs refuses a folder in which the run would write over what it reads.
 func (x *running) checkInputs(r *recipe.Recipe) error {
 	var inputs []string
