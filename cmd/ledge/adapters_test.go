@@ -110,6 +110,47 @@ func TestAdapters(t *testing.T) {
 	refused(t, 2, "-t -1", "merge", "-m", model, "--lora", adapter, "-t", "-1", "-o", filepath.Join(dir, "x.gguf"))
 }
 
+// TestMergeAdvice: what a note recommends keeps more of this change in this model.
+func TestMergeAdvice(t *testing.T) {
+	model, dir := golden(t, "llama-gqa"), t.TempDir()
+	adapter := adapterOf(t, model)
+	low := filepath.Join(dir, "low.gguf")
+	must(t, "quantize", "-q", model, low, "Q4_1")
+	lost := func(args ...string) (float64, string) {
+		r := ledge(append(args, "-o", filepath.Join(dir, "out.gguf"), "--force", "--json")...)
+		worst := 0.0
+		for _, k := range decode[mergeJSON](t, r.out).Types {
+			worst = max(worst, k.Lost)
+		}
+		return worst, r.err
+	}
+	told := 0
+	for _, scale := range []string{":1", ":1e-2", ":1e-4", ":1e-6"} {
+		merge := []string{"merge", "-m", low, "--lora", adapter + scale}
+		for _, to := range []string{"q4_1", "q4_0", "q8_0", "f16", "f32"} {
+			was, said := lost(append(merge, "--type", to)...)
+			_, advice, ok := strings.Cut(said, "--type ")
+			if !ok {
+				continue
+			}
+			advice, _, _ = strings.Cut(advice, " keep")
+			for _, better := range strings.Split(advice, " or ") {
+				told++
+				if is, _ := lost(append(merge, "--type", better)...); better == to || !(is < was) {
+					t.Errorf("scale %s: %s loses %g of the change, and %s, which is recommended, %g", scale, to, was, better, is)
+				}
+			}
+		}
+	}
+	if told < 8 {
+		t.Errorf("only %d types were recommended", told)
+	}
+	said := ledge("merge", "-m", low, "--lora", adapter, "--type", "iq1_s", "-o", filepath.Join(dir, "x.gguf")).err
+	if !strings.Contains(said, "q4_k q5_k") || strings.Contains(said, "iq2_xs") {
+		t.Error(said)
+	}
+}
+
 func near(a, b, most float64) bool { return math.Abs(a/b-1) < most }
 
 func TestLoraScale(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/compress/encode"
 	"github.com/ledge-run/ledge/runtime/compress/merge"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 	"github.com/ledge-run/ledge/runtime/weights/lora"
@@ -30,7 +31,7 @@ func (a *app) mergeCommand() *cli.Command {
 	return describe(c, "ledge merge [FLAGS] -m MODEL --lora FILE[:SCALE] -o FILE.gguf", `
 The weights become W + scale B A. Quantised ones are decoded and encoded anew; what of the
 change is lost by that is told, as the size of the error against that of the change: 100 %
-means as much again as was changed. --type f16 loses next to nothing, in a larger file; an
+means as much again as was changed. --type f16 loses little, f32 next to nothing, in larger files; an
 adapter that is kept (ledge run --lora) loses nothing.`,
 		`ledge merge -m base-f16.gguf --lora adapter.gguf -o merged.gguf`,
 		`ledge merge -m base-q4_0.gguf --lora adapter.gguf:0.8 --type q8_0 -o merged.gguf`)
@@ -73,8 +74,8 @@ func (a *app) merge(c *cli.Context) (err error) {
 	}
 	o := merge.Options{Threads: c.Int("threads")}
 	if t := c.String("type"); t != "" {
-		if o.Type, err = dtype.Parse(strings.ToLower(t)); err != nil {
-			return usagef("--type: %v", err)
+		if o.Type, err = writtenType(t); err != nil {
+			return usagef("--type %s: %v", t, err)
 		}
 	}
 	f, name, err := a.openFile(c, "")
@@ -105,6 +106,21 @@ func (a *app) merge(c *cli.Context) (err error) {
 	return a.reportMerge(c, name, path, m.Changes())
 }
 
+// writtenType is the type of a name, if weights can be written in it.
+func writtenType(name string) (dtype.DType, error) {
+	var all []string
+	for _, d := range dtype.All() {
+		switch {
+		case !encode.Can(d):
+		case strings.EqualFold(name, d.String()):
+			return d, nil
+		default:
+			all = append(all, d.String())
+		}
+	}
+	return dtype.Invalid, fmt.Errorf("no type of that name is written; those that are: %s", strings.Join(all, " "))
+}
+
 // mergeFiles writes the merged file.
 func (a *app) mergeFiles(c *cli.Context, f *gguf.File, path string, o merge.Options, uses []lora.Use) (*merge.Merge, error) {
 	set, err := lora.Join(f, uses...)
@@ -123,6 +139,33 @@ func (a *app) mergeFiles(c *cli.Context, f *gguf.File, path string, o merge.Opti
 	return m, m.Write(c.Context, path, c.Bool("force"))
 }
 
+// roundings are about what types lose of weights that follow no grid, against the weights
+// (root mean squares), in the order in which files grow.
+var roundings = []struct {
+	to   dtype.DType
+	loss float64
+}{{dtype.Q8_0, 6e-3}, {dtype.F16, 2e-4}, {dtype.F32, 3e-8}}
+
+// keepMore names the types that keep at least twice as much of a change, which is so large
+// against the weights. None is finer for all: weights of four bits stay on their grid by
+// themselves in their own type, and eight bits may round them more than they change.
+func keepMore(to dtype.DType, change, lost float64) string {
+	var names []string
+	for _, r := range roundings {
+		if r.to != to && 2*r.loss < lost*change {
+			names = append(names, r.to.String())
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	verb := " keep more, "
+	if len(names) == 1 {
+		verb = " keeps more, "
+	}
+	return "--type " + strings.Join(names, " or ") + verb
+}
+
 func (a *app) reportMerge(c *cli.Context, name, path string, changes []merge.Change) error {
 	r := mergeJSON{Model: name, Adapters: c.StringSlice("lora"), File: path}
 	type types struct{ from, to dtype.DType }
@@ -138,13 +181,15 @@ func (a *app) reportMerge(c *cli.Context, name, path string, changes []merge.Cha
 		count[k]++
 		r.Weights = append(r.Weights, mergeRowJSON{ch.Weight, mergeTypeJSON{ch.From.String(), ch.To.String(), 1, ch.Size(), ch.Lost()}})
 	}
-	worst := 0.0
+	var worst types
 	for _, k := range order {
 		r.Types = append(r.Types, mergeTypeJSON{k.from.String(), k.to.String(), count[k], sums[k].Size(), sums[k].Lost()})
-		worst = max(worst, sums[k].Lost())
+		if worst.to == dtype.Invalid || sums[k].Lost() > sums[worst].Lost() {
+			worst = k
+		}
 	}
-	if worst > 0.1 {
-		a.note("note: %.0f %% of the change was lost in rounding to the weights' type: --type f16 or q8_0 keeps more, ledge run --lora all of it", 100*worst)
+	if s := sums[worst]; s != nil && s.Lost() > 0.1 {
+		a.note("note: %.0f %% of the change was lost in rounding to %v: %sledge run --lora keeps all of it", 100*s.Lost(), worst.to, keepMore(worst.to, s.Size(), s.Lost()))
 	}
 	if c.Bool("json") {
 		return a.out.JSON(r, true)
