@@ -24,6 +24,8 @@ type app struct {
 	quiet  bool
 	trust  *trust.Prover // see prover
 
+	shutTold bool // see shut
+
 	governor *governor.Governor // see limit; nil without limits
 	tell     func(note string)  // what it says
 }

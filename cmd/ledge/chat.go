@@ -182,7 +182,7 @@ func (v *conversation) turn(ctx context.Context, text string, interactive bool) 
 	case stopped:
 		v.a.note("(stopped)")
 	case v.session.Usage().Reason == engine.ReasonContext:
-		v.a.note("(the context of %d tokens is full: the answer is cut; -c sets a larger one)", v.m.Options.Context)
+		v.a.note("(the context of %d tokens is full: the answer is cut; %s)", v.m.Options.Context, largerContext(v.m))
 	}
 	return nil
 }

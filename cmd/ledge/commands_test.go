@@ -87,8 +87,12 @@ func TestRunInput(t *testing.T) {
 		t.Errorf("--quiet: %d %q", r.code, r.err)
 	}
 	full := ledge("run", "-m", m, "--raw", "--ignore-eos", "-c", "16", "the other")
-	if full.code != 0 || !strings.Contains(full.err, "context of 16 tokens is full") {
+	if full.code != 0 || !strings.Contains(full.err, "context of 16 tokens is full, the answer is cut; -c sets a larger one (the model was trained for 128)") {
 		t.Errorf("a full context: %d %q", full.code, full.err)
+	}
+	full = ledge("run", "-m", m, "--raw", "--ignore-eos", "the other")
+	if full.code != 0 || !strings.Contains(full.err, "context of 128 tokens is full") || strings.Contains(full.err, "-c sets") || !strings.Contains(full.err, "trained for no more") {
+		t.Errorf("the largest context is full: %d %q", full.code, full.err)
 	}
 }
 

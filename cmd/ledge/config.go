@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 )
@@ -110,6 +111,20 @@ func (a *app) userDir(env, unix, windows, darwin string) string {
 	return filepath.Join(home, filepath.FromSlash(sub))
 }
 
+// shut reports whether nobody can tell if there is a configuration, for a folder above it
+// may not be entered, such as a home of another user's: that is no reason to do nothing at
+// all. It is where nothing names the folder; a note says so, once.
+func (a *app) shut(path string) bool {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrPermission) || filepath.IsAbs(a.getenv("XDG_CONFIG_HOME")) {
+		return false
+	}
+	if !a.shutTold {
+		a.shutTold = true
+		a.note("note: no configuration is read, for %s cannot be reached; XDG_CONFIG_HOME names another folder", path)
+	}
+	return true
+}
+
 // readConfig reads the configuration; a file that is not there is an empty one.
 func (a *app) readConfig() (config, error) {
 	var c config
@@ -118,11 +133,13 @@ func (a *app) readConfig() (config, error) {
 		return c, nil
 	}
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return c, nil
-	}
-	if err != nil {
-		return c, fmt.Errorf("configuration: %w", err)
+	case errors.Is(err, fs.ErrPermission) && a.shut(path):
+		return c, nil
+	case err != nil:
+		return c, fmt.Errorf("configuration: %w: make it readable, or name another folder in XDG_CONFIG_HOME", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))

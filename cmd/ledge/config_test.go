@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -57,4 +58,40 @@ func TestConfigFaults(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	must(t, "run", "-m", m, "--raw", "-n", "1", "--temp", "0", "the")
+}
+
+// TestConfigOutOfReach: a home that may not be entered stops no command; a configuration
+// that somebody names, or that is there and cannot be read, does.
+func TestConfigOutOfReach(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("HOME", writeFile(t, "home", "a file"))
+	t.Setenv("USERPROFILE", os.Getenv("HOME"))
+	must(t, "tokenize", "-m", golden(t, "llama-gqa"), "hi")
+	if os.Geteuid() <= 0 {
+		t.Skip("root may enter all folders, and Windows knows no such permissions")
+	}
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	dir := filepath.Join(home, ".config")
+	if runtime.GOOS == "darwin" {
+		dir = filepath.Join(home, "Library", "Application Support")
+	}
+	file := filepath.Join(dir, "ledge", "config.json")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(`{"threads": 1}`), 0o000); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"run", "-m", golden(t, "llama-gqa"), "--raw", "-n", "1", "the"}
+	refused(t, exitFailed, "make it readable", args...)
+	if err := os.Chmod(home, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(home, 0o700) }) // or it stays
+	if r := ledge(args...); r.code != 0 || strings.Count(r.err, "no configuration is read") != 1 {
+		t.Errorf("%+v", r)
+	}
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	refused(t, exitFailed, "make it readable", args...)
 }

@@ -230,9 +230,17 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 		a.note("note: the JSON is not whole: -n or -c cut it")
 	}
 	if u.Reason == engine.ReasonContext && !asJSON {
-		a.note("note: the context of %d tokens is full, the answer is cut; -c sets a larger one (the model was trained for %d)", m.Options.Context, m.Network.Info().Context)
+		a.note("note: the context of %d tokens is full, the answer is cut; %s", m.Options.Context, largerContext(m))
 	}
 	return nil
+}
+
+// largerContext says how a context can be larger, if it can.
+func largerContext(m *engine.Model) string {
+	if most := m.Network.Info().Context; m.Options.Context < most {
+		return fmt.Sprintf("-c sets a larger one (the model was trained for %d)", most)
+	}
+	return "the model was trained for no more"
 }
 
 func (a *app) newRunResult(m *engine.Model, name, text string, tokens []int32, u engine.Usage) runResult {
