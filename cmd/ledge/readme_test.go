@@ -48,6 +48,11 @@ func TestREADME(t *testing.T) {
 			}
 			code = append(code, text)
 		}
+		for _, want := range []string{"`\"intent\":\"none\"`", " 6"} { // what is no command
+			if !strings.Contains(string(data), want) {
+				t.Errorf("%s says nothing of %s", path, want)
+			}
+		}
 		if answers < 2 || len(code) < 10 || !strings.HasPrefix(code[0], "go run ./cmd/ledge run \"") {
 			t.Errorf("%s: %d answers in %q", path, answers, code)
 		}
