@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ledge-run/ledge/runtime/jsonfault"
 	"github.com/ledge-run/ledge/runtime/train/data"
 	dataclean "github.com/ledge-run/ledge/runtime/train/data/clean"
 	"github.com/ledge-run/ledge/runtime/train/data/mask"
@@ -175,8 +180,14 @@ func (a *app) dataBuild(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return usagef("no files: name files or folders to read; see ledge data build --help")
 	}
+	if slices.Contains(c.Args().Slice(), "-") {
+		return usagef("- is standard input, which ledge data build does not read, for it goes on where it stopped: name a file")
+	}
 	s, err := dataSettings(c)
 	if err != nil {
+		return err
+	}
+	if err := checkFields(c, s); err != nil {
 		return err
 	}
 	bar := a.newStages()
@@ -201,6 +212,46 @@ func (a *app) dataBuild(c *cli.Context) error {
 	return a.showReport(c, r)
 }
 
+// checkFields refuses --group and --keep of a field that no document has: it is misspelt,
+// and nothing would come of it. The files are read until all are found, so that only those
+// of a field that is rare, or nowhere, take time.
+func checkFields(c *cli.Context, s data.Settings) error {
+	o := s.Source
+	if o.Group != "" {
+		o.Keep = append(slices.Clone(o.Keep), o.Group)
+	}
+	missing := slices.Clone(o.Keep)
+	found, err := source.Find(c.Args().Slice())
+	if err != nil {
+		return nil // the build tells what is wrong with files
+	}
+	some := false
+	for _, f := range found.Files {
+		for doc, err := range source.Read(f, o, nil) {
+			switch {
+			case c.Context.Err() != nil:
+				return context.Cause(c.Context)
+			case err != nil && !s.SkipBad, len(missing) == 0:
+				return nil
+			case err != nil:
+				continue
+			}
+			some = true
+			for _, x := range doc.Extra {
+				missing = slices.DeleteFunc(missing, func(name string) bool { return name == x.Name })
+			}
+		}
+	}
+	if !some || len(missing) == 0 {
+		return nil
+	}
+	flag := "keep"
+	if missing[0] == o.Group {
+		flag = "group"
+	}
+	return usagef("--%s %s: no document has a field or column of that name", flag, missing[0])
+}
+
 func (a *app) showReport(c *cli.Context, r *data.Report) error {
 	if c.Bool("json") {
 		return a.out.JSON(r, true)
@@ -222,12 +273,15 @@ func (a *app) dataReport(c *cli.Context) error {
 	}
 	path := filepath.Join(c.Args().First(), data.ReportName)
 	b, err := os.ReadFile(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%s has no %s: name a folder that ledge data build has made", c.Args().First(), data.ReportName)
+	case err != nil:
 		return fmt.Errorf("cannot read: %w", err)
 	}
 	var r data.Report
 	if err := json.Unmarshal(b, &r); err != nil {
-		return fmt.Errorf("%s is no report: %w", path, err)
+		return fmt.Errorf("%s is no report: %w", path, jsonfault.Of(err))
 	}
 	return a.showReport(c, &r)
 }

@@ -46,6 +46,13 @@ func TestDataBuild(t *testing.T) {
 	refused(t, exitUsage, "gopher", "data", "build", "-o", out+"2", "--rules", "mole", in)
 	refused(t, exitFailed, "nothing to read", "data", "build", "-o", out+"2", t.TempDir())
 
+	refused(t, exitUsage, "--keep ident: no document has", "data", "build", "-o", out+"2", "--keep", "id,ident", in)
+	refused(t, exitUsage, "--group usr: no document has", "data", "build", "-o", out+"2", "--group", "usr", "--field", "review", writeFile(t, "t.csv", "user,review\n1,good day\n2,bad day\n"))
+	refused(t, exitUsage, "- is standard input", "data", "build", "-o", out+"2", "-")
+	must(t, "data", "build", "-o", out+"4", "--keep", "id", "--group", "id", in)
+	refused(t, exitFailed, "has no report.json: name a folder", "data", "report", in)
+	refused(t, exitFailed, "has no report.json: name a folder", "data", "report", filepath.Join(in, "a.txt"))
+	refused(t, exitUsage, "see ledge data words --help", "data", "words", "--top", "3")
 	bad := filepath.Join(t.TempDir(), "bad.jsonl")
 	if err := os.WriteFile(bad, []byte("{\"text\":\"a good line\"}\n{\"text\":\n"), 0o600); err != nil {
 		t.Fatal(err)

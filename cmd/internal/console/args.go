@@ -97,17 +97,29 @@ func sortWords(program string, cmd *cli.Command, args []string) (flags []flagWor
 		case !ok && readsLikeText(w):
 			words = append(words, w)
 		case !ok:
-			return nil, nil, unknownFlag(program, cmd.Name, w, known)
+			path, known := subcommand(cmd, words, known)
+			return nil, nil, unknownFlag(program, path, w, known)
 		case !takesValue || joined:
 			flags = append(flags, flagWords{name, args[i : i+1]})
 		case i+1 == len(args):
-			return nil, nil, Usagef("flag %s needs a value; see %s %s --help", w, program, cmd.Name)
+			path, _ := subcommand(cmd, words, known)
+			return nil, nil, Usagef("flag %s needs a value; see %s %s --help", w, program, path)
 		default:
 			flags = append(flags, flagWords{name, args[i : i+2]})
 			i++
 		}
 	}
 	return flags, words, nil
+}
+
+// subcommand is the path of the command that the first word means, and its flags.
+func subcommand(cmd *cli.Command, words []string, known map[string]bool) (path string, flags map[string]bool) {
+	if len(words) > 0 {
+		if sub := Find(cmd.Subcommands, words[0]); sub != nil {
+			return cmd.Name + " " + sub.Name, FlagNames([]*cli.Command{sub})
+		}
+	}
+	return cmd.Name, known
 }
 
 // readsLikeText reports whether a word that begins with a dash is meant as text.
