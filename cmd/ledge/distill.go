@@ -88,6 +88,9 @@ func (a *app) distillArgs(c *cli.Context) (q distillArgs, err error) {
 	if q.task, err = a.deltaTask(c); err != nil {
 		return q, err
 	}
+	if c.IsSet("chunks") && c.String("eval-file") == "" {
+		return q, usagef("--chunks goes with a text to measure on: name one with --eval-file")
+	}
 	if q.evalName = c.String("eval-file"); q.evalName != "" {
 		if q.eval, err = a.readText(c.Context, q.evalName); err != nil {
 			return q, err

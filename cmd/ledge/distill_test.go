@@ -72,6 +72,7 @@ func TestDistill(t *testing.T) {
 		{"unknown", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--set", "train.rat=1"}},
 		{"is a text that the student learns", []string{"--teacher", model, "--student", student, "-f", text, "--eval-file", text, "-o", out}},
 		{"is a text that the student learns", []string{recipe, "--teacher", model, "--eval-file", text + "l"}},
+		{"--chunks goes with a text", []string{"--teacher", model, "--student", student, "-f", text, "-o", out, "--chunks", "2"}},
 		{"is a file: name a folder", []string{"--teacher", model, "--student", student, "-f", text, "-o", student}},
 		{"is read, and would be written over", []string{"--teacher", filepath.Join(out, "model.gguf"), "--student", student, "-f", text, "-o", out}},
 	} {

@@ -358,6 +358,9 @@ func (a *app) pruneZeros(c *cli.Context, f *gguf.File, q pruneArgs, source strin
 	q.zeros.Progress = pruneProgress(bar)
 	p, err := prune.NewZeros(c.Context, f, *q.zeros)
 	bar.done()
+	if err != nil && q.zeros.Type == dtype.Invalid && strings.Contains(err.Error(), "another type") {
+		err = fmt.Errorf("%w: --type names one", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,8 @@ func TestPruneFigures(t *testing.T) {
 
 func TestPruneUsage(t *testing.T) {
 	model, text := golden(t, "llama-gqa"), calibration(t)
+	k := filepath.Join(t.TempDir(), "q4_1.gguf") // has minima: no zero of it is exact
+	must(t, "quantize", "-q", model, k, "Q4_1")
 	for _, c := range []struct {
 		code int
 		say  string
@@ -102,6 +104,7 @@ func TestPruneUsage(t *testing.T) {
 		{1, "at least one must stay", []string{"--layers", "2", "-f", text, model, "out.gguf"}},
 		{1, "cannot be reached", []string{"--target-size", "10kB", "-f", text, model, "out.gguf"}},
 		{1, "as it is", []string{"--target-size", "1GB", "-f", text, model, "out.gguf"}},
+		{1, "--type names one", []string{"--zeros", "50%", "--scope", "global", k, "out.gguf"}},
 		{3, "nothing.gguf", []string{"--layers", "1", "-f", text, "nothing.gguf", "out.gguf"}},
 	} {
 		refused(t, c.code, c.say, append([]string{"prune"}, c.args...)...)

@@ -17,8 +17,10 @@ import (
 	"github.com/ledge-run/ledge/runtime/compress/delta"
 	"github.com/ledge-run/ledge/runtime/compress/imatrix"
 	"github.com/ledge-run/ledge/runtime/compress/quantize"
+	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/eval"
 	"github.com/ledge-run/ledge/runtime/hub"
+	"github.com/ledge-run/ledge/runtime/model"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -75,6 +77,11 @@ func (a *app) quantizeArgs(c *cli.Context) (q quantizeArgs, err error) {
 	args, dry := c.Args().Slice(), c.Bool("dry-run")
 	if q.budget, err = budget(c); err != nil {
 		return q, err
+	}
+	if n := len(args); n > 0 && q.budget != (quantize.Budget{}) {
+		if r, err := quantize.FindRecipe(args[n-1]); err == nil && (n == 3 || dry && n == 2) {
+			return q, usagef("%s and a target: it is one of them that says the types", r.Name)
+		}
 	}
 	if q.budget == (quantize.Budget{}) {
 		if len(args) < 2 {
@@ -169,6 +176,9 @@ func (a *app) quantize(c *cli.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := aModel(f); err != nil {
+		return err
+	}
 	o := quantize.PlanOptions{Overrides: q.overrides, Source: c.String("imatrix")}
 	if o.Source != "" {
 		if o.Matrix, err = imatrix.Read(o.Source); err != nil {
@@ -193,6 +203,17 @@ func (a *app) quantize(c *cli.Context) (err error) {
 		on += "; the importance matrix was made with a text of this name"
 	}
 	return a.reportPlan(c, f, p, q, source, on, took)
+}
+
+// aModel refuses a file that is no language model, such as an importance matrix, or has
+// its vocabulary alone. One of an architecture that Ledge does not run can be quantised.
+func aModel(f *gguf.File) error {
+	_, err := engine.Network(f)
+	arch, _ := f.String("general.architecture")
+	if err != nil && arch != "" && !slices.Contains(model.Names(), arch) && len(f.Tensors()) > 0 {
+		return nil
+	}
+	return inFile(f, err)
 }
 
 // cause is the interruption that ended the work, or the error.

@@ -119,6 +119,26 @@ func TestQuantizeDryRun(t *testing.T) {
 	}
 }
 
+// TestQuantizeNoModel: files with a part of a model, or what belongs to one, are none; one
+// of an architecture that Ledge does not run is.
+func TestQuantizeNoModel(t *testing.T) {
+	model, dir := golden(t, "llama-gqa"), t.TempDir()
+	matrix, out := filepath.Join(dir, "im.gguf"), filepath.Join(dir, "out.gguf")
+	must(t, "imatrix", "-m", model, "-f", calibration(t), "-c", "64", "-o", matrix)
+	in := texts(t)
+	must(t, "tokenizer", "train", "-q", "-o", filepath.Join(dir, "tokens"), "--size", "300", in)
+	refused(t, exitFailed, "im.gguf: model: the file has no general.architecture", "quantize", matrix, out, "Q8_0")
+	refused(t, exitFailed, "tokenizer.gguf: model llama: metadata key", "quantize", filepath.Join(dir, "tokens", "tokenizer.gguf"), out, "Q8_0")
+	if _, err := os.Stat(out); err == nil {
+		t.Error("it was written")
+	}
+	data, err := os.ReadFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "quantize", "-q", "--no-speed", writeFile(t, "alien.gguf", strings.ReplaceAll(string(data), "llama", "alien")), out, "Q8_0")
+}
+
 func TestQuantizeUsage(t *testing.T) {
 	model, text := golden(t, "llama-gqa"), calibration(t)
 	for _, c := range []struct {
@@ -135,6 +155,9 @@ func TestQuantizeUsage(t *testing.T) {
 		{2, "is not a size", []string{"--target-size", "-5MB", "-f", text, model, "out.gguf"}},
 		{2, "more than 0", []string{"--target-bpw", "0", "-f", text, model, "out.gguf"}},
 		{2, "one of them", []string{"--target-bpw", "5", "--target-size", "1MB", "-f", text, model, "out.gguf"}},
+		{2, "--chunks goes with a text", []string{"--chunks", "2", model, "out.gguf", "Q4_0"}},
+		{2, "Q4_0 and a target", []string{"--target-size", "1MB", model, "out.gguf", "Q4_0"}},
+		{2, "Q4_0 and a target", []string{"--target-bpw", "5", "--dry-run", model, "q4_0"}},
 		{2, "REGEXP=TYPE", []string{"--tensor", "x", model, "out.gguf", "Q4_0"}},
 		{2, "give one of them", []string{"-f", text, "--eval-file", text, model, "out.gguf", "Q4_0"}},
 		{2, "--chunks -1", []string{"--chunks", "-1", "-f", text, model, "out.gguf", "Q4_0"}},

@@ -32,6 +32,9 @@ type choosing struct {
 func (a *app) readTexts(c *cli.Context, chooses bool, say choosing) (t corpora, err error) {
 	t.say = say
 	file, other := c.String("file"), c.String("eval-file")
+	if file == "" && other == "" && c.IsSet("chunks") {
+		return t, usagef("--chunks goes with a text to measure on: name one with -f or --eval-file")
+	}
 	if file != "" && other != "" {
 		if !chooses {
 			return t, usagef("-f and --eval-file: %s give one of them", say.without)
