@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,12 @@ func (a *app) evalCommand() *cli.Command {
 	}
 	yes := func(name, usage, category string) cli.Flag {
 		return &cli.BoolFlag{Name: name, Usage: usage, Category: category}
+	}
+	device := deviceFlags()
+	for _, f := range device {
+		if i, ok := f.(*cli.IntFlag); ok && i.Name == "ctx" {
+			i.Usage = "context of `N` tokens, of a text the size of chunks (default: 4096, of a text 512, or what the model was trained for)"
+		}
 	}
 	c := &cli.Command{
 		Name:  "eval",
@@ -64,7 +71,7 @@ func (a *app) evalCommand() *cli.Command {
 			jsonFlag(),
 			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`MODEL`: file, short name, hf:..., ms:..., address or builtin; several are compared", Category: catModel},
 			loraFlag(), offlineFlag(), quietFlag(),
-		}, deviceFlags()),
+		}, device),
 		Action: a.eval,
 	}
 	return describe(c, "ledge eval [FLAGS] -m MODEL... -f DATA.jsonl\nledge eval [FLAGS] -m MODEL... -f TEXT [--reference MODEL]", `
@@ -131,7 +138,7 @@ func (a *app) eval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.evalSpares(c, names); err != nil {
+	if err := cmp.Or(a.evalSpares(c, names), a.checkReference(c, names)); err != nil {
 		return err
 	}
 	report, failed := run(names, o)

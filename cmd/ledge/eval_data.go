@@ -128,8 +128,10 @@ func (a *app) evalPlan(c *cli.Context) (p eval.Plan, err error) {
 	switch {
 	case p.By != "" && p.By != eval.Likelihood && p.By != eval.Generation:
 		return p, usagef("--by %s: it must be likelihood or generation", p.By)
-	case p.MaxTokens < 0 || c.Int("limit") < 0 || c.Int("n-shots") < 0:
+	case below(c, "n", 1) || below(c, "limit", 1) || below(c, "n-shots", 1):
 		return p, usagef("-n, --limit and --n-shots must be 1 or more")
+	case c.String("confusion") != "" && !strings.EqualFold(filepath.Ext(c.String("confusion")), ".svg") && c.String("confusion") != "-":
+		return p, usagef("--confusion %s: it is drawn as SVG: name a file that ends in .svg", c.String("confusion"))
 	case p.Parallel < 1 || p.Parallel > engine.MaxStreams:
 		return p, usagef("--parallel %d: it must be 1 to %d", p.Parallel, engine.MaxStreams)
 	case c.IsSet("n-shots") && c.String("shots") == "":
@@ -151,6 +153,9 @@ func (a *app) evalPlan(c *cli.Context) (p eval.Plan, err error) {
 	p.Grammar, err = a.grammar(c)
 	return p, err
 }
+
+// below reports whether a flag is given, and less than it may be.
+func below(c *cli.Context, flag string, least int) bool { return c.IsSet(flag) && c.Int(flag) < least }
 
 // numbered is the file of one of several models, each of which has its own: out.jsonl,
 // out-2.jsonl, ...

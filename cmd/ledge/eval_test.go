@@ -84,19 +84,38 @@ func TestEvalText(t *testing.T) {
 		t.Error(out)
 	}
 	cut := writeFile(t, "cut", "_logits_x")
+	// Found out before a model runs: nothing is shown of those that could be compared.
+	file := func(path string) string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	other := writeFile(t, "other.gguf", strings.ReplaceAll(file(m), "gpt-2", "qwen2"))
+	saved := file(base)
+	wide := writeFile(t, "wide", saved[:12]+"\xff\x01"+saved[14:]) // of 511 tokens
 	for _, c := range []struct {
 		code int
 		say  string
 		args []string
 	}{
 		{exitFailed, "no file of log-probabilities", []string{"-m", m, "--reference", cut}},
+		{exitUsage, "chunks of 32 tokens, on which models are compared", []string{"-m", m, "--reference", base, "-c", "64"}},
+		{exitFailed, "the tokenizers differ", []string{"-m", m, "-m", other, "-f", text, "--reference", m}},
+		{exitFailed, "they must have the same tokenizer", []string{"-m", m, "--reference", wide}},
 		{exitFailed, "tokens are not those of this text", []string{"-m", m, "--reference", base, "-f", writeFile(t, "o.txt", strings.Repeat("quite another text ", 30))}},
 		{exitUsage, "needs a text", []string{"-m", m, "--reference", m}},
 		{exitUsage, "exclude", []string{"-m", m, "-f", text, "--reference", base, "--save-logits", base}},
 		{exitUsage, "of one model", []string{"-m", m, "-m", m, "-f", text, "--save-logits", base}},
 		{exitUsage, "goes with a data set", []string{"-m", m, "-f", text, "--norm"}},
 	} {
-		refused(t, c.code, c.say, append([]string{"eval"}, c.args...)...)
+		args := append([]string{"eval"}, c.args...)
+		r := ledge(args...)
+		checkRefusal(t, r, c.code, c.say, args)
+		if r.out != "" {
+			t.Errorf("ledge %q: %s", args, r.out)
+		}
 	}
 }
 
@@ -113,6 +132,9 @@ func TestEvalErrors(t *testing.T) {
 		{exitFailed, "--skip-bad", []string{"-f", bad}},
 		{exitUsage, "nothing to measure on", nil},
 		{exitUsage, "--by", []string{"-f", data, "--by", "magic"}},
+		{exitUsage, "must be 1 or more", []string{"-f", data, "--limit", "0"}},
+		{exitUsage, "must be 1 or more", []string{"-f", data, "-n", "0"}},
+		{exitUsage, "a file that ends in .svg", []string{"-f", data, "--confusion", "c.png"}},
 		{exitUsage, "--parallel", []string{"-f", data, "--parallel", "99"}},
 		{exitUsage, "--n-shots goes with", []string{"-f", data, "--n-shots", "1"}},
 		{exitUsage, "--n-shots: 9 examples", []string{"-f", data, "--shots", data, "--n-shots", "9"}},

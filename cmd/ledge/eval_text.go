@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/ledge-run/ledge/cmd/internal/console"
 	"github.com/ledge-run/ledge/runtime/engine"
 	"github.com/ledge-run/ledge/runtime/eval"
+	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
 // textPlan reads what a text is to be measured with.
@@ -67,25 +69,12 @@ func (a *app) evalText(c *cli.Context, report *evalReport, name, text string, o 
 			return a.evalPlain(c, report, name, m, text, o.Context)
 		})
 	}
-	if st, err := os.Stat(reference); err == nil && st.Mode().IsRegular() && !isGGUF(reference) {
-		f, err := os.Open(reference)
+	if isLogits(reference) {
+		l, f, err := openLogits(reference)
 		if err != nil {
-			return fmt.Errorf("cannot read: %w", err)
+			return err
 		}
 		defer f.Close()
-		l, err := eval.NewLogitsReader(f)
-		if err != nil {
-			return fmt.Errorf("%s: %w", reference, err)
-		}
-		if f := a.here(name); f != nil {
-			most := atMost(f, l.Size)
-			if err := f.Close(); err != nil {
-				return err
-			}
-			if most < l.Size {
-				return fmt.Errorf("%s has chunks of %d tokens; %s was trained for %d: make it anew with -c %d", reference, l.Size, name, most, most)
-			}
-		}
 		o.Context = l.Size
 		return a.withModel(c, name, o, func(m *engine.Model) error {
 			t := eval.Text{Size: l.Size, Tokens: l.Tokens}
@@ -112,6 +101,87 @@ func (a *app) evalText(c *cli.Context, report *evalReport, name, text string, o 
 			return a.compare(c, report, name, m, t, eval.ModelReference{M: ref})
 		})
 	})
+}
+
+// isLogits reports whether a reference is a file of log-probabilities, or at least no model.
+func isLogits(reference string) bool {
+	st, err := os.Stat(reference)
+	return err == nil && st.Mode().IsRegular() && !isGGUF(reference)
+}
+
+func openLogits(path string) (*eval.LogitsReader, *os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read: %w", err)
+	}
+	l, err := eval.NewLogitsReader(f)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	return l, f, nil
+}
+
+// checkReference finds before the first model runs that one of them cannot be compared with
+// the reference. Models that are not here, or broken, are told of in their turn.
+func (a *app) checkReference(c *cli.Context, names []string) error {
+	reference := c.String("reference")
+	if reference == "" {
+		return nil
+	}
+	var fits func(name string, f *gguf.File) error
+	if isLogits(reference) {
+		l, f, err := openLogits(reference)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if c.IsSet("ctx") && c.Int("ctx") != l.Size {
+			return usagef("-c %d: %s has chunks of %d tokens, on which models are compared: leave -c away", c.Int("ctx"), reference, l.Size)
+		}
+		fits = func(name string, f *gguf.File) error { return fitsLogits(name, f, reference, l) }
+	} else if ref := a.here(reference); ref != nil {
+		defer ref.Close()
+		of, err := engine.Tokenizer(ref)
+		if err != nil {
+			return nil
+		}
+		fits = func(name string, f *gguf.File) error {
+			t, err := engine.Tokenizer(f)
+			if err != nil {
+				return nil
+			}
+			if err := eval.SameTokenizer(t, of); err != nil {
+				return fmt.Errorf("%s cannot be compared with %s: %w", name, reference, err)
+			}
+			return nil
+		}
+	} else {
+		return nil
+	}
+	for _, name := range names {
+		if f := a.here(name); f != nil {
+			if err := errors.Join(fits(name, f), f.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fitsLogits refuses a model of another vocabulary than that of log-probabilities, or of a
+// context that is shorter than their chunks.
+func fitsLogits(name string, f *gguf.File, reference string, l *eval.LogitsReader) error {
+	net, err := engine.Network(f)
+	if err != nil {
+		return nil
+	}
+	switch so := net.Info(); {
+	case so.Context < l.Size:
+		return fmt.Errorf("%s has chunks of %d tokens; %s was trained for %d: make it anew with -c %d", reference, l.Size, name, so.Context, so.Context)
+	case so.Vocab != l.Vocab:
+		return fmt.Errorf("%s has %d log-probabilities for a position, %s %d logits: they must have the same tokenizer", reference, l.Vocab, name, so.Vocab)
+	}
+	return nil
 }
 
 func sameTokens(a, b []int32) bool {

@@ -22,8 +22,8 @@ func TestKeepsInputs(t *testing.T) {
 	text := strings.Repeat("the other thin thing in the rain ", 60)
 	data := `{"text":"the","label":"in"}` + "\n" + `{"text":"thin","label":"rain"}` + "\n"
 	inputs := map[string]string{
-		"w.gguf": string(model), "other.gguf": string(model), "i.json": "[1, 2, 3]", "t.txt": text, "e.txt": text + "e", "d.jsonl": data, "s.jsonl": data, "s-2.jsonl": data,
-		"schema.json": `{"enum": ["in", "rain"]}`, "template.txt": "{text}", "x.gguf.heal/cache/heal.txt": text,
+		"w.gguf": string(model), "other.gguf": string(model), "i.json": "[1, 2, 3]", "t.txt": text, "e.txt": text + "e", "d.jsonl": data, "d.svg": data, "s.jsonl": data, "s-2.jsonl": data,
+		"schema.json": `{"enum": ["in", "rain"]}`, "template.svg": "{text}", "x.gguf.heal/cache/heal.txt": text,
 		"out/model.gguf": string(model), "out/log.jsonl": data, "out/cache/text-2.jsonl": data,
 	}
 	write := func(name string) {
@@ -37,16 +37,18 @@ func TestKeepsInputs(t *testing.T) {
 	for name := range inputs {
 		write(name)
 	}
-	if err := os.Symlink(in("w.gguf"), in("link.gguf")); err != nil {
-		t.Skip(err) // a system without links
+	for _, link := range []string{"link.gguf", "link.svg"} {
+		if err := os.Symlink(in("w.gguf"), in(link)); err != nil {
+			t.Skip(err) // a system without links
+		}
 	}
 	for _, line := range []string{
 		"logits -m w.gguf -o w.gguf hi", "logits -m w.gguf -o link.gguf hi", "logits -m w.gguf --tokens-file i.json -o i.json",
-		"eval -m w.gguf --raw -f d.jsonl --predictions d.jsonl", "eval -m w.gguf --raw -f d.jsonl --confusion d.jsonl", "eval -m w.gguf --raw -f d.jsonl --predictions w.gguf",
-		"eval -m w.gguf --raw -f d.jsonl --confusion link.gguf", "eval -m w.gguf -m other.gguf --raw -f d.jsonl --predictions other.gguf",
+		"eval -m w.gguf --raw -f d.jsonl --predictions d.jsonl", "eval -m w.gguf --raw -f d.svg --confusion d.svg", "eval -m w.gguf --raw -f d.jsonl --predictions w.gguf",
+		"eval -m w.gguf --raw -f d.jsonl --confusion link.svg", "eval -m w.gguf -m other.gguf --raw -f d.jsonl --predictions other.gguf",
 		"eval -m w.gguf --raw -f d.jsonl --shots s.jsonl --predictions s.jsonl", "eval -m w.gguf -m other.gguf --raw -f d.jsonl --shots s-2.jsonl --predictions s.jsonl",
-		"eval -m w.gguf --raw -f d.jsonl --template @template.txt --confusion template.txt", "eval -m w.gguf -f d.jsonl --by generation --json-schema schema.json --predictions schema.json",
-		"eval -m w.gguf --raw -f d.jsonl --predictions new --confusion new",
+		"eval -m w.gguf --raw -f d.jsonl --template @template.svg --confusion template.svg", "eval -m w.gguf -f d.jsonl --by generation --json-schema schema.json --predictions schema.json",
+		"eval -m w.gguf --raw -f d.jsonl --predictions new.svg --confusion new.svg",
 		"eval -m w.gguf -f t.txt -c 32 --chunks 1 --save-logits t.txt", "eval -m w.gguf -f t.txt -c 32 --chunks 1 --save-logits w.gguf",
 		"imatrix -m w.gguf -f t.txt -c 32 --chunks 1 --force -o t.txt", "imatrix -m w.gguf -f t.txt -c 32 --chunks 1 --force -o w.gguf",
 		"quantize --force w.gguf w.gguf Q8_0", "quantize --force -f t.txt w.gguf t.txt Q8_0", "quantize --force --task d.jsonl w.gguf d.jsonl Q8_0",
@@ -58,7 +60,7 @@ func TestKeepsInputs(t *testing.T) {
 		args := strings.Fields(line)
 		for i, a := range args {
 			name, at := strings.CutPrefix(a, "@")
-			if _, err := os.Lstat(in(name)); err == nil || slices.Contains([]string{"new", "x.gguf"}, a) {
+			if _, err := os.Lstat(in(name)); err == nil || slices.Contains([]string{"new.svg", "x.gguf"}, a) {
 				args[i] = in(name)
 				if at {
 					args[i] = "@" + args[i]
