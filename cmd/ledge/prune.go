@@ -198,7 +198,7 @@ func (q *pruneArgs) readZeros(c *cli.Context) error {
 	}
 	if s := c.String("type"); s != "" {
 		if o.Type, err = dtype.Parse(s); err != nil {
-			return usagef("--type: %v", err)
+			return usagef("--type %s: it must be f32, f16, bf16, q8_0, q5_0 or q4_0", s)
 		}
 	}
 	q.zeros = o

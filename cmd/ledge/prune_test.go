@@ -97,6 +97,7 @@ func TestPruneUsage(t *testing.T) {
 		{2, "a pattern is N:M", []string{"--zeros", "4:2", model, "out.gguf"}},
 		{2, "not with a pattern", []string{"--zeros", "2:4", "--scope", "row", model, "out.gguf"}},
 		{2, "magnitude or activation", []string{"--zeros", "50%", "--by", "gradient", model, "out.gguf"}},
+		{2, "it must be f32,", []string{"--zeros", "50%", "--type", "zz", model, "out.gguf"}},
 		{2, "must be tensor", []string{"--zeros", "50%", "--scope", "x", model, "out.gguf"}},
 		{2, "give one of them", []string{"--zeros", "50%", "-f", text, "--eval-file", text, model, "out.gguf"}},
 		{2, "that is chosen by", []string{"--layers", "1", "-f", text, "--eval-file", text, model, "out.gguf"}},
