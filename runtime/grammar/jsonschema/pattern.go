@@ -7,6 +7,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/ledge-run/ledge/runtime/grammar"
@@ -253,6 +254,14 @@ func (b *patterns) runes(from int32, lo, hi rune, to int32) {
 	}
 }
 
+// folded leads from a state with the other cases of a character to another. No
+// pattern has the flag for that, see translate: Go's parser spells [Yy] so.
+func (b *patterns) folded(from int32, r rune, to int32) {
+	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+		b.runes(from, f, f, to)
+	}
+}
+
 // add appends an expression and gives the state behind it.
 func (b *patterns) add(at int32, re *syntax.Regexp) (int32, error) {
 	if b.n.Full() {
@@ -268,7 +277,7 @@ func (b *patterns) add(at int32, re *syntax.Regexp) (int32, error) {
 			to := b.n.State()
 			b.runes(at, r, r, to)
 			if re.Flags&syntax.FoldCase != 0 {
-				return at, errors.New("not supported: flags")
+				b.folded(at, r, to)
 			}
 			at = to
 		}

@@ -100,7 +100,7 @@ func (s *schemas) leaf() string {
 		lo := s.r.IntN(5)
 		return fmt.Sprintf(`{"type":"string","minLength":%d,"maxLength":%d}`, lo, lo+s.r.IntN(8))
 	case 6:
-		return `{"type":"string","pattern":"` + s.one(`^[a-f]{1,4}$`, `b+c`, `^\\d{2}:\\d{2}$`, `^(on|off|\\w{3})$`, `^[^\"a]*$`, `\\S`, `^.{0,3}é`, `^\\p{L}+$`, `^a|b$`) + `"` + s.one(``, ``, `,"maxLength":9`, `,"minLength":2`) + `}`
+		return `{"type":"string","pattern":"` + s.one(`^[a-f]{1,4}$`, `b+c`, `^\\d{2}:\\d{2}$`, `^(on|off|\\w{3})$`, `^[^\"a]*$`, `\\S`, `^[Yy]es$|^(n|N)o`, `^.{0,3}é`, `^\\p{L}+$`, `^a|b$`) + `"` + s.one(``, ``, `,"maxLength":9`, `,"minLength":2`) + `}`
 	case 7:
 		return `{"type":"string","format":"` + s.one("date", "time", "date-time", "uuid", "ipv4", "email", "duration") + `"}`
 	}
@@ -353,6 +353,7 @@ func FuzzCompile(f *testing.F) {
 	for _, s := range []string{
 		`{"$ref":"#"}`, `{"anyOf":[{"$ref":"#"},{"$ref":"#"}]}`, `{"items":{"$ref":"#"},"minItems":1}`, `{"minLength":1e9}`, `{"minItems":1e300}`,
 		`{"pattern":"(a|b)*a(a|b){20}"}`, `{"pattern":"((a{30}){30}){1}"}`, `{"pattern":"(?=a)[^]"}`, `{"minimum":1e308,"maximum":-1e308}`, `{"multipleOf":1e-300}`,
+		`{"pattern":"^([eE][+-]?|[Yy])*$"}`,
 		`{"oneOf":[{"$ref":"#"},{"type":"null"}]}`, `{"enum":[{"a":1e5},"\ud800"]}`,
 	} {
 		f.Add([]byte(s))
