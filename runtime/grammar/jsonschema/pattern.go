@@ -82,8 +82,17 @@ func parsePattern(source string) (*syntax.Regexp, error) {
 	return re, nil
 }
 
-// translate spells what the two syntaxes say differently: . and \S, \uXXXX; and
-// refuses what looks around or back.
+// ECMA-262's white space and its complement, for inside of brackets. Go's own lists,
+// which each begins and ends with, are parts of these: beside a hyphen they make
+// no range, where a character would.
+const (
+	spaceClass   = `\s\x{0b}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}\s`
+	noSpaceClass = `\w\x{00}-\x{08}\x{0e}-\x{1f}\x{21}-\x{9f}\x{a1}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}` +
+		`\x{202a}-\x{202e}\x{2030}-\x{205e}\x{2060}-\x{2fff}\x{3001}-\x{fefe}\x{ff00}-\x{10ffff}\w`
+)
+
+// translate spells what the two syntaxes say differently: . and \s and \S, \uXXXX;
+// and refuses what looks around or back.
 func translate(s string) (string, error) {
 	var b strings.Builder
 	class := false
@@ -103,10 +112,14 @@ func translate(s string) (string, error) {
 				return "", fmt.Errorf(`not supported: the word boundary \%c`, e)
 			case e == 'A' || e == 'z' || e == 'Z' || e == 'Q' || e == 'E' || e == 'C' || e == 'a':
 				return "", fmt.Errorf(`not supported: \%c is not of JSON Schema's syntax`, e)
+			case e == 's' && class:
+				b.WriteString(spaceClass)
 			case e == 'S' && class:
-				return "", errors.New(`not supported: \S inside of brackets`)
+				b.WriteString(noSpaceClass)
+			case e == 's':
+				b.WriteString("[" + spaceClass + "]")
 			case e == 'S':
-				b.WriteString(`[^\s\x{0b}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]`)
+				b.WriteString("[^" + spaceClass + "]")
 			default:
 				b.WriteByte('\\')
 				b.WriteByte(e)

@@ -1,6 +1,8 @@
 package jsonschema_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +69,8 @@ func TestTexts(t *testing.T) {
 		{`{"type":"string","pattern":"^(y|Y)[Nn]o?$"}`, []string{`"yn"`, `"YN"`, `"yNo"`}, []string{`"yNO"`, `"n"`}},
 		{`{"type":"string","pattern":"^-?\\d+([eE][+-]?\\d+)?$"}`, []string{`"1"`, `"-1e5"`, `"2E+10"`}, []string{`"e5"`, `"1e"`}},
 		{`{"type":"string","pattern":"^([kK]|[Éé])$"}`, []string{`"k"`, `"K"`, `"É"`, `"é"`}, []string{"\"\u212a\"", `"e"`}},
+		{`{"type":"string","pattern":"^[^\\s,]+$"}`, []string{`"ab"`, `"é"`, "\"\u200b\""}, []string{"\"a\u00a0b\"", "\"\u3000\"", "\"\u2028\"", "\"\ufeff\"", `"\u000b"`, `"a b"`}},
+		{`{"type":"string","pattern":"^[\\s\\S]{2}$"}`, []string{`"a "`, `"\n\n"`, "\"\u00a0\u3000\""}, []string{`"a"`}},
 		{`{"type":"string","format":"date"}`, []string{`"2026-11-26"`, `"2024-02-28"`}, []string{`"2026-02-30"`, `"2026-13-01"`}},
 		{`{"type":"array","items":{"type":"integer"}}`, []string{`[]`, `[1]`, `[1,-2,3]`}, []string{`[1,]`, `[,1]`, `[1 ,2]`, `[1`, `["a"]`}},
 		{`{"type":"array","items":{"type":"null"},"minItems":2,"maxItems":3}`, []string{`[null,null]`, `[null,null,null]`}, []string{`[]`, `[null]`, `[null,null,null,null]`}},
@@ -132,6 +136,59 @@ func TestSpaces(t *testing.T) {
 	for _, s := range []string{`{ "a": []}`, `{"a":  []}`, `{"a": [] }`, `{"a": [null ,null]}`, "{\"a\":\n[]}"} {
 		if matches(g, s) {
 			t.Errorf("takes %s", s)
+		}
+	}
+}
+
+// TestClasses: an escape for a class of characters has the same ones by itself, in
+// brackets and, the others, in those that begin with ^.
+func TestClasses(t *testing.T) {
+	spaces := []rune("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff")
+	for r := rune(0x2000); r <= 0x200a; r++ {
+		spaces = append(spaces, r)
+	}
+	var tried []rune
+	for r := range rune(0x100) {
+		if r != '-' { // stands in brackets beside them
+			tried = append(tried, r)
+		}
+	}
+	for _, r := range spaces {
+		tried = append(tried, max(r, 1)-1, r, r+1)
+	}
+	in := map[string]func(r rune) bool{
+		"s": func(r rune) bool { return slices.Contains(spaces, r) },
+		"d": func(r rune) bool { return '0' <= r && r <= '9' },
+		"w": func(r rune) bool { return r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' },
+	}
+	for class, want := range in {
+		upper := strings.ToUpper(class)
+		for _, c := range []struct {
+			pattern string
+			yes     bool
+		}{
+			{`\\` + class, true}, {`[\\` + class + `]`, true}, {`[^\\` + class + `]`, false}, {`[^\\` + upper + `]`, true},
+			{`\\` + upper, false}, {`[\\` + upper + `]`, false}, {`[\\` + class + `-\uffff]`, true}, {`[-\\` + upper + `]`, false},
+		} {
+			g, err := jsonschema.Compile([]byte(`{"type":"string","pattern":"^`+c.pattern+`$"}`), jsonschema.Options{})
+			if err != nil {
+				t.Errorf("%s: %v", c.pattern, err)
+				continue
+			}
+			e := grammar.NewEngine(g, bytesOnly())
+			for _, r := range tried {
+				text, err := json.Marshal(string(r))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r >= 0x20 && r != '"' && r != '\\' {
+					text = []byte(`"` + string(r) + `"`)
+				}
+				m := e.Matcher()
+				if got := m.AcceptText(string(text)) == nil && m.Complete(); got != (want(r) == c.yes) {
+					t.Errorf("%s takes %U: %v", c.pattern, r, got)
+				}
+			}
 		}
 	}
 }
