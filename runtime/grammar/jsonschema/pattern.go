@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"regexp/syntax"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/ledge-run/ledge/runtime/grammar"
@@ -102,8 +104,11 @@ func translate(s string) (string, error) {
 			i++
 			switch e := s[i]; {
 			case e == 'u' && i+4 < len(s) && isHex(s[i+1:i+5]):
-				fmt.Fprintf(&b, `\x{%s}`, s[i+1:i+5])
-				i += 4
+				r, n := unicodeEscape(s[i-1:])
+				fmt.Fprintf(&b, `\x{%x}`, r)
+				i += n - 2
+			case e == 'x' && (i+2 >= len(s) || !isHex(s[i+1:i+3])):
+				return "", errors.New(`not supported: \x without two digits`)
 			case e == 'u' || e == 'c' || e == 'k':
 				return "", fmt.Errorf(`not supported: \%c`, e)
 			case e >= '1' && e <= '9':
@@ -154,6 +159,22 @@ func translate(s string) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// unicodeEscape gives the character of the \uXXXX that s begins with, and its
+// length: twice that where a pair of surrogates is one character.
+func unicodeEscape(s string) (r rune, length int) {
+	unit := func(s string) rune {
+		n, _ := strconv.ParseUint(s[2:6], 16, 16) // isHex has seen it
+		return rune(n)
+	}
+	r = unit(s)
+	if len(s) >= 12 && s[6:8] == `\u` && isHex(s[8:12]) {
+		if pair := utf16.DecodeRune(r, unit(s[6:])); pair != unicode.ReplacementChar {
+			return pair, 12
+		}
+	}
+	return r, 6
 }
 
 func isHex(s string) bool {
