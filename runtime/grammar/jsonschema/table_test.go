@@ -35,6 +35,7 @@ func TestTexts(t *testing.T) {
 		{`{"type":"null"}`, []string{`null`}, []string{`0`}},
 		{`{"const":{"b":[1,"x"],"a":null}}`, []string{`{"b":[1,"x"],"a":null}`}, []string{`{"a":null,"b":[1,"x"]}`}},
 		{`{"enum":["on","off",1,1.5,null,"\u00e9\n\"\\/"]}`, []string{`"on"`, `"off"`, `1`, `1.5`, `null`, `"é\n\"\\/"`}, []string{`"o"`, `"onn"`, `2`, `"é\u000a\"\\/"`}},
+		{`{"enum":["\ud83d\uDE00","\\ud800"]}`, []string{`"😀"`, `"\\ud800"`}, nil},
 		{`{"enum":["a",1,2.0,null],"type":["integer","null"]}`, []string{`1`, `2.0`, `null`}, []string{`"a"`}},
 		{`{"enum":["a"],"nullable":true}`, []string{`"a"`, `null`}, nil},
 		{`{"type":"integer"}`, []string{`0`, `-1`, `10`, `1234567890123456`}, []string{`-0`, `00`, `01`, `1.0`, `1e2`, `-`, `12345678901234567`, `+1`}},
@@ -160,7 +161,9 @@ func TestClasses(t *testing.T) {
 	in := map[string]func(r rune) bool{
 		"s": func(r rune) bool { return slices.Contains(spaces, r) },
 		"d": func(r rune) bool { return '0' <= r && r <= '9' },
-		"w": func(r rune) bool { return r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' },
+		"w": func(r rune) bool {
+			return r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		},
 	}
 	for class, want := range in {
 		upper := strings.ToUpper(class)
@@ -198,6 +201,7 @@ func TestClasses(t *testing.T) {
 func TestErrors(t *testing.T) {
 	for _, c := range []struct{ schema, at, say string }{
 		{``, "#", "ends early"}, {`{`, "#", "ends early"}, {`nope`, "#", "no JSON"}, {`{} {}`, "#", "something follows"}, {"{\"a\":\"\xff\"}", "#", "UTF-8"},
+		{`{"enum":["\ud800"]}`, "#", `at byte 10: \ud800 is half`}, {`{"const":"\\\ude00\ud83d"}`, "#", "half"}, {`{"const":"\ud83d\u0041"}`, "#", "half"},
 		{`[]`, "#", "an object or a boolean"}, {`{"type":"object","type":"string"}`, "#/type", "twice"},
 		{strings.Repeat(`{"items":`, 200) + `true` + strings.Repeat(`}`, 200), "", "deep"},
 		{`{"type":"strin"}`, "#/type", "one of"}, {`{"type":[]}`, "#/type", "no type"},

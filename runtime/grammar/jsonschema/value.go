@@ -10,6 +10,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -68,6 +69,9 @@ func parse(data []byte) (*value, error) {
 	if !utf8.Valid(data) {
 		return nil, &Error{"#", "the schema is not UTF-8"}
 	}
+	if at := loneSurrogate(data); at >= 0 {
+		return nil, &Error{"#", fmt.Sprintf("at byte %d: %s is half of a character: no text has it", at, data[at:at+6])}
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	v, err := parseValue(d, "#", 0)
@@ -84,6 +88,25 @@ func parse(data []byte) (*value, error) {
 		return nil, &Error{"#", fmt.Sprintf("the schema is no JSON: at byte %d: %v", d.InputOffset(), err)}
 	}
 	return v, err
+}
+
+// loneSurrogate finds an escape that is half of a pair, -1 for none: the decoder
+// would take U+FFFD for it, another text than what is meant.
+func loneSurrogate(data []byte) int {
+	for i := 0; i+1 < len(data); i++ {
+		if data[i] != '\\' {
+			continue
+		}
+		if i++; data[i] != 'u' || i+5 > len(data) || !isHex(string(data[i+1:i+5])) {
+			continue
+		}
+		r, n := unicodeEscape(string(data[i-1 : min(i+11, len(data))]))
+		if utf16.IsSurrogate(r) {
+			return i - 1
+		}
+		i += n - 2
+	}
+	return -1
 }
 
 func parseValue(d *json.Decoder, at string, depth int) (*value, error) {
