@@ -36,6 +36,7 @@ func Compile(schema []byte, o Options) (*grammar.Grammar, error) {
 	if err != nil {
 		return nil, err
 	}
+	root.markInner(false)
 	c := &compiler{root: root, o: o, g: grammar.New(), rules: map[[16]byte]int32{}}
 	id, err := c.schema(root, "#")
 	if err == nil {
@@ -139,6 +140,9 @@ func (c *compiler) resolve(v *value, at string) (*value, string, error) {
 		}
 		if err := only(v, at, "$ref"); err != nil {
 			return nil, "", err
+		}
+		if v.inner {
+			return nil, "", &Error{here, "not supported below an $id, from where it leads: only the root may have one"}
 		}
 		target, err := c.find(ref.text)
 		if err != nil {

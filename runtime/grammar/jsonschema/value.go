@@ -29,6 +29,7 @@ type value struct {
 	text    string // of a string; of a number as it is written
 	yes     bool
 	hash    [16]byte // equal for equal texts, except for spaces and escapes
+	inner   bool     // it is in a schema with an $id: not the root, to which # leads
 }
 
 type member struct {
@@ -178,6 +179,27 @@ func (v *value) parseMembers(d *json.Decoder, at string, depth int, h io.Writer)
 		_, _ = h.Write(k.hash[:]) // a hash never fails
 	}
 	return nil
+}
+
+// markInner marks what lies in schemas below v that have an $id: there # leads to
+// these. An equal text elsewhere may mean another thing, so it gets another hash.
+func (v *value) markInner(inner bool) {
+	if v.inner = inner; inner {
+		v.hash[0] ^= 1
+	}
+	for _, k := range v.items {
+		k.markInner(inner || k.hasID())
+	}
+	for _, m := range v.members {
+		m.v.markInner(inner || m.v.hasID())
+	}
+}
+
+// hasID says that v is a resource by itself. An $id that is a fragment was once only
+// a name.
+func (v *value) hasID() bool {
+	id := v.get("$id")
+	return id != nil && id.kind == str && !strings.HasPrefix(id.text, "#")
 }
 
 // checkNumber refuses what is no float64.
