@@ -3,6 +3,7 @@ package jsonschema
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/ledge-run/ledge/runtime/grammar"
 )
@@ -12,6 +13,7 @@ import (
 const (
 	maxWhole    = 16
 	maxFraction = 16
+	maxExact    = 15  // digits in all, from the first but 0, by which any two float64 differ
 	maxLimit    = 40  // digits of a limit
 	maxMultiple = 500 // of multipleOf, in its last digit
 )
@@ -83,7 +85,8 @@ func (c *compiler) numberOf(v *value, at string, integer bool) (numbers, error) 
 // automaton is that of the numbers' texts.
 func (n numbers) automaton() *grammar.NFA {
 	a := grammar.NewNFA()
-	b := &digits{n: a, numbers: n}
+	open := func(l *limit) bool { return l != nil && l.open }
+	b := &digits{n: a, numbers: n, exact: n.step > 0 || open(n.low) || open(n.high)}
 	if n.low == nil && n.high == nil && n.step == 0 && !n.integer {
 		b.exponents = true
 	}
@@ -109,6 +112,23 @@ func (n numbers) automaton() *grammar.NFA {
 	return a
 }
 
+// narrow moves an open limit with so many digits that some number is the same
+// float64 inwards: up if that is away from 0.
+func (l *limit) narrow(up bool) *limit {
+	if l == nil || !l.open {
+		return l
+	}
+	digits := strings.TrimLeft(l.whole+l.fraction, "0")
+	if len(strings.TrimRight(digits, "0")) <= maxExact {
+		return l
+	}
+	n, _ := strconv.ParseInt(digits[:maxExact], 10, 64) // they are digits
+	if up {
+		n++
+	}
+	return &limit{parseDecimal(fmt.Sprintf("%de%d", n, len(digits)-maxExact-len(l.fraction))), true}
+}
+
 // digits builds the automaton of the magnitudes from lo to hi (nil: no limit),
 // digit by digit: a state knows how what was read compares with as many digits of the
 // limits.
@@ -117,6 +137,7 @@ type digits struct {
 	n         *grammar.NFA
 	lo, hi    *limit
 	exponents bool
+	exact     bool // numbers must differ as float64, too: a reader may know no others
 
 	states map[place]int32
 	todo   []place
@@ -129,9 +150,11 @@ type place struct {
 	lo, hi int8 // comparison of what was read: -1, 0, 1
 	rest   int  // of the digits read, divided by step
 	zero   bool // a single 0 before the point: no digit may follow
+	exact  int  // digits so far from the first but 0, if they are counted
 }
 
 func (b *digits) build(start int32) {
+	b.lo, b.hi = b.lo.narrow(true), b.hi.narrow(false)
 	b.states = map[place]int32{}
 	most := maxWhole
 	for _, l := range []*limit{b.lo, b.hi} {
@@ -163,7 +186,7 @@ func (b *digits) build(start int32) {
 		if lo, hi, ok := b.whole(p); ok && b.fraction() > 0 {
 			point := b.n.State()
 			b.n.Range(s, '.', '.', point)
-			b.digit(point, place{behind: true, lo: lo, hi: hi, rest: p.rest}, most)
+			b.digit(point, place{behind: true, lo: lo, hi: hi, rest: p.rest, exact: p.exact}, most)
 		}
 	}
 }
@@ -182,12 +205,18 @@ func (b *digits) fraction() int {
 // digit adds the edges of one more digit.
 func (b *digits) digit(from int32, p place, most int) {
 	for d := byte('0'); d <= '9'; d++ {
-		q := place{behind: p.behind, count: p.count + 1, lo: p.lo, hi: p.hi}
+		q := place{behind: p.behind, count: p.count + 1, lo: p.lo, hi: p.hi, exact: p.exact}
 		q.zero = !p.behind && p.count == 0 && d == '0'
 		q.lo = compareDigit(b.lo, p, p.lo, d)
 		q.hi = compareDigit(b.hi, p, p.hi, d)
 		if p.behind && (q.lo < 0 && b.lo != nil || q.hi > 0 && b.hi != nil) {
 			continue
+		}
+		if b.exact && (p.exact > 0 || d != '0') {
+			if p.exact == maxExact && d != '0' {
+				continue
+			}
+			q.exact = min(p.exact+1, maxExact)
 		}
 		if b.step > 0 {
 			q.rest = (p.rest*10 + int(d-'0')) % b.step

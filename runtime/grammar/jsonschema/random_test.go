@@ -353,6 +353,7 @@ func FuzzCompile(f *testing.F) {
 	for _, s := range []string{
 		`{"$ref":"#"}`, `{"anyOf":[{"$ref":"#"},{"$ref":"#"}]}`, `{"items":{"$ref":"#"},"minItems":1}`, `{"minLength":1e9}`, `{"minItems":1e300}`,
 		`{"pattern":"(a|b)*a(a|b){20}"}`, `{"pattern":"((a{30}){30}){1}"}`, `{"pattern":"(?=a)[^]"}`, `{"minimum":1e308,"maximum":-1e308}`, `{"multipleOf":1e-300}`,
+		`{"exclusiveMinimum":0.0999999999999999999}`, `{"exclusiveMaximum":-99999999999999999999,"multipleOf":3}`,
 		`{"const":"\ud83d"}`, `{"pattern":"[\\ud83d\\ude00-\\uffff]\\x{3}"}`, `{"pattern":"^[\\s-\\S]$"}`,
 		`{"pattern":"^([eE][+-]?|[Yy])*$"}`,
 		`{"oneOf":[{"$ref":"#"},{"type":"null"}]}`, `{"enum":[{"a":1e5},"\ud800"]}`,

@@ -2,7 +2,10 @@ package jsonschema_test
 
 import (
 	"encoding/json"
+	"math"
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,6 +52,14 @@ func TestTexts(t *testing.T) {
 		{`{"type":"number","exclusiveMinimum":0.5,"exclusiveMaximum":0.75}`, []string{`0.51`, `0.500001`, `0.74999`, `0.6`}, []string{`0.5`, `0.50`, `0.75`, `0.750`, `0.8`, `1`, `0`}},
 		{`{"type":"number","minimum":-1.5,"maximum":-0.25}`, []string{`-1.5`, `-1.50`, `-1`, `-0.25`, `-0.3`}, []string{`-1.51`, `-0.2`, `-2`, `0`, `-0`, `0.5`}},
 		{`{"type":"number","minimum":0,"maximum":0}`, []string{`0`, `0.0`}, []string{`0.1`, `-0.1`, `-0`}},
+		{`{"type":"number","exclusiveMaximum":10}`, []string{`9.99999999999999`, `-9.99999999999999`, `0.0001234567890123`}, []string{`9.9999999999999999`, `9.999999999999999`}},
+		{`{"type":"number","minimum":100,"exclusiveMaximum":128}`, []string{`127.999999999999`, `100`, `100.000000000000000`}, []string{`127.9999999999999999`}},
+		{`{"type":"number","exclusiveMinimum":1}`, []string{`1.00000000000001`, `1000000000000000`}, []string{`1.0000000000000001`, `1.0000000000000000`}},
+		{`{"type":"integer","exclusiveMaximum":10000000000000000}`, []string{`9999999999999990`}, []string{`9999999999999999`}},
+		{`{"type":"number","exclusiveMinimum":0.0999999999999999999}`, []string{`0.100000000000001`}, []string{`0.1`, `0.0999999999999999`}},
+		{`{"type":"number","exclusiveMaximum":-0.1000000000000000001}`, []string{`-0.11`}, []string{`-0.1`}},
+		{`{"type":"number","exclusiveMinimum":1e20,"exclusiveMaximum":3e20}`, []string{`200000000000000000000`, `100000000000001000000`}, []string{`100000000000000000001`, `100000000000000100000`}},
+		{`{"type":"integer","multipleOf":3}`, []string{`999999999999999`, `9999999999999990`}, []string{`9999999999999999`}},
 		{`{"type":"number","minimum":1e20}`, []string{`100000000000000000000`, `300000000000000000000`}, []string{`99999999999999999999`}},
 		{`{"type":"integer","multipleOf":15}`, []string{`0`, `15`, `-30`, `45`, `150`}, []string{`1`, `14`, `151`}},
 		{`{"type":"number","multipleOf":0.5,"minimum":16}`, []string{`16`, `16.5`, `17.0`, `22.5`}, []string{`16.25`, `15.5`, `16.50`}},
@@ -139,6 +150,54 @@ func TestSpaces(t *testing.T) {
 	for _, s := range []string{`{ "a": []}`, `{"a":  []}`, `{"a": [] }`, `{"a": [null ,null]}`, "{\"a\":\n[]}"} {
 		if matches(g, s) {
 			t.Errorf("takes %s", s)
+		}
+	}
+}
+
+// TestOpenLimits: what is read as a float64 is within a limit that is excluded, too.
+func TestOpenLimits(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for _, limit := range []string{"10", "128", "1", "0.1", "0.3", "1e-5", "123456789.125", "0.12345678901234567", "0.0999999999999999999", "9007199254740993", "1e16", "99999999999999999999"} {
+		l, err := strconv.ParseFloat(limit, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			schema string
+			in     func(x float64) bool
+		}{
+			{`{"type":"number","exclusiveMinimum":` + limit + `}`, func(x float64) bool { return x > l }},
+			{`{"type":"number","exclusiveMaximum":` + limit + `}`, func(x float64) bool { return x < l }},
+			{`{"type":"number","exclusiveMinimum":-` + limit + `}`, func(x float64) bool { return x > -l }},
+			{`{"type":"number","exclusiveMaximum":-` + limit + `}`, func(x float64) bool { return x < -l }},
+		} {
+			g, err := jsonschema.Compile([]byte(c.schema), jsonschema.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, taken := grammar.NewEngine(g, bytesOnly()), 0
+			for range 2000 {
+				x := l * (1 + float64(r.IntN(9)-4)*math.Pow10(-7-r.IntN(10)))
+				if r.IntN(2) == 0 {
+					x = -x
+				}
+				text := strconv.FormatFloat(x, 'f', r.IntN(17), 64)
+				if r.IntN(2) == 0 { // 15 digits in all
+					x, _ = strconv.ParseFloat(strconv.FormatFloat(x, 'e', 14, 64), 64)
+					text = strconv.FormatFloat(x, 'f', -1, 64)
+				}
+				m := e.Matcher()
+				if m.AcceptText(text) != nil || !m.Complete() {
+					continue
+				}
+				taken++
+				if x, err := strconv.ParseFloat(text, 64); err != nil || !c.in(x) {
+					t.Errorf("%s takes %s, which is %v (%v)", c.schema, text, x, err)
+				}
+			}
+			if taken == 0 {
+				t.Errorf("%s takes nothing", c.schema)
+			}
 		}
 	}
 }
