@@ -22,10 +22,10 @@ type dstate struct {
 }
 
 // denseEdges is from how many edges on a state gets a table; maxDense is how many
-// states of a rule get one.
+// states of a grammar get one.
 const (
 	denseEdges = 6
-	maxDense   = 4096
+	maxDense   = 1 << 14
 )
 
 func (d *dfa) terminal() bool {
@@ -53,14 +53,15 @@ func (s *dstate) next(b byte) int32 {
 	return -1
 }
 
-func (d *dfa) finish() {
-	tables := 0
+// finish makes the tables, of which there may be so many more; it gives how many
+// are left.
+func (d *dfa) finish(tables int) int {
 	for i := range d.states {
 		s := &d.states[i]
-		if len(s.edges) < denseEdges || tables == maxDense {
+		if len(s.edges) < denseEdges || tables == 0 {
 			continue
 		}
-		tables++
+		tables--
 		s.dense = new([256]int32)
 		for b := range s.dense {
 			s.dense[b] = -1
@@ -72,6 +73,7 @@ func (d *dfa) finish() {
 		}
 	}
 	d.walks = make([]*walk, len(d.states))
+	return tables
 }
 
 // subsets makes sets of states of an NFA the states of a DFA.
@@ -81,7 +83,6 @@ type subsets struct {
 	ids   map[string]int32
 	sets  [][]int32
 	total int      // elements of sets
-	work  int      // elements looked at
 	seen  []uint32 // by state of n: round in which it was reached
 	round uint32
 }
@@ -106,6 +107,7 @@ func (n *NFA) determinise() (*dfa, error) {
 // id gives the state for a set, closed under empty edges.
 func (c *subsets) id(set []int32) (int32, error) {
 	c.round++
+	skips := 0
 	var all []int32
 	for _, s := range set {
 		if c.seen[s] != c.round {
@@ -114,6 +116,7 @@ func (c *subsets) id(set []int32) (int32, error) {
 		}
 	}
 	for i := 0; i < len(all); i++ {
+		skips += len(c.n.states[all[i]].eps)
 		for _, to := range c.n.states[all[i]].eps {
 			if c.seen[to] != c.round {
 				c.seen[to] = c.round
@@ -121,8 +124,9 @@ func (c *subsets) id(set []int32) (int32, error) {
 			}
 		}
 	}
-	if c.work += len(set) + len(all); c.work > maxSetWork {
-		return 0, fmt.Errorf("%w: it takes too long to make it deterministic", ErrTooLarge)
+	c.n.work.sorted(len(set) + len(all) + skips)
+	if err := c.n.work.check(); err != nil {
+		return 0, err
 	}
 	slices.Sort(all)
 	key := make([]byte, 0, len(all)*4)
@@ -155,6 +159,7 @@ func (c *subsets) expand(id int32) error {
 		edges = append(edges, c.n.states[s].edges...)
 		calls = append(calls, c.n.states[s].calls...)
 	}
+	c.n.work.sorted(3*len(edges) + 2*len(calls))
 	// Cut the bytes where an edge begins or ends; within a piece all have the same targets.
 	var cuts []int
 	for _, e := range edges {

@@ -10,6 +10,7 @@ import (
 type Grammar struct {
 	rules  []rule
 	states int
+	work   work
 	root   int32
 }
 
@@ -60,7 +61,7 @@ func (g *Grammar) Declare(name string) (int32, error) {
 func (g *Grammar) Define(id int32, n *NFA) error {
 	d, err := n.determinise()
 	if err == nil {
-		err = g.grow(len(d.states))
+		err = g.grow(len(d.states), n.work)
 	}
 	if err != nil {
 		return &RuleError{g.rules[id].name, err}
@@ -72,9 +73,12 @@ func (g *Grammar) Define(id int32, n *NFA) error {
 	return nil
 }
 
-func (g *Grammar) grow(states int) error {
+func (g *Grammar) grow(states int, w work) error {
 	if g.states += states; g.states > maxGrammarStates {
 		return fmt.Errorf("%w: all rules together need more than %d states", ErrTooLarge, maxGrammarStates)
+	}
+	if g.work += w; g.work > maxGrammarWork {
+		return fmt.Errorf("%w: all rules together take too long to make deterministic", ErrTooLarge)
 	}
 	return nil
 }
@@ -87,7 +91,7 @@ func (g *Grammar) grow(states int) error {
 func (g *Grammar) Counted(id int32, a *Automaton, min, max int32) error {
 	if a.used == nil {
 		a.used = g
-		if err := g.grow(len(a.d.states)); err != nil {
+		if err := g.grow(len(a.d.states), a.work); err != nil {
 			return &RuleError{g.rules[id].name, err}
 		}
 	}
@@ -99,6 +103,7 @@ func (g *Grammar) Counted(id int32, a *Automaton, min, max int32) error {
 // Automaton is an automaton for several rules of one grammar.
 type Automaton struct {
 	d    *dfa
+	work work
 	used *Grammar
 }
 
@@ -108,7 +113,7 @@ func (n *NFA) Automaton() (*Automaton, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Automaton{d: d}, nil
+	return &Automaton{d: d, work: n.work}, nil
 }
 
 // Rules is the number of rules, States that of their states.
@@ -132,11 +137,12 @@ func (g *Grammar) Finish(root int32) error {
 	if words := g.words(); !words[root] {
 		return &RuleError{g.rules[g.blame(words)].name, ErrNoWord}
 	}
+	tables := maxDense
 	for i := range g.rules {
 		r := &g.rules[i]
 		r.terminal = r.d.terminal()
 		if r.d.walks == nil {
-			r.d.finish()
+			tables = r.d.finish(tables)
 		}
 	}
 	return g.order()

@@ -13,9 +13,12 @@ type product[P comparable] struct {
 	todo []P
 }
 
-func newProduct[P comparable]() *product[P] {
+// newProduct begins one of an automaton that has taken some work.
+func newProduct[P comparable](w work) *product[P] {
 	var start P
-	return &product[P]{NewNFA(), map[P]int32{start: 0}, []P{start}}
+	out := NewNFA()
+	out.work = w
+	return &product[P]{out, map[P]int32{start: 0}, []P{start}}
 }
 
 // places gives every place that is reached with its state, and ends early if there are too many. Edges are added
@@ -27,6 +30,9 @@ func (w *product[P]) places() iter.Seq2[P, int32] {
 			w.todo = w.todo[:len(w.todo)-1]
 			if !yield(p, w.ids[p]) {
 				return
+			}
+			if err := w.out.work.check(); err != nil {
+				w.out.err = err
 			}
 		}
 	}
@@ -41,6 +47,7 @@ func (w *product[P]) edge(from int32, lo, hi byte, to P) {
 		w.todo = append(w.todo, to)
 	}
 	w.out.Range(from, lo, hi, id)
+	w.out.work += perStep
 }
 
 // Limit gives the automaton of the words with at least lo and at most hi (-1: any
@@ -59,7 +66,7 @@ func (n *NFA) Limit(lo, hi int, begins []int32) (*NFA, error) {
 		state int32
 		count int
 	}
-	w := newProduct[place]()
+	w := newProduct[place](n.work)
 	for p, from := range w.places() {
 		s := &d.states[p.state]
 		if s.accept && p.count >= lo {
@@ -113,7 +120,7 @@ func (n *NFA) Without(words []string) (*NFA, error) {
 		state int32
 		at    int
 	}
-	w := newProduct[place]()
+	w := newProduct[place](n.work)
 	for p, from := range w.places() {
 		if d.states[p.state].accept && (p.at < 0 || !trie[p.at].word) {
 			w.out.Accept(from)

@@ -3,6 +3,7 @@ package grammar
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 )
 
 // ErrTooLarge is wrapped by the errors for a rule with too many states.
@@ -14,14 +15,33 @@ const (
 	maxRuleStates    = 1 << 16
 	maxGrammarStates = 1 << 19
 	maxSetElements   = 1 << 21 // of all sets of states of a rule that is made deterministic
-	maxSetWork       = 1 << 25
+	maxRuleWork      = 1 << 28 // see work
+	maxGrammarWork   = 1 << 29
 	maxRules         = 1 << 14
 )
+
+// work counts what making rules deterministic takes, in units of some nanoseconds.
+type work int
+
+// perStep is what a look-up takes, whatever its length.
+const perStep = 50
+
+// sorted counts n things being copied and sorted.
+func (w *work) sorted(n int) { *w += work(perStep + n*(4+bits.Len(uint(n)))) }
+
+// check reports ErrTooLarge when it is too much.
+func (w *work) check() error {
+	if *w > maxRuleWork {
+		return fmt.Errorf("%w: it takes too long to make it deterministic", ErrTooLarge)
+	}
+	return nil
+}
 
 // NFA is a rule in the making: a nondeterministic automaton. Its first state, 0,
 // is the start.
 type NFA struct {
 	states []nfaState
+	work   work // that it took to make it
 	err    error
 }
 

@@ -2,6 +2,7 @@ package jsonschema_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -198,6 +199,24 @@ func TestOpenLimits(t *testing.T) {
 			if taken == 0 {
 				t.Errorf("%s takes nothing", c.schema)
 			}
+		}
+	}
+}
+
+// TestWork: what it takes to compile is bounded for all rules together. Each of these
+// compiled by itself, and all of them took minutes.
+func TestWork(t *testing.T) {
+	for _, c := range []struct{ pattern, say string }{
+		{`^([Xacegi]?){1000}x%d$`, "too long to make it deterministic"},
+		{`^((X|b)?){700}x%d$`, "all rules together take too long"},
+	} {
+		var props []string
+		for i := range 1000 {
+			props = append(props, fmt.Sprintf(`"p%d":{"type":"string","pattern":"`+c.pattern+`"}`, i, i))
+		}
+		_, err := jsonschema.Compile([]byte(`{"properties":{`+strings.Join(props, ",")+`}}`), jsonschema.Options{})
+		if err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s: %v; want %q", c.pattern, err, c.say)
 		}
 	}
 }
