@@ -119,7 +119,7 @@ func hasType(v *value, kinds []string) bool {
 // exclusive refuses a oneOf of which a value could satisfy two schemas: that
 // could not be told while it is generated.
 func (c *compiler) exclusive(list []*value, at string) error {
-	d := &disjointer{c: c, steps: 1 << 20}
+	d := &disjointer{c: c, steps: 1 << 22, required: map[*value]names{}}
 	for i := range list {
 		for j := range i {
 			if !d.disjoint(list[j], list[i], 0) {
@@ -133,12 +133,13 @@ func (c *compiler) exclusive(list []*value, at string) error {
 // disjointer finds out whether schemas have no value in common, carefully: false
 // may mean that it does not know.
 type disjointer struct {
-	c     *compiler
-	steps int
+	c        *compiler
+	steps    int              // left: about as many names or values may be looked at
+	required map[*value]names // of those schemas that were looked at
 }
 
 func (d *disjointer) disjoint(a, b *value, depth int) bool {
-	if d.steps--; d.steps < 0 || depth > 8 {
+	if d.steps -= 4; d.steps < 0 || depth > 8 {
 		return false
 	}
 	a, _, err1 := d.c.resolve(a, "#")
@@ -167,8 +168,10 @@ func (d *disjointer) disjoint(a, b *value, depth int) bool {
 	switch {
 	case va != nil && vb != nil:
 		return !slices.ContainsFunc(va, func(x *value) bool {
-			d.steps -= len(vb)
-			return d.steps < 0 || slices.ContainsFunc(vb, func(y *value) bool { return equal(x, y) })
+			return slices.ContainsFunc(vb, func(y *value) bool {
+				d.steps -= min(x.size, y.size)
+				return d.steps < 0 || equal(x, y)
+			})
 		})
 	case va != nil:
 		return kb != nil && b.get("type") != nil && !slices.ContainsFunc(va, func(x *value) bool { return hasType(x, kb) })
@@ -186,26 +189,36 @@ func (d *disjointer) disjoint(a, b *value, depth int) bool {
 
 // objects says whether a required property tells objects apart.
 func (d *disjointer) objects(a, b *value, depth int) bool {
-	ra, err1 := requiredOf(a, "#")
-	rb, err2 := requiredOf(b, "#")
+	ra, rb := d.requiredOf(a), d.requiredOf(b)
 	pa, pb := a.get("properties"), b.get("properties")
-	if err1 != nil || err2 != nil {
-		return false
-	}
 	closed := func(v *value) bool {
 		k := v.get("additionalProperties")
 		return k != nil && k.kind == boolean && !k.yes
 	}
 	lacks := func(p *value, key string) bool { return p == nil || p.get(key) == nil }
-	for _, key := range ra {
+	for _, key := range ra.list {
+		if d.steps--; d.steps < 0 {
+			return false
+		}
 		if lacks(pb, key) && closed(b) {
 			return true
 		}
-		if slices.Contains(rb, key) && !lacks(pa, key) && !lacks(pb, key) && d.disjoint(pa.get(key), pb.get(key), depth+1) {
+		if rb.set[key] && !lacks(pa, key) && !lacks(pb, key) && d.disjoint(pa.get(key), pb.get(key), depth+1) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(rb, func(key string) bool { return lacks(pa, key) && closed(a) })
+	d.steps -= len(rb.list)
+	return slices.ContainsFunc(rb.list, func(key string) bool { return lacks(pa, key) && closed(a) })
+}
+
+// requiredOf gives the names that a schema requires, none if it is wrong.
+func (d *disjointer) requiredOf(v *value) names {
+	out, known := d.required[v]
+	if !known {
+		out, _ = requiredOf(v, "#") // compiling the schema finds the error
+		d.required[v] = out
+	}
+	return out
 }
 
 // finite gives the values of enum or const, nil if a schema has neither.

@@ -37,7 +37,7 @@ func Compile(schema []byte, o Options) (*grammar.Grammar, error) {
 		return nil, err
 	}
 	root.markInner(false)
-	c := &compiler{root: root, o: o, g: grammar.New(), rules: map[[16]byte]int32{}}
+	c := &compiler{root: root, o: o, g: grammar.New(), rules: map[[16]byte]int32{}, refs: map[[16]byte]target{}}
 	id, err := c.schema(root, "#")
 	if err == nil {
 		err = c.g.Finish(id)
@@ -56,7 +56,8 @@ type compiler struct {
 	root  *value
 	o     Options
 	g     *grammar.Grammar
-	rules map[[16]byte]int32 // of schemas, by hash
+	rules map[[16]byte]int32  // of schemas, by hash
+	refs  map[[16]byte]target // where those that are references lead
 	depth int
 
 	free        *grammar.Automaton // of strings
@@ -127,31 +128,60 @@ func (c *compiler) schema(v *value, at string) (int32, error) {
 	return id, c.body(id, v, at)
 }
 
+// target is a schema, and the pointer to it.
+type target struct {
+	v  *value
+	at string
+}
+
 // resolve follows references.
 func (c *compiler) resolve(v *value, at string) (*value, string, error) {
+	p := target{v, at}
+	var passed [][16]byte
 	for range maxDepth {
-		ref := v.get("$ref")
-		if v.kind != object || ref == nil {
-			return v, at, nil
+		to, known := c.refs[p.v.hash]
+		if !known {
+			var err error
+			if to, err = c.follow(p); err != nil {
+				return nil, "", err
+			}
 		}
-		here := pointer(at, "$ref")
-		if ref.kind != str {
-			return nil, "", &Error{here, fmt.Sprintf("it must be a string, not %s", ref.kind)}
+		if to.v == nil {
+			for _, h := range passed {
+				c.refs[h] = p
+			}
+			return p.v, p.at, nil
 		}
-		if err := only(v, at, "$ref"); err != nil {
-			return nil, "", err
-		}
-		if v.inner {
-			return nil, "", &Error{here, "not supported below an $id, from where it leads: only the root may have one"}
-		}
-		target, err := c.find(ref.text)
-		if err != nil {
-			return nil, "", &Error{here, err.Error()}
-		}
-		v, at = target, ref.text
+		passed = append(passed, p.v.hash)
+		p = to
 	}
-	return nil, "", &Error{at, "references lead to references without an end"}
+	return nil, "", &Error{p.at, "references lead to references without an end"}
 }
+
+// follow goes where a reference leads, nowhere if it is none.
+func (c *compiler) follow(p target) (target, error) {
+	ref := p.v.get("$ref")
+	if p.v.kind != object || ref == nil {
+		return target{}, nil
+	}
+	here := pointer(p.at, "$ref")
+	if ref.kind != str {
+		return target{}, &Error{here, fmt.Sprintf("it must be a string, not %s", ref.kind)}
+	}
+	if err := only(p.v, p.at, "$ref"); err != nil {
+		return target{}, err
+	}
+	if p.v.inner {
+		return target{}, &Error{here, "not supported below an $id, from where it leads: only the root may have one"}
+	}
+	to, err := c.find(ref.text)
+	if err != nil {
+		return target{}, &Error{here, err.Error()}
+	}
+	return target{to, shorten(ref.text)}, nil
+}
+
+var pointerUnescapes = strings.NewReplacer("~1", "/", "~0", "~")
 
 // find gives what a reference means.
 func (c *compiler) find(ref string) (*value, error) {
@@ -168,7 +198,7 @@ func (c *compiler) find(ref string) (*value, error) {
 		return v, nil
 	}
 	for _, key := range strings.Split(path[1:], "/") {
-		key = strings.NewReplacer("~1", "/", "~0", "~").Replace(key)
+		key = pointerUnescapes.Replace(key)
 		var next *value
 		switch v.kind {
 		case object:
@@ -309,6 +339,9 @@ func (c *compiler) types(v *value, at string) ([]string, error) {
 		list := []*value{t}
 		if t.kind == array {
 			list = t.items
+		}
+		if len(list) > len(types) {
+			return nil, &Error{pointer(at, "type"), "it lists a type twice"}
 		}
 		for _, k := range list {
 			if k.kind != str || !slices.Contains(types, k.text) {

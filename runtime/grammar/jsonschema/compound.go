@@ -2,7 +2,6 @@ package jsonschema
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/ledge-run/ledge/runtime/grammar"
@@ -97,7 +96,7 @@ func (c *compiler) properties(v *value, at string) (props []property, more int32
 	case forbidden:
 	case other != nil && other.kind != boolean:
 		more, err = c.schema(other, pointer(at, "additionalProperties"))
-	case named == nil && len(required) == 0:
+	case named == nil && len(required.list) == 0:
 		more, err = c.anyValue()
 	}
 	if err != nil {
@@ -109,10 +108,10 @@ func (c *compiler) properties(v *value, at string) (props []property, more int32
 			if err != nil {
 				return nil, 0, err
 			}
-			props = append(props, property{m.key, r, slices.Contains(required, m.key)})
+			props = append(props, property{m.key, r, required.set[m.key]})
 		}
 	}
-	for i, key := range required {
+	for i, key := range required.list {
 		if named != nil && named.get(key) != nil {
 			continue
 		}
@@ -130,19 +129,26 @@ func (c *compiler) properties(v *value, at string) (props []property, more int32
 	return props, more, c.propertyCount(v, at, props, more)
 }
 
-func requiredOf(v *value, at string) ([]string, error) {
+// names are different names in their order.
+type names struct {
+	list []string
+	set  map[string]bool
+}
+
+func requiredOf(v *value, at string) (names, error) {
 	list := v.get("required")
 	if list == nil {
-		return nil, nil
+		return names{}, nil
 	}
-	var out []string
+	out := names{set: make(map[string]bool, len(list.items))}
 	for _, k := range list.items {
-		if k.kind == str && !slices.Contains(out, k.text) {
-			out = append(out, k.text)
+		if k.kind == str && !out.set[k.text] {
+			out.set[k.text] = true
+			out.list = append(out.list, k.text)
 		}
 	}
-	if list.kind != array || len(out) != len(list.items) {
-		return nil, &Error{pointer(at, "required"), "it must be a list of different strings"}
+	if list.kind != array || len(out.list) != len(list.items) {
+		return names{}, &Error{pointer(at, "required"), "it must be a list of different strings"}
 	}
 	return out, nil
 }

@@ -21,11 +21,9 @@ func parseDecimal(text string) decimal {
 	mantissa, exp, _ := strings.Cut(strings.ToLower(text), "e")
 	shift, _ := strconv.Atoi(exp) // checked, or empty
 	whole, fraction, _ := strings.Cut(mantissa, ".")
-	for ; shift > 0; shift-- {
-		if fraction == "" {
-			fraction = "0"
-		}
-		whole, fraction = whole+fraction[:1], fraction[1:]
+	if shift > 0 {
+		fraction += strings.Repeat("0", max(0, shift-len(fraction)))
+		whole, fraction = whole+fraction[:shift], fraction[shift:]
 	}
 	if shift < 0 {
 		whole = strings.Repeat("0", -shift) + whole

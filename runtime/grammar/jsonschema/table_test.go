@@ -221,6 +221,40 @@ func TestWork(t *testing.T) {
 	}
 }
 
+// TestLong: long lists and names cost no more than reading them: each of these took
+// minutes.
+func TestLong(t *testing.T) {
+	list := func(n int, format string) string {
+		var all []string
+		for i := range n {
+			all = append(all, fmt.Sprintf(format, i))
+		}
+		return strings.Join(all, ",")
+	}
+	branch := `{"type":"object","required":[` + list(1500, `"p%d"`) + `],"properties":{"p1499":{"const":%d}}}`
+	chain := `"c0":{"type":"null"}`
+	for i := range 90 {
+		chain += fmt.Sprintf(`,"c%d":{"$ref":"#/$defs/c%d"}`, i+1, i)
+	}
+	deep := strings.Repeat(`{"n":`, 90) + `{"` + strings.Repeat("x", 1<<20) + `":[` + list(300000, `%d`) + `]}` + strings.Repeat(`}`, 90)
+	for _, c := range []struct{ name, schema, say string }{
+		{"required", `{"required":[` + list(350000, `"%d"`) + `]}`, "too large"},
+		{"required twice", `{"required":[` + list(350000, `"%d"`) + `,"0"]}`, "different strings"},
+		{"properties", `{"properties":{` + list(100000, `"p%d":false`) + `},"required":[` + list(100000, `"p%d"`) + `]}`, "too large"},
+		{"references", `{"$defs":{` + list(90000, `"d%d":true`) + `},"prefixItems":[` + list(90000, `{"$ref":"#/$defs/d%d"}`) + `]}`, "too large"},
+		{"chains", `{"$defs":{` + chain + `},"prefixItems":[` + list(90000, `{"title":"%d","$ref":"#/$defs/c90"}`) + `]}`, "too large"},
+		{"oneOf", `{"oneOf":[` + list(150, branch) + `]}`, "told apart"},
+		{"names", `{"const":` + deep + `}`, "too large"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := jsonschema.Compile([]byte(c.schema), jsonschema.Options{})
+			if err == nil || !strings.Contains(err.Error(), c.say) || len(err.Error()) > 2000 {
+				t.Errorf("%.300v; want %q", err, c.say)
+			}
+		})
+	}
+}
+
 // TestClasses: an escape for a class of characters has the same ones by itself, in
 // brackets and, the others, in those that begin with ^.
 func TestClasses(t *testing.T) {

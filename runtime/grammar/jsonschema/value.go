@@ -25,7 +25,9 @@ const (
 type value struct {
 	kind    kind
 	members []member
+	index   map[string]int // of members by their keys, if they are many
 	items   []*value
+	size    int    // of values: this one and those in it
 	text    string // of a string; of a number as it is written
 	yes     bool
 	hash    [16]byte // equal for equal texts, except for spaces and escapes
@@ -52,8 +54,17 @@ func (k kind) String() string {
 	return [...]string{"null", "a boolean", "a number", "a string", "an array", "an object"}[k]
 }
 
+// manyMembers is from how many members on an object has an index of them.
+const manyMembers = 16
+
 // get gives an object's member, nil if there is none.
 func (v *value) get(key string) *value {
+	if v.index != nil {
+		if i, ok := v.index[key]; ok {
+			return v.members[i].v
+		}
+		return nil
+	}
 	for _, m := range v.members {
 		if m.key == key {
 			return m.v
@@ -118,7 +129,7 @@ func parseValue(d *json.Decoder, at string, depth int) (*value, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &value{}
+	v := &value{size: 1}
 	h := sha256.New()
 	switch t := t.(type) {
 	case nil:
@@ -141,6 +152,7 @@ func parseValue(d *json.Decoder, at string, depth int) (*value, error) {
 					return nil, err
 				}
 				v.items = append(v.items, k)
+				v.size += k.size
 				h.Write(k.hash[:])
 			}
 		} else {
@@ -159,24 +171,28 @@ func parseValue(d *json.Decoder, at string, depth int) (*value, error) {
 }
 
 func (v *value) parseMembers(d *json.Decoder, at string, depth int, h io.Writer) error {
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	for d.More() {
 		t, err := d.Token()
 		if err != nil {
 			return err
 		}
 		key, _ := t.(string) // the decoder lets nothing else through
-		if seen[key] {
+		if _, ok := seen[key]; ok {
 			return &Error{pointer(at, key), "the name comes twice"}
 		}
-		seen[key] = true
+		seen[key] = len(v.members)
 		k, err := parseValue(d, pointer(at, key), depth+1)
 		if err != nil {
 			return err
 		}
 		v.members = append(v.members, member{key, k})
+		v.size += k.size
 		fmt.Fprintf(h, "%q", key)
 		_, _ = h.Write(k.hash[:]) // a hash never fails
+	}
+	if len(seen) >= manyMembers {
+		v.index = seen
 	}
 	return nil
 }
@@ -218,9 +234,22 @@ func checkNumber(text string) error {
 	return nil
 }
 
+// maxPointer bounds pointers in errors: each of many values below a long name has one.
+const maxPointer = 1 << 10
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 // pointer extends a JSON pointer.
 func pointer(at, key string) string {
-	return at + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+	return shorten(shorten(at) + "/" + pointerEscapes.Replace(shorten(key)))
+}
+
+// shorten cuts a pointer that is too long to be read.
+func shorten(at string) string {
+	if len(at) <= maxPointer {
+		return at
+	}
+	return strings.ToValidUTF8(at[:maxPointer], "") + "..."
 }
 
 // equal compares values as JSON Schema does: 1 and 1.0 are the same.
