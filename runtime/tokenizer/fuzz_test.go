@@ -72,6 +72,8 @@ func FuzzConfig(f *testing.F) {
 	f.Add("llama", "", "<unk>\n<s>\n</s>\n<0x41>\n▁a\n▁\na\nb\nab", "", []byte{2, 3, 3, 6, 1, 1, 1, 1, 4}, []byte{9, 8, 7, 6, 5}, " ab A\xff")
 	f.Add("gemma4", "", "<0x0A>\n▁\na\n▁a\n\n", "▁ a\na ▁a", []byte{6}, []byte{}, "a a\n\n")
 	f.Add("bert", "", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n▁a\nb", "", []byte{3, 3, 3, 3}, []byte{2, 0, 1, 3, 0, 0}, "ab É中")
+	f.Add("llama", "", "<unk>\n<s>\n</s>\na\naa\naaab\nab\n b", "", []byte{2, 3, 3, 4, 4, 4, 4, 4}, []byte{}, "aaaab aab b")
+	f.Add("llama", "", "<unk>\n<s>\n</s>\n"+strings.Repeat("a", 5000), "", []byte{2, 3, 3, 4}, []byte{}, strings.Repeat("a", 5001))
 	f.Add("gpt2", "nope", "", " ", []byte{}, []byte{255, 255, 255, 255}, "")
 	f.Add("gpt2", "", "a\na", "ab", []byte{7, 200}, []byte{}, "x")
 	f.Fuzz(func(t *testing.T, model, pre, tokens, merges string, types, ids []byte, text string) {

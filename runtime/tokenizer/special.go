@@ -1,9 +1,14 @@
 package tokenizer
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
+
+// maxSpecial is how many bytes a special token may have: for each position of a text
+// as many are compared. The longest that are known have some dozens.
+const maxSpecial = 4 << 10
 
 // specials finds the tokens that are taken out of a text before it is
 // tokenized: control and unknown tokens when asked for, user-defined ones
@@ -31,6 +36,9 @@ func (s *specials) build(c Config, types []int32) error {
 	var ids []int32
 	for id := range c.Tokens {
 		if isSpecial(types[id]) {
+			if n := len(c.Tokens[id]); n > maxSpecial {
+				return fmt.Errorf("tokenizer: the special token %d has %d bytes; at most %d are supported", id, n, maxSpecial)
+			}
 			ids = append(ids, int32(id))
 		}
 	}
@@ -159,72 +167,3 @@ func (s *specials) present(text string, types []int32, control bool) []int32 {
 
 // isSpace is C's isspace.
 func isSpace(b byte) bool { return b == ' ' || '\t' <= b && b <= '\r' }
-
-// trie holds token texts byte by byte. The children of a node are neighbours.
-type trie struct {
-	first [256]int32 // the root's children; 0: none
-	nodes []trieNode // node 0 is the root
-}
-
-type trieNode struct {
-	label       byte
-	id          int32 // token that ends here, -1: none
-	child, kids int32 // first child and number of children
-}
-
-func (t *trie) empty() bool { return len(t.nodes) <= 1 }
-
-// newTrie builds the trie of texts[id] for the given ids, level by level.
-func newTrie(texts []string, ids []int32) trie {
-	t := trie{nodes: []trieNode{{id: -1}}}
-	sorted := slices.Clone(ids)
-	slices.SortFunc(sorted, func(a, b int32) int { return strings.Compare(texts[a], texts[b]) })
-	type span struct{ lo, hi, depth int } // the texts below a node
-	spans := []span{{0, len(sorted), 0}}
-	for n := 0; n < len(t.nodes); n++ {
-		p := spans[n]
-		for p.lo < p.hi && len(texts[sorted[p.lo]]) == p.depth {
-			t.nodes[n].id = sorted[p.lo]
-			p.lo++
-		}
-		t.nodes[n].child = int32(len(t.nodes))
-		for p.lo < p.hi {
-			b, hi := texts[sorted[p.lo]][p.depth], p.lo+1
-			for hi < p.hi && texts[sorted[hi]][p.depth] == b {
-				hi++
-			}
-			if n == 0 {
-				t.first[b] = int32(len(t.nodes))
-			}
-			t.nodes = append(t.nodes, trieNode{label: b, id: -1})
-			spans = append(spans, span{p.lo, hi, p.depth + 1})
-			t.nodes[n].kids++
-			p.lo = hi
-		}
-	}
-	return t
-}
-
-// walk calls found for every token that text has at position i.
-func (t *trie) walk(text string, i int, found func(id int32)) {
-	if i >= len(text) {
-		return
-	}
-	n := t.first[text[i]]
-	for n != 0 {
-		node := &t.nodes[n]
-		if node.id >= 0 {
-			found(node.id)
-		}
-		if i++; i >= len(text) {
-			return
-		}
-		n = 0
-		for k, b := int32(0), text[i]; k < node.kids; k++ {
-			if t.nodes[node.child+k].label == b {
-				n = node.child + k
-				break
-			}
-		}
-	}
-}
