@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -97,6 +98,23 @@ func specialVocabulary(t *testing.T, tokens []string) Config {
 		c.Tokens, c.Types = append(c.Tokens, s), append(c.Types, TypeUserDefined)
 	}
 	return c
+}
+
+// TestManySpecials: as many tokens as a vocabulary has, all of them in a text, took
+// minutes.
+func TestManySpecials(t *testing.T) {
+	var tokens []string
+	for i := range 100000 {
+		tokens = append(tokens, fmt.Sprintf("<|%d|>", i))
+	}
+	tok, err := New(specialVocabulary(t, tokens))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := tok.Encode(strings.Join(tokens, ""), EncodeOptions{})
+	if len(got) != len(tokens) || got[0] != 3 || got[99999] != 3+99999 {
+		t.Errorf("%d tokens: %v ...", len(got), got[:min(9, len(got))])
+	}
 }
 
 // TestLongSpecials: a special token takes little more memory than its text has, and
