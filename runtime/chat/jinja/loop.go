@@ -104,6 +104,7 @@ func (st *state) runLoop(s *forStmt, over Value, sc *scope, depth int) error {
 	if err != nil {
 		return err
 	}
+	ended := false // the body, in some turn: in jinja2 else stands for no such turn
 	for {
 		ok, err := l.advance()
 		if err != nil {
@@ -133,13 +134,16 @@ func (st *state) runLoop(s *forStmt, over Value, sc *scope, depth int) error {
 		if ctl == ctlBreak {
 			break
 		}
+		ended = ended || ctl == ctlNext
 	}
-	if l.index0 < 0 && s.els != nil {
-		inner.reset()
-		_, err := st.exec(s.els, inner)
+	if ended || s.els == nil {
+		return nil
+	}
+	if inner, err = st.newScope(sc); err != nil {
 		return err
 	}
-	return nil
+	_, err = st.exec(s.els, inner)
+	return err
 }
 
 // recurse is loop(items) in a recursive loop.
