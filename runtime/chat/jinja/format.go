@@ -197,13 +197,14 @@ func (st *state) fit(f spec, s string, cut bool) (string, error) {
 // formatNumber formats an integer or float.
 func (st *state) formatNumber(f spec, v Value) (string, error) {
 	i, x, isFloat, ok := number(v)
+	var err error
 	if !ok {
 		return "", fmt.Errorf("a number is required for the format '%c', not %s", f.verb, typeName(v))
 	}
 	if f.precision > maxDigits {
 		return "", &LimitError{What: "the precision of a format", Limit: maxDigits, Unit: "digits"}
 	}
-	var s string
+	var s, prefix string
 	neg := false
 	switch f.verb {
 	case 'd', 'x', 'X', 'o', 'b':
@@ -221,7 +222,7 @@ func (st *state) formatNumber(f spec, v Value) (string, error) {
 			s = strings.Repeat("0", n) + s
 		}
 		if f.alternate && f.verb != 'd' {
-			s = "0" + string(f.verb|0x20) + s
+			prefix = "0" + string(f.verb)
 		}
 		if f.verb == 'X' {
 			s = strings.ToUpper(s)
@@ -234,20 +235,21 @@ func (st *state) formatNumber(f spec, v Value) (string, error) {
 			s = strings.ToUpper(s)
 		}
 	}
-	if f.group != 0 {
-		s = groupDigits(s, string(f.group))
-	}
-	sign := ""
 	if neg {
-		sign = "-"
+		prefix = "-" + prefix
 	} else if f.sign != 0 {
-		sign = string(f.sign)
+		prefix = string(f.sign) + prefix
+	}
+	if f.group != 0 {
+		if s, err = st.groupDigits(f, s, f.width-int64(len(prefix))); err != nil {
+			return "", err
+		}
 	}
 	if f.align == '=' {
-		body, err := st.pad(s, f.width-int64(len(sign)), f.fill, '>')
-		return sign + body, err
+		body, err := st.pad(s, f.width-int64(len(prefix)), f.fill, '>')
+		return prefix + body, err
 	}
-	return st.fit(f, sign+s, false)
+	return st.fit(f, prefix+s, false)
 }
 
 // formatFloat formats a number that is not negative.
@@ -271,12 +273,12 @@ func formatFloat(f spec, x float64) string {
 			precision = 6
 		}
 		if f.verb == '%' {
-			return strconv.FormatFloat(x*100, 'f', precision, 64) + "%"
+			return f.point(strconv.FormatFloat(x*100, 'f', precision, 64)) + "%"
 		}
 		if f.verb == 'F' {
 			f.verb = 'f'
 		}
-		return strconv.FormatFloat(x, f.verb, precision, 64)
+		return f.point(strconv.FormatFloat(x, f.verb, precision, 64))
 	}
 	// g: that many significant digits, without trailing zeros
 	if precision < 0 {
@@ -287,9 +289,25 @@ func formatFloat(f spec, x float64) string {
 	mantissa, exponent, _ := strings.Cut(e, "e")
 	n, err := strconv.Atoi(exponent)
 	if err == nil && n >= -4 && n < precision {
-		return trimZeros(strconv.FormatFloat(x, 'f', precision-1-n, 64))
+		mantissa, exponent = strconv.FormatFloat(x, 'f', precision-1-n, 64), ""
+	} else {
+		exponent = "e" + exponent
 	}
-	return trimZeros(mantissa) + "e" + exponent
+	if f.alternate {
+		return f.point(mantissa + exponent)
+	}
+	return trimZeros(mantissa) + exponent
+}
+
+// point puts a point behind digits that have none, if that was asked for.
+func (f spec) point(s string) string {
+	if !f.alternate || strings.Contains(s, ".") {
+		return s
+	}
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		return s[:i] + "." + s[i:]
+	}
+	return s + "."
 }
 
 func trimZeros(s string) string {
@@ -299,18 +317,37 @@ func trimZeros(s string) string {
 	return s
 }
 
-// groupDigits puts sep between thousands of the integer part.
-func groupDigits(s, sep string) string {
-	n := strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+// groupDigits puts a separator between thousands of the integer part, or between
+// each four of its digits if they are of another base than 10. Zeros that fill it to
+// the width are digits, too.
+func (st *state) groupDigits(f spec, s string, width int64) (string, error) {
+	size := 3
+	if f.verb == 'x' || f.verb == 'X' || f.verb == 'o' || f.verb == 'b' {
+		size = 4
+	}
+	n := strings.IndexFunc(s, func(r rune) bool { return !isHexDigit(r) || size == 3 && r > '9' })
 	if n < 0 {
 		n = len(s)
 	}
+	if f.fill == "0" && f.align == '=' && n > 0 {
+		width -= int64(len(s) - n)
+		// One of size+1 characters is a separator, but not the first.
+		whole, err := st.pad(s[:n], width-(width-1)/int64(size+1), "0", '>')
+		if err != nil {
+			return "", err
+		}
+		s, n = whole+s[n:], len(whole)
+	}
 	var b strings.Builder
 	for i := 0; i < n; i++ {
-		if i > 0 && (n-i)%3 == 0 {
-			b.WriteString(sep)
+		if i > 0 && (n-i)%size == 0 {
+			b.WriteByte(f.group)
 		}
 		b.WriteByte(s[i])
 	}
-	return b.String() + s[n:]
+	return b.String() + s[n:], st.alloc(b.Len())
+}
+
+func isHexDigit(r rune) bool {
+	return '0' <= r && r <= '9' || 'a' <= r && r <= 'f' || 'A' <= r && r <= 'F'
 }
