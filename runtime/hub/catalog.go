@@ -313,8 +313,7 @@ func (h *Hub) targetSource(e Entry, v Variant, s Source) (*target, error) {
 func (h *Hub) targetURL(ref Ref) (*target, error) {
 	addr := *ref.Addr
 	if h.hf.owns(&addr) {
-		addr.Path = strings.Replace(addr.Path, "/blob/", "/resolve/", 1)
-		addr.RawPath = ""
+		setPath(&addr, strings.Replace(addr.EscapedPath(), "/blob/", "/resolve/", 1))
 	}
 	if parts := strings.Split(strings.Trim(addr.Path, "/"), "/"); h.hf.owns(&addr) && len(parts) == 2 && !strings.HasSuffix(parts[1], ".gguf") {
 		return nil, fmt.Errorf("this is the page of a repository: write hf:%s/%s", oneLine(parts[0]), oneLine(parts[1]))
@@ -335,13 +334,27 @@ func (h *Hub) targetURL(ref Ref) (*target, error) {
 	if ref.SHA256 != "" {
 		return nil, errSplitSum(sp.count)
 	}
-	dir := strings.TrimSuffix(addr.Path, base)
+	dir, last := "", addr.EscapedPath()
+	if i := strings.LastIndexByte(last, '/'); i >= 0 {
+		dir, last = last[:i+1], last[i+1:]
+	}
+	if name, err := url.PathUnescape(last); err == nil {
+		last = strings.TrimSuffix(name, base) // where the last / is %2F
+	}
 	for i := 1; i <= sp.count; i++ {
 		u := addr
-		u.Path, u.RawPath = dir+sp.name(i), ""
+		setPath(&u, dir+url.PathEscape(last+sp.name(i)))
 		t.files = append(t.files, remoteFile{name: sp.name(i), url: &u, size: -1})
 	}
 	return t, nil
+}
+
+// setPath gives an address a path as it is written there: %2F is no / between two
+// elements, but one in the name of a branch.
+func setPath(u *url.URL, escaped string) {
+	if path, err := url.PathUnescape(escaped); err == nil {
+		u.Path, u.RawPath = path, escaped
+	}
 }
 
 func errSplitSum(count int) error {

@@ -332,6 +332,37 @@ func TestWrongChecksumLater(t *testing.T) {
 	}
 }
 
+// TestEscapedAddress: a / that an address has as %2F, as in the name of a branch, stays
+// one.
+func TestEscapedAddress(t *testing.T) {
+	const hub = "https://hub.example"
+	h := testHub(t, Config{HFEndpoint: hub})
+	for _, c := range []struct{ addr, want, second string }{
+		{hub + "/o/r/resolve/feature%2Fx/model.gguf", hub + "/o/r/resolve/feature%2Fx/model.gguf", ""},
+		{hub + "/o/r/blob/refs%2Fpr%2F1/m.gguf", hub + "/o/r/resolve/refs%2Fpr%2F1/m.gguf", ""},
+		{hub + "/o/r/blob/main/a%20b.gguf", hub + "/o/r/resolve/main/a%20b.gguf", ""},
+		{hub + "/o/r/blob/a%2Fb/m-00001-of-00002.gguf", hub + "/o/r/resolve/a%2Fb/m-00001-of-00002.gguf", hub + "/o/r/resolve/a%2Fb/m-00002-of-00002.gguf"},
+		{"https://x.example/a%2Fb/m-00001-of-00002.gguf?k=1", "https://x.example/a%2Fb/m-00001-of-00002.gguf?k=1", "https://x.example/a%2Fb/m-00002-of-00002.gguf?k=1"},
+		{"https://x.example/a/b%2Fm%20n-00001-of-00002.gguf", "https://x.example/a/b%2Fm%20n-00001-of-00002.gguf", "https://x.example/a/b%2Fm%20n-00002-of-00002.gguf"},
+	} {
+		ref, err := ParseName(c.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := h.targetURL(ref)
+		if err != nil {
+			t.Errorf("%s: %v", c.addr, err)
+			continue
+		}
+		if got := at.files[0].url.String(); got != c.want {
+			t.Errorf("%s is fetched from %s", c.addr, got)
+		}
+		if c.second != "" && (len(at.files) != 2 || at.files[1].url.String() != c.second) {
+			t.Errorf("%s: the second is fetched from %s", c.addr, at.files[len(at.files)-1].url)
+		}
+	}
+}
+
 func TestStall(t *testing.T) {
 	data := gguf(100_000)
 	var count atomic.Int32

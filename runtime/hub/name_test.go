@@ -66,7 +66,7 @@ func TestParseName(t *testing.T) {
 }
 
 func FuzzParseName(f *testing.F) {
-	for _, s := range []string{"smollm2:135m", "hf:o/r@main:Q4_0", "ms:o/r:a/b.gguf", "https://u:p@h:1/%2e%2e/x.gguf?q#sha256=" + strings.Repeat("0", 64), "./x.gguf", "hf:../..:..", "http://[::1]/x", "C:\\x", "a\x00b", "hf:o/r:é.gguf"} {
+	for _, s := range []string{"smollm2:135m", "hf:o/r@main:Q4_0", "ms:o/r:a/b.gguf", "https://u:p@h:1/%2e%2e/x.gguf?q#sha256=" + strings.Repeat("0", 64), "./x.gguf", "hf:../..:..", "http://[::1]/x", "C:\\x", "a\x00b", "hf:o/r:é.gguf", "https://huggingface.co/o/r/blob/a%2Fb/c%2Fm-00001-of-00002.gguf"} {
 		f.Add(s)
 	}
 	h := New(Config{Dir: f.TempDir()})
