@@ -12,7 +12,8 @@
 //
 // Resolve answers from the disk alone; Pull downloads what is missing. A
 // download goes to FILE.part in the model's own folder, resumes after an
-// interruption, is checked against its sha256 where one is known, and takes its
+// interruption (where no sha256 is known, with what is on the disk for sure), is
+// checked against its sha256 where one is known, and takes its
 // final name by an atomic rename; the folder's manifest.json is written last, so
 // a model that has one is whole.
 //

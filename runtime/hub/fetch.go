@@ -46,6 +46,7 @@ type partInfo struct {
 	URL       string `json:"url"`       // hash of the address: the address may hold secrets
 	Validator string `json:"validator"` // strong ETag, for If-Range
 	SHA256    string `json:"sha256"`    // of the whole file, if known
+	Synced    int64  `json:"synced"`    // bytes that are on the disk for sure
 }
 
 // fetchAll downloads the files of a target into folder.
@@ -111,7 +112,8 @@ type download struct {
 	info  partInfo
 	m     *meter
 	opt   Options
-	space bool // the disk has been checked for this file
+	space bool  // the disk has been checked for this file
+	room  int64 // how far it has been, for a file of unknown size
 
 	pinned bool // size and sha256 were known before the first answer: another file is an error
 }
@@ -128,7 +130,11 @@ func (h *Hub) fetch(ctx context.Context, f remoteFile, folder string, m *meter, 
 		return File{}, diskError(d.dest+partSuffix, err)
 	}
 	d.out = out
+	done := false
 	defer func() {
+		if !done {
+			_ = d.keep() // or less is built on
+		}
 		d.out.Close()
 		if d.off == 0 { // nothing to resume
 			os.Remove(d.dest + partSuffix)
@@ -145,6 +151,7 @@ func (h *Hub) fetch(ctx context.Context, f remoteFile, folder string, m *meter, 
 		}
 		got := hex.EncodeToString(d.sum.Sum(nil))
 		if d.f.sha256 == "" || got == d.f.sha256 {
+			done = true
 			return d.finish(got)
 		}
 		if err := d.clear(); err != nil {
@@ -201,7 +208,15 @@ func (d *download) resume(ctx context.Context) error {
 		d.info.Validator, d.info.SHA256 = "", d.f.sha256
 		return d.saveInfo()
 	}
-	n, err := io.Copy(d.sum, files.Until(ctx, d.out))
+	part := files.Until(ctx, d.out)
+	unsure := d.f.sha256 == "" && d.info.SHA256 == "" // nothing will tell whether a power failure has torn its end
+	if unsure {
+		part = io.LimitReader(part, d.info.Synced)
+	}
+	n, err := io.Copy(d.sum, part)
+	if err == nil && unsure {
+		err = d.out.Truncate(n)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -228,7 +243,7 @@ func (d *download) clear() error {
 		return diskError(d.dest+partSuffix, err)
 	}
 	d.sum.Reset()
-	d.off = 0
+	d.off, d.info.Synced = 0, 0
 	d.m.restart(0)
 	return nil
 }
@@ -378,6 +393,8 @@ func (d *download) learn(header http.Header, body *bufio.Reader, total int64, li
 	}
 	if link.sha256 != "" {
 		d.f.sha256 = link.sha256
+	} else if d.f.sha256 == "" && d.off > 0 {
+		d.f.sha256 = d.info.SHA256 // of the same version: the server goes on with it
 	}
 	if total >= 0 && total != d.f.size {
 		d.f.size = total
@@ -407,6 +424,36 @@ func (d *download) saveInfo() error {
 		return diskError(d.dest+partSuffix, err)
 	}
 	return nil
+}
+
+// keep makes a part durable that no checksum will check, so that a later run can build
+// on it.
+func (d *download) keep() error {
+	if d.f.sha256 != "" || d.off == d.info.Synced {
+		return nil
+	}
+	if err := d.out.Sync(); err != nil {
+		return diskError(d.dest+partSuffix, err)
+	}
+	d.info.Synced = d.off
+	return d.saveInfo()
+}
+
+// grow makes sure that a file of unknown size leaves room on the disk, whatever its
+// server sends. It is looked at from time to time.
+func (d *download) grow() error {
+	if d.f.size >= 0 || d.off < d.room {
+		return nil
+	}
+	d.room = d.off + spaceMargin
+	err := d.h.checkSpace(filepath.Dir(d.dest), spaceMargin)
+	if err == nil {
+		return nil
+	}
+	if cerr := d.clear(); cerr != nil {
+		return cerr
+	}
+	return fmt.Errorf("%w; %s does not say how much will come, and what came is removed", err, d.f.url.Host)
 }
 
 // strongValidator is what If-Range may carry (RFC 9110, 13.1.5): a strong ETag, else
@@ -444,6 +491,14 @@ func (d *download) copyBody(ctx context.Context, body *bufio.Reader, kind string
 			d.sum.Write(buf[:n])
 			d.off += int64(n)
 			d.m.set(d.off, false)
+			if d.off >= d.info.Synced+d.h.tune.sync {
+				if err := d.keep(); err != nil {
+					return &permanent{err}
+				}
+			}
+			if err := d.grow(); err != nil {
+				return &permanent{err}
+			}
 		}
 		switch {
 		case err == io.EOF && (d.f.size < 0 || d.off == d.f.size):

@@ -3,6 +3,7 @@ package hub
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -156,6 +157,73 @@ func (f *failing) Write(p []byte) (int, error) {
 	n, _ := f.partFile.Write(p[:f.left])
 	f.left = 0
 	return n, f.do()
+}
+
+// TestTornPart: what a power failure may have torn, since it was not yet on the disk, is
+// built on only if a checksum will tell.
+func TestTornPart(t *testing.T) {
+	data := gguf(300_000)
+	for _, known := range []bool{false, true} {
+		var asked []string
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.Header.Get("Range"))
+			content(data, `"e"`)(w, r)
+		}) + "/t.gguf"
+		if known {
+			url += "#sha256=" + sumOf(data)
+		}
+		h := testHub(t, Config{})
+		begun(t, h, url, 100_000)
+		parts, err := filepath.Glob(filepath.Join(h.dir, "*", "*.part"))
+		if err != nil || len(parts) != 1 {
+			t.Fatal(parts, err)
+		}
+		var info partInfo
+		if text, err := os.ReadFile(parts[0] + infoSuffix); err != nil || json.Unmarshal(text, &info) != nil || !known && info.Synced < 50_000 {
+			t.Fatalf("%s (%v)", text, err)
+		}
+		torn := append(data[:100_000:100_000], make([]byte, 50_000)...) // more was written, of which nothing arrived
+		if err := os.WriteFile(parts[0], torn, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		pull(t, h, url, data)
+		want := []string{"", fmt.Sprintf("bytes=%d-", info.Synced)}
+		if known {
+			want = []string{"", "bytes=150000-", ""}
+		}
+		if fmt.Sprint(asked) != fmt.Sprint(want) {
+			t.Errorf("known %v: asked for %q, want %q", known, asked, want)
+		}
+	}
+}
+
+// TestEndless: a server that does not say how much it sends does not fill the disk.
+func TestEndless(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte("GGUF"))
+		for n := 0; n < 4*spaceMargin; n += 1 << 20 {
+			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+				return
+			}
+		}
+	})
+	h := testHub(t, Config{})
+	h.freeSpace = func(dir string) (int64, error) {
+		free := int64(3 * spaceMargin)
+		parts, err := filepath.Glob(filepath.Join(h.dir, "*", "*.part"))
+		for _, p := range parts {
+			if st, err := os.Stat(p); err == nil {
+				free -= st.Size()
+			}
+		}
+		return free, err
+	}
+	if err := pullError(t, h, url+"/t.gguf", "does not say how much"); !errors.Is(err, ErrNoSpace) {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(h.dir, "*", "*.part*")); err != nil || len(left) > 0 {
+		t.Errorf("left are %v (%v)", left, err)
+	}
 }
 
 func TestServerWithoutRanges(t *testing.T) {
@@ -563,7 +631,9 @@ func TestChildPull(t *testing.T) {
 	if !ok {
 		t.Skip("runs as the child of TestKilledProcess only")
 	}
-	New(Config{Dir: dir}).Pull(t.Context(), url, Options{})
+	h := New(Config{Dir: dir})
+	h.tune.sync = 50_000
+	h.Pull(t.Context(), url, Options{})
 }
 
 // TestKilledProcess: a process that is killed in the middle of a download leaves
@@ -590,10 +660,13 @@ func TestKilledProcess(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Skipf("this system starts no child process: %v", err)
 	}
+	var info partInfo
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		parts, _ := filepath.Glob(filepath.Join(h.dir, "*", "*.part"))
 		if len(parts) == 1 {
-			if st, err := os.Stat(parts[0]); err == nil && st.Size() == 200_000 {
+			st, err := os.Stat(parts[0])
+			text, err2 := os.ReadFile(parts[0] + infoSuffix)
+			if err == nil && err2 == nil && st.Size() == 200_000 && json.Unmarshal(text, &info) == nil && info.Synced > 150_000 {
 				break
 			}
 		}
@@ -610,7 +683,7 @@ func TestKilledProcess(t *testing.T) {
 	child.Process.Kill()
 	child.Wait()
 	pull(t, h, url, data)
-	if resumed.Load() != "bytes=200000-" {
+	if resumed.Load() != fmt.Sprintf("bytes=%d-", info.Synced) {
 		t.Errorf("after the kill it asked for %v", resumed.Load())
 	}
 }

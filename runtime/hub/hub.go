@@ -76,6 +76,7 @@ type tuning struct {
 	attempts      int           // in a row without minProgress new bytes
 	connects      int           // in a row without any answer from the server
 	minProgress   int64
+	sync          int64 // after so many bytes a part that no checksum will check is made durable
 	lockPoll      time.Duration
 }
 
@@ -87,6 +88,7 @@ var defaultTuning = tuning{
 	attempts:      6,
 	connects:      2,
 	minProgress:   1 << 20,
+	sync:          32 << 20,
 	lockPoll:      200 * time.Millisecond,
 }
 

@@ -42,7 +42,7 @@ func testHub(t *testing.T, c Config) *Hub {
 		c.Getenv = func(string) string { return "" }
 	}
 	h := New(c)
-	h.tune = tuning{stall: 5 * time.Second, backoff: time.Millisecond, maxBackoff: 2 * time.Millisecond,
+	h.tune = tuning{sync: 1 << 20, stall: 5 * time.Second, backoff: time.Millisecond, maxBackoff: 2 * time.Millisecond,
 		maxRetryAfter: 2 * time.Second, attempts: 4, connects: 2, minProgress: 1000, lockPoll: 5 * time.Millisecond}
 	return h
 }
