@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,13 +67,21 @@ func (m *Model) Find(ctx context.Context, b *Block) *Entry {
 	path := m.cache.path(b, s)
 	e, err := open(path, fullKey(b, s), b.Size)
 	if err != nil {
-		if !errors.Is(err, os.ErrNotExist) {
+		if isBad(err) {
 			_ = os.Remove(path) // in the way of a good one
 		}
 		return nil
 	}
 	touch(path)
 	return e
+}
+
+// isBad tells whether an error is about what an entry holds, or who may write to it.
+// An entry that the system did not open or read, as in a process that has too many
+// files open, may be good.
+func isBad(err error) bool {
+	var system *fs.PathError
+	return !errors.As(err, &system)
 }
 
 func open(path string, key []byte, size int) (*Entry, error) {

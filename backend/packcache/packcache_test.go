@@ -5,13 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 var ctx = context.Background()
@@ -561,6 +566,24 @@ func TestForgedSize(t *testing.T) {
 		if e := m.Find(ctx, b); e != nil {
 			e.Discard()
 			t.Errorf("an entry of %d bytes is taken for one of %d", size, b.Size)
+		}
+	}
+}
+
+// TestIsBad: what the system says of a file says nothing of what is in it.
+func TestIsBad(t *testing.T) {
+	for _, c := range []struct {
+		err error
+		bad bool
+	}{
+		{&fs.PathError{Op: "open", Err: syscall.EMFILE}, false},
+		{&fs.PathError{Op: "lstat", Err: syscall.EACCES}, false},
+		{fmt.Errorf("x: %w", &fs.PathError{Op: "read", Err: syscall.EIO}), false},
+		{&fs.PathError{Op: "open", Err: fs.ErrNotExist}, false},
+		{errNoEntry, true}, {io.EOF, true}, {fmt.Errorf("x: %w", owned.ErrNotOwned), true},
+	} {
+		if got := isBad(c.err); got != c.bad {
+			t.Errorf("%v: %v", c.err, got)
 		}
 	}
 }
