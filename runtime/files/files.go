@@ -5,10 +5,16 @@ package files
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"regexp"
 	"runtime"
+	"strings"
+	"time"
 )
 
 // TryLock keeps other programs that try to lock a file from it until it is closed; the
@@ -20,18 +26,31 @@ func TryLock(f *os.File) (free bool, err error) { return tryLock(f) }
 // of one is of no use.
 const Part = ".part"
 
+// staleTemp is how long nobody writes to a file without a pause.
+const staleTemp = time.Hour
+
+// token stands between the name of a file and Part, a different one for each writer.
+var token = regexp.MustCompile(`\.[0-9a-f]{16}$`)
+
+// PartOf gives the name of the file that Replace was writing to one of this name, or path.
+func PartOf(name string) (of string, ok bool) {
+	of, ok = strings.CutSuffix(name, Part)
+	return token.ReplaceAllString(of, ""), ok
+}
+
 // Replace writes a file that gets its name when it is whole and on the disk. If it fails,
-// what was there is as it was.
+// what was there is as it was. Of several that write one file at once, the last to end
+// wins, with what it has written.
 func Replace(path string, write func(f *os.File) error) (err error) {
-	temp := path + Part
-	f, err := os.Create(temp)
+	sweep(path)
+	f, err := createPart(path)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			_ = f.Close()       // again, perhaps
-			_ = os.Remove(temp) // nothing better to do on failure
+			_ = f.Close()           // again, perhaps
+			_ = os.Remove(f.Name()) // nothing better to do on failure
 		}
 	}()
 	if err := write(f); err != nil {
@@ -40,7 +59,32 @@ func Replace(path string, write func(f *os.File) error) (err error) {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(temp, path)
+	return os.Rename(f.Name(), path)
+}
+
+// createPart makes a file beside path that nobody else has. Unlike those of os.CreateTemp
+// it is as readable as other files.
+func createPart(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(fmt.Sprintf("%s.%016x%s", path, rand.Uint64(), Part), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
+}
+
+// sweep removes what killed programs have left of files that were to be path. It is no
+// fault if it cannot.
+func sweep(path string) {
+	entries, _ := os.ReadDir(filepath.Dir(path))
+	for _, e := range entries {
+		if of, ok := PartOf(e.Name()); !ok || of != filepath.Base(path) {
+			continue
+		}
+		if st, err := e.Info(); err == nil && st.Mode().IsRegular() && time.Since(st.ModTime()) > staleTemp {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name())) // another may have been faster
+		}
+	}
 }
 
 // SyncDir makes a rename in a folder durable. Windows has no way to and needs none.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/ledge-run/ledge/runtime/files"
 )
@@ -66,6 +67,71 @@ func TestReplace(t *testing.T) {
 	}
 	if err := files.SyncDir(dir); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReplaceAtOnce: two that write one file do not write into each other's.
+func TestReplaceAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	text := func(want string, f *os.File) error {
+		_, err := f.WriteString(want)
+		return err
+	}
+	err := files.Replace(path, func(f *os.File) error {
+		if err := text("one, ", f); err != nil {
+			return err
+		}
+		if err := files.Replace(path, func(f *os.File) error { return text("another, which is longer", f) }); err != nil {
+			return err
+		}
+		if b, err := os.ReadFile(path); string(b) != "another, which is longer" || err != nil {
+			t.Errorf("%q (%v)", b, err)
+		}
+		return text("whole", f)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); string(b) != "one, whole" || err != nil {
+		t.Errorf("%q (%v)", b, err)
+	}
+	plain := filepath.Join(dir, "b")
+	if err := os.WriteFile(plain, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	a, err1 := os.Stat(path)
+	b, err2 := os.Stat(plain)
+	if err1 != nil || err2 != nil || a.Mode() != b.Mode() {
+		t.Errorf("modes %v and %v (%v, %v)", a.Mode(), b.Mode(), err1, err2)
+	}
+}
+
+// TestLeftParts: what killed programs have left goes, but not what another may be writing,
+// nor files of others.
+func TestLeftParts(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-2 * time.Hour)
+	for name, age := range map[string]time.Time{
+		"a.part": old, "a.0123456789abcdef.part": old, "a.fedcba9876543210.part": time.Now(),
+		"a.b.part": old, "a.012.part": old, "a.0123456789abcdef": old, "b.0123456789abcdef.part": old,
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(path, nil, 0o666), os.Chtimes(path, age, age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := files.Replace(filepath.Join(dir, "a"), func(*os.File) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	want := []string{"a", "a.012.part", "a.0123456789abcdef", "a.b.part", "a.fedcba9876543210.part", "b.0123456789abcdef.part"}
+	if err != nil || !slices.Equal(names, want) {
+		t.Errorf("left are %q (%v), want %q", names, err, want)
 	}
 }
 

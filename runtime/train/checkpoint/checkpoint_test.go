@@ -86,7 +86,7 @@ func TestStore(t *testing.T) {
 		t.Error(skipped)
 	}
 	// What a killed program leaves is no checkpoint, and goes with the next.
-	for _, n := range []string{"step-000000009.ckpt.part", "step-x.ckpt", "notes.txt"} {
+	for _, n := range []string{"step-000000009.ckpt.part", "step-000000009.ckpt.0123456789abcdef.part", "step-x.ckpt", "notes.txt"} {
 		if err := os.WriteFile(filepath.Join(s.Dir, n), []byte("x"), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -130,7 +130,7 @@ func (s Store) sweep() error {
 		return nil
 	}
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), files.Part); ok {
+		if name, ok := files.PartOf(e.Name()); ok {
 			if _, ok := stepOf(name); ok {
 				err = errors.Join(err, os.Remove(filepath.Join(s.Dir, e.Name())))
 			}

@@ -388,9 +388,15 @@ func TestResume(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if err := os.WriteFile(filepath.Join(out+".part", stateName+".0123456789abcdef.part"), []byte("half"), 0o666); err != nil {
+			t.Fatal(err)
+		}
 		if round > 1000 {
 			t.Fatal("it never ends")
 		}
+	}
+	if _, err := os.Stat(out + ".part"); err == nil {
+		t.Error("the folder for what was interrupted is left")
 	}
 	if resumed < 3 {
 		t.Errorf("it went on %d times only", resumed)

@@ -206,9 +206,18 @@ func (w *work) clear() error {
 	if err := os.MkdirAll(w.dir, 0o777); err != nil {
 		return fmt.Errorf("cannot write: %w", err)
 	}
-	names := []string{stateName, stateName + files.Part, docsName, indexName, groupName, outName}
+	names := []string{stateName, docsName, indexName, groupName, outName}
 	for b := range neardup.Bands {
 		names = append(names, bandName(b))
+	}
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		return fmt.Errorf("cannot read what an interrupted build left: %w", err)
+	}
+	for _, e := range entries {
+		if of, ok := files.PartOf(e.Name()); ok && of == stateName {
+			names = append(names, e.Name())
+		}
 	}
 	for _, n := range names {
 		if err := os.RemoveAll(w.path(n)); err != nil {

@@ -114,8 +114,10 @@ func (s *Source) build(ctx context.Context, key [sha256.Size]byte, total int64) 
 		return w.finish(b.counts)
 	})
 	var pe *fs.PathError
-	if errors.As(err, &pe) && pe.Path == s.Cache+files.Part {
-		return fmt.Errorf("cannot write %s: %w", s.Cache, pe.Err)
+	if errors.As(err, &pe) {
+		if of, ok := files.PartOf(pe.Path); ok && of == s.Cache {
+			return fmt.Errorf("cannot write %s: %w", s.Cache, pe.Err)
+		}
 	}
 	return err
 }
