@@ -88,48 +88,49 @@ func (s *forStmt) exec(st *state, sc *scope) (control, error) {
 	if err != nil {
 		return ctlNext, err
 	}
-	return ctlNext, st.runLoop(s, v, sc, 0)
+	return st.runLoop(s, v, sc, 0)
 }
 
-func (st *state) runLoop(s *forStmt, over Value, sc *scope, depth int) error {
+// runLoop runs a loop over a value. A break in its else is one of the loop around it.
+func (st *state) runLoop(s *forStmt, over Value, sc *scope, depth int) (control, error) {
 	src, err := st.iterate(over)
 	if err != nil {
-		return err
+		return ctlNext, err
 	}
 	if err := st.alloc(256); err != nil {
-		return err
+		return ctlNext, err
 	}
 	l := &loop{st: st, stmt: s, sc: sc, source: src, index0: -1, depth0: depth}
 	inner, err := st.newScope(sc)
 	if err != nil {
-		return err
+		return ctlNext, err
 	}
 	ended := false // the body, in some turn: in jinja2 else stands for no such turn
 	for {
 		ok, err := l.advance()
 		if err != nil {
-			return err
+			return ctlNext, err
 		}
 		if !ok {
 			break
 		}
 		if err := st.step(1); err != nil {
-			return err
+			return ctlNext, err
 		}
 		if s.captures && l.index0 > 0 {
 			if inner, err = st.newScope(sc); err != nil {
-				return err
+				return ctlNext, err
 			}
 		} else {
 			inner.reset()
 		}
 		inner.set("loop", l)
 		if err := st.assign(s.target, l.cur, inner); err != nil {
-			return err
+			return ctlNext, err
 		}
 		ctl, err := st.exec(s.body, inner)
 		if err != nil {
-			return err
+			return ctlNext, err
 		}
 		if ctl == ctlBreak {
 			break
@@ -137,13 +138,12 @@ func (st *state) runLoop(s *forStmt, over Value, sc *scope, depth int) error {
 		ended = ended || ctl == ctlNext
 	}
 	if ended || s.els == nil {
-		return nil
+		return ctlNext, nil
 	}
 	if inner, err = st.newScope(sc); err != nil {
-		return err
+		return ctlNext, err
 	}
-	_, err = st.exec(s.els, inner)
-	return err
+	return st.exec(s.els, inner)
 }
 
 // recurse is loop(items) in a recursive loop.
@@ -161,7 +161,7 @@ func (l *loop) recurse(st *state, a *args) (Value, error) {
 	outer := st.out
 	buf := &output{st: st, max: st.limits.Output}
 	st.out = buf
-	err := st.runLoop(l.stmt, a.pos[0], l.sc, l.depth0+1)
+	_, err := st.runLoop(l.stmt, a.pos[0], l.sc, l.depth0+1)
 	st.out = outer
 	return buf.b.String(), err
 }
