@@ -88,7 +88,8 @@ var rules = []rule{
 	{"runtime/bench/...", append([]string{"runtime/files", "kernels/cpu", "backend/packcache", "runtime/eval", "golang.org/x/sys/..."}, upToEngine...), []string{"backend/..."}},
 	{"runtime/eval/...", append([]string{"runtime/jsonfault"}, upToEngine...), []string{"backend/..."}},
 	{"runtime/train/data/...", []string{"runtime/files", "golang.org/x/text/...", "golang.org/x/net/html/..."}, nil},
-	{"runtime/train/recipe", []string{"graph/dtype", "runtime/nearest", "runtime/strictyaml", "go.yaml.in/yaml/v4"}, []string{"runtime/model/..."}},
+	{"runtime/train/template", nil, nil},
+	{"runtime/train/recipe", []string{"graph/dtype", "runtime/train/template", "runtime/nearest", "runtime/strictyaml", "go.yaml.in/yaml/v4"}, []string{"runtime/model/..."}},
 	{"runtime/train/run", append([]string{"runtime/train/...", "runtime/files", "golang.org/x/image/font/...", "golang.org/x/image/math/fixed"}, upToEngine...), []string{"backend/..."}},
 	{"runtime/train/...", append([]string{"runtime/train/...", "runtime/files", "runtime/jsonfault"}, upToEngine...), []string{"backend/..."}},
 	// What a quantisation loses is measured as ledge eval measures it: one divergence under one name.

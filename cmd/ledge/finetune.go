@@ -15,9 +15,9 @@ import (
 
 	"github.com/ledge-run/ledge/runtime/chat"
 	"github.com/ledge-run/ledge/runtime/engine"
-	"github.com/ledge-run/ledge/runtime/train/feed"
 	"github.com/ledge-run/ledge/runtime/train/recipe"
 	training "github.com/ledge-run/ledge/runtime/train/run"
+	frame "github.com/ledge-run/ledge/runtime/train/template"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 )
 
@@ -170,7 +170,7 @@ func (a *app) finetuneRecipe(c *cli.Context) (text string, err error) {
 	if err != nil {
 		return "", err
 	}
-	template := feed.Prompt + feed.Completion
+	template := frame.Prompt + frame.Completion
 	if !c.Bool("raw") {
 		if template, err = a.chatFrame(f); err != nil {
 			return "", fmt.Errorf("%s: %w", base, err)
@@ -237,8 +237,8 @@ func (a *app) chatFrame(f *gguf.File) (string, error) {
 		}
 		return text, err
 	}
-	const padded = " \n" + feed.Prompt + "\n "
-	text, err := render(feed.Prompt)
+	const padded = " \n" + frame.Prompt + "\n "
+	text, err := render(frame.Prompt)
 	if err != nil {
 		return "", err
 	}
@@ -247,12 +247,12 @@ func (a *app) chatFrame(f *gguf.File) (string, error) {
 		return "", err
 	}
 	switch {
-	case strings.Count(text, feed.Prompt) != 1, strings.Contains(text, feed.Completion):
+	case strings.Count(text, frame.Prompt) != 1, strings.Contains(text, frame.Completion):
 		return "", fmt.Errorf("the model's chat template does not take a message as it is: give --raw, or a template of your own with --set data.template=TEXT")
 	case around == text:
-		text = strings.Replace(text, feed.Prompt, feed.Trimmed, 1)
-	case around != strings.Replace(text, feed.Prompt, padded, 1):
+		text = strings.Replace(text, frame.Prompt, frame.Trimmed, 1)
+	case around != strings.Replace(text, frame.Prompt, padded, 1):
 		a.note("note: the model's chat template changes white space around a message, and training does not: take it off the prompts of the data")
 	}
-	return text + feed.Completion, nil
+	return text + frame.Completion, nil
 }

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/ledge-run/ledge/runtime/tokenizer"
+	"github.com/ledge-run/ledge/runtime/train/template"
 )
 
 // example is what is trained on at once: its tokens, each after the first a label of
@@ -34,27 +35,6 @@ type piece struct {
 	trim   bool // the prompt without white space around it
 }
 
-// What stands for a record's texts in a template.
-const (
-	Prompt     = "{prompt}"
-	Trimmed    = "{prompt|trim}" // without white space around it, as many chat templates have a message
-	Completion = "{completion}"
-)
-
-// CheckTemplate reports a template that does not have a prompt and then a completion, each once.
-func CheckTemplate(template string) error {
-	if n := strings.Count(template, Prompt) + strings.Count(template, Trimmed); n != 1 {
-		return fmt.Errorf("must have %s in it, or %s, once", Prompt, Trimmed)
-	}
-	if strings.Count(template, Completion) != 1 {
-		return fmt.Errorf("must have %s in it, once", Completion)
-	}
-	if at := strings.Index(template, Completion); at < strings.Index(template, Prompt[:len(Prompt)-1]) {
-		return fmt.Errorf("has %s before %s", Completion, Prompt)
-	}
-	return nil
-}
-
 // trimmed is a text without white space around it: what Python's strip removes, and so the templates' trim.
 func trimmed(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
@@ -70,14 +50,14 @@ func newEncoder(t *tokenizer.Tokenizer, s Settings) (*encoder, error) {
 	if t.AddsBOS() && t.BOS() >= 0 {
 		e.bos = []int32{t.BOS()}
 	}
-	if err := CheckTemplate(s.Template); err != nil {
+	if err := template.Check(s.Template); err != nil {
 		return nil, fmt.Errorf("the template %q %w", s.Template, err)
 	}
-	before, rest, plain := strings.Cut(s.Template, Prompt)
+	before, rest, plain := strings.Cut(s.Template, template.Prompt)
 	if !plain {
-		before, rest, _ = strings.Cut(s.Template, Trimmed)
+		before, rest, _ = strings.Cut(s.Template, template.Trimmed)
 	}
-	between, after, _ := strings.Cut(rest, Completion)
+	between, after, _ := strings.Cut(rest, template.Completion)
 	var special []int32
 	for id := range int32(t.Size()) {
 		if t.IsControl(id) && t.TokenText(id) != "" {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/ledge-run/ledge/graph/dtype"
 	"github.com/ledge-run/ledge/runtime/strictyaml"
-	"github.com/ledge-run/ledge/runtime/train/feed"
+	"github.com/ledge-run/ledge/runtime/train/template"
 )
 
 // Largest of each number: far above what anybody means, and low enough that products
@@ -121,7 +121,7 @@ func (r *reader) templateTo(to *string) func(*yaml.Node) error {
 		if err != nil {
 			return err
 		}
-		if err := feed.CheckTemplate(s); err != nil {
+		if err := template.Check(s); err != nil {
 			return r.Errorf(n, "the template %q %v", r.Clip(s), err)
 		}
 		*to = s
