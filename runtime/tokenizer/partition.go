@@ -1,7 +1,7 @@
 package tokenizer
 
 import (
-	"cmp"
+	"container/heap"
 	"slices"
 )
 
@@ -22,35 +22,41 @@ func (s *specials) partition(text string, types []int32, control bool) []fragmen
 // position it has one at a time, the longest that there is room for: so there are no
 // more of them than positions.
 type partitioning struct {
-	s       *specials
-	text    string
-	allowed func(id int32) bool
-	found   []match // a heap; the first to choose is at its root
-	taken   []bool  // by byte: it belongs to a chosen token, or that has swallowed it
-	chosen  []match
+	s         *specials
+	text      string
+	allowed   func(id int32) bool
+	found     []match // in the order in which they choose
+	shortened []match // a heap of those that took the place of longer ones
+	taken     []bool  // by byte: it belongs to a chosen token, or that has swallowed it
+	chosen    []chosen
 }
 
-// match is a special token in a text. Of one that was chosen, left and right are the
-// ends with the spaces that it has swallowed.
-type match struct {
-	rank, id    int32
+// match is a special token's rank and its position in a text, ordered by both.
+type match uint64
+
+const positionBits = 40
+
+func newMatch(rank int32, at int) match { return match(rank)<<positionBits | match(at) }
+
+func (m match) rank() int32 { return int32(m >> positionBits) }
+func (m match) at() int     { return int(m & (1<<positionBits - 1)) }
+
+// chosen is a token with its place, and the ends with the spaces that it has swallowed.
+type chosen struct {
+	id          int32
 	at          int
 	left, right int
 }
 
-func (p *partitioning) less(a, b match) bool {
-	return a.rank < b.rank || a.rank == b.rank && a.at < b.at
-}
-
-// longest gives the longest token that text has at a position, -1 for none.
+// longest gives the rank of the longest token that text has at a position, -1 for none.
 func (p *partitioning) longest(text string, at int) int32 {
-	id := int32(-1)
+	rank := int32(-1)
 	p.s.trie.walk(text, at, func(found int32) {
-		if p.allowed(found) {
-			id = found
+		if p.allowed(p.s.ranked[found]) {
+			rank = found
 		}
 	})
-	return id
+	return rank
 }
 
 // collect finds the longest token of each position.
@@ -62,11 +68,11 @@ func (p *partitioning) collect() {
 		if p.s.trie.first[p.text[at]] == 0 {
 			continue
 		}
-		if id := p.longest(p.text, at); id >= 0 {
-			p.found = append(p.found, match{rank: p.s.order[id], id: id, at: at})
+		if rank := p.longest(p.text, at); rank >= 0 {
+			p.found = append(p.found, newMatch(rank, at))
 		}
 	}
-	slices.SortFunc(p.found, func(a, b match) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.at, b.at)) })
+	slices.Sort(p.found)
 }
 
 // choose takes the tokens by their ranks, as far as their bytes are free. What is
@@ -76,76 +82,68 @@ func (p *partitioning) choose() {
 	if len(p.found) > 0 {
 		p.taken = make([]bool, len(p.text))
 	}
-	for len(p.found) > 0 {
-		m := p.found[0]
-		end := m.at + len(p.s.texts[m.id])
+	for len(p.found)+len(p.shortened) > 0 {
+		m := p.next()
+		id, at := p.s.ranked[m.rank()], m.at()
+		end := at + len(p.s.texts[id])
 		switch {
-		case p.taken[m.at]:
-			p.drop()
+		case p.taken[at]:
 		case p.taken[end-1]:
 			for p.taken[end-1] {
 				end--
 			}
-			p.shorten(p.longest(p.text[:end], m.at))
+			if rank := p.longest(p.text[:end], at); rank >= 0 {
+				heap.Push(p, newMatch(rank, at))
+			}
 		default:
-			p.take(m)
-			p.drop()
+			p.take(id, at, end)
 		}
 	}
 }
 
-// take chooses a match, which swallows spaces beside it if its token does.
-func (p *partitioning) take(m match) {
-	m.left, m.right = m.at, m.at+len(p.s.texts[m.id])
-	for p.s.lstrip[m.id] && m.left > 0 && !p.taken[m.left-1] && isSpace(p.text[m.left-1]) {
-		m.left--
+// next is the match whose turn it is.
+func (p *partitioning) next() match {
+	if len(p.found) == 0 || len(p.shortened) > 0 && p.shortened[0] < p.found[0] {
+		return heap.Pop(p).(match)
 	}
-	for p.s.rstrip[m.id] && m.right < len(p.text) && !p.taken[m.right] && isSpace(p.text[m.right]) {
-		m.right++
+	m := p.found[0]
+	p.found = p.found[1:]
+	return m
+}
+
+// The heap of container/heap.
+
+func (p *partitioning) Len() int           { return len(p.shortened) }
+func (p *partitioning) Less(i, j int) bool { return p.shortened[i] < p.shortened[j] }
+func (p *partitioning) Swap(i, j int) {
+	p.shortened[i], p.shortened[j] = p.shortened[j], p.shortened[i]
+}
+func (p *partitioning) Push(m any) { p.shortened = append(p.shortened, m.(match)) }
+func (p *partitioning) Pop() any {
+	last := len(p.shortened) - 1
+	m := p.shortened[last]
+	p.shortened = p.shortened[:last]
+	return m
+}
+
+// take chooses a token, which swallows spaces beside it if it does that.
+func (p *partitioning) take(id int32, at, end int) {
+	left, right := at, end
+	for p.s.lstrip[id] && left > 0 && !p.taken[left-1] && isSpace(p.text[left-1]) {
+		left--
 	}
-	for i := m.left; i < m.right; i++ {
+	for p.s.rstrip[id] && right < len(p.text) && !p.taken[right] && isSpace(p.text[right]) {
+		right++
+	}
+	for i := left; i < right; i++ {
 		p.taken[i] = true
 	}
-	p.chosen = append(p.chosen, m)
-}
-
-// drop removes the root of the heap.
-func (p *partitioning) drop() {
-	last := len(p.found) - 1
-	p.found[0] = p.found[last]
-	p.found = p.found[:last]
-	p.sink()
-}
-
-// shorten puts a shorter token, or with -1 none, in the place of the root's.
-func (p *partitioning) shorten(id int32) {
-	if id < 0 {
-		p.drop()
-		return
-	}
-	p.found[0].id, p.found[0].rank = id, p.s.order[id]
-	p.sink()
-}
-
-// sink moves the root down to where it belongs.
-func (p *partitioning) sink() {
-	h := p.found
-	for i := 0; ; {
-		child := 2*i + 1
-		if child+1 < len(h) && p.less(h[child+1], h[child]) {
-			child++
-		}
-		if child >= len(h) || !p.less(h[child], h[i]) {
-			return
-		}
-		h[i], h[child] = h[child], h[i]
-		i = child
-	}
+	p.chosen = append(p.chosen, chosen{id, at, left, right})
 }
 
 // fragments gives the chosen tokens and the text between them in their order.
 func (p *partitioning) fragments() []fragment {
-	slices.SortFunc(p.chosen, func(a, b match) int { return cmp.Compare(a.at, b.at) })
+	slices.SortFunc(p.chosen, func(a, b chosen) int { return a.at - b.at })
 	frags := make([]fragment, 0, 2*len(p.chosen)+1)
 	at := 0
 	plain := func(end int) {

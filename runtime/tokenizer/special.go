@@ -16,9 +16,9 @@ const maxSpecial = 4 << 10
 type specials struct {
 	trie   trie
 	texts  []string
-	order  map[int32]int32 // rank of each such token: longer texts first
-	lstrip map[int32]bool  // tokens that swallow the space before them
-	rstrip map[int32]bool  // and after them
+	ranked []int32        // such tokens, those with longer texts first
+	lstrip map[int32]bool // tokens that swallow the space before them
+	rstrip map[int32]bool // and after them
 }
 
 // fragment is a part of a text: the token id, or with id -1 plain text.
@@ -43,10 +43,7 @@ func (s *specials) build(c Config, types []int32) error {
 		}
 	}
 	slices.SortStableFunc(ids, func(a, b int32) int { return len(c.Tokens[b]) - len(c.Tokens[a]) })
-	s.order = make(map[int32]int32, len(ids))
-	for i, id := range ids {
-		s.order[id] = int32(i)
-	}
+	s.ranked = ids
 	s.trie = newTrie(c.Tokens, ids)
 	s.stripRules(c, ids)
 	return nil
@@ -83,8 +80,8 @@ func (s *specials) stripRules(c Config, ids []int32) {
 // find returns the special token with this text, or -1.
 func (s *specials) find(text string) int32 {
 	found := int32(-1)
-	s.trie.walk(text, 0, func(id int32) {
-		if len(s.texts[id]) == len(text) {
+	s.trie.walk(text, 0, func(rank int32) {
+		if id := s.ranked[rank]; len(s.texts[id]) == len(text) {
 			found = id
 		}
 	})
