@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,7 +24,7 @@ import (
 
 func (a *app) replayCommand() *cli.Command {
 	c := &cli.Command{Name: "replay", Usage: "measure a receipt's cases again, and compare", Flags: []cli.Flag{
-		&cli.StringSliceFlag{Name: "in", Usage: "look for the models and texts in this `FOLDER` (default: this one)"},
+		&cli.StringSliceFlag{Name: "in", Usage: "look for the models and texts in this `FOLDER`, two levels deep (default: this one)"},
 		&cli.Float64Flag{Name: "tolerance", Value: 0.1, Usage: "a figure may be worse by this `PART`: 0.1 is a tenth"},
 		&cli.IntFlag{Name: "rounds", Aliases: []string{"r"}, Value: 3, Usage: "measure each case `N` times"},
 		&cli.StringFlag{Name: "only", Usage: "only cases whose identifiers match `REGEXP`"},
@@ -228,34 +227,50 @@ type finder struct {
 	sums    map[string]string // of paths
 }
 
-// newFinder lists folders, with what is two levels below.
+// levels are how deep below a folder that is named files are looked for.
+const levels = 2
+
+// newFinder lists folders, with what is two levels below. Links to folders are followed,
+// for models often lie on another disk.
 func newFinder(folders []string) (*finder, error) {
-	f := &finder{folders: folders, sums: map[string]string{}}
 	for _, dir := range folders {
 		if st, err := os.Stat(dir); err != nil {
 			return nil, fmt.Errorf("--in: %w", err)
 		} else if !st.IsDir() {
 			return nil, console.Usagef("--in %s: it is no folder", dir)
 		}
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return nil // what cannot be read has nothing for us
+	}
+	f := &finder{folders: folders, sums: map[string]string{}}
+	var seen []os.FileInfo
+	for next, level := folders, 0; level <= levels; level++ {
+		var below []string
+		for _, dir := range next {
+			// Links may lead in circles, and a file that is met twice would be read twice.
+			st, err := os.Stat(dir)
+			if err != nil || slices.ContainsFunc(seen, func(o os.FileInfo) bool { return os.SameFile(st, o) }) {
+				continue
 			}
-			if d.IsDir() {
-				rel, _ := filepath.Rel(dir, path)
-				if path != dir && (strings.HasPrefix(d.Name(), ".") || strings.Count(rel, string(filepath.Separator)) >= 2) {
-					return fs.SkipDir
-				}
-				return nil
-			}
-			f.paths = append(f.paths, path)
-			return nil
-		})
-		if err != nil {
-			return nil, err
+			seen = append(seen, st)
+			below = append(below, f.list(dir)...)
 		}
+		next = below
 	}
 	return f, nil
+}
+
+// list notes a folder's files and gives the folders in it. What cannot be read has
+// nothing for us.
+func (f *finder) list(dir string) (below []string) {
+	entries, _ := os.ReadDir(dir)
+	for _, d := range entries {
+		path := filepath.Join(dir, d.Name())
+		if st, err := os.Stat(path); err != nil || !st.IsDir() {
+			f.paths = append(f.paths, path)
+		} else if !strings.HasPrefix(d.Name(), ".") {
+			below = append(below, path)
+		}
+	}
+	return below
 }
 
 // find gives the file with a hash. Of a file whose size is known (not 0) the name

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -245,5 +246,52 @@ func TestReplayJournal(t *testing.T) {
 	}
 	if len(found) < 6 {
 		t.Errorf("%d findings", len(found))
+	}
+}
+
+// TestFinder: files are found in a folder and two levels below, also where a link leads,
+// and in circles no file is met twice.
+func TestFinder(t *testing.T) {
+	dir, disk := t.TempDir(), t.TempDir()
+	for _, name := range []string{"a.gguf", "one/b.gguf", "one/two/c.gguf", "one/two/three/d.gguf", ".hidden/e.gguf"} {
+		path := filepath.Join(disk, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	links := filepath.Join(dir, "links")
+	if err := os.Mkdir(links, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{
+		"root": disk, "links/below": disk, "links/one": filepath.Join(disk, "one"), "links/up": "..", "links/file.gguf": filepath.Join(disk, "a.gguf"), "links/gone": "/none",
+	} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Skip(err)
+		}
+	}
+	for _, c := range []struct {
+		in, want string
+	}{
+		{disk, "a.gguf b.gguf c.gguf"},
+		{filepath.Join(dir, "root"), "a.gguf b.gguf c.gguf"},
+		{filepath.Join(disk, "one"), "b.gguf c.gguf d.gguf"},
+		{links, "a.gguf b.gguf c.gguf file.gguf gone"},
+	} {
+		f, err := newFinder([]string{c.in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, path := range f.paths {
+			names = append(names, filepath.Base(path))
+		}
+		slices.Sort(names)
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("--in %s finds %s, want %s", c.in, got, c.want)
+		}
 	}
 }
