@@ -31,6 +31,7 @@ func TestProve(t *testing.T) {
 		{name: "passed", verdict: func() backend.Verdict { return passed }, want: "fast0", reason: "fast0: best score", asked: true},
 		{name: "passed, by driver", device: "fast", verdict: func() backend.Verdict { return passed }, want: "fast0", reason: "fast0: asked for", asked: true},
 		{name: "another was asked for", device: "slow0", want: "slow0", reason: `: "slow0" was asked for`, tested: true},
+		{name: "nothing is loaded for a slip of the finger", device: "fats0", want: `error: no device "fats0", did you mean fast?; backends of this build: fast, null, slow; ledge devices`},
 		{name: "crashed", verdict: func() backend.Verdict { return backend.Verdict{Driver: "fast", Reason: "it crashed"} }, want: "slow0", reason: ": it crashed", asked: true, tested: true},
 		{name: "crashed, asked for", device: "fast", verdict: func() backend.Verdict { return backend.Verdict{Driver: "fast", Reason: "it crashed"} }, want: `error: device "fast" is not here: it crashed`, asked: true},
 		{name: "crashed, its device asked for", device: "fast0", verdict: func() backend.Verdict { return backend.Verdict{Driver: "fast", Reason: "it crashed"} }, want: `error: device "fast0" is not here: it crashed`, asked: true},

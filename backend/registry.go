@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ledge-run/ledge/graph/dtype"
+	"github.com/ledge-run/ledge/runtime/nearest"
 )
 
 // Driver finds and opens the devices of one backend.
@@ -273,10 +274,9 @@ func noDevice(want string, cands []Candidate, failed []error) error {
 	if len(failed) > 0 {
 		return fmt.Errorf("no device could be used: %w", errors.Join(failed...))
 	}
-	var have, why []string
+	var why []string
 	for _, c := range cands {
 		if c.Info != nil {
-			have = append(have, c.Info.Name)
 			continue
 		}
 		if want == c.Driver || want != "" && strings.TrimRight(want, "0123456789") == c.Driver {
@@ -290,5 +290,42 @@ func noDevice(want string, cands []Candidate, failed []error) error {
 	if want == "" {
 		return errors.New("no device: no backend in this build found one")
 	}
-	return fmt.Errorf("no device %q; there are: %s", want, strings.Join(have, ", "))
+	return unknown(want, cands)
+}
+
+// known are the backends that Ledge has besides the processor's, whatever a build links in.
+var known = []string{"cuda", "gles", "opencl", "vulkan"}
+
+// unknown is the error of a name that no device has: a number too high, a backend that the
+// program lacks, or a slip of the finger.
+func unknown(want string, cands []Candidate) error {
+	const all = "ledge devices lists what works"
+	name := strings.TrimRight(want, "0123456789")
+	var its, names []string
+	for _, c := range cands {
+		if c.Driver == name && c.Info != nil {
+			its = append(its, c.Info.Name)
+		}
+		if !slices.Contains(names, c.Driver) {
+			names = append(names, c.Driver)
+		}
+	}
+	slices.Sort(names)
+	backends := strings.Join(names, ", ")
+	switch {
+	case its != nil:
+		return fmt.Errorf("no device %q; %s has %s; %s", want, name, strings.Join(its, ", "), all)
+	case slices.Contains(known, name) && !slices.Contains(names, name):
+		return fmt.Errorf("no device %q; backends of this program: %s; it was built with -tags static, or a Go program does not import github.com/ledge-run/ledge/backend/all", want, backends)
+	}
+	return fmt.Errorf("no device %q%s; backends of this build: %s; %s", want, meant(name, names), backends, all)
+}
+
+// meant is which backend a mistyped name may mean. Who asks for a gpu or an npu means no
+// backend by that name, least of all the cpu.
+func meant(name string, backends []string) string {
+	if len(name) == 3 && strings.HasSuffix(strings.ToLower(name), "pu") {
+		return ""
+	}
+	return nearest.Hint(name, append([]string{"auto"}, backends...))
 }

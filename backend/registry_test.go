@@ -88,7 +88,12 @@ func TestSelect(t *testing.T) {
 		{"by device", nil, backend.Choice{Device: "slow0"}, "slow0", "fast0: \"slow0\" was asked for", ""},
 		{"by driver", nil, backend.Choice{Device: "slow"}, "slow0", "slow0: asked for", ""},
 		{"null by name", nil, backend.Choice{Device: "null"}, "null", "", ""},
-		{"missing", nil, backend.Choice{Device: "gpu7"}, `error: no device "gpu7"; there are: `, "", ""},
+		{"missing", nil, backend.Choice{Device: "gpu7"}, `error: no device "gpu7"; backends of this build: fast, null, slow; ledge devices lists what works`, "", ""},
+		{"mistyped", nil, backend.Choice{Device: "solw"}, `error: no device "solw", did you mean slow?; backends of this build: fast, null, slow; ledge devices`, "", ""},
+		{"mistyped with a number", nil, backend.Choice{Device: "Fasst0"}, `error: no device "Fasst0", did you mean fast?; backends`, "", ""},
+		{"mistyped auto", nil, backend.Choice{Device: "atuo"}, `error: no device "atuo", did you mean auto?; backends`, "", ""},
+		{"a number too high", func() { fast.devices = map[string]int{"fast0": 20} }, backend.Choice{Device: "fast7"}, `error: no device "fast7"; fast has fast0; ledge devices lists what works`, "", ""},
+		{"a backend that is not linked in", nil, backend.Choice{Device: "vulkan"}, `error: no device "vulkan"; backends of this program: fast, null, slow; it was built with -tags static, or a Go program does not import github.com/ledge-run/ledge/backend/all`, "", ""},
 		{"driver without devices", func() { fast.devices, fast.probe = nil, errors.New("libfast.so.1 is not installed") }, backend.Choice{Device: "fast"}, "error: libfast.so.1", ": libfast", ""},
 		{"no driver has any", func() {
 			fast.devices, fast.probe = nil, errors.New("no library")

@@ -36,7 +36,7 @@ var rules = []rule{
 	{"kernels/cuda/...", []string{"kernels/shader", "github.com/ulikunitz/xz/..."}, nil},
 	{"kernels/*/...", []string{"graph/dtype", "kernels/$1/internal/...", "golang.org/x/sys/..."}, []string{"kernels/ref"}},
 
-	{"backend", []string{"graph/...", "backend/packcache"}, []string{"backend/null"}},
+	{"backend", []string{"graph/...", "backend/packcache", "runtime/nearest"}, []string{"backend/null"}},
 	{"backend/packcache", []string{"backend/internal/owned", "golang.org/x/sys/..."}, nil},
 	{"backend/trust", []string{"backend", "backend/selftest", "backend/internal/owned", "graph/dtype", "golang.org/x/sys/..."}, []string{"backend/null"}},
 	{"backend/quirks", nil, nil},
