@@ -90,15 +90,64 @@ func TestPackageVersion(t *testing.T) {
 	})
 }
 
-func TestPkgConfig(t *testing.T) {
-	lib := library(t)
-	need(t, "pkg-config")
-	flags, _ := run(t, "PKG_CONFIG_PATH="+lib+"/lib/pkgconfig", "pkg-config", "--cflags", "--libs", "ledge")
-	program := filepath.Join(t.TempDir(), "generate")
-	run(t, append([]string{"gcc", "-o", program, "examples/c/generate.c", "-Wl,-rpath," + lib + "/lib"}, strings.Fields(flags)...)...)
-	model := tiny(t)
-	out, _ := run(t, program, model, prompt)
-	same(t, out, answer(t, model, prompt, false))
+// TestPage: the commands of docs/libledge.md, in their order, build the examples and run
+// them, in a shell that knows of no library.
+func TestPage(t *testing.T) {
+	lib, model := library(t), tiny(t)
+	for _, c := range []struct {
+		section, folder string
+		tools           []string
+		runs            int // that show the answer
+	}{
+		{"In C", "c", []string{"cc", "pkg-config"}, 1},
+		{"In C++", "cpp", []string{"cmake", "c++", "make"}, 1},
+		{"In Python", "python", []string{"python3"}, 2},
+		{"In Java", "java", []string{"javac", "java", "cc", "pkg-config"}, 1},
+	} {
+		t.Run(c.folder, func(t *testing.T) {
+			need(t, append(c.tools, "bash")...)
+			script := strings.NewReplacer("FOLDER", lib, "MODEL", model).Replace(commands(t, c.section))
+			if c.folder == "java" {
+				script = "export JAVA_HOME=" + javaHome(t) + "\n" + script
+			}
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS("examples/"+c.folder)); err != nil {
+				t.Fatal(err)
+			}
+			out, _ := run(t, "-u", "LD_LIBRARY_PATH", "-u", "PKG_CONFIG_PATH", "bash", "-ec", "cd "+dir+"\n"+script)
+			asked := regexp.MustCompile(model + ` "(.*?)"`).FindStringSubmatch(script)
+			if asked == nil {
+				t.Fatalf("the page runs nothing: %s", script)
+			}
+			want := answer(t, model, asked[1], c.folder == "cpp")
+			if strings.Count(out, want) != c.runs {
+				t.Errorf("%s\nwrote %q, the Go API %q", script, out, want)
+			}
+		})
+	}
+}
+
+// commands are those of a section of docs/libledge.md.
+func commands(t *testing.T, section string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/libledge.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(page), "\n## "+section+"\n")
+	if !found {
+		t.Fatalf("docs/libledge.md has no section %q", section)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	var script strings.Builder
+	for i, part := range strings.Split(text, "```") {
+		for line := range strings.Lines(part) {
+			if command, ok := strings.CutPrefix(line, "    "); ok && i%2 == 0 { // no code of an example
+				script.WriteString(command)
+			}
+		}
+	}
+	return script.String()
 }
 
 func TestExamplePython(t *testing.T) {
@@ -125,16 +174,7 @@ func TestExamplePython(t *testing.T) {
 func TestExampleJava(t *testing.T) {
 	lib, dir := library(t), t.TempDir()
 	need(t, "javac", "java", "gcc")
-	props, settings := run(t, "java", "-XshowSettings:properties", "-version")
-	home := ""
-	for line := range strings.Lines(props + settings) {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "java.home = "); ok {
-			home = v
-		}
-	}
-	if _, err := os.Stat(home + "/include/jni.h"); err != nil {
-		t.Skip("no jni.h: a JDK is needed, not only a runtime")
-	}
+	home := javaHome(t)
 	run(t, "javac", "-Xlint:all", "-Werror", "-d", dir, "examples/java/Ledge.java", "examples/java/Generate.java", "testdata/java/Nulls.java")
 	run(t, "gcc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I"+home+"/include", "-I"+home+"/include/linux", "-I"+lib+"/include",
 		"examples/java/ledge_jni.c", "-L"+lib+"/lib", "-lledge", "-Wl,-rpath,"+lib+"/lib", "-o", dir+"/libledge_jni.so")
@@ -160,6 +200,22 @@ func TestExampleJava(t *testing.T) {
 			t.Errorf("-Xcheck:jni: %s", complaints)
 		}
 	}
+}
+
+// javaHome is the JDK's folder.
+func javaHome(t *testing.T) string {
+	t.Helper()
+	props, settings := run(t, "java", "-XshowSettings:properties", "-version")
+	home := ""
+	for line := range strings.Lines(props + settings) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "java.home = "); ok {
+			home = v
+		}
+	}
+	if _, err := os.Stat(home + "/include/jni.h"); err != nil {
+		t.Skip("no jni.h: a JDK is needed, not only a runtime")
+	}
+	return home
 }
 
 // fails wants a program to end with an error that says something.

@@ -1,5 +1,5 @@
 // The native half of Ledge.java.
-//   cc -shared -fPIC -I$JAVA_HOME/include -I$JAVA_HOME/include/linux ledge_jni.c -lledge -o libledge_jni.so
+//   cc -shared -fPIC -I$JAVA_HOME/include -I$JAVA_HOME/include/linux $(pkg-config --cflags ledge) ledge_jni.c -o libledge_jni.so $(pkg-config --libs ledge)
 #include <jni.h>
 #include <ledge.h>
 #include <string.h>
