@@ -111,7 +111,7 @@ func (p *Prover) Prove(ctx context.Context, d backend.Driver, t backend.Trial) b
 		t.Types = join(t.Types, kept.Types) // or two models would take turns
 		t.Asked = t.Asked || testedAll(&kept)
 	}
-	v, final := p.try(ctx, d, t)
+	v, final := p.try(ctx, d, t, err)
 	if !final {
 		return v
 	}
@@ -132,8 +132,9 @@ func (p *Prover) knownOf(key string) *known {
 	return p.known[key]
 }
 
-// try tries a driver now; final is false where that says nothing about the driver.
-func (p *Prover) try(ctx context.Context, d backend.Driver, t backend.Trial) (v backend.Verdict, final bool) {
+// try tries a driver now; final is false where that says nothing about the driver. Missing
+// is why it does not seem to be installed.
+func (p *Prover) try(ctx context.Context, d backend.Driver, t backend.Trial, missing error) (v backend.Verdict, final bool) {
 	start := time.Now()
 	if p.Slow != nil {
 		defer p.watch(d.Name)()
@@ -148,6 +149,11 @@ func (p *Prover) try(ctx context.Context, d backend.Driver, t backend.Trial) (v 
 	}
 	if ctx.Err() != nil {
 		return refusal(d.Name, context.Cause(ctx).Error()), false
+	}
+	// A trial that came to its end, and so has its time, has found nothing either: that is
+	// no verdict, but what is known without one.
+	if missing != nil && len(v.Devices) == 0 && !v.When.IsZero() {
+		return refusal(d.Name, v.Reason), false
 	}
 	v.When, v.Seconds = start, time.Since(start).Seconds()
 	v.Types = typeNames(t.Types)

@@ -310,6 +310,34 @@ func TestDefault(t *testing.T) {
 	}
 }
 
+// TestMissing: a driver that does not seem to be installed is looked for without a trial.
+// One that finds nothing either gives no verdict; one that crashes does, for there is
+// something.
+func TestMissing(t *testing.T) {
+	d, _, _ := newDriver(t)
+	d.files = func() ([]string, error) { return nil, errors.New("no library") }
+	for _, c := range []struct {
+		name    string
+		prover  *Prover
+		reason  string
+		verdict bool
+	}{
+		{"not tried", &Prover{InProcess: true}, "no library", false},
+		{"tried", &Prover{InProcess: true, Retry: true}, "no device", false},
+		{"tried in a process of its own", &Prover{Program: []string{"/bin/sh", "-c", `echo 'ledge-verdict {"driver":"fake","reason":"none","when":"2026-01-02T03:04:05Z"}'`}, Retry: true}, "none", false},
+		{"crashed", &Prover{Program: []string{"/bin/sh", "-c", "exit 2"}, Retry: true}, "its driver crashed when it was tried: exit status 2", true},
+	} {
+		if len(c.prover.Program) > 0 {
+			if _, err := exec.LookPath(c.prover.Program[0]); err != nil {
+				t.Skip(err)
+			}
+		}
+		if v := c.prover.Prove(context.Background(), d.driver(), backend.Trial{}); v.Reason != c.reason || v.When.IsZero() == c.verdict {
+			t.Errorf("%s: %+v", c.name, v)
+		}
+	}
+}
+
 // BenchmarkWarm is a start with a kept verdict: what it adds to a command.
 func BenchmarkWarm(b *testing.B) {
 	dir := b.TempDir()
