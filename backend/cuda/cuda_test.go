@@ -542,8 +542,9 @@ func TestProfile(t *testing.T) {
 	if text := b.String(); !strings.Contains(text, "GPU: 6 kernels in ") || !strings.Contains(text, "[4 1 1]") || strings.Count(text, "\n") != 3 {
 		t.Errorf("%s", text)
 	}
-	d.profile = newProfile()
-	if t.Setenv(EnvProfile, "0"); newProfile() != nil {
+	d.profile, _ = newProfile()
+	t.Setenv(EnvProfile, "0")
+	if p, err := newProfile(); p != nil || err != nil {
 		t.Error("0 measures")
 	}
 }

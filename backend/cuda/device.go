@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -63,13 +64,17 @@ var (
 
 // open opens a device.
 func open(p properties, limits accel.Limits, blobs *accel.Blobs) (*device, error) {
+	overlap, err := p.overlaps()
+	profile, err2 := newProfile()
+	if err := cmp.Or(err, err2); err != nil {
+		return nil, err
+	}
 	d := &device{prop: p, limits: limits, blobs: blobs, modules: map[string]cu.Module{}, programs: map[string]*program{},
-		prepared: map[string]code{}, overlap: p.overlaps(), driver: driverFiles(),
-		buffers: map[*buffer]struct{}{}, recordings: map[*recording]struct{}{}, profile: newProfile()}
+		prepared: map[string]code{}, overlap: overlap, driver: driverFiles(),
+		buffers: map[*buffer]struct{}{}, recordings: map[*recording]struct{}{}, profile: profile}
 	d.submit = d.startNext
 	d.startWorker()
-	err := d.do("open", d.open)
-	if err != nil {
+	if err := d.do("open", d.open); err != nil {
 		return nil, errors.Join(fmt.Errorf("cuda: %s cannot be opened: %w", p.name, err), d.Close())
 	}
 	return d, nil

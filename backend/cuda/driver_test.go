@@ -88,6 +88,14 @@ func TestSwitches(t *testing.T) {
 	if _, err := openNamed(context.Background(), "cuda0", backend.Options{}); err == nil || !strings.Contains(err.Error(), accel.EnvTimeout) {
 		t.Errorf("a time limit that is none: %v", err)
 	}
+	t.Setenv(accel.EnvTimeout, "")
+	for _, name := range []string{EnvOverlap, EnvProfile} {
+		t.Setenv(name, "maybe")
+		if _, err := openNamed(context.Background(), "cuda0", backend.Options{}); err == nil || !strings.Contains(err.Error(), name+`="maybe": 1 or 0 is needed`) {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Setenv(name, "")
+	}
 	nothingLeft(t, "after all")
 }
 

@@ -89,6 +89,7 @@ func TestOverlap(t *testing.T) {
 		{"capability=90", "", 1, 1},
 		{"capability=121", "1", 1, 1},
 		{"capability=90", "0", 0, 1},
+		{"capability=90", "off", 0, 1},
 		{"capability=90 only=" + edges + " fail=1 code=801", "", 1, 1},
 		{"capability=90 only=" + edges + " fail=1 code=1", "", 1, 1},
 		{"capability=90 only=cuGraphInstantiate fail=1 code=801", "", 1, 2},

@@ -3,9 +3,8 @@
 package cuda
 
 import (
-	"os"
-
 	"github.com/ledge-run/ledge/backend/cuda/internal/driver"
+	"github.com/ledge-run/ledge/backend/internal/owned"
 	"github.com/ledge-run/ledge/kernels/cuda"
 )
 
@@ -13,10 +12,11 @@ import (
 // it has ended.
 const EnvOverlap = "LEDGE_CUDA_OVERLAP"
 
-// overlaps reports whether kernels can begin before: the GPU and its driver, and nobody
+// overlaps reports whether kernels can begin before: the GPU and its driver can, and nobody
 // is against it.
-func (p *properties) overlaps() bool {
-	return p.capability >= cuda.OverlapFrom && os.Getenv(EnvOverlap) != "0" && driver.Has("cuGraphAddDependencies_v2")
+func (p *properties) overlaps() (bool, error) {
+	asked, err := owned.Switch(EnvOverlap, true)
+	return asked && p.capability >= cuda.OverlapFrom && driver.Has("cuGraphAddDependencies_v2"), err
 }
 
 // overlapping says of calls, by what they come after, which may begin while that still

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"text/tabwriter"
 	"unsafe"
@@ -18,6 +17,7 @@ import (
 	"gorgonia.org/cu"
 
 	"github.com/ledge-run/ledge/backend/cuda/internal/driver"
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // EnvProfile is the variable that has kernels run one by one and be measured.
@@ -44,11 +44,12 @@ type cost struct {
 }
 
 // newProfile gives nil where nobody asks for it.
-func newProfile() *profile {
-	if v := os.Getenv(EnvProfile); v == "" || v == "0" {
-		return nil
+func newProfile() (*profile, error) {
+	asked, err := owned.Switch(EnvProfile, false)
+	if !asked || err != nil {
+		return nil, err
 	}
-	return &profile{kinds: map[kind]*cost{}}
+	return &profile{kinds: map[kind]*cost{}}, nil
 }
 
 // measure runs a submission without a graph, an event before each kernel and one after

@@ -22,7 +22,8 @@ import (
 // library: the program ledge.
 const EnvProbe = "LEDGE_PROBE"
 
-// EnvLimit is how long a trial may go without a sign of life, as "30s".
+// EnvLimit is how long a trial may go without a sign of life: seconds, or a duration
+// like 90s.
 const EnvLimit = "LEDGE_PROBE_TIMEOUT"
 
 // DefaultLimit is how long a driver may take until its next sign of life in a trial:
@@ -53,6 +54,8 @@ type Prover struct {
 	Slow   func(driver string)
 	slowMu sync.Mutex
 
+	wrong error // what the environment says that cannot be; every driver is refused
+
 	mu    sync.Mutex
 	known map[string]*known // by key, in this process
 }
@@ -74,8 +77,8 @@ func New(getenv func(string) string, program string) *Prover {
 		p.Program = []string{program}
 	}
 	p.InProcess = program == ""
-	if d, err := time.ParseDuration(getenv(EnvLimit)); err == nil && d > 0 {
-		p.Limit = d
+	if text := getenv(EnvLimit); text != "" {
+		p.Limit, p.wrong = owned.Duration(EnvLimit, text)
 	}
 	return p
 }
@@ -93,6 +96,9 @@ func (p *Prover) Prove(ctx context.Context, d backend.Driver, t backend.Trial) b
 	files, err := d.Foreign.Files()
 	if err != nil && !p.Retry {
 		return refusal(d.Name, err.Error()) // costs nothing to find out again
+	}
+	if p.wrong != nil {
+		return refusal(d.Name, p.wrong.Error())
 	}
 	key := keyOf(d, files, t)
 	k := p.knownOf(key)

@@ -237,6 +237,29 @@ func TestNotTried(t *testing.T) {
 	}
 }
 
+// TestEnvironment: a time limit that is none refuses every driver, and says so; nothing is
+// tried, nor kept.
+func TestEnvironment(t *testing.T) {
+	for text, c := range map[string]struct {
+		limit time.Duration
+		say   string
+	}{
+		"": {0, "no device"}, "90s": {90 * time.Second, "no device"}, "30": {30 * time.Second, "no device"},
+		"abc": {0, `LEDGE_PROBE_TIMEOUT="abc": a number of seconds or a duration like 90s is needed`},
+		"-1s": {0, `LEDGE_PROBE_TIMEOUT="-1s": `},
+	} {
+		d, cache, _ := newDriver(t)
+		p := New(func(name string) string { return map[string]string{EnvLimit: text, EnvCache: cache.Dir()}[name] }, "")
+		v := p.Prove(context.Background(), d.driver(), backend.Trial{})
+		if p.Limit != c.limit || !strings.HasPrefix(v.Reason, c.say) || (d.tried == 0) != (c.say != "no device") {
+			t.Errorf("%q: %v, tried %d times: %+v", text, p.Limit, d.tried, v)
+		}
+		if all, _, _ := cache.List(); d.tried != len(all) {
+			t.Errorf("%q: kept: %+v", text, all)
+		}
+	}
+}
+
 func TestHint(t *testing.T) {
 	d, c, _ := newDriver(t)
 	(&Prover{InProcess: true, Cache: c}).Prove(context.Background(), d.driver(), backend.Trial{})

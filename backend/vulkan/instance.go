@@ -3,12 +3,12 @@ package vulkan
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"unsafe"
 
 	"github.com/ledge-run/ledge/backend/internal/dl"
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // EnvValidate, if 1, has Khronos' validation layer look at every call. What it
@@ -67,7 +67,10 @@ func newInstance() (*instance, error) {
 		extensions = append(extensions, extPortabilityAll)
 		info.flags = enumeratePortability
 	}
-	validate := os.Getenv(EnvValidate) == "1"
+	validate, err := owned.Switch(EnvValidate, false)
+	if err != nil {
+		return nil, err
+	}
 	if validate {
 		if err := lib.canValidate(); err != nil {
 			return nil, err

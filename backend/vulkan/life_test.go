@@ -66,6 +66,17 @@ func TestValidation(t *testing.T) {
 	}
 }
 
+// TestValidationAsked: a word that is neither yes nor no is an error.
+func TestValidationAsked(t *testing.T) {
+	if infos, _ := probe(context.Background()); len(infos) == 0 {
+		t.Skip("no Vulkan here")
+	}
+	t.Setenv(EnvValidate, "maybe")
+	if _, err := newInstance(); err == nil || !strings.Contains(err.Error(), EnvValidate+`="maybe"`) {
+		t.Error(err)
+	}
+}
+
 // TestValidationListens: what the layer says is heard.
 func TestValidationListens(t *testing.T) {
 	needValidation(t)

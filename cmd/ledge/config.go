@@ -125,8 +125,24 @@ func (a *app) shut(path string) bool {
 	return true
 }
 
-// readConfig reads the configuration; a file that is not there is an empty one.
+// readConfig reads the configuration, and LEDGE_OFFLINE, which says as much as a key of it.
 func (a *app) readConfig() (config, error) {
+	c, err := a.readConfigFile()
+	if err != nil {
+		return c, err
+	}
+	switch value := a.getenv("LEDGE_OFFLINE"); strings.ToLower(strings.TrimSpace(value)) {
+	case "", "0", "off", "false", "no":
+	case "1", "on", "true", "yes":
+		c.Offline = true
+	default: // who set it would not want a download for a slip of the finger
+		return c, usagef("LEDGE_OFFLINE=%s: it must be 1 to download nothing, or 0", value)
+	}
+	return c, nil
+}
+
+// readConfigFile reads the configuration; a file that is not there is an empty one.
+func (a *app) readConfigFile() (config, error) {
 	var c config
 	path := a.configPath()
 	if path == "" {

@@ -9,6 +9,19 @@ import (
 	"testing"
 )
 
+// TestOffline: LEDGE_OFFLINE says yes or no in words, too, and nothing else: a slip of the
+// finger must not download.
+func TestOffline(t *testing.T) {
+	for value, want := range map[string]bool{"": false, "0": false, "no": false, "off": false, "1": true, "yes": true, "On": true, "true": true} {
+		a := &app{getenv: func(name string) string { return map[string]string{"LEDGE_OFFLINE": value}[name] }}
+		if c, err := a.readConfig(); err != nil || c.Offline != want {
+			t.Errorf("%q: %v, %v", value, c.Offline, err)
+		}
+	}
+	t.Setenv("LEDGE_OFFLINE", "yse")
+	refused(t, exitUsage, "LEDGE_OFFLINE=yse: it must be 1 to download nothing, or 0", "run", "-m", "qwen3:0.6b", "hi")
+}
+
 // TestConfigFaults: one line names the file, the key and what it takes.
 func TestConfigFaults(t *testing.T) {
 	dir := t.TempDir()

@@ -178,8 +178,7 @@ func (a *app) locate(ctx context.Context, name string, offline bool) (string, er
 }
 
 func (a *app) offline(c *cli.Context, cfg config) bool {
-	on, err := strconv.ParseBool(a.getenv("LEDGE_OFFLINE"))
-	return c.Bool("offline") || cfg.Offline || on && err == nil
+	return c.Bool("offline") || cfg.Offline
 }
 
 // openFile opens the file of the model that a command means, without loading

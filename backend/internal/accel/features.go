@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/owned"
 )
 
 // Variables of the environment that all GPU backends read.
@@ -201,12 +202,5 @@ func Timeout(byDefault time.Duration) (time.Duration, error) {
 	if text == "" {
 		return byDefault, nil
 	}
-	d, err := time.ParseDuration(text)
-	if s, serr := strconv.ParseFloat(text, 64); serr == nil {
-		d, err = time.Duration(min(s, 1e9)*float64(time.Second)), nil
-	}
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%s=%q: a number of seconds or a duration like 90s is needed", EnvTimeout, text)
-	}
-	return d, nil
+	return owned.Duration(EnvTimeout, text)
 }
