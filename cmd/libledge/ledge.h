@@ -156,7 +156,7 @@ typedef struct ledge_open_options {
     int32_t sequences;      /* full contexts that the cache has room for, 1 to 16; 0: 1 */
     int32_t batch;          /* tokens run at once at most, up to 65,536; 0: 512 */
     uint32_t flags;
-    const char *cache_type; /* of keys and values: "f16", "q8_0", "f32"; NULL: f16 */
+    const char *cache_type; /* of keys and values: "f16", "q8_0", "f32"; NULL or "": f16 */
     const char *pack_cache; /* folder to keep packed weights in for the next start, "" for the
                                program ledge's own; NULL: nothing is kept. If they cannot be,
                                ledge_model_notes tells, and with LEDGE_SHARED_WEIGHTS opening fails */

@@ -162,8 +162,12 @@ func options(o *C.ledge_open_options) ([]ledge.Option, error) {
 		return nil, argument("max_watts is %g, max_celsius %g, battery_floor %g: 0 is no limit", limits.MaxWatts, limits.MaxCelsius, limits.BatteryFloor)
 	}
 	out = append(out, ledge.WithLimits(limits))
-	if o.cache_type != nil {
-		out = append(out, ledge.WithCacheType(stringOf(o.cache_type)))
+	switch t := strings.ToLower(stringOf(o.cache_type)); t {
+	case "": // as for the device: the usual one
+	case "f16", "q8_0", "f32":
+		out = append(out, ledge.WithCacheType(t))
+	default:
+		return nil, fmt.Errorf("cache_type is %.40q: it must be f16, q8_0 or f32", t)
 	}
 	if o.pack_cache != nil {
 		out = append(out, ledge.WithPackCache(stringOf(o.pack_cache)))

@@ -143,6 +143,14 @@ static void opening(const char *path) {
     WITH(LEDGE_ERROR_FAILED, max_celsius, 5);
     WITH(LEDGE_ERROR_FAILED, battery_floor, 100);
     WITH(LEDGE_ERROR_FAILED, cache_type, "f17");
+    SAYS(LEDGE_ERROR_FAILED, "cache_type is \"f17\": it must be f16, q8_0 or f32", ledge_open(path, &o, &m, &error));
+    WITH(LEDGE_ERROR_FAILED, cache_type, "q4_1"); // what weights may have
+    SAYS(LEDGE_ERROR_FAILED, "cache_type is \"q4_1\": it must be", ledge_open(path, &o, &m, &error));
+    ledge_model *usual;
+    ledge_open_options_init(&o, sizeof o);
+    o.device = o.cache_type = "";
+    EXPECT(LEDGE_OK, ledge_open(path, &o, &usual, &error));
+    EXPECT(LEDGE_OK, ledge_model_close(usual, &error));
     WITH(LEDGE_ERROR_ARGUMENT, flags, 128);
     WITH(LEDGE_ERROR_ARGUMENT, flags, LEDGE_SHARED_WEIGHTS);
     WITH(LEDGE_ERROR_HANDLE, canceller, STRAY);
