@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -65,5 +67,38 @@ func TestREADME(t *testing.T) {
 	}
 	if !slices.Equal(blocks[0], blocks[1]) {
 		t.Errorf("%s has %q, %s has %q", readmes[0], blocks[0], readmes[1], blocks[1])
+	}
+}
+
+// TestDesignGraph: docs/design.md shows a graph as ledge graph prints it, but for what is
+// left out (...).
+func TestDesignGraph(t *testing.T) {
+	model := filepath.Join(os.Getenv("LEDGE_TEST_MODELS"), "smollm2-135m-instruct-q4_1.gguf")
+	if _, err := os.Stat(model); err != nil {
+		t.Skip("LEDGE_TEST_MODELS names no folder with smollm2-135m-instruct-q4_1.gguf")
+	}
+	page, err := os.ReadFile("../../docs/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph := strings.Split(must(t, "graph", model, "--stage", "fused", "--device", "cpu"), "\n")
+	shown := 0
+	for line := range strings.Lines(string(page)) {
+		text, ok := strings.CutPrefix(line, "    %")
+		if !ok {
+			continue
+		}
+		shown++
+		var parts []string
+		for _, part := range strings.Split(strings.TrimSpace(text), "...") {
+			parts = append(parts, regexp.QuoteMeta(part))
+		}
+		like := regexp.MustCompile("^%" + strings.Join(parts, ".*") + "$")
+		if !slices.ContainsFunc(graph, like.MatchString) {
+			t.Errorf("docs/design.md shows a line that the graph has not: %s", line)
+		}
+	}
+	if shown == 0 {
+		t.Error("docs/design.md shows no graph")
 	}
 }
