@@ -9,4 +9,6 @@ export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -I$root/third_party/gl/include -I$root/
 mkdir -p "$root/out/cuda/lib"
 printf '!<arch>\n' >"$root/out/cuda/lib/libcuda.a"
 export CGO_LDFLAGS="-L$root/out/cuda/lib ${CGO_LDFLAGS:--O2 -g}"
+# It also has this machine's own libraries looked at, and a GNU compiler for another system says of each that it is none of its.
+case "$(basename "${CC:-cc}")" in *-gcc | *-gcc-[0-9]*) CGO_LDFLAGS+=" -Wl,--no-warn-search-mismatch" ;; esac
 tags=cuda,gles

@@ -147,6 +147,10 @@ if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
       go test -short -timeout 10m -tags "$tags" -run '^Test[A-Za-z]+$/^(gles|cuda)' ./backend/all # the others ran above
     }
     together emulated_gpu sanitized_gpu
+    if command -v aarch64-linux-gnu-gcc >/dev/null; then # a cross compiler has nothing to say, either
+      said=$(export GOARCH=arm64 CC=aarch64-linux-gnu-gcc; source build/cgo.sh; go test -c -tags "$tags" -o /dev/null ./backend/cuda 2>&1) || { echo "$said"; exit 1; }
+      if [ -n "$said" ]; then echo "$said"; exit 1; fi
+    fi
     cmake -B out -G Ninja
     cmake --build out
     (cd out && ctest --output-on-failure)
