@@ -151,6 +151,11 @@ func engines(rows []summary.Row) []string {
 	return append([]string{record.Ledge}, names...)
 }
 
+// drawn are the engines that a picture shows: one that failed everywhere has no figure.
+func drawn(names []string, has func(name string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !has(name) })
+}
+
 func lookOf(names []string, name string) look {
 	return looks[max(0, slices.Index(names, name))%len(looks)]
 }

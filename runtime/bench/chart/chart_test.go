@@ -104,6 +104,23 @@ func TestCharts(t *testing.T) {
 	}
 }
 
+// TestAlt: the words for those who cannot see a picture name the engines that are in it, and
+// none that has failed everywhere.
+func TestAlt(t *testing.T) {
+	records := sample.Records()
+	for i := range records {
+		records[i].Runs = append(records[i].Runs, record.Run{Engine: record.Engine{Name: "bad"}, Failure: "exit status 1"})
+	}
+	want := map[string]string{
+		"ratios": "divided by that of llama.cpp and openvino, with", "roofline": "speeds of ledge, llama.cpp and openvino in", "context": "of ledge, llama.cpp and openvino over", "power": "of ledge, llama.cpp and openvino over",
+	}
+	for _, c := range all(t, records) {
+		if !strings.Contains(c.Alt, want[c.Name]) {
+			t.Errorf("%s: %s", c.Name, c.Alt)
+		}
+	}
+}
+
 // TestLittle: rows that have nothing for a picture give none, and odd figures harm
 // nothing.
 func TestLittle(t *testing.T) {

@@ -133,7 +133,10 @@ func lines(c *Chart, rows []summary.Row, curves []curve, x, y string) (*Chart, e
 	p.X.Tick.Marker = plot.DefaultTicks{}
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.XOffs = 8
-	c.Alt = fmt.Sprintf("%s of %s over %s: %d curves between %.3g and %.3g.", y, list(names), x, len(curves), math.Pow(10, low), math.Pow(10, high))
+	has := func(name string) bool {
+		return slices.ContainsFunc(curves, func(u curve) bool { return u.engine == name })
+	}
+	c.Alt = fmt.Sprintf("%s of %s over %s: %s between %.3g and %.3g.", y, list(drawn(names, has)), x, plural(len(curves), "curve"), math.Pow(10, low), math.Pow(10, high))
 	c.plot = p
 	return c, nil
 }

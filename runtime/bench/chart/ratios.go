@@ -53,7 +53,6 @@ func Ratios(rows []summary.Row) (*Chart, error) {
 	slices.Reverse(lines) // the first on top
 
 	c := &Chart{Name: "ratios", Title: "Ledge beside its peers", width: width, height: vg.Length(90 + 17*(len(lines)+len(names)-1))}
-	c.Alt = fmt.Sprintf("For %d tests Ledge's speed divided by that of %s, with intervals of 95 %%. Ratios lie between %.2f and %.2f.", len(lines), list(names[1:]), low, high)
 	p := newPlot(c.Title, "times the peer's tokens/s, with the interval of 95 %", "")
 	if left > 0 {
 		p.Title.Text += fmt.Sprintf(" (%d tests more are in the tables)", left)
@@ -76,6 +75,9 @@ func Ratios(rows []summary.Row) (*Chart, error) {
 			bars[e.Name] = append(bars[e.Name], struct{ Low, High float64 }{lg(e.Ratio.Median / e.Ratio.Low), lg(e.Ratio.High / e.Ratio.Median)})
 		}
 	}
+	has := func(name string) bool { return len(places[name]) > 0 }
+	c.Alt = fmt.Sprintf("For %s Ledge's speed divided by that of %s, with intervals of 95 %%. Ratios lie between %.2f and %.2f.",
+		plural(len(lines), "test"), list(drawn(names[1:], has)), low, high)
 	for _, name := range names[1:] {
 		at := places[name]
 		if len(at) == 0 {

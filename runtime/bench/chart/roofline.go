@@ -90,7 +90,8 @@ func Roofline(rows []summary.Row, roofs []Roof) (*Chart, error) {
 	}
 	x0, y0, x1, y1 = x0/1.3, y0/1.3, x1*1.3, y1*1.3
 	c := &Chart{Name: "roofline", Title: "What the machine allows, and what is reached", width: width, height: 460}
-	c.Alt = fmt.Sprintf("Roofline of the processor at %s: speeds of %s in operations a second, over operations for each byte read.", roofList(roofs), list(names))
+	has := func(name string) bool { return points[series{name, false}] != nil || points[series{name, true}] != nil }
+	c.Alt = fmt.Sprintf("Roofline of the processor at %s: speeds of %s in operations a second, over operations for each byte read.", roofList(roofs), list(drawn(names, has)))
 	p := newPlot(c.Title, "operations for each byte of weights and cache that is read", "GOPS (1e9 operations a second)")
 	grid(p, true, true)
 	for i, r := range roofs {

@@ -193,6 +193,9 @@ func intro(records []record.Record) string {
 	if least < most {
 		span = fmt.Sprintf("%d to %d", least, most)
 	}
+	if most == 1 {
+		return s + "\n\nFigures are those of one round.\n"
+	}
 	return s + fmt.Sprintf("\n\nFigures are medians of %s rounds. Ratios are taken within a round; in brackets is the 95 %% interval of their median.\n", span)
 }
 

@@ -125,6 +125,17 @@ tables:
 	}
 }
 
+// TestRounds: what was measured once has no medians.
+func TestRounds(t *testing.T) {
+	s := parse(t, "")
+	for n, want := range map[int]string{1: "Figures are those of one round.\n", 2: "Figures are medians of 2 rounds. Ratios are taken"} {
+		all := rounds(s, "start/a/t2/start/c100", n, map[string][3]float64{record.Wall: {0.05, 0.1, 0}}, nil)
+		if text := table.Text(all, table.Of(all, table.Options{Suite: s})); !strings.Contains(text, want) {
+			t.Errorf("%d rounds: %s", n, text)
+		}
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	s := parse(t, "")
 	all := records(s)
