@@ -22,7 +22,51 @@ const runMark = "LEDGE_BENCH_RUN_"
 // whose parents have ended.
 var adopting struct {
 	sync.Mutex
-	runs int
+	runs    int
+	waited  map[int]bool   // commands of runs: Wait takes note of their ends
+	others  map[int]string // other children that were there before, when each was started
+	adopted map[int]string // those that runs before have left
+}
+
+// run starts a command, and waits for its end.
+func run(cmd *exec.Cmd) error {
+	adopting.Lock() // or it could end, and be taken for an orphan, before it is known
+	err := cmd.Start()
+	if err == nil {
+		adopting.waited[cmd.Process.Pid] = true
+	}
+	adopting.Unlock()
+	if err != nil {
+		return err
+	}
+	err = cmd.Wait()
+	adopting.Lock()
+	delete(adopting.waited, cmd.Process.Pid)
+	adopting.Unlock()
+	return err
+}
+
+// children are those of this process, when each was started, but for some.
+func children(but map[int]string) map[int]string {
+	all := map[int]string{}
+	for _, p := range processes()[os.Getpid()] {
+		if but[p.pid] != p.start {
+			all[p.pid] = p.start
+		}
+	}
+	return all
+}
+
+// reap takes note of the end of an orphan of a run, for nobody else does. It is a child
+// by adoption: of the children that this process has started itself, its runs' are
+// known, and so are those that were there before; others are in this process's group,
+// where a run puts none.
+func reap(p entry) {
+	adopting.Lock()
+	defer adopting.Unlock()
+	if p.group != unix.Getpgrp() && !adopting.waited[p.pid] && adopting.others[p.pid] != p.start {
+		_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil)
+	}
 }
 
 // adopt marks a command, and has what it starts stay below this process, even what
@@ -35,6 +79,7 @@ func adopt(cmd *exec.Cmd) (end func()) {
 	adopting.Lock()
 	defer adopting.Unlock()
 	if adopting.runs++; adopting.runs == 1 {
+		adopting.waited, adopting.others = map[int]bool{}, children(adopting.adopted)
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // since Linux 3.4; else the group is all that ends
 	}
 	return func() {
@@ -45,6 +90,7 @@ func adopt(cmd *exec.Cmd) (end func()) {
 		defer adopting.Unlock()
 		if adopting.runs--; adopting.runs == 0 {
 			_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+			adopting.adopted = children(adopting.others)
 		}
 	}
 }
@@ -68,7 +114,10 @@ func endMarked(mark []byte, group int) {
 					_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil)
 				case killed[p.pid] == p.start:
 					left = true // on its way, or its parent is
-				case p.ended: // by itself: whose it was cannot be seen any more, and it disturbs nobody
+				case p.ended: // by itself: which run's it was cannot be seen any more
+					if p.parent == os.Getpid() {
+						reap(p)
+					}
 				default:
 					is, known := marked(p.pid, mark)
 					if mine = mine || is; mine && p.kill() {

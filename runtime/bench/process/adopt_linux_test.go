@@ -24,6 +24,8 @@ func init() {
 		case "session-hangs": // does not end, either
 			detach("hang", true)
 			time.Sleep(time.Hour)
+		case "session-ends": // leaves a child that has ended, or does at once
+			detach("nothing", false)
 		case "daemon": // what it leaves is not its child any more
 			detach("session", false)
 		case "bare": // what it leaves has a child without variables
@@ -88,6 +90,49 @@ func numbers(t *testing.T, path string, want int) []string {
 func runs(pid string) bool {
 	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+// TestOrphans: of what a program has started, and what ended by itself, nothing is left for
+// this process to take note of; what is this process's own is left to it.
+func TestOrphans(t *testing.T) {
+	var own []*exec.Cmd
+	start := func(attr *syscall.SysProcAttr) {
+		cmd := exec.Command("true")
+		cmd.SysProcAttr = attr
+		if err := cmd.Start(); err != nil {
+			t.Skip(err)
+		}
+		own = append(own, cmd)
+	}
+	start(&syscall.SysProcAttr{Setsid: true}) // as an orphan would be, but before
+	path := filepath.Join(t.TempDir(), "pids")
+	beside, end := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = play(beside, t, "hang", 0)
+	}()
+	for range 3 {
+		start(nil)
+		if _, err := play(context.Background(), t, "session-ends", time.Minute, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end()
+	<-ended
+	if _, err := play(context.Background(), t, "echo", time.Minute, "x"); err != nil { // what ended too late for its own run
+		t.Fatal(err)
+	}
+	for _, pid := range numbers(t, path, 3) {
+		if stat, err := os.ReadFile("/proc/" + pid + "/stat"); err == nil {
+			t.Errorf("left: %s", stat)
+		}
+	}
+	for _, cmd := range own {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("a child of this process's own: %v", err)
+		}
+	}
 }
 
 // TestSessions: what a program leaves ends, also in a session of its own; what others

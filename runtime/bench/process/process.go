@@ -69,7 +69,7 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	group(cmd)
 	endOthers := adopt(cmd)
 	start := time.Now()
-	err := cmd.Run()
+	err := run(cmd)
 	r := Result{Stdout: out.data, Wall: time.Since(start)}
 	endGroup(cmd) // a child that lives on would disturb what is measured next
 	endOthers()
