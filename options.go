@@ -96,7 +96,7 @@ func WithCacheType(name string) Option {
 	return Option{func(c *config) {
 		d, err := dtype.Parse(name)
 		if err != nil {
-			c.err = fmt.Errorf("cache type: %w; use f16, q8_0 or f32", err)
+			c.err = fmt.Errorf("the cache type is %q: it must be f16, q8_0 or f32", name)
 			return
 		}
 		c.o.CacheType = d
