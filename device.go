@@ -46,6 +46,9 @@ func deviceOf(i backend.Info) Device {
 // be, which runs its self-test. Of the options WithDevice, WithThreads and WithProbe
 // matter. The list is there with an error, too, which says that no device can be used.
 func Devices(ctx context.Context, opts ...Option) ([]Candidate, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, err
+	}
 	c := configOf(opts)
 	if c.err != nil {
 		return nil, wrap(c.err)

@@ -1,6 +1,7 @@
 package ledge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -67,6 +68,18 @@ func (e *MemoryError) Error() string { return e.err.Error() }
 
 // Unwrap gives the cause.
 func (e *MemoryError) Unwrap() error { return e.err }
+
+// errNoContext is an error of the call: on the goroutine that works for all sessions, a
+// nil context would end the program.
+var errNoContext = errors.New("ledge: the context is nil; context.Background() is one that never ends")
+
+// checkContext refuses a nil context.
+func checkContext(ctx context.Context) error {
+	if ctx == nil {
+		return errNoContext
+	}
+	return nil
+}
 
 // wrap gives an inner error the type or sentinel that this package promises.
 func wrap(err error) error {

@@ -42,13 +42,14 @@
 // Errors that a program may want to tell apart are [ErrClosed],
 // [ErrSessionClosed], [ErrBusy], [ErrEmptyPrompt], [ErrCacheFull],
 // [ErrDeviceLost], [ErrLimit], [ErrBattery], [*ContextError] and [*MemoryError]; use
-// errors.Is and errors.As. A cancelled context gives its own error.
+// errors.Is and errors.As. A cancelled context gives its own error, a nil one is refused.
 //
 // The processor is always there as a device. Programs that want the others
 // import github.com/ledge-run/ledge/backend/all for its side effects.
 package ledge
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"sync/atomic"
@@ -78,6 +79,9 @@ type Model struct {
 // Errors: [*MemoryError] if weights or cache do not fit, [ErrLimit]; others say what is
 // wrong with the file or the options.
 func Open(ctx context.Context, path string, opts ...Option) (*Model, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, err
+	}
 	c := configOf(opts)
 	if c.err != nil {
 		return nil, wrap(c.err)
@@ -155,7 +159,7 @@ func (m *Model) Embed(ctx context.Context, text string) ([]float32, error) {
 
 // EmbedTokens is [Model.Embed] for a text given as tokens.
 func (m *Model) EmbedTokens(ctx context.Context, tokens []int32) ([]float32, error) {
-	if err := m.check(); err != nil {
+	if err := cmp.Or(checkContext(ctx), m.check()); err != nil {
 		return nil, err
 	}
 	v, err := m.m.Embed(ctx, tokens)
@@ -169,7 +173,7 @@ func (m *Model) EmbedTokens(ctx context.Context, tokens []int32) ([]float32, err
 // Errors: [ErrEmptyPrompt], [*ContextError], [ErrCacheFull], [ErrClosed].
 func (m *Model) Logits(ctx context.Context, tokens []int32) iter.Seq2[[]float32, error] {
 	return func(yield func([]float32, error) bool) {
-		err := m.check()
+		err := cmp.Or(checkContext(ctx), m.check())
 		if err == nil && len(tokens) == 0 {
 			err = wrap(engine.ErrEmptyPrompt)
 		}

@@ -337,3 +337,30 @@ func TestGPULayers(t *testing.T) {
 		t.Errorf("on %s, %q", m.Device().Name, n)
 	}
 }
+
+// TestNoContext: a nil context is an error of the call, whatever is asked, and the model
+// goes on.
+func TestNoContext(t *testing.T) {
+	m := open(t)
+	s := m.NewSession()
+	defer s.Close()
+	var none context.Context
+	hi := []ledge.Message{{Role: "user", Content: "Hi!"}}
+	for name, call := range map[string]func() error{
+		"Open":           func() error { _, err := ledge.Open(none, "model.gguf"); return err },
+		"Devices":        func() error { _, err := ledge.Devices(none); return err },
+		"Generate":       func() error { return last(s.Generate(none, "abc")) },
+		"GenerateTokens": func() error { return last(s.GenerateTokens(none, []int32{1})) },
+		"Chat":           func() error { return last(s.Chat(none, hi)) },
+		"Embed":          func() error { _, err := m.Embed(none, "abc"); return err },
+		"EmbedTokens":    func() error { _, err := m.EmbedTokens(none, []int32{1}); return err },
+		"Logits":         func() error { return last(m.Logits(none, []int32{1})) },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), "the context is nil") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, _, err := generate(s, "abc", ledge.MaxTokens(2)); err != nil {
+		t.Error(err)
+	}
+}

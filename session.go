@@ -101,6 +101,10 @@ func (s *Session) Chat(ctx context.Context, messages []Message, opts ...Generate
 
 func (s *Session) run(ctx context.Context, opts []GenerateOption, prompt func(*generation) ([]int32, error)) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
+		if err := checkContext(ctx); err != nil {
+			yield(Token{}, err)
+			return
+		}
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		if err := s.begin(cancel); err != nil {

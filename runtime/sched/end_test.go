@@ -18,6 +18,21 @@ import (
 // gated has every run wait for the test.
 func gated(d *device) { d.entered, d.gate = make(chan struct{}, 1000), make(chan struct{}) }
 
+// TestNoContext: a nil context must not end the scheduler's goroutine, and the program
+// with it.
+func TestNoContext(t *testing.T) {
+	s, _ := start(t, 8, nil)
+	st := s.NewStream(nil)
+	defer st.Close()
+	var none context.Context
+	if err := st.Run(none, prompt(5, 1), sched.Top); err == nil || !strings.Contains(err.Error(), "context is nil") {
+		t.Errorf("got %v", err)
+	}
+	if err := st.Run(context.Background(), prompt(5, 1), sched.Top); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestCancel in every phase: before, in the queue, in a run alone, in a run
 // with another. The stream can go on afterwards.
 func TestCancel(t *testing.T) {

@@ -34,7 +34,10 @@ type Stream struct {
 	Hidden    []float32
 }
 
-var errStreamClosed = errors.New("sched: the stream was closed")
+var (
+	errStreamClosed = errors.New("sched: the stream was closed")
+	errNoContext    = errors.New("sched: the context is nil")
+)
 
 // NewStream begins a sequence that is going to start with prompt: if an earlier
 // stream began alike, its cached tokens are taken over. At least the last token
@@ -77,6 +80,9 @@ func (st *Stream) run(ctx context.Context, tokens []int32, want Want) error {
 	s := st.s
 	if want == All && len(tokens) > s.limits.AllRows {
 		return fmt.Errorf("sched: %d tokens read in full, at most %d at once", len(tokens), s.limits.AllRows)
+	}
+	if ctx == nil {
+		return errNoContext // the scheduler asks it on its own goroutine, where nobody can recover
 	}
 	if err := st.check(tokens); err != nil {
 		return err
