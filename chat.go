@@ -54,7 +54,7 @@ func (m Message) inner() chat.Message {
 }
 
 // Tools describes functions that the model may call, each a JSON object in
-// OpenAI's form; for Session.Chat.
+// OpenAI's form; for Session.Chat. What is none is refused everywhere.
 func Tools(tools ...json.RawMessage) GenerateOption {
 	tools = slices.Clone(tools)
 	return set(func(g *generation) { g.render.Tools = tools })
@@ -77,11 +77,15 @@ func (m *Model) chatPrompt(messages []Message, g *generation) ([]int32, error) {
 
 // ChatPrompt gives the tokens that [Session.Chat] would have the model read.
 //
-// Errors: [ErrClosed], and those of the template.
+// Errors: [ErrClosed], those of settings that are out of range, and those of the template.
 func (m *Model) ChatPrompt(messages []Message, opts ...GenerateOption) ([]int32, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	tokens, err := m.chatPrompt(messages, newGeneration(opts))
+	g := newGeneration(opts)
+	if err := g.check(m.info.Vocab); err != nil {
+		return nil, wrap(err)
+	}
+	tokens, err := m.chatPrompt(messages, g)
 	return tokens, wrap(err)
 }

@@ -50,8 +50,8 @@ func Devices(ctx context.Context, opts ...Option) ([]Candidate, error) {
 		return nil, err
 	}
 	c := configOf(opts)
-	if c.err != nil {
-		return nil, wrap(c.err)
+	if err := c.check(); err != nil {
+		return nil, wrap(err)
 	}
 	found, err := engine.Devices(ctx, c.o)
 	return candidatesOf(found), wrap(err)

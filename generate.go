@@ -56,7 +56,8 @@ func set(f func(*generation)) GenerateOption { return GenerateOption{f} }
 // until the model ends it or the context is full.
 func MaxTokens(n int) GenerateOption { return set(func(g *generation) { g.set.MaxTokens = n }) }
 
-// Stop ends the generation when one of the strings comes up. It is not shown.
+// Stop ends the generation when one of the strings comes up. It is not shown. None may
+// be empty.
 func Stop(texts ...string) GenerateOption {
 	texts = slices.Clone(texts)
 	return set(func(g *generation) { g.set.Stop = texts })
@@ -118,8 +119,8 @@ func LogitBias(bias map[int32]float32) GenerateOption {
 }
 
 // Logprobs reports the log-probability of every token, and of the n most likely
-// ones beside it.
-func Logprobs(n int) GenerateOption { return set(func(g *generation) { g.logprobs = max(n, 0) }) }
+// ones beside it, at most Info.Vocab; -1, the default, reports none.
+func Logprobs(n int) GenerateOption { return set(func(g *generation) { g.logprobs = n }) }
 
 // ShowSpecial shows control tokens in the text.
 func ShowSpecial() GenerateOption { return set(func(g *generation) { g.set.Special = true }) }
@@ -139,12 +140,14 @@ type Constraint interface {
 	Accept(id int32) error
 }
 
-// Constrain has c decide which tokens may be chosen.
+// Constrain has c, which is not nil, decide which tokens may be chosen.
 func Constrain(c Constraint) GenerateOption {
 	return set(func(g *generation) {
-		if c != nil {
-			g.set.Constraint = constraint{c}
+		if c == nil {
+			g.err = argument("the constraint is nil: leave Constrain away where there is none")
+			return
 		}
+		g.set.Constraint = constraint{c}
 	})
 }
 

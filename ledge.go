@@ -83,8 +83,8 @@ func Open(ctx context.Context, path string, opts ...Option) (*Model, error) {
 		return nil, err
 	}
 	c := configOf(opts)
-	if c.err != nil {
-		return nil, wrap(c.err)
+	if err := c.check(); err != nil {
+		return nil, wrap(err)
 	}
 	m, limits, err := openLimited(ctx, path, c)
 	if err != nil {

@@ -72,8 +72,8 @@ func WithDevice(name string) Option {
 // device, asking for layers is an error.
 func WithGPULayers(n int) Option { return Option{func(c *config) { c.o.GPULayers = &n }} }
 
-// WithThreads sets the number of threads of the processor's device; 0, the
-// default, is one for each fast core.
+// WithThreads sets the number of threads of the processor's device, at most 1,024; 0,
+// the default, is one for each fast core.
 func WithThreads(n int) Option { return Option{func(c *config) { c.o.Threads = n }} }
 
 // WithContext sets how many tokens a sequence may have, prompt and answer
@@ -86,7 +86,7 @@ func WithContext(tokens int) Option { return Option{func(c *config) { c.o.Contex
 // shorter.
 func WithSequences(n int) Option { return Option{func(c *config) { c.o.Sequences = n }} }
 
-// WithBatch sets how many tokens are run at once at most: the size of a
+// WithBatch sets how many tokens are run at once at most, up to 65,536: the size of a
 // prompt's pieces. The default, 0, is 512; less saves memory.
 func WithBatch(tokens int) Option { return Option{func(c *config) { c.o.Batch = tokens }} }
 

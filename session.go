@@ -114,9 +114,10 @@ func (s *Session) run(ctx context.Context, opts []GenerateOption, prompt func(*g
 		defer s.end()
 		s.setUsage(engine.Usage{})
 		g := newGeneration(opts)
-		tokens, err := prompt(g)
+		err := g.check(s.m.info.Vocab)
+		var tokens []int32
 		if err == nil {
-			err = g.err
+			tokens, err = prompt(g)
 		}
 		if err != nil {
 			s.setUsage(engine.Usage{Reason: engine.ReasonError})

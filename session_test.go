@@ -470,7 +470,7 @@ func TestStop(t *testing.T) {
 		if !utf8.ValidString(stop) {
 			continue
 		}
-		got, _, err := generate(s, "abc", append(opts, ledge.Stop("", "no such thing", stop))...)
+		got, _, err := generate(s, "abc", append(opts, ledge.Stop("no such thing", stop))...)
 		if want, _, _ := strings.Cut(text, stop); err != nil || got != want || s.Usage().Reason != ledge.ReasonStop {
 			t.Errorf("%v: stop at %q: got %q, want %q, %+v", err, stop, got, want, s.Usage())
 		}

@@ -47,6 +47,8 @@ func textOfError(code C.int, err error) string {
 		return "the call was cancelled" // Go speaks of contexts
 	case C.LEDGE_ERROR_CACHE_FULL:
 		return oneLine(err.Error()) + " (ledge_open_options.sequences)"
+	case C.LEDGE_ERROR_ARGUMENT:
+		return strings.TrimPrefix(oneLine(err.Error()), "ledge: ") // like what is refused here
 	}
 	return oneLine(err.Error())
 }
@@ -60,6 +62,10 @@ func codeOf(err error) (code, value C.int, need, have C.uint64_t) {
 	var memory *ledge.MemoryError
 	var full *kvcache.ErrFull
 	var bug *fault
+	var wrong interface {
+		error
+		Argument()
+	}
 	switch {
 	case errors.As(err, &own):
 		return own.code, 0, own.need, own.have
@@ -73,6 +79,8 @@ func codeOf(err error) (code, value C.int, need, have C.uint64_t) {
 		return C.LEDGE_ERROR_HANDLE, 0, 0, 0
 	case errors.As(err, &refused):
 		return C.LEDGE_ERROR_CALLBACK, refused.value, 0, 0
+	case errors.As(err, &wrong):
+		return C.LEDGE_ERROR_ARGUMENT, 0, 0, 0
 	case errors.As(err, &bug):
 		return C.LEDGE_ERROR_INTERNAL, 0, 0, 0
 	case errors.As(err, &long):

@@ -35,14 +35,24 @@ func TestFault(t *testing.T) {
 
 func name() string { return "longer than that" }
 
+// TestArgumentText: what the Go API refuses reads as what is refused here.
+func TestArgumentText(t *testing.T) {
+	_, err := ledge.Devices(t.Context(), ledge.WithGPULayers(-2))
+	if code, _, _, _ := codeOf(err); textOfError(code, err) != "gpu_layers is -2: -1 is as many as fit" {
+		t.Errorf("%d, %q", code, textOfError(code, err))
+	}
+}
+
 // TestCodes: what errors of the Go API are in C, however they are wrapped.
 func TestCodes(t *testing.T) {
+	_, layers := ledge.Devices(t.Context(), ledge.WithGPULayers(-2))
 	for _, c := range []struct {
 		err  error
 		code int // of ledge.h
 	}{
 		{errors.New("anything"), 1},
 		{argument("out of range"), 2},
+		{layers, 2},
 		{&handleError{modelKind, handleNull, 0}, 2},
 		{&handleError{modelKind, handleUnknown, 0}, 4},
 		{&handleError{modelKind, handleOther, sessionKind}, 4},

@@ -132,36 +132,17 @@ func ledgego_canceller_close(id C.uintptr_t, e *C.ledge_error) C.int {
 	})
 }
 
-// What options may be at most: more is a mistake.
-const (
-	maxThreads = 1024
-	maxBatch   = 1 << 16
-)
-
-// options are those of the Go API.
+// options are those of the Go API, which refuses what is out of range.
 func options(o *C.ledge_open_options) ([]ledge.Option, error) {
 	if o.flags&^C.LEDGE_SHARED_WEIGHTS != 0 {
 		return nil, argument("the flags %#x are not all known", uint32(o.flags))
-	}
-	if o.gpu_layers < C.LEDGE_GPU_LAYERS_FIT {
-		return nil, argument("gpu_layers is %d: -1 is as many as fit", int32(o.gpu_layers))
-	}
-	if o.threads > maxThreads {
-		return nil, fmt.Errorf("threads is %d: 0 is one for each fast core, %d are the most", int32(o.threads), maxThreads)
-	}
-	if o.batch > maxBatch {
-		return nil, fmt.Errorf("batch is %d: 0 is 512 tokens, %d are the most", int32(o.batch), maxBatch)
 	}
 	out := []ledge.Option{
 		ledge.WithDevice(stringOf(o.device)), ledge.WithGPULayers(int(o.gpu_layers)), ledge.WithThreads(int(o.threads)),
 		ledge.WithContext(int(o.context)), ledge.WithSequences(int(o.sequences)), ledge.WithBatch(int(o.batch)),
 		ledge.WithProbe(stringOf(o.probe)),
+		ledge.WithLimits(ledge.Limits{MaxWatts: float64(o.max_watts), MaxCelsius: float64(o.max_celsius), BatteryFloor: float64(o.battery_floor)}),
 	}
-	limits := ledge.Limits{MaxWatts: float64(o.max_watts), MaxCelsius: float64(o.max_celsius), BatteryFloor: float64(o.battery_floor)}
-	if !(limits.MaxWatts >= 0 && limits.MaxCelsius >= 0 && limits.BatteryFloor >= 0) {
-		return nil, argument("max_watts is %g, max_celsius %g, battery_floor %g: 0 is no limit", limits.MaxWatts, limits.MaxCelsius, limits.BatteryFloor)
-	}
-	out = append(out, ledge.WithLimits(limits))
 	switch t := strings.ToLower(stringOf(o.cache_type)); t {
 	case "": // as for the device: the usual one
 	case "f16", "q8_0", "f32":

@@ -87,30 +87,20 @@ func ledgego_session_close(id C.uintptr_t, e *C.ledge_error) C.int {
 	})
 }
 
-// settings are the options of a generation with a model, as the Go API has them.
-func settings(m *model, o *C.ledge_generate_options) ([]ledge.GenerateOption, error) {
+// settings are the options of a generation as the Go API has them, which refuses what is
+// out of range.
+func settings(o *C.ledge_generate_options) ([]ledge.GenerateOption, error) {
 	if o.flags&^(C.LEDGE_SHOW_SPECIAL|C.LEDGE_IGNORE_END) != 0 {
 		return nil, argument("the flags %#x are not all known", uint32(o.flags))
-	}
-	if o.max_tokens < 0 {
-		return nil, argument("max_tokens is %d: 0 is no limit", int32(o.max_tokens))
-	}
-	if o.top_k < 0 {
-		return nil, argument("top_k is %d: 0 is off", int32(o.top_k))
-	}
-	if vocab := m.m.Info().Vocab; o.logprobs < -1 || int(o.logprobs) > vocab {
-		return nil, argument("logprobs is %d: -1 is none, and the model has %d tokens", int32(o.logprobs), vocab)
 	}
 	out := []ledge.GenerateOption{
 		ledge.MaxTokens(int(o.max_tokens)), ledge.Temperature(float64(o.temperature)), ledge.TopK(int(o.top_k)), ledge.TopP(float64(o.top_p)),
 		ledge.MinP(float64(o.min_p)), ledge.TypicalP(float64(o.typical_p)), ledge.RepeatPenalty(float64(o.repeat_penalty), int(o.repeat_last_n)),
 		ledge.FrequencyPenalty(float64(o.frequency_penalty)), ledge.PresencePenalty(float64(o.presence_penalty)),
+		ledge.Logprobs(int(o.logprobs)),
 	}
 	if o.seed != C.LEDGE_SEED_RANDOM {
 		out = append(out, ledge.Seed(uint64(o.seed)))
-	}
-	if o.logprobs >= 0 {
-		out = append(out, ledge.Logprobs(int(o.logprobs)))
 	}
 	if o.flags&C.LEDGE_SHOW_SPECIAL != 0 {
 		out = append(out, ledge.ShowSpecial())
@@ -120,12 +110,8 @@ func settings(m *model, o *C.ledge_generate_options) ([]ledge.GenerateOption, er
 	}
 	if o.stop_count > 0 {
 		var stop []string
-		for i, p := range unsafe.Slice(o.stop, int(o.stop_count)) {
-			text := C.GoString(p)
-			if text == "" {
-				return nil, argument("stop[%d] is empty: leave it out, or give a text that ends the generation", i)
-			}
-			stop = append(stop, text)
+		for _, p := range unsafe.Slice(o.stop, int(o.stop_count)) {
+			stop = append(stop, C.GoString(p))
 		}
 		out = append(out, ledge.Stop(stop...))
 	}
@@ -211,7 +197,7 @@ func ledgego_generate(id C.uintptr_t, tokens, chat C.int, prompt unsafe.Pointer,
 		if err != nil {
 			return err
 		}
-		opts, err := settings(s.m, o)
+		opts, err := settings(o)
 		if err != nil {
 			return err
 		}

@@ -68,7 +68,7 @@ func ledgego_chat_prompt(id C.uintptr_t, messages *C.char, length C.size_t, o *C
 		if err != nil {
 			return err
 		}
-		opts, err := settings(m, o)
+		opts, err := settings(o)
 		if err != nil {
 			return err
 		}

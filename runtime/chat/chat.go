@@ -201,6 +201,16 @@ func (t *Template) strftimeNow(args ...jinja.Value) (jinja.Value, error) {
 }
 
 // tool decodes a function description, adding OpenAI's wrapping if it lacks.
+// CheckTools refuses descriptions of tools that are none.
+func CheckTools(tools []json.RawMessage) error {
+	for i, raw := range tools {
+		if _, err := tool(raw); err != nil {
+			return fmt.Errorf("tool %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
 func tool(raw json.RawMessage) (jinja.Value, error) {
 	v, err := jinja.FromJSON(raw)
 	if err != nil {
