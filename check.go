@@ -65,5 +65,8 @@ func (g *generation) check(vocab int) error {
 			return argument("stop[%d] is empty: leave it out, or give a text that ends the generation", i)
 		}
 	}
+	if g.set.Grammar != nil && len(g.set.Stop) > 0 {
+		return argument("a JSON schema and a stop text exclude each other: the JSON would not be whole")
+	}
 	return chat.CheckTools(g.render.Tools)
 }

@@ -152,11 +152,11 @@ func Constrain(c Constraint) GenerateOption {
 }
 
 // JSONSchema has the model write JSON that satisfies a schema, and nothing else.
-// The text is whole when Usage.Reason is [ReasonStop], if no [Stop] is given, which
-// cuts it with the same reason. MaxTokens or the context may end it early, too. Of
-// JSON Schema a part is supported, which docs/json-schema.md describes; a schema that
-// asks for more gives an error that names the keyword, with the generation. An option
-// that is used again compiles nothing anew.
+// The text is whole when Usage.Reason is [ReasonStop]; MaxTokens or the context may
+// end it early. [Stop], [IgnoreEnd] and [Constrain] do not go with it. Of JSON Schema
+// a part is supported, which docs/json-schema.md describes; a schema that asks for
+// more gives an error that names the keyword, with the generation. An option that is
+// used again compiles nothing anew.
 func JSONSchema(schema []byte) GenerateOption {
 	g, err := jsonschema.Compile(schema, jsonschema.Options{})
 	return set(func(s *generation) {

@@ -94,13 +94,20 @@ type free struct{}
 func (free) Mask(allowed []uint64) error { return fmt.Errorf("asked") }
 func (free) Accept(int32) error          { return nil }
 
-// TestJSONSchemaStop: a stop text cuts the JSON, and the reason is as for a whole one.
+// TestJSONSchemaStop: a stop text would cut the JSON, and the reason be as for a whole
+// one. In whichever order, they exclude each other.
 func TestJSONSchemaStop(t *testing.T) {
 	m := open(t)
 	s := m.NewSession()
 	defer s.Close()
-	text, _, err := generate(s, "abc", ledge.JSONSchema([]byte(answerSchema)), ledge.Stop(":"))
-	if err != nil || text != `{"intent"` || s.Usage().Reason != ledge.ReasonStop {
-		t.Errorf("%q, %s, %v", text, s.Usage().Reason, err)
+	schema, stop := ledge.JSONSchema([]byte(answerSchema)), ledge.Stop(":")
+	for _, opts := range [][]ledge.GenerateOption{{schema, stop}, {stop, schema}} {
+		text, _, err := generate(s, "abc", opts...)
+		if err == nil || text != "" || !strings.Contains(err.Error(), "a JSON schema and a stop text exclude each other") {
+			t.Errorf("%q, %v", text, err)
+		}
+	}
+	if text, _, err := generate(s, "abc", stop, schema, ledge.Stop()); err != nil || !json.Valid([]byte(text)) {
+		t.Errorf("%q, %v", text, err)
 	}
 }
