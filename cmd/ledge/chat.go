@@ -178,9 +178,11 @@ func (v *conversation) turn(ctx context.Context, text string, interactive bool) 
 	} else {
 		v.messages = append(v.messages, chat.Message{Role: "assistant", Content: answer})
 	}
-	switch {
+	switch cut := cutJSON(v.m, v.set, v.session.Usage()); {
 	case stopped:
 		v.a.note("(stopped)")
+	case cut != nil:
+		return cut
 	case v.session.Usage().Reason == engine.ReasonContext:
 		v.a.note("(the context of %d tokens is full: the answer is cut; %s)", v.m.Options.Context, largerContext(v.m))
 	}

@@ -107,7 +107,7 @@ func TestChatSave(t *testing.T) {
 		{m, "the model that is read"}, {lora, "read by this chat"}, {schema, "read by this chat"}, {filepath.Join(t.TempDir(), "new.json"), ""},
 	} {
 		before, _ := os.ReadFile(c.path)
-		r := ledgeIn("the\n/save "+c.path+"\n", "chat", "-m", m, "--lora", lora+":0.5", "--json-schema", schema, "-q", "-n", "2")
+		r := ledgeIn("the\n/save "+c.path+"\n", "chat", "-m", m, "--lora", lora+":0.5", "--json-schema", schema, "-q")
 		after, err := os.ReadFile(c.path)
 		if c.say == "" {
 			if r.code != 0 || err != nil || !strings.Contains(string(after), `"assistant"`) {

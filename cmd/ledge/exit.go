@@ -23,7 +23,8 @@ const (
 
 const exitCodesHelp = `EXIT CODES:
    0    the command did what it was asked to do
-   1    it failed: a damaged file, a full disk, text that is not UTF-8, ...
+   1    it failed: a damaged file, a full disk, text that is not UTF-8, JSON of --json-schema
+        that -n or the context cut, ...
    2    wrong usage: an unknown command or flag, a value out of range, no prompt
    3    the model was not found or could not be fetched
    4    the device is not there, failed its self-test, broke or ran out of memory

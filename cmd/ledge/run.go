@@ -45,7 +45,8 @@ model ended, or a stop string came), length (-n), context (the context is full),
 never change it; docs/power.md says how.
 
 --json-schema binds the answer to a JSON schema: docs/json-schema.md says what of it
-is supported. With -n the JSON may be cut; "reason" is stop where it is whole.`,
+is supported. -n and a full context may cut the JSON: then a line on standard error says
+so, also with -q, and the exit code is 1. "reason" is stop where it is whole.`,
 		`ledge run "turn on the heater in the bedroom at 6"`,
 		`ledge run "把客厅的灯调暗一点" | jq -r .value`,
 		`ledge run -m smollm2:135m "Why is the sky blue?"`,
@@ -226,11 +227,24 @@ func (a *app) generate(c *cli.Context, m *engine.Model, name string, ids []int32
 	if atLimit {
 		return ofLimit(failed)
 	}
-	if set.Grammar != nil && u.Reason != engine.ReasonStop {
-		a.note("note: the JSON is not whole: -n or -c cut it")
+	if err := cutJSON(m, set, u); err != nil {
+		return err
 	}
 	if u.Reason == engine.ReasonContext && !asJSON {
 		a.note("note: the context of %d tokens is full, the answer is cut; %s", m.Options.Context, largerContext(m))
+	}
+	return nil
+}
+
+// cutJSON is what a program must hear of an answer that a schema binds, and that ended
+// before it was whole.
+func cutJSON(m *engine.Model, set engine.Settings, u engine.Usage) error {
+	switch {
+	case set.Grammar == nil:
+	case u.Reason == engine.ReasonLength:
+		return fmt.Errorf("the JSON is not whole: -n %d cut it", set.MaxTokens)
+	case u.Reason == engine.ReasonContext:
+		return fmt.Errorf("the JSON is not whole: the context of %d tokens is full; %s", m.Options.Context, largerContext(m))
 	}
 	return nil
 }
