@@ -8,7 +8,9 @@ import (
 	"github.com/ledge-run/ledge/runtime/chat"
 )
 
-// Message is one turn of a conversation. Its JSON form is OpenAI's.
+// Message is one turn of a conversation. Its JSON form is OpenAI's. Each has a role, and
+// the last has Content, a Reasoning, calls of tools or the call that it answers; an empty
+// content will do if JSON has it.
 type Message struct {
 	Role       string     `json:"role"` // system, user, assistant, tool
 	Content    string     `json:"content"`
@@ -16,6 +18,8 @@ type Message struct {
 	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`        // of the assistant
 	ToolCallID string     `json:"tool_call_id,omitempty"`      // of a tool: the call it answers
 	Name       string     `json:"name,omitempty"`              // of a tool or a speaker
+
+	empty bool // it came from JSON that has an empty content, and so is meant
 }
 
 // ToolCall is a call of a function that the assistant asks for.
@@ -39,6 +43,8 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 		return wrap(err)
 	}
 	*m = Message{Role: in.Role, Content: in.Content, Reasoning: in.Reasoning, ToolCallID: in.ToolCallID, Name: in.Name}
+	var has struct{ Content *json.RawMessage } // nil also for null
+	m.empty = in.Content == "" && json.Unmarshal(data, &has) == nil && has.Content != nil
 	for _, c := range in.ToolCalls {
 		m.ToolCalls = append(m.ToolCalls, ToolCall{c.ID, c.Type, FunctionCall(c.Function)})
 	}
@@ -68,6 +74,9 @@ func TemplateVars(vars map[string]any) GenerateOption {
 }
 
 func (m *Model) chatPrompt(messages []Message, g *generation) ([]int32, error) {
+	if err := checkMessages(messages); err != nil {
+		return nil, err
+	}
 	inner := make([]chat.Message, len(messages))
 	for i, k := range messages {
 		inner[i] = k.inner()
@@ -77,7 +86,8 @@ func (m *Model) chatPrompt(messages []Message, g *generation) ([]int32, error) {
 
 // ChatPrompt gives the tokens that [Session.Chat] would have the model read.
 //
-// Errors: [ErrClosed], those of settings that are out of range, and those of the template.
+// Errors: [ErrClosed], [ErrEmptyPrompt] without a message, those of messages that are
+// incomplete and of settings that are out of range, and those of the template.
 func (m *Model) ChatPrompt(messages []Message, opts ...GenerateOption) ([]int32, error) {
 	if err := m.check(); err != nil {
 		return nil, err

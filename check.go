@@ -1,6 +1,7 @@
 package ledge
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/ledge-run/ledge/runtime/chat"
@@ -69,4 +70,30 @@ func (g *generation) check(vocab int) error {
 		return argument("a JSON schema and a stop text exclude each other: the JSON would not be whole")
 	}
 	return chat.CheckTools(g.render.Tools)
+}
+
+// errNoMessages reports a conversation without a message.
+var errNoMessages error = &kindError{ErrEmptyPrompt, errors.New("messages: there are none, and so there is nothing to answer")}
+
+// checkMessages refuses a conversation in which there is nothing to answer.
+func checkMessages(messages []Message) error {
+	for i, m := range messages {
+		if m.Role == "" {
+			return argument("messages[%d]: there is no role: system, user, assistant, tool or another that the model's template has", i)
+		}
+	}
+	n := len(messages)
+	if n == 0 {
+		return errNoMessages
+	}
+	// Older ones may be without content: conversations that others have kept have such answers.
+	if !messages[n-1].says() {
+		return argument("messages[%d]: there is no content, nor a call of a tool", n-1)
+	}
+	return nil
+}
+
+// says reports whether a message says anything. What a tool gives may be nothing.
+func (m *Message) says() bool {
+	return m.Content != "" || m.empty || m.Reasoning != "" || len(m.ToolCalls) > 0 || m.ToolCallID != ""
 }

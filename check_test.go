@@ -2,6 +2,7 @@ package ledge_test
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -72,5 +73,47 @@ func TestSettingsOutOfRange(t *testing.T) {
 	edge := []ledge.GenerateOption{ledge.MaxTokens(1), ledge.TopK(0), ledge.Logprobs(263), ledge.Stop()}
 	if _, ids, err := generate(s, "abc", edge...); err != nil || len(ids) != 1 {
 		t.Error(ids, err)
+	}
+}
+
+// TestIncompleteMessages: a conversation in which there is nothing to answer is refused.
+func TestIncompleteMessages(t *testing.T) {
+	m := open(t)
+	s := m.NewSession()
+	defer s.Close()
+	parsed := func(text string) (c ledge.Message) {
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
+			t.Error(err)
+		}
+		return c
+	}
+	hi := ledge.Message{Role: "user", Content: "Hi!"}
+	call := ledge.ToolCall{ID: "1", Type: "function", Function: ledge.FunctionCall{Name: "f"}}
+	const noRole, noContent = "there is no role: system, user", "there is no content, nor a call of a tool"
+	for _, c := range []struct {
+		name     string
+		messages []ledge.Message
+		say      string
+	}{
+		{"nil", nil, "there is nothing to answer"},
+		{"none", []ledge.Message{}, "there is nothing to answer"},
+		{"zero", []ledge.Message{{}}, "messages[0]: " + noRole},
+		{"no role", []ledge.Message{hi, {Content: "Hi!"}}, "messages[1]: " + noRole},
+		{"no role before", []ledge.Message{{Content: "Hi!"}, hi}, "messages[0]: " + noRole},
+		{"no content", []ledge.Message{hi, {Role: "user"}}, "messages[1]: " + noContent},
+		{"null", []ledge.Message{parsed(`{"role":"user","content":null}`)}, "messages[0]: " + noContent},
+		{"absent", []ledge.Message{parsed(`{"role":"user"}`)}, "messages[0]: " + noContent},
+		{"meant", []ledge.Message{parsed(`{"role":"user","content":""}`)}, ""},
+		{"no parts", []ledge.Message{parsed(`{"role":"user","content":[]}`)}, ""},
+		{"no content before", []ledge.Message{{Role: "assistant"}, hi}, ""},
+		{"a call", []ledge.Message{hi, {Role: "assistant", ToolCalls: []ledge.ToolCall{call}}}, ""},
+		{"what a tool gives", []ledge.Message{hi, {Role: "assistant", ToolCalls: []ledge.ToolCall{call}}, {Role: "tool", ToolCallID: "1"}}, ""},
+	} {
+		_, err := m.ChatPrompt(c.messages)
+		for what, err := range map[string]error{"ChatPrompt": err, "Chat": last(s.Chat(ctx, c.messages, ledge.MaxTokens(1)))} {
+			if (err == nil) != (c.say == "") || err != nil && !strings.Contains(err.Error(), c.say) || errors.Is(err, ledge.ErrEmptyPrompt) != (len(c.messages) == 0) {
+				t.Errorf("%s, %s: %v, want %q", c.name, what, err, c.say)
+			}
+		}
 	}
 }

@@ -92,7 +92,7 @@ func wrap(err error) error {
 	var sensor *governor.SensorError
 	var floor *governor.FloorError
 	switch {
-	case err == ErrClosed || err == ErrSessionClosed:
+	case err == ErrClosed || err == ErrSessionClosed || err == errNoMessages:
 		return err
 	case errors.As(err, &memory):
 		return &MemoryError{What: memory.What, Need: memory.Need, Have: memory.Have, err: fmt.Errorf("ledge: %w", err)}

@@ -152,34 +152,19 @@ func parse(what string, text []byte, to any) error {
 	return argument("%s: %s", what, strings.TrimPrefix(chat.PlainError(err).Error(), "ledge: "))
 }
 
-// messagesOf reads a conversation.
+// messagesOf reads a conversation. What it lacks, the Go API says.
 func messagesOf(p unsafe.Pointer, length C.size_t) ([]ledge.Message, error) {
 	var list []json.RawMessage
 	if err := parse("messages", unsafe.Slice((*byte)(p), int(length)), &list); err != nil {
 		return nil, err
 	}
-	switch {
-	case list == nil:
+	if list == nil {
 		return nil, argument("messages: it is null, and must be an array")
-	case len(list) == 0:
-		return nil, &failure{code: C.LEDGE_ERROR_EMPTY_PROMPT, text: "messages: the array is empty, and there is nothing to answer"}
 	}
 	messages := make([]ledge.Message, len(list))
 	for i, text := range list {
-		m, at := &messages[i], fmt.Sprintf("messages[%d]", i)
-		if err := parse(at, text, m); err != nil {
+		if err := parse(fmt.Sprintf("messages[%d]", i), text, &messages[i]); err != nil {
 			return nil, err
-		}
-		if m.Role == "" {
-			return nil, argument("%s: there is no role: system, user, assistant, tool or another that the model's template has", at)
-		}
-		var has struct{ Content *json.RawMessage } // nil also for null
-		if err := parse(at, text, &has); err != nil {
-			return nil, err
-		}
-		// Older ones may be without: conversations that others have kept have such answers.
-		if i == len(list)-1 && has.Content == nil && len(m.ToolCalls) == 0 && m.Reasoning == "" {
-			return nil, argument("%s: there is no content, nor a call of a tool", at)
 		}
 	}
 	return messages, nil
