@@ -343,3 +343,44 @@ func TestBuiltinElsewhere(t *testing.T) {
 		t.Errorf("completion: %q", out)
 	}
 }
+
+// TestBuiltinEval: eval asks the built-in model as ledge run does, whatever is said of a
+// chat; another model with it is asked as the flags say.
+func TestBuiltinEval(t *testing.T) {
+	var lines strings.Builder
+	e := json.NewEncoder(&lines)
+	for text, c := range map[string]home.Command{
+		"Turn on the heater in the bedroom at six!": {Intent: "on", Device: "heater", Room: "bedroom", Value: "@06:00"},
+		"TURN OFF the kitchen light.":               {Intent: "off", Device: "light", Room: "kitchen"},
+		"把客厅的灯调暗一点。":                                {Intent: "down", Device: "light", Room: "living_room"},
+		"打开空调":                                      {Intent: "on", Device: "ac"},
+	} {
+		if err := e.Encode(map[string]any{"text": text, "command": c}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, m := writeFile(t, "data.jsonl", lines.String()), golden(t, "llama-gqa")
+	for _, c := range []struct {
+		flags []string
+		say   string
+	}{
+		{nil, ""},
+		{[]string{"--raw"}, ""},
+		{[]string{"--system", "Answer in JSON."}, "it gets no system message"},
+	} {
+		r := ledge(append([]string{"eval", "-m", "builtin", "-f", data, "--json"}, c.flags...)...)
+		if got := decode[evalReport](t, r.out); r.code != 0 || got.Models[0].Task.Score != 1 || strings.Contains(r.err, "message") != (c.say != "") || !strings.Contains(r.err, c.say) {
+			t.Errorf("%q: %+v", c.flags, r)
+		}
+	}
+	tokens := func(models ...string) []int {
+		var out []int
+		for _, r := range decode[evalReport](t, must(t, append([]string{"eval", "-f", data, "--json", "-n", "2"}, models...)...)).Models {
+			out = append(out, r.Task.PromptTokens)
+		}
+		return out
+	}
+	if alone, both := tokens("-m", m), tokens("-m", "builtin", "-m", m); both[1] != alone[0] {
+		t.Errorf("beside the built-in model %s reads %d tokens, alone %d", m, both[1], alone[0])
+	}
+}

@@ -68,7 +68,10 @@ func (a *app) dataPlan(c *cli.Context, text string) (func([]string, engine.Optio
 		var report evalReport
 		for i, name := range names {
 			err := a.withModel(c, name, o, func(m *engine.Model) error {
-				p := p
+				p, data := p, data
+				if name == builtinModel {
+					p, data = a.asSentences(p, data)
+				}
 				p.Beside = bench.Beside(m)
 				bar := a.newStages()
 				p.Progress = func(done, of int) {
