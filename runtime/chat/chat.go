@@ -200,7 +200,6 @@ func (t *Template) strftimeNow(args ...jinja.Value) (jinja.Value, error) {
 	return nil, errors.New("strftime_now() takes one text, the format")
 }
 
-// tool decodes a function description, adding OpenAI's wrapping if it lacks.
 // CheckTools refuses descriptions of tools that are none.
 func CheckTools(tools []json.RawMessage) error {
 	for i, raw := range tools {
@@ -211,6 +210,7 @@ func CheckTools(tools []json.RawMessage) error {
 	return nil
 }
 
+// tool decodes a function description, adding OpenAI's wrapping if it lacks.
 func tool(raw json.RawMessage) (jinja.Value, error) {
 	v, err := jinja.FromJSON(raw)
 	if err != nil {
