@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -16,13 +17,8 @@ import (
 // csv reads a table whose first record names its columns (RFC 4180; a tab divides
 // in TSV).
 func (r *reader) csv() error {
-	limited := &limitedRecords{r: r.in, max: int64(r.o.max())}
-	c := csv.NewReader(limited)
-	c.ReuseRecord = true
-	c.FieldsPerRecord = -1 // a record of another length is reported, not a reason to stop
-	if r.file.Format == TSV {
-		c.Comma, c.LazyQuotes = '\t', true
-	}
+	in := &rereader{r: r.in, max: r.o.max()}
+	c := in.records(r.file.Format)
 	header, err := c.Read()
 	if errors.Is(err, io.EOF) {
 		return nil
@@ -40,8 +36,9 @@ func (r *reader) csv() error {
 	if r.o.Group != "" {
 		group = column(r.o.Group)
 	}
+	above := 0 // lines above the first of c's
 	for next := behind(1, header); ; {
-		limited.used = 0
+		in.forget(c)
 		record, err := c.Read()
 		var parse *csv.ParseError
 		switch {
@@ -52,18 +49,28 @@ func (r *reader) csv() error {
 			line := next
 			if len(record) > 0 {
 				line, _ = c.FieldPos(0)
+				line += above
 			}
-			return r.long(line, "record")
+			return r.long(line, "record, behind which nothing is read,")
 		case errors.As(err, &parse):
-			next = parse.Line + 1
-			if err := r.bad(parse.StartLine, "mend it, or skip bad records", "%v", csvProblem(err)); err != nil {
+			if err := r.bad(above+parse.StartLine, "mend it, or skip bad records", "%v", csvProblem(err)); err != nil {
 				return err
 			}
+			if parse.Line == parse.StartLine {
+				next = above + parse.Line + 1
+				continue
+			}
+			// The lines behind may be records of their own, after a quote that nothing closes.
+			in.skip(1 + above + parse.StartLine - next)
+			c = in.records(r.file.Format)
+			above += parse.StartLine
+			next = above + 1
 			continue
 		case err != nil:
 			return err
 		}
 		line, _ := c.FieldPos(0)
+		line += above
 		next = behind(line, record)
 		problem := ""
 		switch {
@@ -117,17 +124,52 @@ func csvProblem(err error) error {
 	return err
 }
 
-// limitedRecords ends a record that goes on and on, as behind an opened quote.
-type limitedRecords struct {
-	r         io.Reader
-	used, max int64
+// rereader keeps what has been read since the last record, so that it can be read again, and ends a record
+// that goes on and on, as behind an opened quote.
+type rereader struct {
+	r    io.Reader
+	max  int
+	kept []byte // read, and behind the last record
+	from int64  // how much of what the present reader has read is gone from kept
+	back []byte // to be read before what r has
 }
 
-func (l *limitedRecords) Read(b []byte) (int, error) {
-	if l.used > l.max {
-		return 0, files.ErrLong
+// records is a reader of a table's records from here on.
+func (u *rereader) records(f Format) *csv.Reader {
+	c := csv.NewReader(u)
+	c.ReuseRecord = true
+	c.FieldsPerRecord = -1 // a record of another length is reported, not a reason to stop
+	if f == TSV {
+		c.Comma, c.LazyQuotes = '\t', true
 	}
-	n, err := l.r.Read(b)
-	l.used += int64(n)
+	return c
+}
+
+// forget lets go of what the records up to here had.
+func (u *rereader) forget(c *csv.Reader) {
+	n := c.InputOffset() - u.from
+	u.kept, u.from = u.kept[n:], u.from+n
+}
+
+// skip goes back to the last record's end and then over so many lines. A new reader goes on from there.
+func (u *rereader) skip(lines int) {
+	rest := u.kept
+	for ; lines > 0; lines-- {
+		_, rest, _ = bytes.Cut(rest, []byte("\n"))
+	}
+	u.back, u.kept, u.from = slices.Concat(rest, u.back), nil, 0
+}
+
+func (u *rereader) Read(b []byte) (n int, err error) {
+	switch {
+	case len(u.kept) > u.max:
+		return 0, files.ErrLong
+	case len(u.back) > 0:
+		n = copy(b, u.back)
+		u.back = u.back[n:]
+	default:
+		n, err = u.r.Read(b)
+	}
+	u.kept = append(u.kept, b[:n]...)
 	return n, err
 }
