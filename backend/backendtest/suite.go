@@ -93,6 +93,7 @@ func RunShare(t *testing.T, open func() (backend.Device, error), share Share, on
 		{"training", func(t *testing.T) {
 			testCases(t, dev, trainingCases(), share)
 			testUpdates(t, dev)
+			testLabels(t, dev)
 		}},
 		{"graphs", func(t *testing.T) { testGraphs(t, dev, share) }},
 		{"readout", func(t *testing.T) { testReadout(t, dev) }},

@@ -31,7 +31,7 @@ func indicesOf(n *graph.Node) []indices {
 		return []indices{{"row", n.In[1], 0, n.Type.Shape[0]}}
 	case graph.OpAccumulateRows:
 		return []indices{{"row", n.In[2], 0, n.In[0].Type.Shape[0]}}
-	case graph.OpCrossEntropy:
+	case graph.OpCrossEntropy, graph.OpCrossEntropyGrad:
 		l, vocab = n.CrossEntropy(), n.In[0].Type.Shape[1]
 	case graph.OpLinearLoss, graph.OpLinearLossW:
 		l, vocab = n.LinearLoss().Labels, n.In[1].Type.Shape[0]
