@@ -79,10 +79,11 @@ go build ./...
 go vet ./...
 CGO_ENABLED=0 go vet -tags static ./...
 CGO_ENABLED=0 go test -tags static ./backend/nvml # says that it loads nothing
-for target in android/arm64 darwin/arm64 windows/amd64 linux/arm64 linux/riscv64; do
+for target in android/arm64 darwin/arm64 windows/amd64 linux/arm64 linux/riscv64 linux/386 linux/arm; do
   echo "$target"
   GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build ./...
 done
+GOOS=linux GOARCH=386 CGO_ENABLED=0 go vet ./... # the tests, too: they have numbers that do not fit 32 bits
 
 if [ -z "$offline" ]; then
   step "staticcheck"
@@ -106,6 +107,13 @@ fi
 grep -E '^ok' out/test.log
 echo "skipped, and why:"
 grep -A1 -E '^ *--- SKIP' out/test.log | grep -v '^--$' || echo "nothing"
+
+step "32 bits: the CPU backend with plain Go"
+if [ "$(go env GOARCH)" = amd64 ]; then # which runs those programs, too
+  GOARCH=386 CGO_ENABLED=0 go test -short -timeout 10m ./backend/cpu/...
+else
+  echo "skipped: no amd64"
+fi
 
 step "the arm64 kernels, emulated: NEON, dotprod, i8mm"
 if command -v qemu-aarch64-static >/dev/null; then

@@ -29,10 +29,10 @@ func (e *executable) Submit(ctx context.Context, a *backend.Args) (backend.Fence
 		r.Prepare(e.Ints(r.pos))
 	}
 	e.prepareAttention()
-	threads, size := e.threads, e.serial<<20|e.Size.T
+	threads, size := e.threads, uint64(e.serial)<<20|uint64(e.Size.T)
 	if a.Threads > 0 && a.Threads < threads {
 		threads = a.Threads
-		size |= threads << 52 // compared with runs of as many
+		size |= uint64(threads) << 52 // compared with runs of as many
 	}
 	if err := e.pool.RunUpTo(ctx, threads, size, e.work); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/internal/accel"
+	"github.com/ledge-run/ledge/backend/internal/dl"
 )
 
 // work does a bit of everything with a device.
@@ -255,6 +256,9 @@ func TestOpenNamed(t *testing.T) {
 
 // TestNoLibrary: without a library there is an error that names it.
 func TestNoLibrary(t *testing.T) {
+	if !dl.Supported {
+		t.Skip("this build loads no library")
+	}
 	t.Setenv(EnvLibrary, "libno-such-vulkan.so.9")
 	if _, err := probe(context.Background()); err == nil || !strings.Contains(err.Error(), "libno-such-vulkan.so.9") {
 		t.Errorf("%v", err)

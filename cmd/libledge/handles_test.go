@@ -37,7 +37,7 @@ func TestHandles(t *testing.T) {
 	if f := faultOf(modelKind, 0); f != handleNull {
 		t.Error(f)
 	}
-	for _, id := range []uintptr{1, 7, 8, uintptr(modelKind), a | 7, b + 8*100, ^uintptr(0), 0xdeadbeef0} {
+	for _, id := range []uintptr{1, 7, 8, uintptr(modelKind), a | 7, b + 8*100, ^uintptr(0), 0xdeadbee0} {
 		if f := faultOf(modelKind, id); f != handleUnknown {
 			t.Errorf("%#x: %d", id, f)
 		}

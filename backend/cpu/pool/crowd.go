@@ -26,11 +26,12 @@ type crowd struct {
 
 // pace is how long recent Runs of the same size took.
 type pace struct {
-	size, runs int
-	d          time.Duration
+	size uint64
+	runs int
+	d    time.Duration
 }
 
-func (p *pace) add(size int, d time.Duration) {
+func (p *pace) add(size uint64, d time.Duration) {
 	if p.size != size {
 		*p = pace{size: size}
 	}
@@ -63,7 +64,7 @@ func (c *crowd) allow(n int, now time.Time) int {
 // judge takes in that a Run of n workers, of want wished for, took d, of which the
 // worker that waited most waited for waited. Runs of one size do about the same
 // work.
-func (c *crowd) judge(n, want, size int, d, waited time.Duration, now time.Time) {
+func (c *crowd) judge(n, want int, size uint64, d, waited time.Duration, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	much := waited*10*time.Duration(n) > 7*d // undisturbed, it is a few hundredths
@@ -112,7 +113,7 @@ func (c *crowd) wait(now time.Time) {
 // RunUpTo is Run on as many workers as pay, at most threads: fewer while other
 // programs hold processors that this Run's workers would wait for. Runs of the
 // same size are taken to be the same work.
-func (p *Pool) RunUpTo(ctx context.Context, threads, size int, fn func(*Worker)) error {
+func (p *Pool) RunUpTo(ctx context.Context, threads int, size uint64, fn func(*Worker)) error {
 	if threads == 0 {
 		threads = automatic()
 	}
@@ -134,4 +135,7 @@ func (p *Pool) RunUpTo(ctx context.Context, threads, size int, fn func(*Worker))
 
 // trial is a Run that tells crowd how it went: of how many workers wished for, and
 // of which size. The zero value is any other Run.
-type trial struct{ want, size int }
+type trial struct {
+	want int
+	size uint64
+}

@@ -25,7 +25,7 @@ func New(api API, info backend.Info) (backend.Device, error) {
 	case l.Groups < 1<<15:
 		return nil, fmt.Errorf("%s: takes %d workgroups in a direction, which is too few", info.Name, l.Groups)
 	}
-	l.Range = min(l.Range, 1<<32-4) &^ 3 // kernels count bytes of a buffer in 32 bits
+	l.Range = int(min(uint64(l.Range), 1<<32-4)) &^ 3 // kernels count bytes of a buffer in 32 bits
 	info.Memory = backend.Memory{Total: l.MemoryTotal, Free: l.MemoryFree, Unified: l.Unified}
 	return &device{api: api, info: info, limits: l}, nil
 }

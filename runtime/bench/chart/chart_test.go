@@ -146,7 +146,7 @@ func TestLittle(t *testing.T) {
 		"an absurd model": func(r *record.Record) { r.Model.TokenOps, r.Model.TokenBytes = -5, 1 },
 		"a name of lines": func(r *record.Record) { r.Model.Name = "a\nb\x00\ufffd" + strings.Repeat("long ", 100) },
 		"many peers":      func(r *record.Record) { r.Runs = append(r.Runs, many(r.Runs[1])...) },
-		"absurd settings": func(r *record.Record) { r.Settings.Depth, r.Settings.Threads = -1<<40, -3 },
+		"absurd settings": func(r *record.Record) { r.Settings.Depth, r.Settings.Threads = math.MinInt, -3 },
 	} {
 		records := sample.Records()
 		for i := range records {
