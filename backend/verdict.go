@@ -97,7 +97,9 @@ func (i Info) AsProven(varies bool) Info {
 }
 
 // varying is a device that gives right results, but not the same whatever else is
-// in the batch.
+// in the batch. It hides what a device may be besides: Sizer, StateSizer, Threaded. No
+// device of a driver that has to prove itself is any of them so far; the first one has to
+// have it passed on here.
 type varying struct{ Device }
 
 func (d varying) Info() Info { return d.Device.Info().AsProven(true) }
