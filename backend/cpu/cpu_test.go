@@ -1,7 +1,9 @@
 package cpu
 
 import (
+	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/ledge-run/ledge/backend"
@@ -38,6 +40,16 @@ func TestThreads(t *testing.T) {
 
 // BenchmarkOps times every operation at the best level.
 func BenchmarkOps(b *testing.B) { backendtest.Benchmark(b, opener("", 0)) }
+
+// TestOrder: a big-endian processor is refused for what it is, not for wrong results.
+func TestOrder(t *testing.T) {
+	if err := checkOrder(binary.BigEndian); err == nil || !strings.Contains(err.Error(), "big-endian") {
+		t.Errorf("big-endian: %v", err)
+	}
+	if err := checkOrder(binary.LittleEndian); err != nil {
+		t.Error(err)
+	}
+}
 
 func opener(level string, threads int) func() (backend.Device, error) {
 	return func() (backend.Device, error) { return Open(backend.Options{Level: level, Threads: threads}) }

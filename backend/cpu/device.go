@@ -4,6 +4,7 @@ package cpu
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"runtime"
@@ -46,6 +47,9 @@ type device struct {
 func Open(o backend.Options) (backend.Device, error) { return open(o) }
 
 func open(o backend.Options) (*device, error) {
+	if err := checkOrder(binary.NativeEndian); err != nil {
+		return nil, err
+	}
 	k, err := selectKernels(o.Level)
 	if err != nil {
 		return nil, err
@@ -58,6 +62,15 @@ func open(o backend.Options) (*device, error) {
 		note = "" // nothing else was asked for
 	}
 	return &device{k: k, pool: pool.Shared(), threads: n, note: note}, nil
+}
+
+// checkOrder refuses processors whose numbers do not lie in memory as they do in
+// files of weights, which kernels read as they are.
+func checkOrder(native binary.ByteOrder) error {
+	if native.Uint16([]byte{1, 0}) != 1 {
+		return fmt.Errorf("cpu: big-endian processors (%s) are not supported: kernels read weights little-endian, as files have them", runtime.GOARCH)
+	}
+	return nil
 }
 
 // selected has the kernels that passed their check, by what was asked for: probing
