@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -98,31 +100,34 @@ func sensible(v *backend.Verdict, driver string) error {
 }
 
 // child tries a driver in a process of its own. That it crashes, hangs or reports
-// nonsense is the verdict; that it cannot be started is none.
+// nonsense is the verdict; that it cannot be started is none, nor that somebody ends it.
 func (p *Prover) child(ctx context.Context, driver string, t backend.Trial) (backend.Verdict, bool) {
 	limit := p.limit()
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
-	timer := time.AfterFunc(limit, cancel)
-	defer timer.Stop()
+	watch := Watch(limit, cancel)
+	defer watch.Stop()
 	args := append(append([]string{}, p.Program[1:]...), Command(driver, t, limit)...)
 	c := exec.CommandContext(limited, p.Program[0], args...)
 	c.WaitDelay = time.Second // for what a killed process leaves behind
+	separate(c)
 	var out, errs bytes.Buffer
-	c.Stdout = &listener{bounded: bounded{w: &out, left: maxReport}, alive: func() {
-		if limited.Err() == nil {
-			timer.Reset(limit)
-		}
-	}}
+	c.Stdout = &listener{bounded: bounded{w: &out, left: maxReport}, alive: watch.Heard}
 	c.Stderr = &bounded{w: &errs, left: maxErrors}
-	if err := c.Start(); err != nil {
+	started, over := make(chan error, 1), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // the process ends with the thread: see withUs
+		defer runtime.UnlockOSThread()
+		err := c.Start()
+		if started <- err; err == nil {
+			over <- c.Wait()
+		}
+	}()
+	err := <-started
+	if err != nil {
 		return refusal(driver, fmt.Sprintf("it cannot be tried: %v", err)), false
 	}
-	// A process that sleeps in a driver of the kernel cannot be killed.
-	over := make(chan error, 1)
-	go func() { over <- c.Wait() }()
-	var err error
-	select {
+	select { // a process that sleeps in a driver of the kernel cannot be killed
 	case err = <-over:
 	case <-limited.Done():
 		select {
@@ -133,6 +138,9 @@ func (p *Prover) child(ctx context.Context, driver string, t backend.Trial) (bac
 	}
 	if limited.Err() != nil {
 		return refusal(driver, fmt.Sprintf("its driver did not answer within %v", limit)), true
+	}
+	if by := endedBy(err); by != "" {
+		return refusal(driver, "its trial was ended from outside ("+by+")"), false
 	}
 	var v backend.Verdict
 	if err == nil {
@@ -146,6 +154,26 @@ func (p *Prover) child(ctx context.Context, driver string, t backend.Trial) (bac
 		return refusal(driver, text), true
 	}
 	return v, true
+}
+
+// endedBy names the signal with which somebody ended a process, "" if nobody did: crashes
+// have others. A process that ends itself after one says so as shells do.
+func endedBy(err error) string {
+	var e *exec.ExitError
+	if !errors.As(err, &e) {
+		return ""
+	}
+	status, _ := e.Sys().(syscall.WaitStatus)
+	const hangup = syscall.Signal(1) // SIGHUP, a name that not every system has
+	for _, s := range []syscall.Signal{hangup, syscall.SIGINT, syscall.SIGKILL, syscall.SIGTERM} {
+		if status.Signaled() && status.Signal() == s || e.ExitCode() == 128+int(s) {
+			if s == syscall.SIGKILL {
+				return s.String() + ": by the system, if memory ran out"
+			}
+			return s.String()
+		}
+	}
+	return ""
 }
 
 // said is what a process complained of in one line: the one that says how it

@@ -29,8 +29,11 @@ func registerFakes(list string) {
 		}
 		backend.Register(backend.Driver{
 			Name: name,
-			Probe: func(context.Context) ([]backend.Info, error) {
+			Probe: func(ctx context.Context) ([]backend.Info, error) {
 				note("probe", name)
+				if how == "interrupted" || how == "terminated" {
+					return endItself(ctx, how)
+				}
 				return misbehave(name, how)
 			},
 			Open: func(_ context.Context, device string, o backend.Options) (backend.Device, error) {
@@ -67,6 +70,18 @@ func note(call, driver string) {
 	}
 	fmt.Fprintf(f, "%s %s %s\n", where, call, driver)
 	f.Close()
+}
+
+// endItself is a driver whose process somebody ends while it works.
+func endItself(ctx context.Context, how string) ([]backend.Info, error) {
+	s := syscall.SIGINT
+	if how == "terminated" {
+		s = syscall.SIGTERM
+	}
+	p, _ := os.FindProcess(os.Getpid())
+	_ = p.Signal(s)
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 func misbehave(name, how string) ([]backend.Info, error) {

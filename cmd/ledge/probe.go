@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -49,17 +50,20 @@ func (a *app) probe(c *cli.Context) error {
 		}
 		// Whoever waits for the report may be gone when a driver hangs.
 		limit := c.Duration("limit") + 5*time.Second
-		watch := time.AfterFunc(limit, func() { os.Exit(exitDevice) })
+		watch := trust.Watch(limit, func() { os.Exit(exitDevice) })
 		defer watch.Stop()
 		said := time.Now()
 		v := trust.Try(c.Context, d, t, func() {
-			watch.Reset(limit)
+			watch.Heard()
 			if time.Since(said) > min(time.Second, limit/8) {
 				said = time.Now()
 				_ = trust.Alive(a.out) // if nobody listens any more, the report fails
 				_ = a.out.Flush()
 			}
 		})
+		if c.Context.Err() != nil {
+			return context.Cause(c.Context) // it was interrupted: what failed says nothing about the driver
+		}
 		if err := trust.Report(a.out, &v); err != nil {
 			return err
 		}

@@ -6,12 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ledge-run/ledge/backend/trust"
+	"github.com/ledge-run/ledge/cmd/internal/console"
 )
 
 // machine is a machine with fake drivers, for commands in processes of their own.
@@ -123,6 +125,25 @@ func TestBadDrivers(t *testing.T) {
 				t.Errorf("--retry: %q", calls)
 			}
 		})
+	}
+}
+
+// TestInterruptedTrial: a trial that somebody interrupts is no verdict, and made again.
+func TestInterruptedTrial(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no process sends itself signals there")
+	}
+	for how, want := range map[string]string{"interrupted": "interrupt", "terminated": "terminated"} {
+		m := newMachine(t, "slow:"+how)
+		for range 2 {
+			r, calls := m.run("devices")
+			if r.code != 0 || !strings.Contains(r.out, "slow       not used: its trial was ended from outside ("+want+")") || calls[0] != "child probe slow" {
+				t.Errorf("%s: %+v, calls %q", how, r, calls)
+			}
+		}
+		if r, _ := m.run("probe", "slow"); r.code < console.ExitInterrupted || strings.Contains(r.out, "ledge-verdict") {
+			t.Errorf("%s: probe: %+v", how, r)
+		}
 	}
 }
 
