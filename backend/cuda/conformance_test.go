@@ -50,3 +50,12 @@ func TestAgainstReference(t *testing.T) {
 		})
 	}
 }
+
+func TestStoppedRun(t *testing.T) {
+	useFake(t)
+	fake.Set("")
+	t.Setenv(accel.EnvTimeout, "8")
+	backendtest.Stopped(t, func() (backend.Device, error) {
+		return openNamed(context.Background(), "cuda0", backend.Options{})
+	}, 10*time.Second)
+}

@@ -22,13 +22,14 @@ import (
 type fence struct {
 	d        *device
 	event    cu.Event
-	usual    time.Duration // what the same took the last time
-	since    time.Time     // when it was the oldest to run, the worker's
-	graph    *graph        // the last that was launched, or nil
-	launches int           // of graphs, or of kernels one by one
-	done     chan struct{} // from the worker
-	result   error         // before done
-	pending  bool          // submitted and not waited for; the caller's
+	usual    time.Duration  // what the same took the last time
+	since    time.Time      // when it was the oldest to run, the worker's
+	patience accel.Patience // since then
+	graph    *graph         // the last that was launched, or nil
+	launches int            // of graphs, or of kernels one by one
+	done     chan struct{}  // from the worker
+	result   error          // before done
+	pending  bool           // submitted and not waited for; the caller's
 	timer    *time.Timer
 }
 
@@ -81,13 +82,16 @@ func (f *fence) start() {
 	w := f.d.worker
 	w.running = append(w.running, f)
 	if len(w.running) == 1 {
-		f.since = time.Now()
+		f.begins(time.Now())
 	}
 	f.usual = 0
 	if f.graph != nil {
 		f.usual = f.graph.took
 	}
 }
+
+// begins notes that it is the oldest from now on.
+func (f *fence) begins(now time.Time) { f.since, f.patience = now, accel.NewPatience(now) }
 
 // watch asks whether the oldest submission is over.
 func (d *device) watch() {
@@ -99,7 +103,7 @@ func (d *device) watch() {
 		f.over(nil)
 	case err != notReady:
 		f.over(d.lose(lost("run", check("cuEventQuery", err))))
-	case time.Since(f.since) > d.limits.Timeout:
+	case f.patience.Over(d.limits.Timeout):
 		d.abandon()
 		f.over(d.lose(d.late("run")))
 	}
@@ -140,7 +144,7 @@ func (f *fence) over(result error) {
 	w.running = append(w.running[:0], w.running[1:]...)
 	w.over = time.Now()
 	if len(w.running) > 0 {
-		w.running[0].since = w.over
+		w.running[0].begins(w.over)
 	}
 	f.result = result
 	f.done <- struct{}{}
@@ -182,7 +186,7 @@ func (f *fence) Wait() error {
 		return f.result
 	}
 	quiet := d.quiet()
-	f.timer.Reset(quiet.half)
+	f.timer.Reset(quiet.Half)
 	for {
 		select {
 		case <-f.done:
@@ -190,10 +194,10 @@ func (f *fence) Wait() error {
 			f.pending = false
 			return f.result
 		case <-f.timer.C:
-			if d.stuck.Load() || quiet.over(d.progress.Load()) {
+			if d.stuck.Load() || quiet.Over(d.progress.Load()) {
 				return d.hangs("run")
 			}
-			f.timer.Reset(quiet.half)
+			f.timer.Reset(quiet.Half)
 		}
 	}
 }
@@ -216,7 +220,8 @@ func (f *fence) soon() bool {
 
 // await blocks the worker until an event is over.
 func (d *device) await(what string, e cu.Event) error {
-	for start := time.Now(); ; {
+	start := time.Now()
+	for patience := accel.NewPatience(start); ; {
 		d.progress.Add(1)
 		err := query(e)
 		took := time.Since(start)
@@ -225,7 +230,7 @@ func (d *device) await(what string, e cu.Event) error {
 			return nil
 		case err != notReady:
 			return d.lose(lost(what, check("cuEventQuery", err)))
-		case took > d.limits.Timeout:
+		case patience.Over(d.limits.Timeout):
 			d.abandon()
 			return d.lose(d.late(what))
 		case took > spin:
@@ -243,13 +248,14 @@ func (d *device) drain() {
 			time.Sleep(nap)
 		}
 	}
-	for start := time.Now(); d.busy && !d.stuck.Load(); {
+	start := time.Now()
+	for patience := accel.NewPatience(start); d.busy && !d.stuck.Load(); {
 		d.progress.Add(1)
 		took := time.Since(start)
 		switch {
 		case C.cuStreamQuery(C.CUstream(handleOf(&d.stream))) != C.CUDA_ERROR_NOT_READY: // over, if with an error
 			d.busy = false
-		case took > d.limits.Timeout:
+		case patience.Over(d.limits.Timeout):
 			d.abandon()
 			_ = d.lose(d.late("wait for what runs"))
 		case took > spin:

@@ -124,10 +124,10 @@ func (c *compilers) work() {
 // gets on within the time limit.
 func (c *compilers) collect(progress func()) error {
 	d := c.d
-	quiet := d.quiet()
-	timer := time.NewTimer(quiet.half)
+	var steps int64 // of the compilers: nothing else runs
+	quiet := accel.NewQuiet(d.limits.Timeout, steps)
+	timer := time.NewTimer(quiet.Half)
 	defer timer.Stop()
-	steps := quiet.seen // of the compilers: nothing else runs
 	take := func(r result) {
 		if len(r.binary) > 0 {
 			d.prepared[r.name] = r.code
@@ -137,7 +137,7 @@ func (c *compilers) collect(progress func()) error {
 		}
 	}
 	var errs []error
-	for running := c.workers; running > 0; timer.Reset(quiet.half) {
+	for running := c.workers; running > 0; timer.Reset(quiet.Half) {
 		select {
 		case r := <-c.results:
 			take(r)
@@ -147,7 +147,7 @@ func (c *compilers) collect(progress func()) error {
 			running--
 			steps++
 		case <-timer.C:
-			if quiet.over(steps) {
+			if quiet.Over(steps) {
 				return d.hangs("compile kernels")
 			}
 		}

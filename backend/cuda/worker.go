@@ -145,7 +145,7 @@ func (d *device) do(what string, job func() error) error {
 func (d *device) run(what string, job func() error) error {
 	w := d.worker
 	quiet := d.quiet()
-	w.timer.Reset(quiet.half)
+	w.timer.Reset(quiet.Half)
 	jobs := w.jobs
 	for {
 		select {
@@ -162,39 +162,16 @@ func (d *device) run(what string, job func() error) error {
 			w.timer.Stop()
 			return accel.OneLine(err)
 		case <-w.timer.C:
-			if quiet.over(d.progress.Load()) {
+			if quiet.Over(d.progress.Load()) {
 				return d.hangs(what)
 			}
-			w.timer.Reset(quiet.half)
+			w.timer.Reset(quiet.Half)
 		}
 	}
 }
 
-// quiet says when what made no step for the time limit is given up: after two halves of it, one
-// after the other. A process that was stopped for longer (Ctrl-Z, a container that is paused)
-// finds its timer over when it goes on, and the driver no further; but only once.
-type quiet struct {
-	half   time.Duration
-	seen   int64 // steps
-	silent bool  // since the half before
-}
-
-// quiet begins now. Functions that keep the limit themselves are to be the first to find it over.
-func (d *device) quiet() quiet {
-	limit := d.limits.Timeout
-	return quiet{half: (limit+limit/8)/2 + 25*time.Millisecond, seen: d.progress.Load()}
-}
-
-// over is asked after each half, with the steps so far.
-func (q *quiet) over(steps int64) bool {
-	if steps != q.seen {
-		q.seen, q.silent = steps, false
-		return false
-	}
-	was := q.silent
-	q.silent = true
-	return was
-}
+// quiet is the time limit of what begins now.
+func (d *device) quiet() accel.Quiet { return accel.NewQuiet(d.limits.Timeout, d.progress.Load()) }
 
 // lose notes that the device is lost.
 func (d *device) lose(err error) error {

@@ -5,6 +5,7 @@ package gles
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/backendtest"
@@ -47,4 +48,12 @@ func TestConformance(t *testing.T) {
 			}, backendtest.Eighth, only...)
 		})
 	}
+}
+
+func TestStopped(t *testing.T) {
+	opened(t, "")
+	t.Setenv(accel.EnvTimeout, "4")
+	backendtest.Stopped(t, func() (backend.Device, error) {
+		return openDevice(context.Background(), device, backend.Options{})
+	}, 5*time.Second)
 }

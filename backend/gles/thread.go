@@ -11,14 +11,12 @@ import (
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // hung is set when a driver did not come back from a call: the process does not
 // try it again, for locks inside the driver may be held for ever.
 var hung atomic.Bool
-
-// beyond is what a call may take whose function keeps the limit itself.
-func beyond(limit time.Duration) time.Duration { return limit + limit/8 + 50*time.Millisecond }
 
 // thread runs functions, one at a time, on an operating system thread of its own.
 type thread struct {
@@ -27,8 +25,9 @@ type thread struct {
 	done  chan struct{}
 	timer *time.Timer
 	limit time.Duration
-	lost  error // why nothing more can be called
-	stuck bool  // a function did not come back
+	steps atomic.Int64 // of functions
+	lost  error        // why nothing more can be called
+	stuck bool         // a function did not come back
 }
 
 // newThread starts a thread.
@@ -63,15 +62,21 @@ func (t *thread) do(what string, f func()) error {
 // run is do on a thread that is not stuck, whatever was lost.
 func (t *thread) run(what string, f func()) error {
 	t.calls <- f
-	t.timer.Reset(beyond(t.limit))
-	select {
-	case <-t.done:
-		t.timer.Stop()
-		return nil
-	case <-t.timer.C:
+	quiet := accel.NewQuiet(t.limit, t.steps.Load())
+	for {
+		t.timer.Reset(quiet.Half)
+		select {
+		case <-t.done:
+			t.timer.Stop()
+			return nil
+		case <-t.timer.C:
+			if !quiet.Over(t.steps.Load()) {
+				continue
+			}
+		}
 		hung.Store(true)
 		t.stuck = true
-		t.lost = fmt.Errorf("gles: %s: the driver did not come back within %v: %w", what, beyond(t.limit), backend.ErrDeviceLost)
+		t.lost = fmt.Errorf("gles: %s: the driver did not come back within %v: %w", what, t.limit, backend.ErrDeviceLost)
 		return t.lost
 	}
 }

@@ -103,7 +103,7 @@ func (f *fence) settle(l *library, limit time.Duration) {
 	// What it returns is repeated by the events, with the reason.
 	answer := code(int32(dl.CallWords(l.waitForEvents, uintptr(len(f.events)), uintptr(unsafe.Pointer(&f.events[0])))))
 	ask := &[2]uintptr{}
-	end := time.Now().Add(limit)
+	patience := accel.NewPatience(time.Now())
 	for _, e := range f.events {
 		for {
 			ask[0] = 1
@@ -119,7 +119,7 @@ func (f *fence) settle(l *library, limit time.Duration) {
 			if s <= 0 {
 				break
 			}
-			if time.Now().After(end) { // clWaitForEvents came back, but the event is not over
+			if patience.Over(limit) { // clWaitForEvents came back, but the event is not over
 				f.err = errors.Join(f.err, errNotOver)
 				break
 			}
@@ -147,16 +147,22 @@ func (f *fence) Wait() error {
 	}
 	select {
 	case <-f.done: // the usual case of a Wait after other work
+		return f.conclude()
 	default:
-		f.timer.Reset(d.limits.Timeout)
+	}
+	quiet := accel.NewQuiet(d.limits.Timeout, 0) // what others submit is no step
+	for {
+		f.timer.Reset(quiet.Half)
 		select {
 		case <-f.done:
 			f.timer.Stop()
+			return f.conclude()
 		case <-f.timer.C:
-			return d.hangs(f.what)
+			if quiet.Over(0) {
+				return d.hangs(f.what)
+			}
 		}
 	}
-	return f.conclude()
 }
 
 // join is Wait for the worker, whose time is limited already.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // worker is the goroutine that calls the driver, so that a driver which does not
@@ -41,20 +42,17 @@ func (d *device) do(what string, job func() error) error {
 func (d *device) run(what string, job func() error) error {
 	w := d.worker
 	w.jobs <- job
-	w.timer.Reset(d.limits.Timeout)
-	seen := d.progress.Load()
+	quiet := accel.NewQuiet(d.limits.Timeout, d.progress.Load())
 	for {
+		w.timer.Reset(quiet.Half)
 		select {
 		case err := <-w.answers:
 			w.timer.Stop()
 			return err
 		case <-w.timer.C:
-			if n := d.progress.Load(); n != seen {
-				seen = n
-				w.timer.Reset(d.limits.Timeout)
-				continue
+			if quiet.Over(d.progress.Load()) {
+				return d.hangs(what)
 			}
-			return d.hangs(what)
 		}
 	}
 }

@@ -3,9 +3,11 @@ package vulkan
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/ledge-run/ledge/backend"
 	"github.com/ledge-run/ledge/backend/backendtest"
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // TestConformance runs the suite on every device here, and a share of it with each
@@ -32,4 +34,15 @@ func TestConformance(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestStopped(t *testing.T) {
+	infos, err := probe(context.Background())
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Setenv(accel.EnvTimeout, "4")
+	backendtest.Stopped(t, func() (backend.Device, error) {
+		return openNamed(context.Background(), infos[0].Name, backend.Options{})
+	}, 5*time.Second)
 }

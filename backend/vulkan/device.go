@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/ledge-run/ledge/backend"
@@ -42,7 +43,8 @@ type device struct {
 	staging    *staging   // made when it is needed
 	submits    uint64     // calls of Submit
 
-	calls, waits *worker // waiting does not hold up what can be called meanwhile
+	calls, waits *worker      // waiting does not hold up what can be called meanwhile
+	steps        atomic.Int64 // of their tasks
 
 	mu    sync.Mutex
 	idle  []*fence // waited for
@@ -94,7 +96,7 @@ func openNow(number int, o options) (*device, error) {
 	if err := d.start(o); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", p.name(), err), d.closeNow())
 	}
-	d.calls, d.waits = newWorker(), newWorker()
+	d.calls, d.waits = newWorker(&d.steps), newWorker(&d.steps)
 	return d, nil
 }
 

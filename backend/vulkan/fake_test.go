@@ -183,7 +183,7 @@ func TestHang(t *testing.T) {
 	t.Setenv(accel.EnvTimeout, "0.3")
 	for _, words := range []string{
 		"hang=vkWaitForFences", "hang=vkQueueSubmit", "hang=vkCreateComputePipelines", "hang=vkAllocateMemory", "hang=vkCreateInstance",
-		"hang=vkDeviceWaitIdle", "hang=vkEndCommandBuffer", "fail=1 code=2 only=vkWaitForFences",
+		"hang=vkDeviceWaitIdle", "hang=vkEndCommandBuffer", "from=1 code=2 only=vkWaitForFences",
 	} {
 		f.set(words)
 		start := time.Now()

@@ -155,10 +155,9 @@ func (f *fence) Wait() error {
 func (f *fence) finish() error {
 	d := f.dev
 	f.pending = false
-	limit := d.limits.Timeout
-	r := result(int32(dl.CallWords(uintptr(d.WaitForFences), d.handle, 1, uintptr(unsafe.Pointer(&f.handle)), 1, uintptr(limit.Nanoseconds()))))
+	r := f.await()
 	if r == resultTimeout {
-		err := fmt.Errorf("vulkan: %s did not finish within %v (%s sets the limit): %w", d.phys.name(), limit, accel.EnvTimeout, backend.ErrDeviceLost)
+		err := fmt.Errorf("vulkan: %s did not finish within %v (%s sets the limit): %w", d.phys.name(), d.limits.Timeout, accel.EnvTimeout, backend.ErrDeviceLost)
 		d.lose(err, true)
 		return err
 	}
@@ -177,6 +176,20 @@ func (f *fence) finish() error {
 	}
 	f.free()
 	return nil
+}
+
+// await waits until the submission is over.
+func (f *fence) await() (r result) {
+	d := f.dev
+	slice := d.limits.Timeout / accel.Turns
+	for range accel.Turns {
+		r = result(int32(dl.CallWords(uintptr(d.WaitForFences), d.handle, 1, uintptr(unsafe.Pointer(&f.handle)), 1, uintptr(slice.Nanoseconds()))))
+		d.steps.Add(1)
+		if r != resultTimeout {
+			break
+		}
+	}
+	return r
 }
 
 // free puts it back among the idle.

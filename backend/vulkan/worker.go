@@ -3,9 +3,11 @@ package vulkan
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ledge-run/ledge/backend"
+	"github.com/ledge-run/ledge/backend/internal/accel"
 )
 
 // worker calls the driver on a goroutine of its own, so that a call that never
@@ -15,6 +17,7 @@ type worker struct {
 	tasks chan task
 	done  chan error
 	timer *time.Timer
+	steps *atomic.Int64 // of tasks
 }
 
 type task interface{ do() error }
@@ -24,8 +27,8 @@ type taskFunc func() error
 
 func (f taskFunc) do() error { return f() }
 
-func newWorker() *worker {
-	w := &worker{tasks: make(chan task), done: make(chan error), timer: time.NewTimer(time.Hour)}
+func newWorker(steps *atomic.Int64) *worker {
+	w := &worker{tasks: make(chan task), done: make(chan error), timer: time.NewTimer(time.Hour), steps: steps}
 	w.timer.Stop()
 	go func() {
 		for t := range w.tasks {
@@ -35,19 +38,24 @@ func newWorker() *worker {
 	return w
 }
 
-// run does a task. If it takes longer than the limit, ended is false, the task
-// goes on for ever, and the worker is not to be used any more.
+// run does a task. If it makes no step for longer than the limit, ended is false, the
+// task goes on for ever, and the worker is not to be used any more.
 func (w *worker) run(t task, limit time.Duration) (err error, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tasks <- t
-	w.timer.Reset(limit)
-	select {
-	case err = <-w.done:
-		w.timer.Stop()
-		return err, true
-	case <-w.timer.C:
-		return nil, false
+	quiet := accel.NewQuiet(limit, w.steps.Load())
+	for {
+		w.timer.Reset(quiet.Half)
+		select {
+		case err = <-w.done:
+			w.timer.Stop()
+			return err, true
+		case <-w.timer.C:
+			if quiet.Over(w.steps.Load()) {
+				return nil, false
+			}
+		}
 	}
 }
 

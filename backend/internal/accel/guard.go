@@ -25,14 +25,21 @@ func Guarded[T any](api, what string, f func() (T, error)) (T, error) {
 		v, err := f()
 		answers <- answer{v, err}
 	}()
-	timer := time.NewTimer(limit)
+	quiet := NewQuiet(limit, 0)
+	timer := time.NewTimer(quiet.Half)
 	defer timer.Stop()
-	select {
-	case a := <-answers:
-		return a.value, a.err
-	case <-timer.C:
-		return none, fmt.Errorf("%s: a driver did not come back within %v: %w", what, limit, backend.ErrDeviceLost)
+	for {
+		select {
+		case a := <-answers:
+			return a.value, a.err
+		case <-timer.C:
+		}
+		if quiet.Over(0) {
+			break
+		}
+		timer.Reset(quiet.Half)
 	}
+	return none, fmt.Errorf("%s: a driver did not come back within %v: %w", what, limit, backend.ErrDeviceLost)
 }
 
 // OneLine is an error whose text is one line; nil for nil.

@@ -3,6 +3,7 @@
 // LEDGE_FAKE in words with blanks between them:
 //
 //   fail=N      call N of those that can fail does (0 for none) ...
+//   from=N      ... or call N and all after it
 //   code=C      ... with this result, -13 if nothing is said
 //   only=NAME   count calls of this function alone
 //   null        ... with no handle and no error
@@ -26,7 +27,7 @@
 typedef long word;
 typedef word (*call)(word, word, word, word, word, word, word, word, word, word);
 
-static long fail_at, calls, handles;
+static long fail_at, fail_from, calls, handles;
 static long idle_from, submits, crash_at;
 static int fail_code = -13, null_handle, wrong, gpu;
 static char only[64], hang[64];
@@ -35,7 +36,7 @@ static uint64_t chance;
 
 void fake_control(const char *words) {
   char copy[512], *w, *rest = copy;
-  fail_at = calls = idle_from = submits = crash_at = 0;
+  fail_at = fail_from = calls = idle_from = submits = crash_at = 0;
   fail_code = -13;
   null_handle = wrong = gpu = 0;
   only[0] = hang[0] = 0;
@@ -46,6 +47,7 @@ void fake_control(const char *words) {
     char *v = strchr(w, '=');
     if (v) *v++ = 0;
     if (!strcmp(w, "fail")) fail_at = atol(v);
+    if (!strcmp(w, "from")) fail_from = atol(v);
     if (!strcmp(w, "code")) fail_code = atoi(v);
     if (!strcmp(w, "only")) snprintf(only, sizeof only, "%s", v);
     if (!strcmp(w, "null")) null_handle = 1;
@@ -97,7 +99,7 @@ static int enter(const char *name) {
   if (only[0] && strcmp(only, name)) return 0;
   long n = __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
   if (n == crash_at) *(volatile int *)0 = 1;
-  if (n != fail_at) return 0;
+  if (n != fail_at && (!fail_from || n < fail_from)) return 0;
   if (getenv("LEDGE_FAKE_SAY")) fprintf(stderr, "fake: %s fails\n", name);
   return 1;
 }
