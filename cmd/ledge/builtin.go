@@ -168,6 +168,7 @@ const answerRoom = 40
 func (h *household) answer(text string) error {
 	a, m, ctx := h.a, h.m, h.c.Context
 	h.answered++
+	h.why = nil
 	if home.Normal(text) == "" {
 		h.outside++
 		return h.write(home.None, []int32{}, engine.Usage{Reason: engine.ReasonStop})
@@ -205,7 +206,9 @@ func (h *household) answer(text string) error {
 	if err != nil {
 		return err
 	}
-	answer, h.why = home.Answer(text, answer)
+	if answer, h.why = home.Answer(text, answer); h.why != nil {
+		tokens = []int32{} // they are of what is not done
+	}
 	if c, err := home.Parse(answer); err != nil || c.Intent == "none" {
 		h.outside++
 	}

@@ -91,7 +91,7 @@ var (
 	bit = re(`(?:[\d:.点差]|[^午晨上里夜天日末,到在定 ])$`)
 
 	// What is counted by a number, which then is of no clock.
-	counted = re(`^(?:[\d:%°度档级个成]|\.\d|[ -]?(?:percent|per cent|degree|celsius|fahrenheit|kelvin|minute|min\b|mins\b|seconds|sec\b|secs\b|hour|k\b|c\b|f\b))`)
+	counted = re(`^(?:[\d:%°度档级个成]|\.\d|[ -]?(?:percent|per cent|degree|celsius|fahrenheit|kelvin|minute|min\b|mins\b|seconds|sec\b|secs\b|hour|k\b|c\b|f\b|rpm|watt|lumen))`)
 	spanned = re(`^(?:[\d:小个钟分]|\.\d)`) // 半小时, 一刻钟, 半分钟
 	whole   = re(`^[\d:理个晚夜天体洁齐]`)      // 整理
 	more    = re(`^[\d.:]`)
@@ -112,7 +112,7 @@ var clockRules = []clockRule{
 	{"past", re(`\b(\d{1,2})(?: minutes| mins| min)? past ` + face), afterFrom, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
 	{"after", re(`\b(5|10|20|25) after ` + face), amount, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
 	{"after", re(`\b(\d{1,2}) (?:minutes|mins|min) after (\d{1,2})`), length, counted, func(g []string) string { return clock(g[2], g[1], 12) }},
-	{"before|to", re(`\b(\d{1,2}) (?:minutes|mins|min) (?:before|to) (\d{1,2})`), length, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
+	{"before|to|till", re(`\b(\d{1,2}) (?:minutes|mins|min) (?:before|to|till) (\d{1,2})`), length, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
 	{"before", re(`\b(5|10|20|25) before ` + face), amount, counted, func(g []string) string { return clockBack(g[2], g[1]) }},
 	{"to|till", re(`\b((?:at|at about|for|alarm to) )(5|10|20|25) (?:to|till) ` + face), inNumber, counted, func(g []string) string { return joined(g[1], clockBack(g[3], g[2])) }},
 	{"half", re(`\b((?:at|at about|for) )half ` + face), inNumber, counted, func(g []string) string { return joined(g[1], clock(g[2], "30", 12)) }},

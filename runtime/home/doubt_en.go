@@ -24,7 +24,7 @@ var signsEn = []sign{
 	{condition, "if|when", re(`\b(?:if|when) ?\p{Han}`)},
 	{condition, "assuming|suppos|imagine|were i|say some", re(`^(?:assuming|supposing|suppose|imagine|were i|say (?:someone|somebody))\b`)},
 
-	{forbidden, "circumstances|by no means|refrain from|avoid ", re(`\b(?:under no circumstances|by no means|refrain from|avoid [a-z]+ing)\b`)},
+	{forbidden, "circumstances|by no means|refrain from|avoid ", re(`\b(?:under no circumstances|by no means|refrain from|avoid [a-z]+ing)\b[^,]*$`)},
 	{forbidden, "should|necessary to|mistake to", re(`\b(?:(?:nobody|no one) should|(?:isn't|is not|not) necessary to|a mistake to)\b`)},
 	{forbidden, "wouldn't|what i|last thing", re(`^i wouldn't ` + does + `\b|\bis(?:n't| not) what i\b|\bis the last thing\b`)},
 
@@ -39,12 +39,12 @@ var signsEn = []sign{
 	{told, "'ve | have ", re(`\b(?:could|should|would)(?:'ve| have) (?:done|had|turned|switched|opened|closed|left)\b`)},
 
 	{asked, "what |why |when will ", re(`^(?:what does|what if (?:i|we)|when will|why (?:does|did)) `)},
-	{asked, "is it |would it be", re(`^(?:is it|would it be) (?:better|cheaper|safe|ok|okay|bad)\b`)},
+	{asked, "is it |would it be", re(`^(?:is it|would it be) (?:better|cheaper|safe|bad)\b`)},
 	{asked, "need to|should ", re(`^(?:do (?:i|we) need to|do you think (?:i|we) should) `)},
 
 	{quoted, "spell |repeat |pretend |translate ", re(`^(?:spell|repeat after me|pretend to|translate) `)},
 
-	{emergency, "fire|gas|burglar|fallen|breaking in", re(`^(?:help[, ]*)?(?:(?:the|my) [a-z]+ is on fire|i (?:can )?smell gas|there's a (?:burglar|fire|gas leak)|i(?:'ve| have) fallen|(?:someone|somebody)(?:'s| is) breaking in)\b`)},
+	{emergency, "fire|gas|burglar|fallen|breaking in", re(`^(?:help[, ]*)?(?:(?:the|my) [a-z]+ is on fire|i (?:can )?smell gas|there's a (?:burglar|fire|gas leak)|i(?:'ve| have) fallen|(?:someone|somebody)(?:'s| is) breaking in)(?:[, ]+(?:help|please|quick|quickly|now|here|through the back door))*$`)},
 
 	{span, "from ", re(`\bfrom \d[\d:]*(?: [ap]\.?m\.?)? (?:to|until|till|through) (?:half )?\d[\d:]*`)},
 	{span, "between |up to ", re(`\bbetween [a-z\d:]+ and (?:\d|noon|dusk|dawn|midnight)|\bup to \d{1,2}:\d\d`)},
@@ -54,7 +54,7 @@ var signsEn = []sign{
 	{noDay, "next |day after", re(`^[^,]*\bnext (?:week|month)$|\bday after tomorrow\b`)},
 	{noDay, " of |ber |ary |rch |ril |may |une |uly |ust ", re(`\b(?:\d+(?:st|nd|rd|th)?|first|second|third) of ` + month + `\b|\b` + month + ` \d+(?:st|nd|rd|th)\b`)},
 	{noDay, "christmas|easter|new year", re(`\bon (?:christmas|easter|new year's)\b`)},
-	{noDay, "every |days", re(`\bevery (?:\d+ (?:minutes|hours)|other)\b|\b` + weekday + ` and (?:on )?` + weekday + `\b`)},
+	{noDay, "every |day", re(`\bevery (?:\d+ (?:minutes|hours)|other)\b|\b` + weekday + ` and (?:on )?` + weekday + `\b`)},
 
 	{exception, "except|apart from|other than|save for|leaving only|just not", re(`\b(?:except(?:ed)?|apart from|other than|save for|leaving only|just not)\b`)},
 	{exception, " but | bar ", re(`\b(?:all|every|everything|everywhere|lights out everywhere) but\b|\b(?:all|every|everything)\b.* (?:but|bar)(?: not| only)? (?:the|my|our|in)\b`)},
@@ -71,15 +71,16 @@ var signsEn = []sign{
 
 // sparesEn are courtesies, asides, and what is a time or an amount.
 var sparesEn = []spare{
-	{condition, re(`\bif (?:it's|it is|it isn't|that's|that is|it's not|there's|the|it) (?:not |no |isn't |wouldn't |doesn't )?(?:too |at all |be |any |trouble |bother |ok|okay|fine|possible|all right|alright|convenient|handy|all|a |me )`)},
-	{condition, re(`\bif (?:someone|somebody|anyone|anybody|we|i) (?:could|would|can|might|may)\b|\bwhen i (?:say|said)\b`)},
-	{condition, re(`\b(?:that's|is|it|about|just|mind|as|even|tell|check|remember|see|know|sure|wonder|ask|lovely|nice|great|good|glad|happy|grateful|appreciated?) (?:if|when|once)\b`)},
+	{condition, re(`\bif (?:it's|it is|it isn't|it's not|that's|that is|it) (?:not |no |isn't |wouldn't |doesn't |would |could )?(?:be )?(?:too much|any |no |a )?(?:trouble|bother|problem|hassle|too much|at all possible|ok|okay|fine|possible|all right|alright|convenient|handy|all the same)\b`)},
+	{condition, re(`\bif (?:someone|somebody|anyone|anybody|we|i) (?:could|can|may|would (?:get|turn|switch|put|shut|please|be so))\b|\bwhen i (?:say|said)\b|(?:that|\d|tonight) is when\b`)},
+	{condition, re(`\b(?:that's|appreciate it|(?:ok|okay|possible) (?:for you )?|mind|as|tell|check|remember|see|know|sure|wonder|ask|lovely|nice|great|good|glad|happy|grateful|appreciated?) (?:if|when|once)\b`)},
 	{condition, re(`\bi (?:can't|cannot|hate|like|love|sleep|never|always) [^,]*?(?:when|if|once)\b`)},
-	{condition, re(`\b(?:if|when|once|as soon as|after|until|till) (?:it's|it is|it gets|it goes|it has got|it turns|(?:the )?sun|it grows|the day|the night)\b.{0,12}(?:dark|light|sets?|rises?|down|up|break|gone)`)},
-	{condition, re(`\b(?:when|once|as soon as) (?:(?:it's|it is|the clock (?:says|strikes)) \d{1,2}(?::\d\d| o'clock|,|$)|my \d+ [a-z]+ (?:is|are) up)`)},
-	{told, re(`\b(?:can|could|may|should|must|needs? to|have to|has to) be\b`)},
+	{condition, re(`\b(?:if|when|once|as soon as|after|until|till) (?:it's|it is|it gets|it goes|it has got|it turns|it grows)(?: (?:getting|nearly|really|too|a bit|all|quite|pitch|fully|properly))* (?:dark|light)\b`)},
+	{condition, re(`\b(?:if|when|once|as soon as|after|until|till) (?:the )?(?:sun(?:'s| is| has)? (?:[a-z]+ )?(?:sets?|rises?|down|up|gone)|(?:day|night|darkness) (?:breaks|falls|comes))\b`)},
+	{condition, re(`\b(?:when|once|as soon as) (?:(?:it's|it is|the clock (?:says|strikes)) \d{1,2}(?::\d\d| o'clock)|my \d+ [a-z]+ (?:is|are) up)`)},
+	{told, re(`\b(?:make sure|ensure|see to it)\b.*|\b(?:can|could|may|should|must|needs? to|have to|has to) be\b`)},
 	{span, re(`\bfrom \d+ (?:percent |% ?|degrees )?to \d+(?: ?(?:%|percent|degrees|°|celsius|fahrenheit|c\b|f\b|k\b|kelvin))`)},
-	{span, re(`\b(?:up|down|lower|raise|reduce|increase|drop|dim|brighten|change|go)\b[^,]* from \d[\d.]* to \d[\d.]*`)},
+	{span, re(`\b(?:(?:up|down|lower|raise|reduce|increase|drop|dim|brighten|change|set|go)\b[^,]*|(?:turn|take|bring|move) (?:the|my) [a-z]+) from \d[\d.]* to \d[\d.]*`)},
 	{exception, re(`\bexcept you\b`)},
-	{several, re(`\bturn the key\b|^time'?s up\b|\b(?:no|wait|sorry|i mean|actually|rather|scratch|correction|make that|instead|hang on|hold on|oops|not)\b.*`)},
+	{several, re(`\bturn the key\b|\b(?:set|turn) (?:the|its) (?:temperature|brightness|volume|speed)\b|^time'?s up\b|\b(?:no|wait|sorry|i mean|actually|rather|scratch|correction|make that|instead|hang on|hold on|oops|not)\b.*`)},
 }

@@ -14,7 +14,9 @@ func TestAnswer(t *testing.T) {
 		"when something happens": {
 			"if it rains close the windows", "when I leave turn everything off", "turn the porch light on once somebody comes home", "unless the door is shut, heating off",
 			"turn on the light every time the doorbell rings", "as soon as the kids are asleep dim the hall light", "turn off the heater once it's 22 degrees", "play jazz when guests arrive",
-			"if you hear glass breaking turn on every light", "leave the fan on until I'm back", "should it start raining, close the blinds", "if下雨就关窗",
+			"if you hear glass breaking turn on every light", "leave the fan on until I'm back", "unlock it when i get home", "close it if it rains", "if there's a fire unlock the doors", "if it's too hot turn on the ac",
+			"if it's cold, set the heater to 23", "when it gets down to 18 degrees turn on the heater", "when it's supper turn on the light", "if someone would ring the bell unlock the door",
+			"温度到30就开空调", "水温40的时候关热水器", "7点一到就关灯,如果下雨就关窗", "孩子回来的时候老人不在就开门", "有人按门铃需要的话开门", "should it start raining, close the blinds", "if下雨就关窗",
 			"下雨就关窗", "等我到家开灯", "如果有人按门铃就开灯", "要是太热就开空调", "到二十二度的时候关暖气", "电影开始时把灯调暗", "温度低于18度打开暖气", "回家前打开空调", "每次出门关灯",
 		},
 		"not to be done": {"under no circumstances unlock the door", "please refrain from opening the blinds", "nobody should turn on the tv", "I wouldn't turn on the AC", "禁止开窗", "严禁打开大门"},
@@ -24,9 +26,9 @@ func TestAnswer(t *testing.T) {
 		},
 		"asks a question":     {"what does turning on eco mode do", "is it better to leave the AC on", "do you think we should open the window", "怎么打开烤箱"},
 		"about words":         {"repeat after me turn on the fan", "pretend to turn off the lights"},
-		"emergency":           {"I smell gas", "the kitchen is on fire", "闻到煤气味"},
+		"emergency":           {"I smell gas", "help, the kitchen is on fire", "闻到煤气味", "老人晕倒了", "厨房着火了"},
 		"a time with an end":  {"fan on from 7 to 9", "run the fan until midnight", "between 2 and 4 keep the blinds down", "从六点到八点开灯", "空调开到早上六点"},
-		"that no command":     {"lights on in three days", "turn on the fan every ten minutes", "turn off the radio next week", "后天早上八点开灯", "三天后关窗", "5月3号开暖气"},
+		"that no command":     {"wake me on tuesday and thursday at 7", "lights on in three days", "turn on the fan every ten minutes", "turn off the radio next week", "后天早上八点开灯", "三天后关窗", "5月3号开暖气"},
 		"leaves something":    {"all lights on but only the kitchen, except the study", "除了厨房的灯其他都打开"},
 		"cannot be told":      {"make the light twice as bright", "把灯调亮一倍"},
 		"no such time":        {"light on at 25:00", "灯二十五点开", "light on at 7:75"},
@@ -57,6 +59,9 @@ func TestAnswer(t *testing.T) {
 		"I'm going to read, light on", "turn on the kitchen light", "check if it's dark, light on", "what if you turned the light on", "would it be possible to have the light on", "I can't breathe in here, light on",
 		"如果方便的话开灯", "开灯，麻烦等一下", "天黑了就开灯", "日落之后开灯", "十分钟后开灯", "两小时以后开灯", "七点的时候开灯", "解除了布防，开灯", "关了，不对，开灯", "咋关了，再打开", "把灯打开", "灯好了再亮一点",
 		"客厅的灯", "什么时候了，开灯", "然后天色暗了，开灯",
+		"I smell gas, turn on all the lights", "the kitchen is on fire, light on", "着火了把灯都打开", "有煤气味,快开灯", "把灯的定时删除了", "如果你方便的话,把灯打开", "要是你不忙,开灯", "等到天黑了开灯", "等到日落开灯",
+		"when night falls, light on", "when the sun comes up light on", "turn on the light and set the brightness to 50", "打开灯再把亮度调到50%", "set the light from 20 to 40", "10:30以后开灯", "晚上10点之后开灯", "没让你关灯,打开",
+		"is it ok to turn on the light", "avoid waking the baby, light on", "客厅的灯开了,卧室的也打开", "好的话说开灯", "light on ⏰",
 	} {
 		if got, err := Answer(text, deed); err != nil || got != deed {
 			t.Errorf("%q: %s, %v", text, got, err)
@@ -84,7 +89,7 @@ func TestOpens(t *testing.T) {
 	const unlock = `{"intent":"unlock","device":"lock","room":"","value":""}`
 	for text, right := range map[string]bool{
 		"unlock the door": true, "undo the bolt": true, "take the door off the lock": true, "取消大门的锁定": true, "开锁": true,
-		"lock all doors, the back one stays": false, "门全锁上，后门先留着": false,
+		"lock all doors, the back one stays": false, "lock up the house": false, "bolt the door": false, "pull the door shut": false, "把大门拉上": false, "unbolt it": true, "门全锁上，后门先留着": false,
 	} {
 		if _, err := Answer(text, unlock); (err == nil) != right {
 			t.Errorf("%s: %v", text, err)

@@ -27,7 +27,7 @@ func Normal(text string) string {
 			r = '-'
 		case r == '…' || r == '—':
 			r = ' '
-		case r >= 0x1f000 && r <= 0x1faff || r >= 0x2600 && r <= 0x27bf || r == 0x200d || r == 0xfe0f: // emoji and what joins them
+		case r >= 0x1f000 && r <= 0x1faff || r >= 0x2300 && r <= 0x23ff || r >= 0x2600 && r <= 0x27bf || r >= 0x2b00 && r <= 0x2bff || r == 0x20e3 || r == 0x200d || r == 0xfe0f: // emoji and what joins them
 			r = ' '
 		case r == '℃':
 			r = '度'

@@ -22,7 +22,7 @@ func said(text string, c Command) error {
 			return fmt.Errorf("the model wrote %q, and the sentence says another day", c.Value)
 		}
 	}
-	if opens := c.Intent == "unlock" || c.Intent == "open" && c.Device == "door"; opens && !openingWords().MatchString(text) {
+	if opens := c.Intent == "unlock" || c.Intent == "open" && c.Device == "door"; opens && !openingWords().MatchString(shutting().ReplaceAllString(text, "")) {
 		return errors.New("the model would open the house, and the sentence does not say so")
 	}
 	n := numbersIn(text)
@@ -43,7 +43,10 @@ func said(text string, c Command) error {
 }
 
 // openingWords are those for opening doors and locks. A model may take what is locked for what is to be unlocked.
-var openingWords = re(`open|lock\w* .*off|off .*lock|un\w*l\w*ock|u\w*latch|unl|undo|releas|free|bolt|\blet\b|up\b|rais|lift|\broll|\bpop\b|wide|haul|crack|ajar|swing|pull|slide|开|解|抽|去掉|升|起|敞|上去|抬|推|拉|让|取消`)
+var openingWords = re(`open|lock\w* .*off|off .*lock|un\w*l\w*ock|u\w*latch|unl|undo|releas|free|unbolt|uln|bolt[^,]* (?:off|back)|(?:off|back)[^,]* (?:dead)?bolt|draw|抽|\blet\b|up\b|rais|lift|\broll|\bpop\b|wide|haul|crack|ajar|swing|pull|slide|开|解|抽|去掉|升|起|敞|上去|抬|推|拉|让|取消`)
+
+// shutting are words that have those of opening, and mean the contrary.
+var shutting = re(`\b(?:lock|close|shut) (?:it |the [a-z]+ )?up\b|\b(?:pull|push|swing|slide|roll)[^,]* (?:shut|closed|to)\b|[拉关推锁]上`)
 
 // saidDays are the days that a text says, with those that a value can then have.
 var saidDays = []struct {
@@ -51,7 +54,7 @@ var saidDays = []struct {
 	pattern lazy
 	days    string
 }{
-	{"tomorrow|明", re(`\btomorrow\b|明天|明早|明晚`), "|tomorrow|"},
+	{"tomorrow|明", re(`\btomorrow\b|(?:^|[^照])明天|明早|明晚`), "|tomorrow|"},
 	{"every |daily|每", re(`\b(?:every (?:day|morning|evening|night)|daily)\b|每(?:天|早|晚)`), "|daily|weekdays|weekend|"},
 	{"day", re(`\b(?:on |this |next )(?:mon|tues|wednes|thurs|fri|satur|sun)day\b`), "|mon|tue|wed|thu|fri|sat|sun|"},
 }

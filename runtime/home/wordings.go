@@ -11,5 +11,5 @@ var wordings = []clockRule{
 	{"have you ", re(`^((?:[a-z]+,? )?)have you (?:already )?(closed|stopped|shut|set)\b`), nothing, nothing, func(g []string) string {
 		return g[1] + "did you " + strings.NewReplacer("closed", "close", "stopped", "stop").Replace(g[2])
 	}},
-	{"如果|要是", re(`(?:如果|要是)(?:可以|方便|不麻烦|不介意|有空|不忙)(?:的话)?(?:,|，)? ?(请|把|帮|关|开|打开|调)`), nothing, nothing, func(g []string) string { return g[1] }},
+	{"如果|要是", re(`(?:如果|要是)[你您]?(?:现在)?(?:可以|方便|不麻烦|不介意|有空|有时间|不忙)(?:的话)?,? ?(请|把|帮|关|开|打开|调)`), nothing, nothing, func(g []string) string { return g[1] }},
 }
