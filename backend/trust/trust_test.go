@@ -75,6 +75,10 @@ func TestWhenTried(t *testing.T) {
 	ask(true, "another level")
 	t.Setenv("LEDGE_GPU", "-subgroup")
 	ask(true, "features switched off")
+	t.Setenv("LEDGE_VULKAN_VALIDATE", "mistyped")
+	ask(true, "validation asked for")
+	t.Setenv("LEDGE_VULKAN_VALIDATE", "")
+	ask(false, "no more")
 	ask(false, "the same again")
 	trial.Types = []dtype.DType{dtype.Q4_K}
 	ask(false, "a refusal holds for all types")
@@ -83,7 +87,7 @@ func TestWhenTried(t *testing.T) {
 	}
 	ask(true, "another driver")
 	verdicts, _, err := c.List()
-	if err != nil || len(verdicts) != 5 {
+	if err != nil || len(verdicts) != 6 {
 		t.Fatalf("%+v, %v", verdicts, err)
 	}
 	age := func(by time.Duration, passed bool) {
