@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
@@ -154,26 +153,6 @@ func (p *Prover) child(ctx context.Context, driver string, t backend.Trial) (bac
 		return refusal(driver, text), true
 	}
 	return v, true
-}
-
-// endedBy names the signal with which somebody ended a process, "" if nobody did: crashes
-// have others. A process that ends itself after one says so as shells do.
-func endedBy(err error) string {
-	var e *exec.ExitError
-	if !errors.As(err, &e) {
-		return ""
-	}
-	status, _ := e.Sys().(syscall.WaitStatus)
-	const hangup = syscall.Signal(1) // SIGHUP, a name that not every system has
-	for _, s := range []syscall.Signal{hangup, syscall.SIGINT, syscall.SIGKILL, syscall.SIGTERM} {
-		if status.Signaled() && status.Signal() == s || e.ExitCode() == 128+int(s) {
-			if s == syscall.SIGKILL {
-				return s.String() + ": by the system, if memory ran out"
-			}
-			return s.String()
-		}
-	}
-	return ""
 }
 
 // said is what a process complained of in one line: the one that says how it
