@@ -117,9 +117,6 @@ type Model struct {
 	chat     *chat.Template
 	chatErr  error
 
-	defuseOnce sync.Once
-	defuser    *defuser
-
 	grammars grammars
 
 	closeOnce sync.Once

@@ -46,34 +46,14 @@ func (m *Model) ChatPrompt(messages []chat.Message, o chat.RenderOptions) ([]int
 // and taken out after rendering, where the text is then cut.
 const fuse = jinja.Mark
 
-// defuse breaks up the texts of control tokens.
+// defuse puts a fuse into the text of every control token, also where two overlap. Those
+// that are there go first: without them, the text around may be that of a token.
 func (m *Model) defuse(text string) string {
-	m.defuseOnce.Do(func() { m.defuser = newDefuser(m.Tokenizer) })
-	return m.defuser.defuse(text)
-}
-
-// defuser has the texts of control tokens by their first byte.
-type defuser [256][]string
-
-func newDefuser(t *tokenizer.Tokenizer) *defuser {
-	d := new(defuser)
-	for id := range int32(t.Size()) {
-		text := t.TokenText(id)
-		if _, n := utf8.DecodeRuneInString(text); t.IsControl(id) && len(text) > n {
-			d[text[0]] = append(d[text[0]], text)
-		}
-	}
-	return d
-}
-
-// defuse puts a fuse into every control token, also where two overlap. Those that
-// are there go first: without them, the text around may be that of a token.
-func (d *defuser) defuse(text string) string {
 	text = strings.ReplaceAll(text, string(fuse), "")
 	var b strings.Builder
 	from := 0
 	for i := range len(text) {
-		if i < from || !d.at(text[i:]) {
+		if i < from || !m.Tokenizer.ControlAt(text[i:]) {
 			continue
 		}
 		_, n := utf8.DecodeRuneInString(text[i:])
@@ -85,14 +65,4 @@ func (d *defuser) defuse(text string) string {
 		return text
 	}
 	return b.String() + text[from:]
-}
-
-// at says that text begins with a control token.
-func (d *defuser) at(text string) bool {
-	for _, token := range d[text[0]] {
-		if strings.HasPrefix(text, token) {
-			return true
-		}
-	}
-	return false
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxSpecial is how many bytes a special token may have: for each position of a text
@@ -84,6 +85,18 @@ func (s *specials) find(text string) int32 {
 		if id := s.ranked[rank]; len(s.texts[id]) == len(text) {
 			found = id
 		}
+	})
+	return found
+}
+
+// ControlAt tells whether text begins with that of a control (or the unknown) token that
+// has more than one character.
+func (t *Tokenizer) ControlAt(text string) bool {
+	_, first := utf8.DecodeRuneInString(text)
+	found := false
+	t.special.trie.walk(text, 0, func(place int32) {
+		id := t.special.ranked[place]
+		found = found || t.IsControl(id) && len(t.special.texts[id]) > first
 	})
 	return found
 }

@@ -116,6 +116,27 @@ func TestManySpecials(t *testing.T) {
 	}
 }
 
+// TestControlAt: a control token is found where the text begins, also behind a shorter one
+// of another kind; one character is none.
+func TestControlAt(t *testing.T) {
+	c := specialVocabulary(t, []string{"<", "<own>"})
+	for _, s := range []string{"#", "\u00e9", "<own>!", "\u00e9\u00e9"} {
+		c.Tokens, c.Types = append(c.Tokens, s), append(c.Types, TypeControl)
+	}
+	tok, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		"": false, "<": false, "<s": false, "<s>": true, "<s>a": true, "a<s>": false, "<unk>": true, "</s></s>": true,
+		"<own>": false, "<own>!": true, "##": false, "\u00e9": false, "\u00e9a": false, "\u00e9\u00e9": true, "\xc3": false,
+	} {
+		if got := tok.ControlAt(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 // TestLongSpecials: a special token takes little more memory than its text has, and
 // is refused if it is so long that looking for it takes long.
 func TestLongSpecials(t *testing.T) {
