@@ -42,7 +42,7 @@ func PartOf(name string) (of string, ok bool) {
 // what was there is as it was. Of several that write one file at once, the last to end
 // wins, with what it has written.
 func Replace(path string, write func(f *os.File) error) (err error) {
-	sweep(path)
+	Sweep(path)
 	f, err := createPart(path)
 	if err != nil {
 		return err
@@ -73,9 +73,9 @@ func createPart(path string) (*os.File, error) {
 	}
 }
 
-// sweep removes what killed programs have left of files that were to be path. It is no
-// fault if it cannot.
-func sweep(path string) {
+// Sweep removes what killed programs have left of files that were to be path. It is no
+// fault if it cannot. Replace does it; where path is not replaced, who uses it does.
+func Sweep(path string) {
 	entries, _ := os.ReadDir(filepath.Dir(path))
 	for _, e := range entries {
 		if of, ok := PartOf(e.Name()); !ok || of != filepath.Base(path) {

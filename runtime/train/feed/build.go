@@ -51,6 +51,7 @@ func Open(ctx context.Context, s Source) (*Data, error) {
 	}
 	d, err := openCache(s.Cache, key, s.Settings.Context)
 	if err == nil {
+		files.Sweep(s.Cache) // nothing else will replace it
 		return d, nil
 	}
 	// Whatever is wrong with the file, it is made anew.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledge-run/ledge/runtime/tokenizer"
 	"github.com/ledge-run/ledge/runtime/tokenizer/bpetrain"
@@ -241,6 +242,22 @@ func TestCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	same("cut off", 1)
+}
+
+// TestLeftParts: what a run that was killed has left of the cache goes, also when the cache
+// is whole.
+func TestLeftParts(t *testing.T) {
+	s := source(t, vocabulary(t), `{"text":"light"}`)
+	open(t, s)
+	left, old := s.Cache+".0123456789abcdef.part", time.Now().Add(-2*time.Hour)
+	if err := errors.Join(os.WriteFile(left, nil, 0o644), os.Chtimes(left, old, old)); err != nil {
+		t.Fatal(err)
+	}
+	s.Progress = func(int64, int64) { t.Error("built again") }
+	open(t, s)
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is there: %v", left, err)
+	}
 }
 
 func TestFind(t *testing.T) {
