@@ -138,7 +138,7 @@ func (h *Hub) fetch(ctx context.Context, f remoteFile, folder string, m *meter, 
 		d.out.Close()
 		if d.off == 0 { // nothing to resume
 			os.Remove(d.dest + partSuffix)
-			os.Remove(d.dest + partSuffix + infoSuffix)
+			d.removeInfo()
 		}
 	}()
 	if err := d.resume(ctx); err != nil {
@@ -413,17 +413,20 @@ func (d *download) learn(header http.Header, body *bufio.Reader, total int64, li
 	return nil
 }
 
-// saveInfo writes what describes the part. It is no loss if that is cut short: the
-// part is then not built on.
+// saveInfo writes what describes the part. If that is cut short, what was there stays:
+// without it, nothing of the part is built on.
 func (d *download) saveInfo() error {
 	data, err := json.Marshal(d.info)
-	if err == nil {
-		err = os.WriteFile(d.dest+partSuffix+infoSuffix, data, 0o644)
-	}
 	if err != nil {
 		return diskError(d.dest+partSuffix, err)
 	}
-	return nil
+	return writeFile(d.dest+partSuffix+infoSuffix, data)
+}
+
+// removeInfo removes what describes a part that is gone.
+func (d *download) removeInfo() {
+	os.Remove(d.dest + partSuffix + infoSuffix)
+	os.Remove(d.dest + partSuffix + infoSuffix + tmpSuffix)
 }
 
 // keep makes a part durable that no checksum will check, so that a later run can build
@@ -525,7 +528,7 @@ func (d *download) finish(sum string) (File, error) {
 	if err != nil {
 		return File{}, diskError(d.dest, err)
 	}
-	os.Remove(d.dest + partSuffix + infoSuffix)
+	d.removeInfo()
 	_ = files.SyncDir(filepath.Dir(d.dest)) // where the system can
 	d.m.size(d.off)
 	d.m.set(d.off, true)

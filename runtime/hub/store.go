@@ -139,9 +139,12 @@ func (m Model) write() error {
 	return writeFile(filepath.Join(m.Dir, manifestName), append(data, '\n'))
 }
 
+// tmpSuffix is behind the name of a file that writeFile is writing.
+const tmpSuffix = ".tmp"
+
 // writeFile replaces a small file atomically and durably.
 func writeFile(path string, data []byte) error {
-	tmp := path + ".tmp"
+	tmp := path + tmpSuffix
 	f, err := os.Create(tmp)
 	if err != nil {
 		return diskError(path, err)
@@ -250,7 +253,7 @@ func partial(dir string) (Model, bool) {
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		if strings.HasSuffix(e.Name(), partSuffix+infoSuffix) {
+		if strings.HasSuffix(strings.TrimSuffix(e.Name(), tmpSuffix), partSuffix+infoSuffix) {
 			begun = true
 		} else if strings.HasSuffix(e.Name(), partSuffix) || strings.HasSuffix(e.Name(), ".gguf") {
 			m.Files = append(m.Files, File{Name: e.Name(), Size: info.Size()})
@@ -282,7 +285,7 @@ func (h *Hub) Remove(name string) (Model, error) {
 	}
 	defer unlock()
 	// The manifest goes first: what is left after an interruption is no whole model.
-	names := []string{manifestName, manifestName + ".tmp"}
+	names := []string{manifestName, manifestName + tmpSuffix}
 	for _, f := range m.Files {
 		if !strings.HasPrefix(f.Name, pipPrefix) {
 			names = append(names, f.Name, f.Name+partSuffix, f.Name+partSuffix+infoSuffix, f.Name+infoSuffix)
@@ -302,7 +305,8 @@ func (h *Hub) Remove(name string) (Model, error) {
 // removeInfos deletes what describes parts that are gone.
 func removeInfos(dir string) {
 	infos, _ := filepath.Glob(filepath.Join(globEscape(dir), "*"+partSuffix+infoSuffix))
-	for _, p := range infos {
+	left, _ := filepath.Glob(filepath.Join(globEscape(dir), "*"+partSuffix+infoSuffix+tmpSuffix))
+	for _, p := range append(infos, left...) {
 		os.Remove(p)
 	}
 }

@@ -92,7 +92,7 @@ func TestListAndRemove(t *testing.T) {
 func TestRemovePartial(t *testing.T) {
 	h := testHub(t, Config{})
 	dir := filepath.Join(h.dir, "smollm2-135m-q4_1")
-	for name, data := range map[string]string{"a.gguf.part": "GGUF", "a.gguf.part.json": "{}", ".pip-1/tmp/x.whl": "12345"} {
+	for name, data := range map[string]string{"a.gguf.part": "GGUF", "a.gguf.part.json": "{}", "a.gguf.part.json.tmp": "", ".pip-1/tmp/x.whl": "12345"} {
 		path := filepath.Join(dir, name)
 		os.MkdirAll(filepath.Dir(path), 0o755)
 		os.WriteFile(path, []byte(data), 0o644)
