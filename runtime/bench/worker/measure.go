@@ -206,7 +206,7 @@ func (r *Reply) energy(res *bench.Result, tokens int) {
 func start(ctx context.Context, j *Job, m *engine.Model, r *Reply) error {
 	s := m.NewSession()
 	defer s.Close()
-	for _, err := range s.Generate(ctx, m.Encode(j.Settings.Start, true, false), greedily(1)) {
+	for _, err := range s.Generate(ctx, m.EncodePrompt(j.Settings.Start, false), greedily(1)) {
 		if err != nil {
 			return err
 		}
@@ -230,7 +230,7 @@ func greedy(ctx context.Context, g *record.Greedy, m *engine.Model, r *Reply) er
 	h := sha256.New()
 	var text strings.Builder
 	n := 0
-	for p, err := range s.Generate(ctx, m.Encode(g.Prompt, true, false), greedily(g.Tokens)) {
+	for p, err := range s.Generate(ctx, m.EncodePrompt(g.Prompt, false), greedily(g.Tokens)) {
 		if err != nil {
 			return err
 		}
