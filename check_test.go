@@ -23,7 +23,7 @@ func TestOptionsOutOfRange(t *testing.T) {
 		{ledge.WithGPULayers(-2), "gpu_layers is -2: -1 is as many as fit"},
 		{ledge.WithThreads(1_000_000), "threads is 1000000: 0 is one for each fast core, 1024 are the most"},
 		{ledge.WithThreads(-2), "negative"},
-		{ledge.WithBatch(1 << 40), "batch is 1099511627776: 0 is 512 tokens, 65536 are the most"},
+		{ledge.WithBatch(1 << 30), "batch is 1073741824: 0 is 512 tokens, 65536 are the most"},
 		{ledge.WithBatch(-1), "negative"},
 		{ledge.WithLimits(ledge.Limits{MaxWatts: -1}), "max_watts is -1"},
 		{ledge.WithLimits(ledge.Limits{MaxCelsius: math.NaN()}), "max_celsius NaN"},
