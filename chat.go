@@ -9,8 +9,8 @@ import (
 )
 
 // Message is one turn of a conversation. Its JSON form is OpenAI's. Each has a role, and
-// the last has Content, a Reasoning, calls of tools or the call that it answers; an empty
-// content will do if JSON has it.
+// the last has Content, a Reasoning, calls of tools or the call that it answers; that of a
+// tool may have none, and an empty content will do if JSON has it.
 type Message struct {
 	Role       string     `json:"role"` // system, user, assistant, tool
 	Content    string     `json:"content"`

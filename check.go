@@ -95,5 +95,5 @@ func checkMessages(messages []Message) error {
 
 // says reports whether a message says anything. What a tool gives may be nothing.
 func (m *Message) says() bool {
-	return m.Content != "" || m.empty || m.Reasoning != "" || len(m.ToolCalls) > 0 || m.ToolCallID != ""
+	return m.Content != "" || m.empty || m.Reasoning != "" || len(m.ToolCalls) > 0 || m.ToolCallID != "" || m.Role == "tool"
 }

@@ -108,6 +108,7 @@ func TestIncompleteMessages(t *testing.T) {
 		{"no content before", []ledge.Message{{Role: "assistant"}, hi}, ""},
 		{"a call", []ledge.Message{hi, {Role: "assistant", ToolCalls: []ledge.ToolCall{call}}}, ""},
 		{"what a tool gives", []ledge.Message{hi, {Role: "assistant", ToolCalls: []ledge.ToolCall{call}}, {Role: "tool", ToolCallID: "1"}}, ""},
+		{"nothing that a tool gives", []ledge.Message{hi, {Role: "assistant", ToolCalls: []ledge.ToolCall{call}}, {Role: "tool"}}, ""},
 	} {
 		_, err := m.ChatPrompt(c.messages)
 		for what, err := range map[string]error{"ChatPrompt": err, "Chat": last(s.Chat(ctx, c.messages, ledge.MaxTokens(1)))} {

@@ -343,8 +343,8 @@ int ledge_generate_tokens(ledge_session *session, const int32_t *tokens, size_t 
 /* ledge_chat answers a conversation, given in full, in the form of the model's chat
  * template. messages is a JSON array of OpenAI's messages:
  *   [{"role": "user", "content": "Hello!"}]
- * A message has a role, and the last one content, or calls of tools. An empty array is
- * LEDGE_ERROR_EMPTY_PROMPT. */
+ * A message has a role, and the last one content, or calls of tools; that of a tool may have
+ * neither. An empty array is LEDGE_ERROR_EMPTY_PROMPT. */
 int ledge_chat(ledge_session *session, const char *messages, size_t length,
                const ledge_generate_options *options, ledge_token_callback callback, void *user, ledge_error *error);
 

@@ -320,7 +320,7 @@ static void generating(void) {
     const char *wrong[] = {"", "{", "{}", "[1]", "[{\"role\":1}]", "nonsense", "[{\"content\":{}}]", "null", "[null]", "[[]]",
                            "[{\"content\":\"Hi!\"}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]",
                            "[{\"role\":\"user\",\"content\":null}]", "[{\"role\":\"user\"}]"};
-    const char *right[] = {"[{\"role\":\"user\",\"content\":\"\"}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi!\"}]}]",
+    const char *right[] = {"[{\"role\":\"user\",\"content\":\"\"}]", "[{\"role\":\"tool\"}]", "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Hi!\"}]}]",
                            "[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":"
                            "{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":\"2\"}]"};
     for (size_t i = 0; i < sizeof right / sizeof *right; i++)
@@ -340,7 +340,7 @@ static void generating(void) {
         {"[" USER ",{\"role\":1}]", "messages[1]: role is a number, and must be a string"},
         {"[" USER ",{\"role\":\"user\",\"content\":{}}]", "messages[1]: content is an object, and must be a string or an array of text parts"},
         {"[" USER ",{\"content\":\"Hi!\"}]", "messages[1]: there is no role: "},
-        {"[" USER ",{\"role\":\"tool\"}]", "messages[1]: there is no content, nor a call of a tool"},
+        {"[" USER ",{\"role\":\"assistant\"}]", "messages[1]: there is no content, nor a call of a tool"},
     };
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         SAYS(LEDGE_ERROR_ARGUMENT, told[i][1], ledge_chat(session, told[i][0], LEDGE_TEXT, &greedy, NULL, NULL, &error));
