@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/ledge-run/ledge/backend/internal/cgroup"
 )
@@ -16,26 +18,58 @@ import (
 // process's control groups; zero if unknown.
 func Memory() (total, free uint64) {
 	total, free = machineMemory()
-	return within(os.DirFS("/"), total, free)
+	return leave(limitsNow(total), total, free)
 }
 
-// within is what control groups leave of the machine's memory. root is the file system's
-// root.
-func within(root fs.FS, total, free uint64) (uint64, uint64) {
+// limited is a group that allows less than the machine has.
+type limited struct {
+	group cgroup.Group
+	limit uint64
+}
+
+// known are the groups that were found a moment ago: a start asks ten times, and looking for
+// them takes longer than reading what one uses.
+var known struct {
+	sync.Mutex
+	limits []limited
+	until  time.Time
+}
+
+func limitsNow(total uint64) []limited {
+	known.Lock()
+	defer known.Unlock()
+	if now := time.Now(); now.After(known.until) {
+		known.limits, known.until = limits(os.DirFS("/"), total), now.Add(time.Second)
+	}
+	return known.limits
+}
+
+// limits are the groups whose limits hold. root is the file system's root.
+func limits(root fs.FS, total uint64) (all []limited) {
 	cgroup.Each(root, "memory", func(g cgroup.Group) {
-		names := &filesV1
-		if g.V2 {
-			names = &filesV2
+		if limit, ok := number(g.Read(filesOf(g).limit)); ok && limit > 0 && limit < total {
+			all = append(all, limited{g, limit})
 		}
-		limit, ok := number(g.Read(names.limit))
-		if !ok || limit == 0 {
-			return
-		}
-		used, _ := number(g.Read(names.used))
-		used -= min(used, fileCache(g.Read("memory.stat"), names.cached))
-		total, free = min(total, limit), min(free, limit-min(used, limit))
 	})
+	return all
+}
+
+// leave is what control groups leave of the machine's memory.
+func leave(groups []limited, total, free uint64) (uint64, uint64) {
+	for _, l := range groups {
+		names := filesOf(l.group)
+		used, _ := number(l.group.Read(names.used))
+		used -= min(used, fileCache(l.group.Read("memory.stat"), names.cached))
+		total, free = min(total, l.limit), min(free, l.limit-min(used, l.limit))
+	}
 	return total, free
+}
+
+func filesOf(g cgroup.Group) *files {
+	if g.V2 {
+		return &filesV2
+	}
+	return &filesV1
 }
 
 // files are those of a group of memory, and the lines of memory.stat that have its cached

@@ -63,12 +63,12 @@ func TestWithin(t *testing.T) {
 	} {
 		root := machine("4:memory:/docker/abc\n0::/\n", v1)
 		group(root, false, "sys/fs/cgroup/memory/docker/abc", c.limit, c.usage, namesV1.Replace(c.stat))
-		if total, free := within(root, 64*mb, 48*mb); total != c.total || free != c.free {
+		if total, free := leave(limits(root, 64*mb), 64*mb, 48*mb); total != c.total || free != c.free {
 			t.Errorf("version 1, %s: %d bytes of %d are free, want %d of %d", c.name, free, total, c.free, c.total)
 		}
 		root = machine("0::/user.slice/a.service\n", v2)
 		group(root, true, "sys/fs/cgroup/user.slice/a.service", c.limit, c.usage, c.stat)
-		if total, free := within(root, 64*mb, 48*mb); total != c.total || free != c.free {
+		if total, free := leave(limits(root, 64*mb), 64*mb, 48*mb); total != c.total || free != c.free {
 			t.Errorf("version 2, %s: %d bytes of %d are free, want %d of %d", c.name, free, total, c.free, c.total)
 		}
 	}
@@ -118,7 +118,7 @@ func TestAround(t *testing.T) {
 	} {
 		root := machine(c.groups, c.mounts)
 		c.files(root)
-		if total, free := within(root, 64*mb, 48*mb); total != c.total || free != c.free {
+		if total, free := leave(limits(root, 64*mb), 64*mb, 48*mb); total != c.total || free != c.free {
 			t.Errorf("%s: %d bytes of %d are free, want %d of %d", c.name, free, total, c.free, c.total)
 		}
 	}
@@ -133,7 +133,7 @@ func FuzzWithin(f *testing.F) {
 			group(root, true, dir, number, number, stat)
 			group(root, false, dir, number, number, stat)
 		}
-		if total, free := within(root, 64*mb, 48*mb); free > total {
+		if total, free := leave(limits(root, 64*mb), 64*mb, 48*mb); free > total {
 			t.Errorf("%d bytes of %d are free", free, total)
 		}
 	})
