@@ -18,7 +18,8 @@ type Watchdog struct {
 
 // Watch calls over when no sign of life came for the limit: in two halves of it, one
 // after the other. A process that was stopped for longer (Ctrl-Z, a container that is
-// paused) finds its timer over when it goes on, before anything could come; but only once.
+// paused) finds its timer over when it goes on, before anything could come: one silent half
+// says nothing.
 func Watch(limit time.Duration, over func()) *Watchdog {
 	w := &Watchdog{half: (limit + 1) / 2, over: over}
 	w.mu.Lock()

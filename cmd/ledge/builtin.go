@@ -73,8 +73,7 @@ func (a *app) runBuiltin(c *cli.Context) error {
 	if !c.IsSet("temp") {
 		set.Sampler.Temperature = 0 // a command has one meaning
 	}
-	words := c.Args().Slice()
-	next, err := a.sentences(words)
+	next, lines, err := a.sentences(c.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -92,7 +91,7 @@ func (a *app) runBuiltin(c *cli.Context) error {
 		return err
 	}
 	if err == nil {
-		h := &household{a: a, c: c, m: m, set: set, lines: len(words) == 0 || strings.Contains(strings.Join(words, " "), "\n") || len(words) == 1 && words[0] == "-"}
+		h := &household{a: a, c: c, m: m, set: set, lines: lines}
 		err = h.answerAll(next)
 	}
 	return errors.Join(err, a.close(m))
@@ -100,15 +99,14 @@ func (a *app) runBuiltin(c *cli.Context) error {
 
 // sentences gives what is to be answered, one after the other and io.EOF after the
 // last: the words of the command line as one, or each line of standard input as it
-// comes.
-func (a *app) sentences(words []string) (func(context.Context) (string, error), error) {
+// comes. lines says that there may be several.
+func (a *app) sentences(words []string) (next func(context.Context) (string, error), lines bool, err error) {
 	if len(words) == 1 && words[0] == "-" || len(words) == 0 && a.piped() {
-		lines := a.newPipeLines()
-		return lines.read, nil
+		return a.newPipeLines().read, true, nil
 	}
 	text := strings.Join(words, " ")
 	if strings.TrimSpace(text) == "" {
-		return nil, errNoPrompt()
+		return nil, false, errNoPrompt()
 	}
 	left := strings.Split(text, "\n")
 	return func(context.Context) (string, error) {
@@ -118,7 +116,7 @@ func (a *app) sentences(words []string) (func(context.Context) (string, error), 
 		line := left[0]
 		left = left[1:]
 		return line, nil
-	}, nil
+	}, len(left) > 1, nil
 }
 
 func (h *household) answerAll(next func(context.Context) (string, error)) error {

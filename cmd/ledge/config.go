@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/ledge-run/ledge/runtime/jsonfault"
 )
 
 // config is the user's configuration file.
@@ -39,9 +41,6 @@ var configValues = map[string]string{
 	"offline": "true or false",
 }
 
-// jsonWords are what a value is, in words.
-var jsonWords = map[string]string{"string": "a text", "number": "a number", "bool": "true or false", "array": "a list", "object": "an object"}
-
 // configFault says what is wrong with a configuration, without the words of the parser's
 // author for it.
 func configFault(err error) error {
@@ -49,10 +48,7 @@ func configFault(err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &kind):
-		is, ok := jsonWords[kind.Value]
-		if !ok {
-			is = strings.TrimPrefix(kind.Value, "number ")
-		}
+		is := jsonfault.Value(kind.Value)
 		if kind.Field == "" {
 			return fmt.Errorf(`it is %s: it must be an object, such as {"model": "qwen3:0.6b"}`, is)
 		}

@@ -20,7 +20,7 @@ func Of(err error) error {
 		if kind.Field != "" {
 			what = fmt.Sprintf("%q", kind.Field)
 		}
-		return fmt.Errorf("%s is %s: it must be %s", what, valueWord(kind.Value), typeWord(kind.Type))
+		return fmt.Errorf("%s is %s: it must be %s", what, Value(kind.Value), typeWord(kind.Type))
 	case errors.As(err, &syntax) && strings.HasPrefix(err.Error(), "unexpected end"):
 		return errors.New("it ends too early")
 	case errors.As(err, &syntax):
@@ -29,8 +29,9 @@ func Of(err error) error {
 	return err
 }
 
-// valueWord is what a value is: "number", or "number 1.5" where its size is the fault.
-func valueWord(v string) string {
+// Value is what an UnmarshalTypeError's Value is in words: "number", or "number 1.5" where its
+// size is the fault.
+func Value(v string) string {
 	words := map[string]string{"string": "a text", "number": "a number", "bool": "true or false", "array": "a list", "object": "an object"}
 	if w, ok := words[v]; ok {
 		return w

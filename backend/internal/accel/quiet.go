@@ -4,7 +4,7 @@ import "time"
 
 // Quiet says when what makes no step for a time limit is given up: after two halves of it, one
 // after the other. A process that was stopped for longer (Ctrl-Z, a container that is paused)
-// finds its timer over when it goes on, and the driver no further; but only once.
+// finds its timer over when it goes on, and the driver no further: one silent half says nothing.
 type Quiet struct {
 	Half   time.Duration // Over is to be asked after each
 	seen   int64         // steps
