@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ledge-run/ledge/runtime/engine/goldentest"
 	training "github.com/ledge-run/ledge/runtime/train/run"
 	"github.com/ledge-run/ledge/runtime/weights/gguf"
 	"github.com/ledge-run/ledge/runtime/weights/lora"
@@ -128,25 +128,8 @@ func TestFinetune(t *testing.T) {
 func TestChatFrame(t *testing.T) {
 	read := func(template string) *gguf.File {
 		t.Helper()
-		f, err := gguf.Open(golden(t, "llama-gqa"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		w := &gguf.Writer{}
-		for k, v := range f.Metadata() {
-			if err := w.Set(k, v); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.Set("tokenizer.chat_template", template); err != nil {
-			t.Fatal(err)
-		}
-		var b bytes.Buffer
-		if _, err := w.WriteTo(&b); err != nil {
-			t.Fatal(err)
-		}
-		g, err := gguf.Parse(b.Bytes())
+		m := goldentest.Named("../../runtime/model/testdata", "llama-gqa")
+		g, err := gguf.Parse(m.FileWith(t, map[string]any{"tokenizer.chat_template": template}))
 		if err != nil {
 			t.Fatal(err)
 		}
