@@ -9,41 +9,50 @@ import (
 	"time"
 )
 
-// said says which number of a command its sentence does not: a model that has not seen
-// a number writes one that it has. Numbers are taken for said where they follow from one in
-// the text: hours by the part of the day, minutes to the next hour, what is left of 100 %.
+// said says what of a command its sentence does not: a number, a day, that a door be opened. A
+// model that has not seen a number writes one that it has.
 func said(text string, c Command) error {
 	v, err := ParseValue(c.Value)
 	if err != nil {
 		return err
 	}
-	for _, d := range saidDays {
-		if v.Clock != "" && hinted(text, d.hints) && d.pattern().MatchString(text) && !strings.Contains(d.days, "|"+v.Day+"|") {
-			return fmt.Errorf("the model wrote %q, and the sentence says another day", c.Value)
-		}
-	}
-	if opens := c.Intent == "unlock" || c.Intent == "open" && c.Device == "door"; opens && !openingWords().MatchString(shutting().ReplaceAllString(text, "")) {
+	switch opens := c.Intent == "unlock" || c.Intent == "open" && c.Device == "door"; {
+	case !daySaid(text, v):
+		return fmt.Errorf("the model wrote %q, and the sentence says another day", c.Value)
+	case opens && !openingWords().MatchString(shutting().ReplaceAllString(text, "")):
 		return errors.New("the model would open the house, and the sentence does not say so")
-	}
-	n := numbersIn(text)
-	ok := true
-	if v.Unit != "" {
-		ok = n.amount(math.Abs(v.Number))
-	}
-	if h, m, clock := strings.Cut(v.Clock, ":"); clock && ok {
-		ok = n.clock(h, m)
-	}
-	if d := v.Delay + v.For; d > 0 && ok {
-		ok = n.duration(d) && inParts(text, d)
-	}
-	if !ok {
+	case !numbersSaid(text, v):
 		return fmt.Errorf("the model wrote %q, and the sentence says no such number", c.Value)
 	}
 	return nil
 }
 
+// daySaid reports whether a value with a time has the day that a text says, if it says one.
+func daySaid(text string, v Value) bool {
+	for _, d := range saidDays {
+		if v.Clock != "" && hinted(text, d.hints) && d.pattern().MatchString(text) && !strings.Contains(d.days, "|"+v.Day+"|") {
+			return false
+		}
+	}
+	return true
+}
+
+// numbersSaid reports whether a value's numbers are said, or follow from one that is: hours by the
+// part of the day, minutes to the next hour, what is left of 100 %.
+func numbersSaid(text string, v Value) bool {
+	n := numbersIn(text)
+	if v.Unit != "" && !n.amount(math.Abs(v.Number)) {
+		return false
+	}
+	if h, m, clock := strings.Cut(v.Clock, ":"); clock && !n.clock(h, m) {
+		return false
+	}
+	d := v.Delay + v.For
+	return d == 0 || n.duration(d) && inParts(text, d)
+}
+
 // openingWords are those for opening doors and locks. A model may take what is locked for what is to be unlocked.
-var openingWords = re(`open|lock\w* .*off|off .*lock|un\w*l\w*ock|u\w*latch|unl|undo|releas|free|unbolt|uln|bolt[^,]* (?:off|back)|(?:off|back)[^,]* (?:dead)?bolt|draw|抽|\blet\b|up\b|rais|lift|\broll|\bpop\b|wide|haul|crack|ajar|swing|pull|slide|开|解|抽|去掉|升|起|敞|上去|抬|推|拉|让|取消`)
+var openingWords = re(`open|lock\w* .*off|off .*lock|un\w*l\w*ock|u\w*latch|unl|undo|releas|free|unbolt|uln|bolt[^,]* (?:off|back)|(?:off|back)[^,]* (?:dead)?bolt|draw|\blet\b|up\b|rais|lift|\broll|\bpop\b|wide|haul|crack|ajar|swing|pull|slide|开|解|抽|去掉|升|起|敞|上去|抬|推|拉|让|取消`)
 
 // shutting are words that have those of opening, and mean the contrary.
 var shutting = re(`\b(?:lock|close|shut) (?:it |the [a-z]+ )?up\b|\b(?:pull|push|swing|slide|roll)[^,]* (?:shut|closed|to)\b|[拉关推锁]上`)
